@@ -1,0 +1,1 @@
+"""The one way to read what is published and to act on it."""

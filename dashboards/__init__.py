@@ -1,0 +1,1 @@
+"""Streamlit pages; they draw what access gives them and compute nothing."""

@@ -1,0 +1,53 @@
+"""Read the contracts from disk: the only place that opens contract files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from ingest.contract import Contract, ContractError, parse_contract
+
+CONTRACT_ROOT = Path(__file__).parent / "contracts"
+
+
+def load_contracts(root: Path = CONTRACT_ROOT) -> dict[str, Contract]:
+    """All contracts under `root` by feed id, in id order.
+
+    Raises ContractError for a file that is not valid ODCS, whose id is not its place, or whose id is taken.
+    """
+    contracts: dict[str, Contract] = {}
+    for path in sorted(root.glob("*/*.odcs.yaml")):
+        contract = load_contract(path)
+        place = f"{path.parent.name}.{path.name.removesuffix('.odcs.yaml')}"
+        if contract.id != place:
+            raise ContractError(f"{path.name}: id is {contract.id!r}, expected {place!r} from its place")
+        contracts[contract.id] = contract
+    return contracts
+
+
+def load_contract(path: Path) -> Contract:
+    """One contract file, validated against the standard's own schema first."""
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ContractError(f"{path.name}: not YAML: {error}") from error
+    if not isinstance(document, dict):
+        raise ContractError(f"{path.name}: a {type(document).__name__} found, expected an ODCS mapping")
+    for problem in _validator().iter_errors(document):
+        where = "/".join(str(part) for part in problem.absolute_path) or "document"
+        raise ContractError(f"{path.name}: {where}: {problem.message}; see the Open Data Contract Standard")
+    return parse_contract(document, path.name)
+
+
+@cache
+def _validator() -> Any:
+    text = resources.files("open_data_contract_standard").joinpath("schema.json").read_text(encoding="utf-8")
+    schema: Mapping[str, Any] = json.loads(text)
+    return jsonschema.validators.validator_for(schema)(schema)

@@ -1,0 +1,205 @@
+"""The ops store: ledger, outcomes, quarantine, verdicts and everything else that processes must remember.
+
+SQLite (WAL) by default, PostgreSQL by URL. One list of tables for all rooms; the warehouse gets a snapshot of them.
+Not here: what the rows mean (`ingest.landing`, `quality`, `orchestration.publish`, `access`).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, event
+from sqlalchemy.types import TypeDecorator
+
+metadata = MetaData()
+
+
+class UtcText(TypeDecorator[Any]):
+    """Instants as ISO 8601 text in UTC with microseconds, so that both engines sort and compare them alike."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: sa.Dialect) -> str | None:
+        """Aware datetime → text. Raises ValueError for a naive one."""
+        from datetime import UTC
+
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"naive datetime {value!r}; give an aware one")
+        return str(value.astimezone(UTC).isoformat(timespec="microseconds"))
+
+    def process_result_value(self, value: str | None, dialect: sa.Dialect) -> Any:
+        """Text → aware datetime."""
+        from datetime import datetime
+
+        return datetime.fromisoformat(value) if value else None
+
+
+# One pulled or pushed payload that was looked at; its id is a hash of feed, content and source.
+batch = Table(
+    "ledger_batch", metadata,
+    Column("batch_id", String(32), primary_key=True),
+    Column("feed_id", String(80), nullable=False),
+    Column("contract_version", String(20), nullable=False),
+    Column("source_ref", Text, nullable=False),
+    Column("media", String(12), nullable=False),
+    Column("archive_sha256", String(64), nullable=False),
+    Column("received_at", UtcText, nullable=False),
+    Column("rows_in", Integer, nullable=False),
+    Column("rows_landed", Integer, nullable=False),
+    Column("rows_quarantined", Integer, nullable=False),
+    Column("rows_ignored", Integer, nullable=False),
+    # landed: waits for its checks; admitted: the warehouse reads it; held: a blocking check failed;
+    # rejected: nothing of it landed
+    Column("state", String(12), nullable=False),
+    Column("run_id", String(40), nullable=False),
+    Index("ix_batch_feed", "feed_id", "state"),
+)  # fmt: skip
+
+# The manifest: the files that are live are the landing zone, whatever else lies in the folder.
+file = Table(
+    "ledger_file", metadata,
+    Column("path", String(300), primary_key=True),
+    Column("batch_id", String(32), ForeignKey("ledger_batch.batch_id"), nullable=False),
+    Column("feed_id", String(80), nullable=False),
+    Column("landed_on", String(10), nullable=False),  # Beijing day of the rows
+    Column("rows", Integer, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("state", String(10), nullable=False),  # live, replaced (by compaction)
+    Column("built_at", UtcText),  # when a published build first read it; null: new to the warehouse
+    Index("ix_file_feed", "feed_id", "state"),
+)  # fmt: skip
+
+cursor = Table(
+    "feed_cursor", metadata,
+    Column("feed_id", String(80), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("moved_at", UtcText, nullable=False),
+)  # fmt: skip
+
+fetch_outcome = Table(
+    "fetch_outcome", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("feed_id", String(80), nullable=False),
+    Column("run_id", String(40), nullable=False),
+    Column("started_at", UtcText, nullable=False),
+    Column("ended_at", UtcText, nullable=False),
+    Column("result", String(20), nullable=False),  # landed, nothing_new, unreachable, rejected, failed
+    Column("payloads", Integer, nullable=False),
+    Column("rows_landed", Integer, nullable=False),
+    Column("rows_quarantined", Integer, nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("ix_outcome_feed", "feed_id", "started_at"),
+)  # fmt: skip
+
+# Everything found that was not clean, whatever became of it; quarantined rows point to their raw bytes.
+quarantine = Table(
+    "quarantine", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("feed_id", String(80), nullable=False),
+    Column("batch_id", String(32), nullable=False),
+    Column("reason", String(40), nullable=False),
+    Column("grain", String(8), nullable=False),
+    Column("outcome", String(12), nullable=False),  # quarantined, flagged, corrected, ignored
+    Column("source_ref", Text, nullable=False),  # payload source and row place
+    Column("locator", Text, nullable=False),
+    Column("column_name", String(80)),
+    Column("found", Text),  # masked
+    Column("expected", Text),
+    Column("n_rows", Integer, nullable=False),
+    Column("archive_sha256", String(64), nullable=False),
+    Column("contract_version", String(20), nullable=False),
+    Column("at", UtcText, nullable=False),
+    Column("replayed_at", UtcText),
+    Index("ix_quarantine_feed", "feed_id", "reason"),
+    Index("ix_quarantine_batch", "batch_id"),
+)  # fmt: skip
+
+check_verdict = Table(
+    "check_verdict", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", String(40), nullable=False),
+    Column("feed_id", String(80), nullable=False),
+    Column("check_id", String(80), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("severity", String(8), nullable=False),
+    Column("verdict", String(8), nullable=False),  # passed, failed, raised
+    Column("observed", Float),
+    Column("expected", Text, nullable=False),
+    Column("message_zh", Text, nullable=False),
+    Column("message_en", Text, nullable=False),
+    Column("rows_checked", Integer, nullable=False),
+    Column("at", UtcText, nullable=False),
+    Index("ix_verdict_feed", "feed_id", "at"),
+)  # fmt: skip
+
+generation = Table(
+    "generation", metadata,
+    Column("name", String(40), primary_key=True),
+    Column("run_id", String(40), nullable=False),
+    Column("published_at", UtcText, nullable=False),
+    Column("bytes", Integer, nullable=False),
+    Column("checks_failed", Integer, nullable=False),
+    Column("checks_raised", Integer, nullable=False),
+)  # fmt: skip
+
+run = Table(
+    "run", metadata,
+    Column("run_id", String(40), primary_key=True),
+    Column("started_at", UtcText, nullable=False),
+    Column("ended_at", UtcText),
+    Column("step", String(20), nullable=False),
+    Column("result", String(20), nullable=False),  # running, done, failed
+    Column("detail", Text, nullable=False),
+)  # fmt: skip
+
+notification = Table(
+    "notification", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("feed_id", String(80), nullable=False),
+    Column("kind", String(20), nullable=False),  # late, silent, broken, drifted, recovered, audit
+    Column("text_zh", Text, nullable=False),
+    Column("text_en", Text, nullable=False),
+    Column("raised_at", UtcText, nullable=False),
+    Column("cleared_at", UtcText),
+    Column("delivered_at", UtcText),
+    Column("attempts", Integer, nullable=False),
+    Index("ix_notification_open", "feed_id", "kind", "cleared_at"),
+)  # fmt: skip
+
+operator_action = Table(
+    "operator_action", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("actor", String(80), nullable=False),
+    Column("action", String(40), nullable=False),  # reveal, replay, …
+    Column("target", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", UtcText, nullable=False),
+)  # fmt: skip
+
+# Clear values of hashed personal data, encrypted; read only through an audited reveal.
+vault = Table(
+    "vault", metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("sealed", sa.LargeBinary, nullable=False),
+)  # fmt: skip
+
+
+def open_ops(url: str) -> sa.Engine:
+    """An engine on the ops store, with the tables in place. SQLite runs in WAL mode with full synchronisation."""
+    if url.startswith("sqlite:///"):
+        Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _set_pragmas)
+    metadata.create_all(engine)
+    return engine
+
+
+def _set_pragmas(connection: Any, _record: Any) -> None:
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")

@@ -1,0 +1,100 @@
+"""Where a home keeps its things, and which secrets it was given. Read once, by whoever starts a process.
+
+Secrets come from the environment; `cityrisk demo` writes a `secrets.env` (mode 0600) for its own home, which is
+read here only for names that the environment does not have.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_HOME = Path("var")
+ARCHIVE_KEY = "CITYRISK_ARCHIVE_KEY"  # 32 bytes, base64: encrypts archive and vault
+HASH_KEY = "CITYRISK_HASH_KEY"  # 32 bytes, base64: keys the hashes of personal data
+SECRET_NAMES = (ARCHIVE_KEY, HASH_KEY)
+
+
+class SettingsError(RuntimeError):
+    """A setting is missing or cannot be used; says which and how to give it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """One installation's folder and the environment that its processes run with."""
+
+    root: Path
+    environment: Mapping[str, str]
+
+    @property
+    def archive(self) -> Path:
+        """Encrypted raw bytes by content hash."""
+        return self.root / "archive"
+
+    @property
+    def landing(self) -> Path:
+        """Parquet files; the ledger says which of them are live."""
+        return self.root / "landing"
+
+    @property
+    def build(self) -> Path:
+        """What one warehouse build needs: file manifest, ops snapshot, dbt target."""
+        return self.root / "build"
+
+    @property
+    def warehouse(self) -> Path:
+        """The DuckDB file that only the running dbt build opens."""
+        return self.root / "warehouse" / "warehouse.duckdb"
+
+    @property
+    def mart(self) -> Path:
+        """The second DuckDB file, attached by dbt, that holds `mart.*` and is copied when published."""
+        return self.root / "warehouse" / "mart.duckdb"
+
+    @property
+    def serving(self) -> Path:
+        """Published generations, one new name each."""
+        return self.root / "serving"
+
+    @property
+    def ops_url(self) -> str:
+        """SQLAlchemy URL of the ops store."""
+        return self.environment.get("CITYRISK_OPS_URL") or f"sqlite:///{self.root / 'ops.db'}"
+
+    def require(self, name: str) -> str:
+        """The value of an environment variable. Raises SettingsError when it is not set."""
+        value = self.environment.get(name)
+        if not value:
+            raise SettingsError(f"{name} is not set; give it in the environment or in {self.root / 'secrets.env'}")
+        return value
+
+    def secret(self, name: str) -> bytes:
+        """A 32-byte key from the environment. Raises SettingsError when absent or of another length."""
+        try:
+            key = base64.b64decode(self.require(name), validate=True)
+        except ValueError as error:
+            raise SettingsError(f"{name} is not base64: {error}; give 32 random bytes in base64") from error
+        if len(key) != 32:
+            raise SettingsError(f"{name} holds {len(key)} bytes, expected 32")
+        return key
+
+    def expand(self, text: str) -> str:
+        """Fill `${NAME}` from the environment. Raises SettingsError for a name that is not set."""
+        head, *rest = text.split("${")
+        for part in rest:
+            name, _, tail = part.partition("}")
+            head += self.require(name) + tail
+        return head
+
+
+def open_home(environment: Mapping[str, str], root: Path | None = None) -> Home:
+    """The home that an environment points to, with `secrets.env` and `city/city.env` of that home filled in."""
+    folder = (root or Path(environment.get("CITYRISK_HOME") or DEFAULT_HOME)).absolute()
+    merged: dict[str, str] = {}
+    for name in ("city/city.env", "secrets.env"):
+        path = folder / name
+        if path.is_file():
+            merged |= dict(line.split("=", 1) for line in path.read_text(encoding="utf-8").splitlines() if "=" in line)
+    return Home(folder, {**merged, **environment})

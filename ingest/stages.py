@@ -1,0 +1,92 @@
+"""What each step of a pull hands to the next: Payload → RawTable → Batch → Landed.
+
+Each stage is a type of its own, so no step can be given the wrong stage of a thing. Pure records, no behaviour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+# Columns that every landed file has beside the contract's own.
+META_COLUMNS: Mapping[str, pl.DataType] = {
+    "_batch_id": pl.String(),
+    "_row": pl.String(),  # place in the source: file line, feature number or key
+    "_received_at": pl.Datetime("us", "UTC"),
+    "_flags": pl.String(),  # reasons of corrected or flagged outcomes, comma-separated, '' when clean
+    "_extra": pl.String(),  # JSON of columns the contract does not know (drift mode evolve), null when none
+    "_area_code": pl.String(),  # county by point in polygon (or by code), null when the feed has no place
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """Raw bytes as a department sent them, before anyone looked inside."""
+
+    feed_id: str
+    body: bytes
+    media: str  # json, ndjson, csv, xlsx, geojson, gpkg
+    source_ref: str  # file name, URL path with page, or table with cursor range
+    received_at: datetime
+    cursor: str | None = None  # where the next pull starts when this payload has landed; None leaves it unchanged
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something found in a payload: a row, a batch group or a file, with what was done about it."""
+
+    reason: str
+    grain: str  # row, batch, file
+    outcome: str  # quarantined, flagged, corrected, ignored
+    locator: str  # row place within the payload, '' for a whole file
+    column: str | None = None
+    found: str | None = None  # masked where the column is personal
+    expected: str | None = None
+    n_rows: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RawTable:
+    """A parsed payload: every value still text under the department's own column names, plus `_row`."""
+
+    frame: pl.DataFrame
+    notes: tuple[Note, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows in contract shape (our names, units, UTC, WGS 84, masked) and everything that was found on the way."""
+
+    batch_id: str
+    feed_id: str
+    frame: pl.DataFrame
+    notes: tuple[Note, ...]
+    rows_in: int
+    secrets: Mapping[str, str] = field(default_factory=dict)  # hash → clear value, for the vault only
+
+
+@dataclass(frozen=True, slots=True)
+class LandedFile:
+    """One Parquet file of one batch and one Beijing day."""
+
+    path: Path  # relative to the landing folder
+    landed_on: str  # Beijing civil date, ISO
+    rows: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Landed:
+    """A batch that is in the ledger."""
+
+    batch_id: str
+    feed_id: str
+    files: tuple[LandedFile, ...]
+    rows_in: int
+    rows_landed: int
+    rows_quarantined: int
+    rows_ignored: int

@@ -1,0 +1,1 @@
+"""Make the graph from the contracts, run it, publish what passed the audit; the command line."""

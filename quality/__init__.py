@@ -1,0 +1,1 @@
+"""Check what landed against its contract and write verdicts: passed, failed or raised."""
