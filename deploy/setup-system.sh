@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# What no Python package brings: a browser and a Chinese font to draw pages, two database servers for the tests.
+# Installs what is missing with apt when it may; otherwise names it and goes on. Never starts a database service.
+set -uo pipefail
+
+has_chromium() {
+    local name
+    for name in "${CITYRISK_CHROMIUM:-}" chromium chromium-browser google-chrome; do
+        [ -n "$name" ] && "$name" --version >/dev/null 2>&1 && return 0
+    done
+    compgen -G "${PLAYWRIGHT_BROWSERS_PATH:-$HOME/.cache/ms-playwright}/chromium-*" >/dev/null
+}
+has_cjk_font() {
+    compgen -G '/usr/share/fonts/*/*/*[cC][jJ][kK]*' >/dev/null || compgen -G '/usr/share/fonts/*/wqy/*' >/dev/null ||
+        { command -v fc-list >/dev/null && [ -n "$(fc-list :lang=zh-cn family)" ]; }
+}
+has_postgresql() { command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+has_mariadb() { command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ]; }
+
+missing=()
+has_chromium || missing+=(chromium)
+has_cjk_font || missing+=(fonts-wqy-microhei)
+has_postgresql || missing+=(postgresql)
+has_mariadb || missing+=(mariadb-server)
+[ ${#missing[@]} = 0 ] && exit 0
+
+root=()
+if [ "$(id -u)" != 0 ] && [ "${CI:-}" = true ] && sudo -n true 2>/dev/null; then root=(sudo -n); fi
+if { [ "$(id -u)" != 0 ] && [ ${#root[@]} = 0 ]; } || ! command -v apt-get >/dev/null; then
+    echo "setup: not installed: ${missing[*]}. The demo runs without; the tests that need them skip."
+    echo "setup: as root on Debian or Ubuntu: apt-get install --no-install-recommends ${missing[*]}"
+    exit 0
+fi
+
+apt_install() {
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+echo "setup: installing ${missing[*]}"
+"${root[@]}" apt-get update -qq || echo "setup: apt-get update failed; trying with the package lists at hand"
+for package in "${missing[@]}"; do
+    case $package in
+    postgresql)  # the tests start their own private server: the package shall make none for the machine
+        if apt_install postgresql-common; then
+            "${root[@]}" sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
+        fi
+        ;;
+    chromium)  # on Ubuntu apt's chromium is a door to snap, which containers lack: take the one of playwright
+        if ! apt-cache policy chromium | grep -q 'Candidate: [0-9]'; then
+            "${root[@]}" .venv/bin/playwright install --with-deps chromium || echo "setup: could not install Chromium"
+            continue
+        fi
+        ;;
+    esac
+    apt_install "$package" || echo "setup: could not install $package"
+done
+exit 0
