@@ -70,6 +70,7 @@ file = Table(
     Column("rows", Integer, nullable=False),
     Column("bytes", Integer, nullable=False),
     Column("state", String(10), nullable=False),  # live, replaced (by compaction)
+    Column("replaced_by", String(300)),  # the compacted file that holds these rows now
     Column("built_at", UtcText),  # when a published build first read it; null: new to the warehouse
     Index("ix_file_feed", "feed_id", "state"),
 )  # fmt: skip
@@ -115,8 +116,22 @@ quarantine = Table(
     Column("contract_version", String(20), nullable=False),
     Column("at", UtcText, nullable=False),
     Column("replayed_at", UtcText),
+    Column("replayed_batch_id", String(32)),
     Index("ix_quarantine_feed", "feed_id", "reason"),
     Index("ix_quarantine_batch", "batch_id"),
+)  # fmt: skip
+
+# A person's word on a value that a feed keeps sending wrong; applied to the raw text before conform.
+override = Table(
+    "value_override", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("feed_id", String(80), nullable=False),
+    Column("column_name", String(80), nullable=False),
+    Column("found", Text, nullable=False),
+    Column("use", Text, nullable=False),
+    Column("actor", String(80), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", UtcText, nullable=False),
 )  # fmt: skip
 
 check_verdict = Table(

@@ -1,0 +1,230 @@
+"""Land conformed rows: Parquet files by Beijing day, and one ledger transaction that makes them live.
+
+Files are written first and mean nothing until the transaction commits; a crash in between leaves orphans, which
+`sweep_orphans` removes. Not here: fetching (`ingest.pull`), admission (`quality.admit`), compaction (`ingest.compact`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import sqlalchemy as sa
+
+from ingest import ops
+from ingest.contract import Contract
+from ingest.settings import Home
+from ingest.stages import Batch, Landed, LandedFile, Note, Payload
+
+CIVIL_ZONE = "Asia/Shanghai"
+
+
+def batch_id_of(feed_id: str, archive_sha256: str, variant: str = "") -> str:
+    """The same bytes of the same feed are the same batch, whatever the file was called."""
+    return hashlib.sha256(f"{feed_id}\0{archive_sha256}\0{variant}".encode()).hexdigest()[:32]
+
+
+def source_ref_of(payload_ref: str, locator: str, is_file: bool) -> str:
+    """Where a person looks: `file:line` for files, the key itself for rows of services and databases."""
+    name = payload_ref.rsplit("/", 1)[-1] if is_file else payload_ref
+    if not locator:
+        return name
+    return f"{name}:{locator}" if is_file else locator
+
+
+def live_files(engine: sa.Engine, home: Home, feed_id: str, days: Sequence[str] | None = None) -> list[Path]:
+    """Absolute paths of a feed's live files in landing order, of given Beijing days or of all."""
+    query = (
+        sa.select(ops.file.c.path)
+        .join(ops.batch, ops.batch.c.batch_id == ops.file.c.batch_id)
+        .where(ops.file.c.feed_id == feed_id, ops.file.c.state == "live")
+        .order_by(ops.batch.c.received_at, ops.file.c.path)
+    )
+    if days is not None:
+        query = query.where(ops.file.c.landed_on.in_(days))
+    with engine.connect() as connection:
+        return [home.landing / path for (path,) in connection.execute(query)]
+
+
+def with_landed_on(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame:
+    """Add `landed_on`: the Beijing day of the event, or of receipt for registers."""
+    column = contract.event_time.landed_name if contract.event_time else "_received_at"
+    day = pl.col(column).dt.convert_time_zone(CIVIL_ZONE).dt.date().cast(pl.String)
+    return frame.with_columns(day.alias("landed_on"))
+
+
+def split_duplicates(
+    frame: pl.DataFrame, contract: Contract, landed: Sequence[Path]
+) -> tuple[pl.DataFrame, list[Note]]:
+    """Take out rows that already stand in `landed` files with the same key and the same values.
+
+    A row with a known key and other values is a correction and stays: the newest wins in staging.
+    """
+    if not landed or frame.is_empty():
+        return frame, []
+    names = [c.landed_name for c in contract.landed_columns]
+    key = list(contract.key)
+    known = (
+        pl.scan_parquet(list(landed), missing_columns="insert", extra_columns="ignore")
+        .select(names)
+        .join(frame.lazy().select(key).unique(), on=key, how="semi")
+        .collect()
+    )
+    again = frame.join(known.unique(), on=names, how="semi", nulls_equal=True).select("_row")
+    notes = [Note("duplicate", "row", "ignored", place) for place in again["_row"].to_list()]
+    return frame.join(again, on="_row", how="anti"), notes
+
+
+def write_files(home: Home, contract: Contract, batch_id: str, frame: pl.DataFrame) -> tuple[LandedFile, ...]:
+    """Write one Parquet file per Beijing day under a name that only this batch uses."""
+    files = []
+    stamped = with_landed_on(frame.with_columns(pl.lit(batch_id).alias("_batch_id")), contract)
+    for (day,), part in sorted(stamped.partition_by("landed_on", as_dict=True, include_key=False).items()):
+        relative = Path(contract.department_code) / contract.feed / str(day) / f"{batch_id}.parquet"
+        path = home.landing / relative
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".partial")
+        part.write_parquet(partial, compression="zstd", compression_level=1)
+        os.replace(partial, path)
+        files.append(LandedFile(relative, str(day), part.height, path.stat().st_size))
+    return tuple(files)
+
+
+def land(
+    home: Home, engine: sa.Engine, contract: Contract, batch: Batch, payload: Payload, archive_sha256: str, run_id: str
+) -> Landed:
+    """Write a batch's files and make them live, with its notes and the feed's cursor, in one transaction."""
+    frame, notes = batch.frame, list(batch.notes)
+    if contract.snapshot == "incremental" and not frame.is_empty():
+        days = None if contract.is_register else with_landed_on(frame, contract)["landed_on"].unique().to_list()
+        frame, repeats = split_duplicates(frame, contract, live_files(engine, home, contract.id, days))
+        notes += repeats
+    files = write_files(home, contract, batch.batch_id, frame) if not frame.is_empty() else ()
+    landed = Landed(
+        batch_id=batch.batch_id,
+        feed_id=contract.id,
+        files=files,
+        rows_in=batch.rows_in,
+        rows_landed=frame.height,
+        rows_quarantined=_rows(notes, "quarantined"),
+        rows_ignored=_rows(notes, "ignored"),
+    )
+    with engine.begin() as connection:
+        _record_batch(connection, contract, landed, payload, archive_sha256, run_id)
+        _record_notes(connection, contract, batch.batch_id, notes, payload, archive_sha256)
+        move_cursor(connection, contract.id, payload.cursor, payload.received_at)
+    return landed
+
+
+def record_resent(engine: sa.Engine, contract: Contract, payload: Payload, batch_id: str, sha256: str) -> None:
+    """Note that the same bytes came again, and move on. Only files are worth a note: services repeat by nature."""
+    notes = [Note("resent_file", "file", "ignored", "")] if contract.server.kind == "files" else []
+    with engine.begin() as connection:
+        _record_notes(connection, contract, batch_id, notes, payload, sha256)
+        move_cursor(connection, contract.id, payload.cursor, payload.received_at)
+
+
+def is_known(engine: sa.Engine, batch_id: str) -> bool:
+    """Whether a batch with these bytes was already looked at."""
+    with engine.connect() as connection:
+        return connection.execute(sa.select(ops.batch.c.batch_id).filter_by(batch_id=batch_id)).first() is not None
+
+
+def move_cursor(connection: sa.Connection, feed_id: str, value: str | None, at: datetime) -> None:
+    """Set where the feed's next pull starts; None leaves it."""
+    if value is None:
+        return
+    connection.execute(sa.delete(ops.cursor).where(ops.cursor.c.feed_id == feed_id))
+    connection.execute(sa.insert(ops.cursor).values(feed_id=feed_id, value=value, moved_at=at))
+
+
+def read_cursor(engine: sa.Engine, feed_id: str) -> str | None:
+    """Where the feed's next pull starts, None at the very first."""
+    with engine.connect() as connection:
+        return connection.execute(sa.select(ops.cursor.c.value).where(ops.cursor.c.feed_id == feed_id)).scalar()
+
+
+def sweep_orphans(home: Home, engine: sa.Engine) -> list[Path]:
+    """Remove files that no ledger row names: what a crash between writing and committing left behind."""
+    with engine.connect() as connection:
+        known = {path for (path,) in connection.execute(sa.select(ops.file.c.path))}
+    orphans = [p for p in home.landing.rglob("*") if p.is_file() and str(p.relative_to(home.landing)) not in known]
+    for path in orphans:
+        path.unlink()
+    return orphans
+
+
+def _rows(notes: Iterable[Note], outcome: str) -> int:
+    return sum(note.n_rows for note in notes if note.outcome == outcome)
+
+
+def _record_batch(
+    connection: sa.Connection, contract: Contract, landed: Landed, payload: Payload, sha256: str, run_id: str
+) -> None:
+    connection.execute(
+        sa.insert(ops.batch).values(
+            batch_id=landed.batch_id,
+            feed_id=contract.id,
+            contract_version=contract.version,
+            source_ref=payload.source_ref,
+            media=payload.media,
+            archive_sha256=sha256,
+            received_at=payload.received_at,
+            rows_in=landed.rows_in,
+            rows_landed=landed.rows_landed,
+            rows_quarantined=landed.rows_quarantined,
+            rows_ignored=landed.rows_ignored,
+            state="landed" if landed.files else "rejected",
+            run_id=run_id,
+        )
+    )
+    if landed.files:
+        connection.execute(
+            sa.insert(ops.file),
+            [
+                {
+                    "path": str(f.path), "batch_id": landed.batch_id, "feed_id": contract.id,
+                    "landed_on": f.landed_on, "rows": f.rows, "bytes": f.bytes, "state": "live",
+                }
+                for f in landed.files
+            ],
+        )  # fmt: skip
+
+
+def _record_notes(
+    connection: sa.Connection,
+    contract: Contract,
+    batch_id: str,
+    notes: Sequence[Note],
+    payload: Payload,
+    archive_sha256: str,
+) -> None:
+    if not notes:
+        return
+    is_file = contract.server.kind == "files"
+    connection.execute(
+        sa.insert(ops.quarantine),
+        [
+            {
+                "feed_id": contract.id,
+                "batch_id": batch_id,
+                "reason": note.reason,
+                "grain": note.grain,
+                "outcome": note.outcome,
+                "source_ref": source_ref_of(payload.source_ref, note.locator, is_file),
+                "locator": note.locator,
+                "column_name": note.column,
+                "found": note.found,
+                "expected": note.expected,
+                "n_rows": note.n_rows,
+                "archive_sha256": archive_sha256,
+                "contract_version": contract.version,
+                "at": payload.received_at,
+            }
+            for note in notes
+        ],
+    )

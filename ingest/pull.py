@@ -1,0 +1,181 @@
+"""Walk one feed from its department to the ledger: connect → archive → parse → conform → land.
+
+A failed feed never stops another: every pull ends as one `fetch_outcome` row that says what happened.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import sqlalchemy as sa
+
+from ingest import landing, ops
+from ingest.archive import Archive
+from ingest.areas import load_areas
+from ingest.conform import Conformed, ConformContext, conform
+from ingest.connect import ConnectError, pull
+from ingest.contract import Contract
+from ingest.geo import AreaIndex
+from ingest.parse import FileFault, parse
+from ingest.settings import ARCHIVE_KEY, HASH_KEY, Home
+from ingest.stages import Batch, Landed, Note, Payload, RawTable
+from ingest.vault import Vault
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one pull of one feed ended."""
+
+    feed_id: str
+    result: str  # landed, nothing_new, unreachable, rejected, failed
+    payloads: int
+    rows_landed: int
+    rows_quarantined: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """What every pull of one run shares: stores, keys and areas."""
+
+    home: Home
+    engine: sa.Engine
+    archive: Archive
+    vault: Vault
+    hash_key: bytes
+    areas: AreaIndex
+    run_id: str
+    now: Callable[[], datetime]
+
+    def take(self, contract: Contract, payload: Payload) -> Landed | None:
+        """Archive, parse, conform and land one payload. None when the same bytes were landed before."""
+        sha256 = self.archive.put(payload.body)
+        batch_id = landing.batch_id_of(contract.id, sha256)
+        if landing.is_known(self.engine, batch_id):
+            landing.record_resent(self.engine, contract, payload, batch_id, sha256)
+            return None
+        batch = self.shape(contract, payload, batch_id)
+        if batch.secrets:
+            self.vault.keep(batch.secrets)
+        return landing.land(self.home, self.engine, contract, batch, payload, sha256, self.run_id)
+
+    def shape(self, contract: Contract, payload: Payload, batch_id: str) -> Batch:
+        """Parse and conform a payload; a file that is lost as a whole becomes an empty batch with its reason."""
+        try:
+            raw = parse(payload.body, payload.media, contract)
+        except FileFault as fault:
+            note = Note(fault.reason, "file", "quarantined", "", found=fault.detail)
+            return Batch(batch_id, contract.id, pl.DataFrame(), (note,), rows_in=0)
+        raw = apply_overrides(raw, read_overrides(self.engine, contract))
+        shaped = self.conform(contract, raw, payload.received_at)
+        return Batch(batch_id, contract.id, shaped.frame, shaped.notes, raw.frame.height, shaped.secrets)
+
+    def conform(self, contract: Contract, raw: RawTable, received_at: datetime) -> Conformed:
+        """Conform with the places that the feed's objects are known to have."""
+        context = ConformContext(received_at, self.hash_key, self.areas, known_places(self, contract))
+        shaped = conform(raw, contract, context)
+        return replace(shaped, notes=(*raw.notes, *shaped.notes))
+
+
+def open_intake(home: Home, engine: sa.Engine, run_id: str, now: Callable[[], datetime]) -> Intake:
+    """Everything a pull needs, opened once. Raises SettingsError when a key is missing."""
+    key = home.secret(ARCHIVE_KEY)
+    archive, vault = Archive(home.archive, key), Vault(engine, key)
+    return Intake(home, engine, archive, vault, home.secret(HASH_KEY), load_areas(), run_id, now)
+
+
+def pull_feed(intake: Intake, contract: Contract, payloads: Iterable[Payload] | None = None) -> Outcome:
+    """Pull one feed to the end of what is new, and record how it went. Never raises for a feed's own trouble.
+
+    `payloads` replaces the connector: a single file given by hand.
+    """
+    started = intake.now()
+    seen, landed, quarantined = 0, 0, 0
+    result, detail = "nothing_new", ""
+    try:
+        if payloads is None:
+            payloads = pull(contract, intake.home, landing.read_cursor(intake.engine, contract.id), intake.now)
+        for payload in payloads:
+            seen += 1
+            done = intake.take(contract, payload)
+            if done is not None:
+                landed += done.rows_landed
+                quarantined += done.rows_quarantined
+                result = "landed" if done.files or result == "landed" else "rejected"
+    except ConnectError as error:
+        result, detail = "unreachable", str(error)
+    except Exception as error:  # recorded as our fault: one feed's crash must not stop the other departments
+        result, detail = "failed", "".join(traceback.format_exception_only(error)).strip()
+        log.exception("%s: pull failed", contract.id)
+    outcome = Outcome(contract.id, result, seen, landed, quarantined, detail)
+    _record(intake, outcome, started)
+    return outcome
+
+
+def known_places(intake: Intake, contract: Contract) -> pl.DataFrame | None:
+    """Where a register's objects were last seen: columns id, lon, lat (WGS 84). None for feeds of facts."""
+    identity = contract.by_concept("object_id") or contract.by_concept("device_id")
+    if not contract.is_register or identity is None or contract.key[0] != identity.name:
+        return None
+    files = landing.live_files(intake.engine, intake.home, contract.id)
+    files = [path for path in files if path.exists()]
+    if not files:
+        return None
+    return (
+        pl.scan_parquet(files, missing_columns="insert", extra_columns="ignore")
+        .select(pl.col(identity.landed_name).alias("id"), pl.col("_lon").alias("lon"), pl.col("_lat").alias("lat"))
+        .drop_nulls()
+        .unique("id", keep="last", maintain_order=True)
+        .collect()
+    )
+
+
+def read_overrides(engine: sa.Engine, contract: Contract) -> list[tuple[str, str, str]]:
+    """A person's replacements for this feed: (department's column, found text, text to use), oldest first."""
+    o = ops.override.c
+    with engine.connect() as connection:
+        rows = connection.execute(
+            sa.select(o.column_name, o.found, o.use).where(o.feed_id == contract.id).order_by(o.id)
+        ).all()
+    physical = {c.name: c.physical_name for c in contract.columns}
+    return [(physical[name], found, use) for name, found, use in rows if name in physical]
+
+
+def apply_overrides(raw: RawTable, overrides: list[tuple[str, str, str]]) -> RawTable:
+    """Replace whole values before conform, as a person decided."""
+    frame = raw.frame
+    for column, found, use in overrides:
+        if column in frame.columns:
+            frame = frame.with_columns(pl.when(pl.col(column) == found).then(pl.lit(use)).otherwise(column).alias(column))
+    return replace(raw, frame=frame)
+
+
+def file_payload(contract: Contract, path: Path, now: datetime) -> Payload:
+    """One file given by hand (`cityrisk fetch F --file PATH`); leaves the cursor alone."""
+    media = contract.server.file_format or path.suffix.removeprefix(".").lower()
+    return Payload(contract.id, path.read_bytes(), media, path.name, now)
+
+
+def _record(intake: Intake, outcome: Outcome, started: datetime) -> None:
+    with intake.engine.begin() as connection:
+        connection.execute(
+            sa.insert(ops.fetch_outcome).values(
+                feed_id=outcome.feed_id,
+                run_id=intake.run_id,
+                started_at=started,
+                ended_at=intake.now(),
+                result=outcome.result,
+                payloads=outcome.payloads,
+                rows_landed=outcome.rows_landed,
+                rows_quarantined=outcome.rows_quarantined,
+                detail=outcome.detail,
+            )
+        )

@@ -1,0 +1,84 @@
+"""Put landed files back from the encrypted archive, offline, when they are gone from disk.
+
+The ledger remembers which rows of a batch did not land, so a restored file holds what the lost one held.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+import sqlalchemy as sa
+
+from ingest import landing, ops
+from ingest.contract import Contract
+from ingest.parse import parse
+from ingest.pull import Intake, apply_overrides, read_overrides
+from ingest.stages import Payload
+
+
+class RestoreError(RuntimeError):
+    """A live file is lost and cannot be made again; names the file, the batch and what to do."""
+
+
+def missing_batches(intake: Intake) -> list[str]:
+    """Batches of which the ledger calls a file live that is not on disk, oldest first."""
+    query = (
+        sa.select(ops.file.c.batch_id, ops.file.c.path)
+        .join(ops.batch, ops.batch.c.batch_id == ops.file.c.batch_id)
+        .where(ops.file.c.state == "live")
+        .order_by(ops.batch.c.received_at, ops.file.c.path)
+    )
+    with intake.engine.connect() as connection:
+        rows = connection.execute(query).all()
+    return list(dict.fromkeys(b for b, path in rows if not (intake.home.landing / path).exists()))
+
+
+def restore(intake: Intake, contracts: Mapping[str, Contract]) -> int:
+    """Restore every missing batch; returns how many. Raises RestoreError for one that cannot come back."""
+    batches = missing_batches(intake)
+    for batch_id in batches:
+        row = _batch_row(intake.engine, batch_id)
+        if row.feed_id not in contracts:
+            raise RestoreError(f"{row.feed_id}: batch {batch_id} is lost and the feed has no contract; restore a backup")
+        frame = frame_of(intake, contracts[row.feed_id], row)
+        written = landing.write_files(intake.home, contracts[row.feed_id], batch_id, frame)
+        if sum(f.rows for f in written) != row.rows_landed:
+            raise RestoreError(
+                f"{row.feed_id}: batch {batch_id}: {sum(f.rows for f in written)} rows came back from the archive, "
+                f"the ledger has {row.rows_landed}; the contract changed since {row.contract_version}: "
+                f"restore a backup of the landing folder, or withdraw the batch"
+            )
+    return len(batches)
+
+
+def frame_of(intake: Intake, contract: Contract, row: sa.Row[tuple[object, ...]]) -> pl.DataFrame:
+    """The rows of one ledger batch as they landed, from the archive (or from its parts for a compacted one)."""
+    if row.media == "compaction":
+        parts = [frame_of(intake, contract, _batch_row(intake.engine, part)) for part in row.source_ref.split()]
+        return pl.concat(parts, how="diagonal_relaxed")
+    payload = Payload(contract.id, intake.archive.get(row.archive_sha256), row.media, row.source_ref, row.received_at)
+    raw = apply_overrides(parse(payload.body, payload.media, contract), read_overrides(intake.engine, contract))
+    frame = intake.conform(contract, raw, payload.received_at).frame
+    replayed, dropped = _places(intake.engine, row.batch_id)
+    if replayed:
+        return frame.filter(pl.col("_row").is_in(replayed))
+    return frame.filter(~pl.col("_row").is_in(dropped)) if dropped else frame
+
+
+def _places(engine: sa.Engine, batch_id: str) -> tuple[Sequence[str], Sequence[str]]:
+    """Row places that a replay batch holds, and row places of a batch that did not land."""
+    q = ops.quarantine.c
+    with engine.connect() as connection:
+        replayed = connection.execute(sa.select(q.locator).where(q.replayed_batch_id == batch_id)).scalars().all()
+        dropped = connection.execute(
+            sa.select(q.locator).where(
+                q.batch_id == batch_id, q.grain == "row", q.outcome.in_(("quarantined", "ignored"))
+            )
+        ).scalars()
+        return replayed, list(dropped)
+
+
+def _batch_row(engine: sa.Engine, batch_id: str) -> sa.Row[tuple[object, ...]]:
+    with engine.connect() as connection:
+        return connection.execute(sa.select(ops.batch).where(ops.batch.c.batch_id == batch_id)).one()
