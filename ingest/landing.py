@@ -21,6 +21,7 @@ from ingest.settings import Home
 from ingest.stages import Batch, Landed, LandedFile, Note, Payload
 
 CIVIL_ZONE = "Asia/Shanghai"
+NOT_LANDED_BEFORE = "a row that has not landed before"
 
 
 def batch_id_of(feed_id: str, archive_sha256: str, variant: str = "") -> str:
@@ -75,7 +76,7 @@ def split_duplicates(
         .collect()
     )
     again = frame.join(known.unique(), on=names, how="semi", nulls_equal=True).select("_row")
-    notes = [Note("duplicate", "row", "ignored", place) for place in again["_row"].to_list()]
+    notes = [Note("duplicate", "row", "ignored", place, expected=NOT_LANDED_BEFORE) for place in again["_row"].to_list()]
     return frame.join(again, on="_row", how="anti"), notes
 
 

@@ -75,12 +75,14 @@ class Intake:
             note = Note(fault.reason, "file", "quarantined", "", found=fault.detail)
             return Batch(batch_id, contract.id, pl.DataFrame(), (note,), rows_in=0)
         raw = apply_overrides(raw, read_overrides(self.engine, contract))
-        shaped = self.conform(contract, raw, payload.received_at)
+        shaped = self.conform(contract, raw, payload.received_at, known_places(self, contract))
         return Batch(batch_id, contract.id, shaped.frame, shaped.notes, raw.frame.height, shaped.secrets)
 
-    def conform(self, contract: Contract, raw: RawTable, received_at: datetime) -> Conformed:
-        """Conform with the places that the feed's objects are known to have."""
-        context = ConformContext(received_at, self.hash_key, self.areas, known_places(self, contract))
+    def conform(
+        self, contract: Contract, raw: RawTable, received_at: datetime, places: pl.DataFrame | None
+    ) -> Conformed:
+        """Conform with the places that the feed's objects are known to have; None asks for no comparison."""
+        context = ConformContext(received_at, self.hash_key, self.areas, places)
         shaped = conform(raw, contract, context)
         return replace(shaped, notes=(*raw.notes, *shaped.notes))
 

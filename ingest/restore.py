@@ -59,7 +59,7 @@ def frame_of(intake: Intake, contract: Contract, row: sa.Row[tuple[object, ...]]
         return pl.concat(parts, how="diagonal_relaxed")
     payload = Payload(contract.id, intake.archive.get(row.archive_sha256), row.media, row.source_ref, row.received_at)
     raw = apply_overrides(parse(payload.body, payload.media, contract), read_overrides(intake.engine, contract))
-    frame = intake.conform(contract, raw, payload.received_at).frame
+    frame = intake.conform(contract, raw, payload.received_at, places=None).frame
     replayed, dropped = _places(intake.engine, row.batch_id)
     if replayed:
         return frame.filter(pl.col("_row").is_in(replayed))
@@ -67,13 +67,13 @@ def frame_of(intake: Intake, contract: Contract, row: sa.Row[tuple[object, ...]]
 
 
 def _places(engine: sa.Engine, batch_id: str) -> tuple[Sequence[str], Sequence[str]]:
-    """Row places that a replay batch holds, and row places of a batch that did not land."""
+    """Row places that a replay batch holds, and row places that landing (not conform) left out as repeats."""
     q = ops.quarantine.c
     with engine.connect() as connection:
         replayed = connection.execute(sa.select(q.locator).where(q.replayed_batch_id == batch_id)).scalars().all()
         dropped = connection.execute(
             sa.select(q.locator).where(
-                q.batch_id == batch_id, q.grain == "row", q.outcome.in_(("quarantined", "ignored"))
+                q.batch_id == batch_id, q.expected == landing.NOT_LANDED_BEFORE
             )
         ).scalars()
         return replayed, list(dropped)

@@ -1,0 +1,92 @@
+"""Give quarantined rows another chance after a new contract version or an override row.
+
+The raw bytes come from the archive, so nothing depends on the department still having them. Rows that pass land as
+a batch of their own; rows that fail again keep their place in quarantine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import polars as pl
+import sqlalchemy as sa
+
+from ingest import landing, ops
+from ingest.contract import Contract
+from ingest.pull import Intake
+from ingest.stages import Batch, Payload
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What replaying one batch gave."""
+
+    feed_id: str
+    batch_id: str
+    rows_asked: int
+    rows_landed: int
+
+
+def replay(intake: Intake, contracts: Mapping[str, Contract], feed_id: str | None = None) -> list[Replayed]:
+    """Replay every batch that has waiting rows or files, of one feed or of all. A replayed row lands once."""
+    return [
+        replay_batch(intake, contracts[row.feed_id], row)
+        for row in _waiting_batches(intake.engine, feed_id)
+        if row.feed_id in contracts
+    ]
+
+
+def replay_batch(intake: Intake, contract: Contract, source: sa.Row[tuple[object, ...]]) -> Replayed:
+    """Conform one batch again and land the rows that were waiting and now pass."""
+    body = intake.archive.get(source.archive_sha256)
+    payload = Payload(contract.id, body, source.media, source.source_ref, source.received_at)
+    waiting = _waiting_places(intake.engine, source.batch_id)
+    shaped = intake.shape(contract, payload, source.batch_id)
+    frame = shaped.frame
+    if waiting and not frame.is_empty():  # a lost file or batch group waits as a whole and has no places
+        frame = frame.filter(pl.col("_row").is_in(waiting)) if "" not in waiting else frame
+    if frame.is_empty():
+        return Replayed(contract.id, source.batch_id, len(waiting), 0)
+    variant = f"replay {contract.version} {sorted(frame['_row'].to_list())!r}"
+    batch_id = landing.batch_id_of(contract.id, source.archive_sha256, variant)
+    if shaped.secrets:
+        intake.vault.keep(shaped.secrets)
+    batch = Batch(batch_id, contract.id, frame, (), rows_in=frame.height)
+    fresh = replace(payload, source_ref=f"{payload.source_ref} (replay)")
+    done = landing.land(intake.home, intake.engine, contract, batch, fresh, source.archive_sha256, intake.run_id)
+    _mark(intake, source.batch_id, frame["_row"].to_list(), batch_id)
+    return Replayed(contract.id, source.batch_id, len(waiting), done.rows_landed)
+
+
+def _waiting_batches(engine: sa.Engine, feed_id: str | None) -> list[sa.Row[tuple[object, ...]]]:
+    q = ops.quarantine.c
+    waiting = sa.select(q.batch_id).where(q.outcome == "quarantined", q.replayed_at.is_(None))
+    if feed_id:
+        waiting = waiting.where(q.feed_id == feed_id)
+    query = sa.select(ops.batch).where(ops.batch.c.batch_id.in_(waiting)).order_by(ops.batch.c.received_at)
+    with engine.connect() as connection:
+        return list(connection.execute(query))
+
+
+def _waiting_places(engine: sa.Engine, batch_id: str) -> list[str]:
+    q = ops.quarantine.c
+    query = sa.select(q.locator, q.grain).where(
+        q.batch_id == batch_id, q.outcome == "quarantined", q.replayed_at.is_(None)
+    )
+    with engine.connect() as connection:
+        return [locator if grain == "row" else "" for locator, grain in connection.execute(query)]
+
+
+def _mark(intake: Intake, batch_id: str, places: list[str], replay_batch_id: str) -> None:
+    q = ops.quarantine.c
+    done = sa.update(ops.quarantine).values(replayed_at=intake.now(), replayed_batch_id=replay_batch_id)
+    with intake.engine.begin() as connection:
+        connection.execute(
+            done.where(
+                q.batch_id == batch_id,
+                q.outcome == "quarantined",
+                q.replayed_at.is_(None),
+                sa.or_(q.locator.in_(places), q.grain != "row"),
+            )
+        )
