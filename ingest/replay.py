@@ -50,6 +50,9 @@ def replay_batch(intake: Intake, contract: Contract, source: sa.Row[tuple[object
         return Replayed(contract.id, source.batch_id, len(waiting), 0)
     variant = f"replay {contract.version} {sorted(frame['_row'].to_list())!r}"
     batch_id = landing.batch_id_of(contract.id, source.archive_sha256, variant)
+    if landing.is_known(intake.engine, batch_id):  # landed by a run that died before it could mark the rows
+        _mark(intake, source.batch_id, frame["_row"].to_list(), batch_id)
+        return Replayed(contract.id, source.batch_id, len(waiting), 0)
     if shaped.secrets:
         intake.vault.keep(shaped.secrets)
     batch = Batch(batch_id, contract.id, frame, (), rows_in=frame.height)

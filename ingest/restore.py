@@ -5,7 +5,7 @@ The ledger remembers which rows of a batch did not land, so a restored file hold
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import polars as pl
 import sqlalchemy as sa
@@ -60,23 +60,29 @@ def frame_of(intake: Intake, contract: Contract, row: sa.Row[tuple[object, ...]]
     payload = Payload(contract.id, intake.archive.get(row.archive_sha256), row.media, row.source_ref, row.received_at)
     raw = apply_overrides(parse(payload.body, payload.media, contract), read_overrides(intake.engine, contract))
     frame = intake.conform(contract, raw, payload.received_at, places=None).frame
-    replayed, dropped = _places(intake.engine, row.batch_id)
+    repeats, refused, replayed = _places(intake.engine, row.batch_id)
+    frame = frame.filter(~pl.col("_row").is_in(repeats)) if repeats else frame
     if replayed:
         return frame.filter(pl.col("_row").is_in(replayed))
-    return frame.filter(~pl.col("_row").is_in(dropped)) if dropped else frame
+    if frame.height > row.rows_landed and refused:  # a newer contract accepts what was refused then
+        return frame.filter(~pl.col("_row").is_in(refused))
+    return frame
 
 
-def _places(engine: sa.Engine, batch_id: str) -> tuple[Sequence[str], Sequence[str]]:
-    """Row places that a replay batch holds, and row places that landing (not conform) left out as repeats."""
+def _places(engine: sa.Engine, batch_id: str) -> tuple[list[str], list[str], list[str]]:
+    """Row places that landing left out as repeats, that were refused, and that a replay batch holds alone."""
     q = ops.quarantine.c
     with engine.connect() as connection:
-        replayed = connection.execute(sa.select(q.locator).where(q.replayed_batch_id == batch_id)).scalars().all()
-        dropped = connection.execute(
-            sa.select(q.locator).where(
-                q.batch_id == batch_id, q.expected == landing.NOT_LANDED_BEFORE
+        rows = connection.execute(
+            sa.select(q.locator, q.grain, q.outcome, q.expected, q.replayed_batch_id).where(
+                sa.or_(q.batch_id == batch_id, q.replayed_batch_id == batch_id)
             )
-        ).scalars()
-        return replayed, list(dropped)
+        ).all()
+    repeats = [r.locator for r in rows if r.expected == landing.NOT_LANDED_BEFORE]
+    refused = [r.locator for r in rows if r.outcome == "quarantined" and r.grain == "row"]
+    replayed = [r for r in rows if r.replayed_batch_id == batch_id]
+    whole = any(r.grain != "row" for r in replayed)
+    return repeats, refused, [] if whole else [r.locator for r in replayed]
 
 
 def _batch_row(engine: sa.Engine, batch_id: str) -> sa.Row[tuple[object, ...]]:
