@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +19,7 @@ from ingest import landing, ops
 from ingest.archive import Archive
 from ingest.areas import load_areas
 from ingest.conform import Conformed, ConformContext, conform
-from ingest.connect import ConnectError, pull
+from ingest.connect import ConnectError, cursor_at, pull
 from ingest.contract import Contract
 from ingest.geo import AreaIndex
 from ingest.parse import FileFault, parse
@@ -94,17 +94,20 @@ def open_intake(home: Home, engine: sa.Engine, run_id: str, now: Callable[[], da
     return Intake(home, engine, archive, vault, home.secret(HASH_KEY), load_areas(), run_id, now)
 
 
-def pull_feed(intake: Intake, contract: Contract, payloads: Iterable[Payload] | None = None) -> Outcome:
+def pull_feed(
+    intake: Intake, contract: Contract, payloads: Iterable[Payload] | None = None, since: datetime | None = None
+) -> Outcome:
     """Pull one feed to the end of what is new, and record how it went. Never raises for a feed's own trouble.
 
-    `payloads` replaces the connector: a single file given by hand.
+    `payloads` replaces the connector: a single file given by hand. `since` asks the department again from that
+    instant on and leaves the cursor where it is; rows that landed before are recognised.
     """
     started = intake.now()
     seen, landed, quarantined = 0, 0, 0
     result, detail = "nothing_new", ""
     try:
         if payloads is None:
-            payloads = pull(contract, intake.home, landing.read_cursor(intake.engine, contract.id), intake.now)
+            payloads = _from_department(intake, contract, since)
         for payload in payloads:
             seen += 1
             done = intake.take(contract, payload)
@@ -120,6 +123,16 @@ def pull_feed(intake: Intake, contract: Contract, payloads: Iterable[Payload] | 
     outcome = Outcome(contract.id, result, seen, landed, quarantined, detail)
     _record(intake, outcome, started)
     return outcome
+
+
+def _from_department(intake: Intake, contract: Contract, since: datetime | None) -> Iterator[Payload]:
+    """What the connector gives from the stored cursor on, or again from an instant for feeds that can go back."""
+    cursor = landing.read_cursor(intake.engine, contract.id)
+    if since is None or contract.snapshot == "full" or contract.server.kind == "files":
+        yield from pull(contract, intake.home, cursor, intake.now)
+        return
+    for payload in pull(contract, intake.home, cursor_at(contract, since), intake.now):
+        yield replace(payload, cursor=None)
 
 
 def known_places(intake: Intake, contract: Contract) -> pl.DataFrame | None:

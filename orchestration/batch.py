@@ -1,0 +1,218 @@
+"""One batch in one process: restore → fetch → check → admit → build → audit → publish.
+
+The same steps that Dagster runs as assets, in the same order, for a shell, a cron line or a demo.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import sqlalchemy as sa
+
+from ingest import landing, ops
+from ingest.contract import Contract
+from ingest.pull import Intake, Outcome, open_intake, pull_feed
+from ingest.restore import restore
+from ingest.settings import Home
+from orchestration import publish as publishing
+
+log = logging.getLogger(__name__)
+
+CIVIL_ZONE = ZoneInfo("Asia/Shanghai")
+PULL_THREADS = 2
+REBUILD_AFTER = timedelta(hours=1)  # feed health ages even when nothing comes
+
+
+class BatchFailed(RuntimeError):
+    """The batch stopped before it published; says at which step and why."""
+
+
+@dataclass(slots=True)
+class BatchResult:
+    """What a batch did; printed by `cityrisk run` and kept in the ops store."""
+
+    run_id: str
+    outcomes: list[Outcome] = field(default_factory=list)
+    verdicts: dict[str, int] = field(default_factory=dict)
+    held: list[str] = field(default_factory=list)
+    restored: int = 0
+    built: bool = False
+    generation: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One run over one home: what every step needs."""
+
+    home: Home
+    engine: sa.Engine
+    contracts: Mapping[str, Contract]
+    run_id: str
+    now: Callable[[], datetime]
+    city_code: str
+
+
+def new_run_id(now: datetime) -> str:
+    """A name for one run that sorts by time."""
+    return f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+
+
+@contextmanager
+def only_run(home: Home) -> Iterator[None]:
+    """Hold the home's run lock: one batch at a time. Raises BatchFailed when another one holds it."""
+    home.root.mkdir(parents=True, exist_ok=True)
+    with (home.root / "run.lock").open("a+") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise BatchFailed(f"another batch is running in {home.root} (pid {lock.read().strip() or '?'})") from error
+        lock.seek(0)
+        lock.truncate()
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+def run_batch(
+    batch: Batch,
+    *,
+    select: Collection[str] | None = None,
+    days: Sequence[date] | None = None,
+    full_refresh: bool = False,
+) -> BatchResult:
+    """Run every step for all feeds or the selected ones. Raises BatchFailed; a failed feed alone does not.
+
+    `days`: Beijing days to fetch and build again, whether or not they have anything new.
+    """
+    result = BatchResult(batch.run_id)
+    with only_run(batch.home), _recorded(batch) as step:
+        intake = open_intake(batch.home, batch.engine, batch.run_id, batch.now)
+        step("restore")
+        landing.sweep_orphans(batch.home, batch.engine)
+        result.restored = restore(intake, batch.contracts)
+        step("fetch")
+        result.outcomes = fetch(batch, intake, select, days)
+        step("check")
+        check(batch, result)
+        step("build")
+        result.built = build_and_publish(batch, result, days=days, full_refresh=full_refresh or result.restored > 0)
+    return result
+
+
+def fetch(
+    batch: Batch, intake: Intake, select: Collection[str] | None = None, days: Sequence[date] | None = None
+) -> list[Outcome]:
+    """Pull the feeds, registers first, so that readings find their devices. Two departments at a time."""
+    chosen = [c for c in batch.contracts.values() if select is None or c.id in select]
+    since = datetime.combine(min(days), time(), CIVIL_ZONE) if days else None
+    outcomes: list[Outcome] = []
+    for wave in (True, False):
+        feeds = [c for c in chosen if c.is_register is wave]
+        with ThreadPoolExecutor(PULL_THREADS) as pool:
+            outcomes += pool.map(lambda contract: pull_feed(intake, contract, since=since), feeds)
+    return outcomes
+
+
+def check(batch: Batch, result: BatchResult) -> None:
+    """Check what landed and is not admitted yet; admit it or hold it.
+
+    Raises BatchFailed when the checks cannot run at all: what nobody checked is not published.
+    """
+    try:
+        from quality.admit import admit
+        from quality.run import check_feeds
+    except ImportError as error:
+        raise BatchFailed(
+            f"the checks did not run ({error}); nothing is published. Install the extra `quality` and run again"
+        ) from error
+    verdicts = check_feeds(
+        batch.home, batch.engine, batch.contracts, list(batch.contracts), batch.run_id, batch.now()
+    )
+    states = admit(batch.engine, verdicts, batch.now())
+    result.held = sorted(feed_id for feed_id, state in states.items() if state == "held")
+    result.verdicts = {"passed": 0, "failed": 0, "raised": 0}
+    for verdict in (v for feed in verdicts.values() for v in feed):
+        result.verdicts[verdict.verdict] += 1
+
+
+def build_and_publish(
+    batch: Batch, result: BatchResult, *, days: Sequence[date] | None = None, full_refresh: bool = False
+) -> bool:
+    """Build the warehouse from admitted batches, audit it and serve it. False when there was nothing to build.
+
+    Raises BatchFailed when the build or its audit failed: the last good generation stands.
+    """
+    from orchestration.build import build
+    from orchestration.manifest import mark_built, write_manifest
+
+    home, now = batch.home, batch.now()
+    full_refresh = full_refresh or not (home.warehouse.exists() and home.mart.exists())
+    manifest = write_manifest(
+        home,
+        batch.engine,
+        batch.contracts,
+        as_of=now,
+        run_id=batch.run_id,
+        city_code=batch.city_code,
+        full_refresh=full_refresh,
+        days=days,
+    )
+    if not full_refresh and not manifest.affected and is_recent(home, batch.engine, now):
+        return False
+    built = build(home, full_refresh=full_refresh)
+    if not built.success:
+        raise BatchFailed(f"build: {built.message}; the last good generation stands")
+    try:
+        publishing.audit(home.mart)
+    except publishing.AuditFailed as error:
+        raise BatchFailed(f"audit: {error}; the last good generation stands") from error
+    verdicts = [name for name, count in result.verdicts.items() for _ in range(count)]
+    result.generation = publishing.publish(home, batch.engine, batch.run_id, verdicts, batch.now())
+    mark_built(batch.engine, manifest, batch.now())
+    return True
+
+
+def is_recent(home: Home, engine: sa.Engine, now: datetime) -> bool:
+    """Whether the newest generation is of this hour and this Beijing day, so that nothing on it can have aged."""
+    served = publishing.generations(home.serving)
+    if not served:
+        return False
+    with engine.connect() as connection:
+        at = connection.execute(sa.select(sa.func.max(ops.generation.c.published_at))).scalar()
+    if at is None:
+        return False
+    return now - at < REBUILD_AFTER and at.astimezone(CIVIL_ZONE).date() == now.astimezone(CIVIL_ZONE).date()
+
+
+@contextmanager
+def _recorded(batch: Batch) -> Iterator[Callable[[str], None]]:
+    """Keep the run's row current: which step it is in, and how it ended."""
+    row = ops.run.c.run_id == batch.run_id
+
+    def set_row(**values: object) -> None:
+        with batch.engine.begin() as connection:
+            connection.execute(sa.update(ops.run).where(row).values(**values))
+
+    with batch.engine.begin() as connection:
+        connection.execute(
+            sa.insert(ops.run).values(
+                run_id=batch.run_id, started_at=batch.now(), step="start", result="running", detail=""
+            )
+        )
+    try:
+        yield lambda name: set_row(step=name)
+    except BaseException as error:
+        set_row(result="failed", detail=str(error)[:2000], ended_at=batch.now())
+        raise
+    set_row(result="done", ended_at=batch.now())
