@@ -23,7 +23,7 @@ MAY_HOLD_SQL = {
     "access/": "reads mart tables, parameters bound",
     "orchestration/publish.py": "copies and audits the finished file",
     "orchestration/upkeep.py": "compacts and sweeps",
-    "ingest/connectors/": "speaks to the departments' databases",
+    "ingest/connect": "speaks to the departments' databases",
     "quality/": "row-returning expectations are SQL, made from contracts",
     "city/": "is the departments: it fills their databases",
 }
