@@ -20,6 +20,8 @@ META_COLUMNS: Mapping[str, pl.DataType] = {
     "_flags": pl.String(),  # reasons of corrected or flagged outcomes, comma-separated, '' when clean
     "_extra": pl.String(),  # JSON of columns the contract does not know (drift mode evolve), null when none
     "_area_code": pl.String(),  # county by point in polygon (or by code), null when the feed has no place
+    "_lon": pl.Float64(),  # WGS 84 place of the row, degrees, null when the feed has no place
+    "_lat": pl.Float64(),
 }
 
 
