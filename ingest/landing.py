@@ -81,9 +81,14 @@ def split_duplicates(
 
 
 def write_files(home: Home, contract: Contract, batch_id: str, frame: pl.DataFrame) -> tuple[LandedFile, ...]:
-    """Write one Parquet file per Beijing day under a name that only this batch uses."""
+    """Write one Parquet file per Beijing day under a name that only this batch uses.
+
+    Rows that already carry a `_batch_id` (of the batches that a compaction merges) keep it.
+    """
     files = []
-    stamped = with_landed_on(frame.with_columns(pl.lit(batch_id).alias("_batch_id")), contract)
+    if "_batch_id" not in frame.columns:
+        frame = frame.with_columns(pl.lit(batch_id).alias("_batch_id"))
+    stamped = with_landed_on(frame, contract)
     for (day,), part in sorted(stamped.partition_by("landed_on", as_dict=True, include_key=False).items()):
         relative = Path(contract.department_code) / contract.feed / str(day) / f"{batch_id}.parquet"
         path = home.landing / relative

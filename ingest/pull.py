@@ -35,7 +35,7 @@ class Outcome:
     """How one pull of one feed ended."""
 
     feed_id: str
-    result: str  # landed, nothing_new, unreachable, rejected, failed
+    result: str  # landed, nothing_new, unreachable, rejected, failed; would_land of a dry pull
     payloads: int
     rows_landed: int
     rows_quarantined: int
@@ -123,6 +123,19 @@ def pull_feed(
     outcome = Outcome(contract.id, result, seen, landed, quarantined, detail)
     _record(intake, outcome, started)
     return outcome
+
+
+def dry_pull(
+    intake: Intake, contract: Contract, payloads: Iterable[Payload] | None = None, since: datetime | None = None
+) -> Outcome:
+    """Fetch and conform a feed, land and remember nothing: what a pull would do. Raises what the connector raises."""
+    seen, good, bad = 0, 0, 0
+    for payload in payloads or _from_department(intake, contract, since):
+        seen += 1
+        batch = intake.shape(contract, payload, "dry")
+        good += batch.frame.height
+        bad += sum(note.n_rows for note in batch.notes if note.outcome == "quarantined")
+    return Outcome(contract.id, "would_land", seen, good, bad, f"{seen} payloads read, nothing written")
 
 
 def _from_department(intake: Intake, contract: Contract, since: datetime | None) -> Iterator[Payload]:

@@ -41,14 +41,16 @@ def restore(intake: Intake, contracts: Mapping[str, Contract]) -> int:
         row = _batch_row(intake.engine, batch_id)
         if row.feed_id not in contracts:
             raise RestoreError(f"{row.feed_id}: batch {batch_id} is lost and the feed has no contract; restore a backup")
-        frame = frame_of(intake, contracts[row.feed_id], row)
-        written = landing.write_files(intake.home, contracts[row.feed_id], batch_id, frame)
-        if sum(f.rows for f in written) != row.rows_landed:
+        contract, expected = contracts[row.feed_id], _live_rows(intake.engine, batch_id)
+        stamped = landing.with_landed_on(frame_of(intake, contract, row), contract)
+        frame = stamped.filter(pl.col("landed_on").is_in(list(expected))).drop("landed_on")
+        if frame.height != sum(expected.values()):
             raise RestoreError(
-                f"{row.feed_id}: batch {batch_id}: {sum(f.rows for f in written)} rows came back from the archive, "
-                f"the ledger has {row.rows_landed}; the contract changed since {row.contract_version}: "
-                f"restore a backup of the landing folder, or withdraw the batch"
+                f"{row.feed_id}: batch {batch_id}: {frame.height} rows came back from the archive, the ledger has "
+                f"{sum(expected.values())}; the contract changed since {row.contract_version}: restore a backup of "
+                f"the landing folder, or withdraw the batch"
             )
+        landing.write_files(intake.home, contract, batch_id, frame)
     return len(batches)
 
 
@@ -63,10 +65,10 @@ def frame_of(intake: Intake, contract: Contract, row: sa.Row[tuple[object, ...]]
     repeats, refused, replayed = _places(intake.engine, row.batch_id)
     frame = frame.filter(~pl.col("_row").is_in(repeats)) if repeats else frame
     if replayed:
-        return frame.filter(pl.col("_row").is_in(replayed))
-    if frame.height > row.rows_landed and refused:  # a newer contract accepts what was refused then
-        return frame.filter(~pl.col("_row").is_in(refused))
-    return frame
+        frame = frame.filter(pl.col("_row").is_in(replayed))
+    elif frame.height > row.rows_landed and refused:  # a newer contract accepts what was refused then
+        frame = frame.filter(~pl.col("_row").is_in(refused))
+    return frame.with_columns(pl.lit(row.batch_id).alias("_batch_id"))
 
 
 def _places(engine: sa.Engine, batch_id: str) -> tuple[list[str], list[str], list[str]]:
@@ -83,6 +85,15 @@ def _places(engine: sa.Engine, batch_id: str) -> tuple[list[str], list[str], lis
     replayed = [r for r in rows if r.replayed_batch_id == batch_id]
     whole = any(r.grain != "row" for r in replayed)
     return repeats, refused, [] if whole else [r.locator for r in replayed]
+
+
+def _live_rows(engine: sa.Engine, batch_id: str) -> dict[str, int]:
+    """Rows by Beijing day of the batch's live files."""
+    query = sa.select(ops.file.c.landed_on, ops.file.c.rows).where(
+        ops.file.c.batch_id == batch_id, ops.file.c.state == "live"
+    )
+    with engine.connect() as connection:
+        return {day: rows for day, rows in connection.execute(query)}
 
 
 def _batch_row(engine: sa.Engine, batch_id: str) -> sa.Row[tuple[object, ...]]:

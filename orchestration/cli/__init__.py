@@ -1,0 +1,12 @@
+"""The command line: `cityrisk VERB`. Exit 0 done, 1 failed, 2 wrong use; `--json` where data is printed.
+
+Verbs only parse, call and print. Heavy libraries are imported inside the verb that needs them, so that
+`cityrisk --help` answers at once and a core install runs every verb that it can.
+"""
+
+from __future__ import annotations
+
+from orchestration.cli import data, demo, feeds, quarantine, run
+from orchestration.cli.shell import app
+
+__all__ = ["app", "data", "demo", "feeds", "quarantine", "run"]

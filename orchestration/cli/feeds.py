@@ -1,0 +1,118 @@
+"""`cityrisk feed list | show | check | new`: contracts and how their feeds are doing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestration.cli.shell import (
+    Json,
+    all_contracts,
+    app,
+    contract_of,
+    current_home,
+    failed,
+    now,
+    ops_engine,
+    print_json,
+    print_rows,
+    verb,
+    wrong_use,
+)
+
+feed_app = typer.Typer(help="Contracts: list, show, check, propose a new one.", no_args_is_help=True)
+app.add_typer(feed_app, name="feed")
+
+
+@feed_app.command("list")
+@verb
+def list_feeds(as_json: Json = False) -> None:
+    """Every feed with its department, server kind and cadence."""
+    rows = [
+        {
+            "feed_id": c.id,
+            "name_zh": c.name_zh,
+            "name_en": c.name_en,
+            "version": c.version,
+            "server": c.server.kind,
+            "entities": ",".join(c.entities),
+            "cadence_h": c.cadence.total_seconds() / 3600,
+            "drift_mode": c.drift_mode,
+        }
+        for c in all_contracts().values()
+    ]
+    print_rows(rows, as_json)
+
+
+@feed_app.command("show")
+@verb
+def show_feed(feed_id: str, as_json: Json = False) -> None:
+    """One contract: its columns, units, keys and rules."""
+    contract = contract_of(feed_id)
+    if as_json:
+        print_json(contract)
+        return
+    typer.echo(f"{contract.id}  {contract.name_zh} / {contract.name_en}  v{contract.version}")
+    typer.echo(f"owner {contract.owner}, steward {contract.steward}, {contract.grain}, drift {contract.drift_mode}")
+    rows = [
+        {
+            "column": c.landed_name,
+            "theirs": c.physical_name,
+            "label": c.label_zh,
+            "type": c.logical_type,
+            "unit": c.unit,
+            "key": c.key_position,
+            "range": f"{c.minimum}..{c.maximum}" if c.minimum is not None or c.maximum is not None else None,
+            "sensitivity": c.sensitivity,
+        }
+        for c in contract.columns
+    ]
+    print_rows(rows, as_json=False)
+    print_rows([{"rule": r.id, "kind": r.kind, "severity": r.severity} for r in contract.rules], as_json=False)
+
+
+@feed_app.command("check")
+@verb
+def check_feed_command(feed_id: str, as_json: Json = False) -> None:
+    """Run the feed's checks on what landed and is not admitted yet; exit 1 when one fails or is raised."""
+    from orchestration.batch import new_run_id
+
+    try:
+        from quality.run import check_feed
+    except ImportError as error:
+        failed(f"the checks cannot run ({error}); install the extra `quality`")
+    contract, home = contract_of(feed_id), current_home()
+    verdicts = check_feed(home, ops_engine(home), contract, all_contracts(), new_run_id(now()), now())
+    rows = [
+        {"check": v.check_id, "severity": v.severity, "verdict": v.verdict, "message": v.message_en} for v in verdicts
+    ]
+    print_rows(rows, as_json, empty="nothing to check: no batch waits")
+    if any(v.verdict != "passed" and v.severity == "error" for v in verdicts):
+        raise typer.Exit(1)
+
+
+@feed_app.command("new")
+@verb
+def new_feed(
+    sample: Path,
+    feed_id: Annotated[str | None, typer.Option("--id", help="<department>.<feed> of the new feed.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the contract here instead of printing it.")] = None,
+) -> None:
+    """Propose a contract from a sample file, with the reason for every guess on stderr."""
+    from ingest.propose import propose
+
+    if not sample.is_file():
+        wrong_use(f"no file {sample}")
+    proposal = propose(sample, feed_id)
+    for reason in proposal.reasons:
+        typer.echo(reason, err=True)
+    if out is None:
+        typer.echo(proposal.yaml_text)
+        return
+    if out.exists():
+        failed(f"{out} exists; choose another name")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(proposal.yaml_text, encoding="utf-8")
+    typer.echo(f"wrote {out}; read it, then `cityrisk derive`")

@@ -1,0 +1,143 @@
+"""`cityrisk run`, `fetch`, `derive`: the batch and its first step."""
+
+from __future__ import annotations
+
+import os
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestration.cli.shell import (
+    Json,
+    all_contracts,
+    app,
+    contract_of,
+    current_home,
+    failed,
+    now,
+    ops_engine,
+    print_json,
+    print_rows,
+    verb,
+    wrong_use,
+)
+
+DEFAULT_CITY = "420500"
+
+
+def days_of(day: str | None, first: str | None, last: str | None) -> list[date] | None:
+    """The Beijing days of `--date` or `--from … --to …`. Ends with code 2 when they make no sense."""
+    if day and (first or last):
+        wrong_use("give --date, or --from with --to, not both")
+    if bool(first) != bool(last):
+        wrong_use("--from and --to go together")
+    if not day and not first:
+        return None
+    try:
+        start, end = (date.fromisoformat(text) for text in (day or first or "", day or last or ""))
+    except ValueError as error:
+        wrong_use(f"{error}; expected a day like 2026-11-22")
+    if end < start:
+        wrong_use(f"--from {start} is after --to {end}")
+    return [start + timedelta(days=n) for n in range((end - start).days + 1)]
+
+
+@app.command("run")
+@verb
+def run_command(
+    select: Annotated[str | None, typer.Option(help="Feed ids, comma-separated; all when left out.")] = None,
+    day: Annotated[str | None, typer.Option("--date", help="Fetch and build this Beijing day again.")] = None,
+    first: Annotated[str | None, typer.Option("--from", help="First Beijing day.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last Beijing day.")] = None,
+    full_refresh: Annotated[bool, typer.Option(help="Build the warehouse again from all landed files.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run one batch: fetch → land → check → build → audit → publish."""
+    from orchestration.batch import Batch, BatchFailed, new_run_id, run_batch
+
+    days = days_of(day, first, last)
+    contracts = all_contracts()
+    chosen = select.split(",") if select else None
+    for feed_id in chosen or []:
+        if feed_id not in contracts:
+            wrong_use(f"no feed {feed_id!r}; known feeds: {', '.join(contracts)}")
+    home = current_home()
+    city_code = home.environment.get("CITYRISK_CITY_CODE", DEFAULT_CITY)
+    batch = Batch(home, ops_engine(home), contracts, new_run_id(now()), now, city_code)
+    try:
+        result = run_batch(batch, select=chosen, days=days, full_refresh=full_refresh)
+    except BatchFailed as error:
+        failed(str(error))
+    if as_json:
+        print_json(result)
+    else:
+        print_rows([_outcome_row(o) for o in result.outcomes], as_json=False)
+        checks = ", ".join(f"{count} {verdict}" for verdict, count in result.verdicts.items())
+        typer.echo(f"checks: {checks}" + (f"; held: {', '.join(result.held)}" if result.held else ""))
+        typer.echo(f"published {result.generation.name}" if result.generation else "nothing new to publish")
+    if any(o.result in ("failed", "unreachable") for o in result.outcomes):
+        raise typer.Exit(1)
+
+
+@app.command("fetch")
+@verb
+def fetch_command(
+    feed_id: str,
+    file: Annotated[Path | None, typer.Option(help="Land this file instead of asking the department.")] = None,
+    since: Annotated[str | None, typer.Option(help="Ask again from this time on, ISO with offset.")] = None,
+    dry_run: Annotated[bool, typer.Option(help="Fetch and conform, land nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Fetch one feed once and land it."""
+    from ingest.pull import dry_pull, file_payload, open_intake, pull_feed
+    from orchestration.batch import new_run_id
+
+    contract, home = contract_of(feed_id), current_home()
+    if file is not None and not file.is_file():
+        wrong_use(f"no file {file}")
+    intake = open_intake(home, ops_engine(home), new_run_id(now()), now)
+    payloads = [file_payload(contract, file, now())] if file else None
+    instant = _instant(since)
+    outcome = (dry_pull if dry_run else pull_feed)(intake, contract, payloads, instant)
+    print_rows([_outcome_row(outcome)], as_json)
+    if outcome.result in ("failed", "unreachable"):
+        raise typer.Exit(1)
+
+
+@app.command("derive")
+@verb
+def derive_command(
+    check: Annotated[bool, typer.Option("--check", help="Compare only; exit 1 when something is stale.")] = False,
+) -> None:
+    """Rewrite what contracts imply: staging SQL, sources, docs, dictionary."""
+    from orchestration.derive import stale, write_derived
+
+    root = Path(os.environ.get("CITYRISK_PROJECT") or Path(__file__).parents[2])
+    if not check:
+        for path in write_derived(root):
+            typer.echo(f"wrote {path}")
+        return
+    changed = stale(root)
+    if changed:
+        failed("stale, run `cityrisk derive`: " + ", ".join(str(path) for path in changed))
+    typer.echo("derived files are up to date")
+
+
+def _instant(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        wrong_use(f"--since {text!r}; expected a time like 2026-11-22T08:00:00+08:00")
+    if instant.tzinfo is None:
+        wrong_use(f"--since {text!r} has no offset; expected a time like 2026-11-22T08:00:00+08:00")
+    return instant
+
+
+def _outcome_row(outcome: object) -> dict[str, object]:
+    from dataclasses import asdict
+
+    return {name: value for name, value in asdict(outcome).items()}  # type: ignore[call-overload]

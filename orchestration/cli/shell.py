@@ -1,0 +1,128 @@
+"""What every verb shares: the app, the home it works on, printing, and errors as one clear line."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import UTC, date, datetime
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, ParamSpec
+
+import sqlalchemy as sa
+import typer
+
+from ingest.contract import Contract, ContractError
+from ingest.settings import Home, SettingsError, open_home
+
+app = typer.Typer(
+    help="City risk warehouse: feeds, checks, risk indices and pages.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+P = ParamSpec("P")
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+
+# Errors that already say what was found, what was expected and what to do; the rest are defects and show a trace.
+_EXPLAINED = (ContractError, SettingsError)
+
+
+def now() -> datetime:
+    """The wall clock, read here and handed down."""
+    return datetime.now(UTC)
+
+
+def current_home() -> Home:
+    """The home that the environment names, `./var` without one."""
+    return open_home(os.environ)
+
+
+def ops_engine(home: Home) -> sa.Engine:
+    """The home's ops store."""
+    from ingest.ops import open_ops
+
+    return open_ops(home.ops_url)
+
+
+def all_contracts() -> dict[str, Contract]:
+    """Every contract of this checkout, or of the folder in CITYRISK_CONTRACTS."""
+    from ingest.catalogue import CONTRACT_ROOT, load_contracts
+
+    return load_contracts(Path(os.environ.get("CITYRISK_CONTRACTS") or CONTRACT_ROOT))
+
+
+def contract_of(feed_id: str) -> Contract:
+    """One contract by feed id; ends with code 2 and the known ids when there is none."""
+    contracts = all_contracts()
+    if feed_id not in contracts:
+        wrong_use(f"no feed {feed_id!r}; known feeds: {', '.join(contracts)}")
+    return contracts[feed_id]
+
+
+def verb(function: Callable[P, None]) -> Callable[P, None]:
+    """Turn explained errors into one line on stderr and exit code 1."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+        except _EXPLAINED as error:
+            failed(str(error))
+
+    return wrapped
+
+
+def failed(text: str) -> NoReturn:
+    """Say why on stderr and end with code 1."""
+    typer.echo(text, err=True)
+    raise typer.Exit(1)
+
+
+def wrong_use(text: str) -> NoReturn:
+    """Say what was wrong with the call on stderr and end with code 2."""
+    typer.echo(text, err=True)
+    raise typer.Exit(2)
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str = "nothing") -> None:
+    """Rows as JSON, or as an aligned text table with the columns of the first row."""
+    if as_json:
+        print_json(list(rows))
+        return
+    if not rows:
+        typer.echo(empty)
+        return
+    names = list(rows[0])
+    cells = [names, *([_text(row[name]) for name in names] for row in rows)]
+    widths = [max(len(line[i]) for line in cells) for i in range(len(names))]
+    for line in cells:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def print_json(value: Any) -> None:
+    """One JSON document; times as ISO text."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2, default=_plain)
+    sys.stdout.write("\n")
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+    return str(value)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, Path):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    raise TypeError(f"cannot print {type(value).__name__} as JSON")
