@@ -1,0 +1,70 @@
+"""Serving tables from databases: SQLite files, or PostgreSQL and MariaDB when given URLs."""
+
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from city.table import SourceTable
+
+_TIME = "%Y-%m-%d %H:%M:%S"
+
+
+def _columns(table: SourceTable, dialect: str) -> list[sa.Column[Any]]:
+    """The department's columns: numbers typed, dates as text, times as text in SQLite and as TIMESTAMP elsewhere."""
+    columns: list[sa.Column[Any]] = []
+    for name in table.columns:
+        dtype = table.frame.schema[name]
+        kind: sa.types.TypeEngine[Any] = sa.String(120)
+        if dtype.is_integer():
+            kind = sa.Integer()
+        elif dtype.is_float():
+            kind = sa.Double()
+        elif isinstance(dtype, pl.Datetime):
+            kind = sa.String(19) if dialect == "sqlite" else sa.DateTime()
+        columns.append(sa.Column(name, kind, nullable=True, index=name == table.sent))
+    return columns
+
+
+def as_text(frame: pl.DataFrame) -> pl.DataFrame:
+    """Times and dates as Beijing text, other columns untouched."""
+    times = [pl.col(n).dt.strftime(_TIME) for n, t in frame.schema.items() if isinstance(t, pl.Datetime)]
+    dates = [pl.col(n).dt.strftime("%Y-%m-%d") for n, t in frame.schema.items() if t == pl.Date]
+    return frame.with_columns(times + dates)
+
+
+def write(tables: dict[str, SourceTable], url: str) -> None:
+    """Create the tables (physical name → feed) afresh in the database at `url` and fill them.
+
+    They carry no key constraints, as an exchange database has none: bad and doubled rows must be able to stand in it.
+    """
+    engine = sa.create_engine(url)
+    dialect = engine.dialect.name
+    metadata = sa.MetaData()
+    shaped = {
+        name: sa.Table(name, metadata, *_columns(table, dialect), mysql_charset="utf8mb4", mysql_engine="InnoDB")
+        for name, table in tables.items()
+    }
+    try:
+        with engine.begin() as connection:
+            metadata.drop_all(connection)
+            metadata.create_all(connection)
+            for name, table in tables.items():
+                _fill(connection, shaped[name], as_text(table.frame.select(table.columns)))
+    finally:
+        engine.dispose()
+
+
+def _fill(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> None:
+    quote = connection.dialect.identifier_preparer.quote
+    names = ", ".join(quote(name) for name in frame.columns)
+    if connection.dialect.name == "postgresql":
+        driver: Any = connection.connection.driver_connection
+        with driver.cursor() as cursor, cursor.copy(f"COPY {quote(table.name)} ({names}) FROM STDIN (FORMAT csv)") as copy:
+            copy.write(frame.write_csv(include_header=False, quote_style="non_numeric", null_value=""))
+        return
+    mark = "?" if connection.dialect.name == "sqlite" else "%s"
+    marks = ", ".join([mark] * frame.width)
+    insert = f"INSERT INTO {quote(table.name)} ({names}) VALUES ({marks})"
+    for part in frame.iter_slices(50_000):
+        connection.exec_driver_sql(insert, part.rows())
