@@ -37,11 +37,12 @@ make_venv() {
     "$python" -m venv --clear .venv
 }
 
-# An office mirror set for pip serves uv as well.
-follow_pip_index() {
+# An office's mirror and its own certificate authority, set for pip and the system, serve uv as well.
+follow_the_office() {
     local index
     index=${PIP_INDEX_URL:-$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}
     if [ -n "$index" ] && [ -z "${UV_DEFAULT_INDEX:-}${UV_INDEX_URL:-}" ]; then export UV_DEFAULT_INDEX="$index"; fi
+    if [ -s /etc/ssl/certs/ca-certificates.crt ]; then export UV_SYSTEM_CERTS=${UV_SYSTEM_CERTS:-true}; fi
     if [ -n "${PIP_CERT:-}" ] && [ -z "${SSL_CERT_FILE:-}" ]; then export SSL_CERT_FILE="$PIP_CERT"; fi
 }
 
@@ -52,15 +53,16 @@ install_with_uv() {
     "${uv[@]}" --no-deps --no-build-isolation -e . || return 1
 }
 
-# Slower, but it knows every setting of pip: find-links folders, extra indexes, proxies.
+# Slower, but it knows every setting of pip: find-links folders, extra indexes, proxies. The lock is complete, and pip
+# in hash mode does not accept that an extra (gql[requests]) is pinned without its brackets: hence --no-deps.
 install_with_pip() {
     local pip=(.venv/bin/python -m pip install --quiet --disable-pip-version-check)
-    "${pip[@]}" --require-hashes -r requirements.lock
+    "${pip[@]}" --no-deps --require-hashes -r requirements.lock
     "${pip[@]}" --no-deps --no-build-isolation -e .
 }
 
 make_venv
-follow_pip_index
+follow_the_office
 say "installing the locked packages"
 install_with_uv || { say "uv could not do it; once more with pip (minutes)"; install_with_pip; }
 touch .venv/.setup-done
