@@ -38,7 +38,7 @@ def delete_replaced(home: Home, engine: sa.Engine, before: datetime) -> int:
         .where(f.c.state == "replaced", ops.batch.c.received_at < before)
     )
     with engine.connect() as connection:
-        paths = [home.landing / path for (path,) in connection.execute(query)]
+        paths = [home.landing / str(path) for (path,) in connection.execute(query)]
     present = [path for path in paths if path.exists()]
     for path in present:
         path.unlink()
@@ -55,7 +55,7 @@ def _crowded(engine: sa.Engine) -> list[tuple[str, str]]:
         .having(sa.func.count() >= FILES_WORTH_MERGING)
     )
     with engine.connect() as connection:
-        return [(feed_id, day) for feed_id, day in connection.execute(query)]
+        return [(str(feed_id), str(day)) for feed_id, day in connection.execute(query)]
 
 
 def _merge(home: Home, engine: sa.Engine, contract: Contract, day: str, now: datetime) -> None:
@@ -73,9 +73,7 @@ def _merge(home: Home, engine: sa.Engine, contract: Contract, day: str, now: dat
         parts = connection.execute(query).all()
     parents = " ".join(dict.fromkeys(part.batch_id for part in parts))
     batch_id = landing.batch_id_of(contract.id, "", f"compaction {day} {parents}")
-    frame = pl.read_parquet(
-        [home.landing / part.path for part in parts], missing_columns="insert", extra_columns="ignore"
-    )
+    frame = pl.concat([pl.read_parquet(home.landing / part.path) for part in parts], how="diagonal_relaxed")
     (written,) = landing.write_files(home, contract, batch_id, frame)
     with engine.begin() as connection:
         connection.execute(

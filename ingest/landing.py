@@ -48,7 +48,7 @@ def live_files(engine: sa.Engine, home: Home, feed_id: str, days: Sequence[str] 
     if days is not None:
         query = query.where(ops.file.c.landed_on.in_(days))
     with engine.connect() as connection:
-        return [home.landing / path for (path,) in connection.execute(query)]
+        return [home.landing / str(path) for (path,) in connection.execute(query)]
 
 
 def with_landed_on(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame:
@@ -76,7 +76,9 @@ def split_duplicates(
         .collect()
     )
     again = frame.join(known.unique(), on=names, how="semi", nulls_equal=True).select("_row")
-    notes = [Note("duplicate", "row", "ignored", place, expected=NOT_LANDED_BEFORE) for place in again["_row"].to_list()]
+    notes = [
+        Note("duplicate", "row", "ignored", place, expected=NOT_LANDED_BEFORE) for place in again["_row"].to_list()
+    ]
     return frame.join(again, on="_row", how="anti"), notes
 
 

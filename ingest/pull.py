@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from ingest import landing, ops
 from ingest.archive import Archive
 from ingest.areas import load_areas
-from ingest.conform import Conformed, ConformContext, conform
+from ingest.conform import ConformContext, Conformed, conform
 from ingest.connect import ConnectError, cursor_at, pull
 from ingest.contract import Contract
 from ingest.geo import AreaIndex
@@ -174,7 +174,7 @@ def read_overrides(engine: sa.Engine, contract: Contract) -> list[tuple[str, str
             sa.select(o.column_name, o.found, o.use).where(o.feed_id == contract.id).order_by(o.id)
         ).all()
     physical = {c.name: c.physical_name for c in contract.columns}
-    return [(physical[name], found, use) for name, found, use in rows if name in physical]
+    return [(physical[str(name)], str(found), str(use)) for name, found, use in rows if name in physical]
 
 
 def apply_overrides(raw: RawTable, overrides: list[tuple[str, str, str]]) -> RawTable:
@@ -182,7 +182,9 @@ def apply_overrides(raw: RawTable, overrides: list[tuple[str, str, str]]) -> Raw
     frame = raw.frame
     for column, found, use in overrides:
         if column in frame.columns:
-            frame = frame.with_columns(pl.when(pl.col(column) == found).then(pl.lit(use)).otherwise(column).alias(column))
+            frame = frame.with_columns(
+                pl.when(pl.col(column) == found).then(pl.lit(use)).otherwise(column).alias(column)
+            )
     return replace(raw, frame=frame)
 
 

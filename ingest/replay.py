@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -37,7 +38,7 @@ def replay(intake: Intake, contracts: Mapping[str, Contract], feed_id: str | Non
     ]
 
 
-def replay_batch(intake: Intake, contract: Contract, source: sa.Row[tuple[object, ...]]) -> Replayed:
+def replay_batch(intake: Intake, contract: Contract, source: sa.Row[Any]) -> Replayed:
     """Conform one batch again and land the rows that were waiting and now pass."""
     body = intake.archive.get(source.archive_sha256)
     payload = Payload(contract.id, body, source.media, source.source_ref, source.received_at)
@@ -62,7 +63,7 @@ def replay_batch(intake: Intake, contract: Contract, source: sa.Row[tuple[object
     return Replayed(contract.id, source.batch_id, len(waiting), done.rows_landed)
 
 
-def _waiting_batches(engine: sa.Engine, feed_id: str | None) -> list[sa.Row[tuple[object, ...]]]:
+def _waiting_batches(engine: sa.Engine, feed_id: str | None) -> list[sa.Row[Any]]:
     q = ops.quarantine.c
     waiting = sa.select(q.batch_id).where(q.outcome == "quarantined", q.replayed_at.is_(None))
     if feed_id:
@@ -78,7 +79,7 @@ def _waiting_places(engine: sa.Engine, batch_id: str) -> list[str]:
         q.batch_id == batch_id, q.outcome == "quarantined", q.replayed_at.is_(None)
     )
     with engine.connect() as connection:
-        return [locator if grain == "row" else "" for locator, grain in connection.execute(query)]
+        return [str(locator) if grain == "row" else "" for locator, grain in connection.execute(query)]
 
 
 def _mark(intake: Intake, batch_id: str, places: list[str], replay_batch_id: str) -> None:

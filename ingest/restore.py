@@ -6,6 +6,7 @@ The ledger remembers which rows of a batch did not land, so a restored file hold
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -31,7 +32,7 @@ def missing_batches(intake: Intake) -> list[str]:
     )
     with intake.engine.connect() as connection:
         rows = connection.execute(query).all()
-    return list(dict.fromkeys(b for b, path in rows if not (intake.home.landing / path).exists()))
+    return list(dict.fromkeys(str(b) for b, path in rows if not (intake.home.landing / str(path)).exists()))
 
 
 def restore(intake: Intake, contracts: Mapping[str, Contract]) -> int:
@@ -40,7 +41,9 @@ def restore(intake: Intake, contracts: Mapping[str, Contract]) -> int:
     for batch_id in batches:
         row = _batch_row(intake.engine, batch_id)
         if row.feed_id not in contracts:
-            raise RestoreError(f"{row.feed_id}: batch {batch_id} is lost and the feed has no contract; restore a backup")
+            raise RestoreError(
+                f"{row.feed_id}: batch {batch_id} is lost and the feed has no contract; restore a backup"
+            )
         contract, expected = contracts[row.feed_id], _live_rows(intake.engine, batch_id)
         stamped = landing.with_landed_on(frame_of(intake, contract, row), contract)
         frame = stamped.filter(pl.col("landed_on").is_in(list(expected))).drop("landed_on")
@@ -54,7 +57,7 @@ def restore(intake: Intake, contracts: Mapping[str, Contract]) -> int:
     return len(batches)
 
 
-def frame_of(intake: Intake, contract: Contract, row: sa.Row[tuple[object, ...]]) -> pl.DataFrame:
+def frame_of(intake: Intake, contract: Contract, row: sa.Row[Any]) -> pl.DataFrame:
     """The rows of one ledger batch as they landed, from the archive (or from its parts for a compacted one)."""
     if row.media == "compaction":
         parts = [frame_of(intake, contract, _batch_row(intake.engine, part)) for part in row.source_ref.split()]
@@ -93,9 +96,9 @@ def _live_rows(engine: sa.Engine, batch_id: str) -> dict[str, int]:
         ops.file.c.batch_id == batch_id, ops.file.c.state == "live"
     )
     with engine.connect() as connection:
-        return {day: rows for day, rows in connection.execute(query)}
+        return {str(row.landed_on): int(row.rows) for row in connection.execute(query)}
 
 
-def _batch_row(engine: sa.Engine, batch_id: str) -> sa.Row[tuple[object, ...]]:
+def _batch_row(engine: sa.Engine, batch_id: str) -> sa.Row[Any]:
     with engine.connect() as connection:
         return connection.execute(sa.select(ops.batch).where(ops.batch.c.batch_id == batch_id)).one()

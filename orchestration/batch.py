@@ -33,7 +33,7 @@ PULL_THREADS = 2
 REBUILD_AFTER = timedelta(hours=1)  # feed health ages even when nothing comes
 
 
-class BatchFailed(RuntimeError):
+class BatchError(RuntimeError):
     """The batch stopped before it published; says at which step and why."""
 
 
@@ -69,14 +69,14 @@ def new_run_id(now: datetime) -> str:
 
 @contextmanager
 def only_run(home: Home) -> Iterator[None]:
-    """Hold the home's run lock: one batch at a time. Raises BatchFailed when another one holds it."""
+    """Hold the home's run lock: one batch at a time. Raises BatchError when another one holds it."""
     home.root.mkdir(parents=True, exist_ok=True)
     with (home.root / "run.lock").open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             lock.seek(0)
-            raise BatchFailed(f"another batch is running in {home.root} (pid {lock.read().strip() or '?'})") from error
+            raise BatchError(f"another batch is running in {home.root} (pid {lock.read().strip() or '?'})") from error
         lock.seek(0)
         lock.truncate()
         lock.write(str(os.getpid()))
@@ -91,7 +91,7 @@ def run_batch(
     days: Sequence[date] | None = None,
     full_refresh: bool = False,
 ) -> BatchResult:
-    """Run every step for all feeds or the selected ones. Raises BatchFailed; a failed feed alone does not.
+    """Run every step for all feeds or the selected ones. Raises BatchError; a failed feed alone does not.
 
     `days`: Beijing days to fetch and build again, whether or not they have anything new.
     """
@@ -127,18 +127,16 @@ def fetch(
 def check(batch: Batch, result: BatchResult) -> None:
     """Check what landed and is not admitted yet; admit it or hold it.
 
-    Raises BatchFailed when the checks cannot run at all: what nobody checked is not published.
+    Raises BatchError when the checks cannot run at all: what nobody checked is not published.
     """
     try:
         from quality.admit import admit
         from quality.run import check_feeds
     except ImportError as error:
-        raise BatchFailed(
+        raise BatchError(
             f"the checks did not run ({error}); nothing is published. Install the extra `quality` and run again"
         ) from error
-    verdicts = check_feeds(
-        batch.home, batch.engine, batch.contracts, list(batch.contracts), batch.run_id, batch.now()
-    )
+    verdicts = check_feeds(batch.home, batch.engine, batch.contracts, list(batch.contracts), batch.run_id, batch.now())
     states = admit(batch.engine, verdicts, batch.now())
     result.held = sorted(feed_id for feed_id, state in states.items() if state == "held")
     result.verdicts = {"passed": 0, "failed": 0, "raised": 0}
@@ -151,7 +149,7 @@ def build_and_publish(
 ) -> bool:
     """Build the warehouse from admitted batches, audit it and serve it. False when there was nothing to build.
 
-    Raises BatchFailed when the build or its audit failed: the last good generation stands.
+    Raises BatchError when the build or its audit failed: the last good generation stands.
     """
     from orchestration.build import build
     from orchestration.manifest import mark_built, write_manifest
@@ -172,11 +170,11 @@ def build_and_publish(
         return False
     built = build(home, full_refresh=full_refresh)
     if not built.success:
-        raise BatchFailed(f"build: {built.message}; the last good generation stands")
+        raise BatchError(f"build: {built.message}; the last good generation stands")
     try:
         publishing.audit(home.mart)
-    except publishing.AuditFailed as error:
-        raise BatchFailed(f"audit: {error}; the last good generation stands") from error
+    except publishing.AuditError as error:
+        raise BatchError(f"audit: {error}; the last good generation stands") from error
     verdicts = [name for name, count in result.verdicts.items() for _ in range(count)]
     result.generation = publishing.publish(home, batch.engine, batch.run_id, verdicts, batch.now())
     mark_built(batch.engine, manifest, batch.now())
@@ -192,7 +190,7 @@ def is_recent(home: Home, engine: sa.Engine, now: datetime) -> bool:
         at = connection.execute(sa.select(sa.func.max(ops.generation.c.published_at))).scalar()
     if at is None:
         return False
-    return now - at < REBUILD_AFTER and at.astimezone(CIVIL_ZONE).date() == now.astimezone(CIVIL_ZONE).date()
+    return bool(now - at < REBUILD_AFTER) and at.astimezone(CIVIL_ZONE).date() == now.astimezone(CIVIL_ZONE).date()
 
 
 @contextmanager

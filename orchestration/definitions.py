@@ -87,7 +87,10 @@ def warehouse_asset(contracts: Mapping[str, Contract]) -> dg.AssetsDefinition:
 def hourly_build() -> dg.ScheduleDefinition:
     """Feed health ages even when nothing lands."""
     return dg.ScheduleDefinition(
-        name="warehouse__schedule", job_name=WAREHOUSE_JOB, cron_schedule="0 * * * *", execution_timezone="Asia/Shanghai"
+        name="warehouse__schedule",
+        job_name=WAREHOUSE_JOB,
+        cron_schedule="0 * * * *",
+        execution_timezone="Asia/Shanghai",
     )
 
 
@@ -122,4 +125,3 @@ def landed_sensor() -> dg.SensorDefinition:
         return dg.RunRequest()
 
     return look
-

@@ -9,6 +9,7 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 
@@ -19,9 +20,7 @@ from ingest.settings import open_home
 
 CIVIL_ZONE = "Asia/Shanghai"
 PARTITIONS_START = "2020-01-01"
-PULL_RETRIES = dg.RetryPolicy(
-    max_retries=3, delay=20, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS
-)
+PULL_RETRIES = dg.RetryPolicy(max_retries=3, delay=20, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -73,9 +72,7 @@ def feed_asset(contract: Contract) -> dg.AssetsDefinition:
 
 def feed_checks(contract: Contract, contracts: Mapping[str, Contract]) -> dg.AssetChecksDefinition:
     """The contract's set rules as checks of its asset; a check that crashed says so and is no data verdict."""
-    specs = [
-        dg.AssetCheckSpec(rule.id, asset=feed_key(contract), description=rule.kind) for rule in contract.rules
-    ]
+    specs = [dg.AssetCheckSpec(rule.id, asset=feed_key(contract), description=rule.kind) for rule in contract.rules]
 
     @dg.multi_asset_check(specs=specs, name=f"{contract.slug}__checks", can_subset=False)
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
@@ -83,7 +80,7 @@ def feed_checks(contract: Contract, contracts: Mapping[str, Contract]) -> dg.Ass
 
         home = open_home(os.environ)
         engine = open_ops(home.ops_url)
-        found = check_feed(home, engine, contract, contracts, context.run_id, datetime.now(UTC))
+        found = check_feed(home, engine, contract, contracts, context.run.run_id, datetime.now(UTC))
         by_id = {verdict.check_id: verdict for verdict in found}
         for rule in contract.rules:
             verdict = by_id.get(rule.id)
@@ -139,7 +136,7 @@ def feed_schedule(contract: Contract) -> dg.ScheduleDefinition:
     def ask(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         if contract.is_register:
             return dg.RunRequest()
-        today = context.scheduled_execution_time.astimezone(daily_partitions().timezone_info)
+        today = context.scheduled_execution_time.astimezone(ZoneInfo(CIVIL_ZONE))
         return dg.RunRequest(partition_key=f"{today:%Y-%m-%d}")
 
     return ask

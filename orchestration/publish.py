@@ -27,17 +27,17 @@ PUBLISHED_TABLES = (
 )  # fmt: skip
 
 
-class AuditFailed(RuntimeError):
+class AuditError(RuntimeError):
     """The build must not be served; the last good generation stands. Says what is wrong with it."""
 
 
 def audit(mart: Path) -> dict[str, int]:
-    """Row counts of the published tables. Raises AuditFailed for what must never reach a page.
+    """Row counts of the published tables. Raises AuditError for what must never reach a page.
 
     Keys, relations and sums were tested by dbt in the same build; this looks at the file as its readers will.
     """
     if not mart.is_file():
-        raise AuditFailed(f"{mart.name} does not exist; run the build first")
+        raise AuditError(f"{mart.name} does not exist; run the build first")
     with duckdb.connect(str(mart), read_only=True) as connection:
         found = {
             name
@@ -47,13 +47,11 @@ def audit(mart: Path) -> dict[str, int]:
         }
         missing = [name for name in PUBLISHED_TABLES if name not in found]
         if missing:
-            raise AuditFailed(f"tables missing from the build: {', '.join(missing)}")
-        counts = {
-            name: _count(connection, name) for name in PUBLISHED_TABLES
-        }
+            raise AuditError(f"tables missing from the build: {', '.join(missing)}")
+        counts = {name: _count(connection, name) for name in PUBLISHED_TABLES}
     for name in ("feed_health", "risk_index", "data_dictionary"):
         if counts[name] == 0:
-            raise AuditFailed(f"mart.{name} is empty; nothing to show is not a city without risk")
+            raise AuditError(f"mart.{name} is empty; nothing to show is not a city without risk")
     return counts
 
 
@@ -65,7 +63,7 @@ def publish(home: Home, engine: sa.Engine, run_id: str, verdicts: Sequence[str],
     home.serving.mkdir(parents=True, exist_ok=True)
     target = home.serving / f"{now.astimezone(UTC):%Y%m%dT%H%M%S%f}.duckdb"
     if target.exists():
-        raise AuditFailed(f"generation {target.name} exists already; a name is never used twice")
+        raise AuditError(f"generation {target.name} exists already; a name is never used twice")
     partial = target.with_suffix(".partial")
     shutil.copyfile(home.mart, partial)
     with partial.open("rb") as copied:

@@ -21,11 +21,12 @@ def sql_command(
 ) -> None:
     """Read-only SQL on the newest published generation, sandboxed."""
     from access.sandbox import SandboxError, run_sql
-    from access.serving import NoGeneration
+
+    from access.serving import NoGenerationError
 
     try:
         frame = run_sql(current_home(), text, limit=limit)
-    except (SandboxError, NoGeneration) as error:
+    except (SandboxError, NoGenerationError) as error:
         failed(str(error))
     print_rows(frame.to_dicts(), as_json, empty="no rows")
 
@@ -41,13 +42,14 @@ def export_command(
     """Write one published table to a file, within the caller's rights."""
     from access.export import ExportError, export
     from access.sandbox import SandboxError
-    from access.serving import NoGeneration
+
+    from access.serving import NoGenerationError
 
     if fmt not in FORMATS:
         wrong_use(f"--format {fmt!r}; expected one of {', '.join(FORMATS)}")
     target = out or Path(f"{table.removeprefix('mart.')}.{fmt}")
     try:
         rows = export(current_home(), table, fmt, target, where=where)
-    except (ExportError, SandboxError, NoGeneration) as error:
+    except (ExportError, SandboxError, NoGenerationError) as error:
         failed(str(error))
     typer.echo(f"wrote {rows} rows to {target}")

@@ -55,7 +55,7 @@ def run_command(
     as_json: Json = False,
 ) -> None:
     """Run one batch: fetch → land → check → build → audit → publish."""
-    from orchestration.batch import Batch, BatchFailed, new_run_id, run_batch
+    from orchestration.batch import Batch, BatchError, new_run_id, run_batch
 
     days = days_of(day, first, last)
     contracts = all_contracts()
@@ -68,7 +68,7 @@ def run_command(
     batch = Batch(home, ops_engine(home), contracts, new_run_id(now()), now, city_code)
     try:
         result = run_batch(batch, select=chosen, days=days, full_refresh=full_refresh)
-    except BatchFailed as error:
+    except BatchError as error:
         failed(str(error))
     if as_json:
         print_json(result)
