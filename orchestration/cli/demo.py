@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import socket
-import sys
+import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from ingest.settings import Home, open_home
-from orchestration.cli.shell import all_contracts, app, current_home, failed, now, ops_engine, verb
+from orchestration.cli.shell import all_contracts, app, current_home, failed, now, ops_engine, verb, wrong_use
 
 CITY_CODES = {"yichang": "420500", "zunyi": "520300"}
+DEPARTMENTS_PORT = 8766
 
 
 @app.command("demo")
@@ -33,28 +32,83 @@ def demo_command(
     """Build the simulated city, run the whole batch, start everything and print the addresses."""
     from city.build import build_city
     from ingest.secrets import create_secrets
-    from orchestration.batch import Batch, BatchFailed, new_run_id, run_batch
 
     if city not in CITY_CODES:
-        raise typer.BadParameter(f"{city!r}; expected one of {', '.join(CITY_CODES)}", param_hint="--city")
+        wrong_use(f"--city {city!r}; expected one of {', '.join(CITY_CODES)}")
     home = current_home()
     create_secrets(home.root)
-    as_of = now().replace(minute=0, second=0, microsecond=0)
-    _say(f"building {city}: {days} days, seed {seed}, scale {scale} …")
-    built = build_city(home.root, city, days=days, seed=seed, scale=scale, as_of=as_of)
-    _remember(home, CITY_CODES[city])
-    with departments(home) as environment:
-        home = open_home({**os.environ, **environment}, home.root)
-        _say("departments are open; running the batch: fetch → land → check → build → audit → publish …")
-        batch = Batch(home, ops_engine(home), all_contracts(), new_run_id(now()), now, CITY_CODES[city])
-        try:
-            result = run_batch(batch)
-        except BatchFailed as error:
-            failed(str(error))
-        landed = sum(o.rows_landed for o in result.outcomes)
-        refused = sum(o.rows_quarantined for o in result.outcomes)
-        _say(f"{landed:,} rows landed, {refused:,} in quarantine; checks {result.verdicts}")
-        _say(f"published {result.generation}" if result.generation else "nothing new to publish")
-        del built
+    typer.echo(f"building {city}: {days} days, seed {seed}, scale {scale} …")
+    build_city(home.root, city, days, seed, scale, now())
+    with departments(home):
+        _batch(open_home({**os.environ, "CITYRISK_CITY_CODE": CITY_CODES[city]}, home.root))
         if not once:
-            _serve_pages(home, port)
+            _serve(home, port)
+
+
+@contextmanager
+def departments(home: Home) -> Iterator[int]:
+    """The simulated city's HTTP departments in a thread of this process; gives their port."""
+    import uvicorn
+
+    from city.build import CityBuild
+    from city.http_service import make_app
+
+    port = _free_port(DEPARTMENTS_PORT)
+    built = CityBuild.load(home.root)
+    built.write_env(port)
+    config = uvicorn.Config(make_app(built), host="127.0.0.1", port=port, log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join(timeout=10)
+
+
+def _batch(home: Home) -> None:
+    """One batch with its figures on the screen; ends with code 1 when it fails."""
+    from orchestration.batch import Batch, BatchError, new_run_id, run_batch
+
+    typer.echo("departments are open; fetch → land → check → build → audit → publish …")
+    batch = Batch(
+        home, ops_engine(home), all_contracts(), new_run_id(now()), now, home.environment["CITYRISK_CITY_CODE"]
+    )
+    try:
+        result = run_batch(batch)
+    except BatchError as error:
+        failed(str(error))
+    landed = sum(o.rows_landed for o in result.outcomes)
+    refused = sum(o.rows_quarantined for o in result.outcomes)
+    typer.echo(f"{landed:,} rows landed, {refused:,} in quarantine")
+    typer.echo("checks: " + ", ".join(f"{count} {name}" for name, count in result.verdicts.items()))
+    for outcome in result.outcomes:
+        if outcome.result in ("unreachable", "failed"):
+            typer.echo(f"{outcome.feed_id}: {outcome.result}: {outcome.detail}", err=True)
+    typer.echo(f"published {result.generation.name}" if result.generation else "nothing new to publish")
+
+
+def _serve(home: Home, port: int) -> None:
+    """Run the pages until they end or the user stops them."""
+    from dashboards.serve import command
+
+    port = _free_port(port)
+    pages = subprocess.Popen(command(home.root, port), env={**os.environ, "CITYRISK_HOME": str(home.root)})
+    typer.echo(f"pages  http://127.0.0.1:{port}   (stop with Ctrl-C)")
+    try:
+        pages.wait()
+    except KeyboardInterrupt:
+        pages.terminate()
+        pages.wait(timeout=10)
+
+
+def _free_port(wanted: int) -> int:
+    """The wanted loopback port, or another free one when it is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
