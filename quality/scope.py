@@ -1,0 +1,109 @@
+"""What one feed's checks look at: which files are new, which are history, as the ledger says.
+
+Not here: opening the files (`quality.measure`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from ingest import ops
+
+BLOCKING = ("failed", "raised")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One live Parquet file and its Beijing day (ISO date)."""
+
+    path: Path
+    landed_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The batches that wait for a verdict, their files, and the admitted files they are compared with."""
+
+    feed_id: str
+    batch_ids: tuple[str, ...]
+    new: tuple[File, ...]
+    admitted: tuple[File, ...]
+    rows_resent: int  # rows the department sent again unchanged: they count for volume, they did not land twice
+
+    @property
+    def days(self) -> frozenset[str]:
+        """Beijing days that the new files touch."""
+        return frozenset(f.landed_on for f in self.new)
+
+    @property
+    def newest_day(self) -> tuple[File, ...]:
+        """All files of the newest day: the newest event is in one of them, since files are split by event day."""
+        files = self.new + self.admitted
+        last = max((f.landed_on for f in files), default="")
+        return tuple(f for f in files if f.landed_on == last)
+
+
+def waiting_scope(connection: sa.Connection, landing: Path, feed_id: str) -> Scope:
+    """The feed's landed batches that no check has judged yet, against its admitted files. May be empty."""
+    return _scope(connection, landing, feed_id, ("landed",), None)
+
+
+def held_scopes(connection: sa.Connection, landing: Path, feed_id: str) -> list[Scope]:
+    """The feed's held batches, one scope for each run that pulled them, oldest first: what was held together is
+    judged together, and never drags a newer batch down with it."""
+    b = ops.batch.c
+    runs = connection.execute(
+        sa.select(b.run_id)
+        .where(b.feed_id == feed_id, b.state == "held")
+        .group_by(b.run_id)
+        .order_by(sa.func.min(b.received_at))
+    ).scalars()
+    return [_scope(connection, landing, feed_id, ("held",), run_id) for run_id in runs]
+
+
+def live_files(connection: sa.Connection, landing: Path, feed_id: str, states: Iterable[str]) -> tuple[File, ...]:
+    """Live files of a feed whose batches are in one of `states`."""
+    f, b = ops.file.c, ops.batch.c
+    rows = connection.execute(
+        sa.select(f.path, f.landed_on)
+        .join(ops.batch, b.batch_id == f.batch_id)
+        .where(f.feed_id == feed_id, f.state == "live", b.state.in_(tuple(states)))
+        .order_by(f.landed_on, f.path)
+    )
+    return tuple(File(landing / path, landed_on) for path, landed_on in rows)
+
+
+def known_files(connection: sa.Connection, landing: Path, feed_id: str, run_id: str) -> tuple[File, ...]:
+    """Files of a feed that others may refer to: admitted ones, and landed ones unless this run found them bad."""
+    v = ops.check_verdict.c
+    blocked = connection.execute(
+        sa.select(sa.func.count()).where(
+            v.feed_id == feed_id, v.run_id == run_id, v.severity == "error", v.verdict.in_(BLOCKING)
+        )
+    ).scalar_one()
+    return live_files(connection, landing, feed_id, ("admitted",) if blocked else ("admitted", "landed"))
+
+
+def _scope(connection: sa.Connection, landing: Path, feed_id: str, states: Sequence[str], run_id: str | None) -> Scope:
+    b, f = ops.batch.c, ops.file.c
+    chosen = [b.feed_id == feed_id, b.state.in_(states), *([b.run_id == run_id] if run_id is not None else [])]
+    batches = connection.execute(
+        sa.select(b.batch_id, b.rows_ignored).where(*chosen).order_by(b.received_at, b.batch_id)
+    ).all()
+    files = connection.execute(
+        sa.select(f.path, f.landed_on)
+        .join(ops.batch, b.batch_id == f.batch_id)
+        .where(*chosen, f.state == "live")
+        .order_by(f.landed_on, f.path)
+    )
+    return Scope(
+        feed_id,
+        tuple(batch_id for batch_id, _ in batches),
+        tuple(File(landing / path, landed_on) for path, landed_on in files),
+        live_files(connection, landing, feed_id, ("admitted",)),
+        sum(ignored for _, ignored in batches),
+    )

@@ -1,0 +1,57 @@
+"""What a check found: one record per check, feed and run, and the two ways of not passing kept apart.
+
+`failed` speaks about the department's data, `raised` about a fault of ours: the check itself could not be trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+import sqlalchemy as sa
+
+from ingest import ops
+
+Result = Literal["passed", "failed", "raised"]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The observed value of one check, over how many rows, and what a reader needs to act on it."""
+
+    observed: float | None  # None: there was nothing to judge, `note` says why
+    rows: int
+    note: str = ""  # key into the sentences of the check's kind
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One judged check. `batch_ids` are the batches it speaks for; none when nothing new had landed."""
+
+    run_id: str
+    feed_id: str
+    check_id: str
+    kind: str
+    severity: str
+    verdict: Result
+    observed: float | None
+    expected: str
+    message_zh: str
+    message_en: str
+    rows_checked: int
+    at: datetime
+    batch_ids: tuple[str, ...] = ()
+
+    @property
+    def blocks(self) -> bool:
+        """Whether the batches it speaks for must wait: an error-level check that failed, or could not be trusted."""
+        return self.severity == "error" and self.verdict != "passed"
+
+
+def write_verdicts(connection: sa.Connection, verdicts: Sequence[Verdict]) -> None:
+    """Append verdict rows inside the caller's transaction."""
+    names = [c.name for c in ops.check_verdict.columns if c.name != "id"]
+    if verdicts:
+        connection.execute(ops.check_verdict.insert(), [{n: getattr(v, n) for n in names} for v in verdicts])
