@@ -15,10 +15,12 @@ has_cjk_font() {
         { command -v fc-list >/dev/null && [ -n "$(fc-list :lang=zh-cn family)" ]; }
 }
 has_postgresql() { command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+has_libatomic() { compgen -G '/usr/lib*/*/libatomic.so.1' >/dev/null || compgen -G '/usr/lib*/libatomic.so.1' >/dev/null; }
 has_mariadb() { command -v mariadbd >/dev/null || [ -x /usr/sbin/mariadbd ]; }
 
 missing=()
 has_chromium || missing+=(chromium)
+has_libatomic || missing+=(libatomic1) # playwright's driver is linked to it
 has_cjk_font || missing+=(fonts-wqy-microhei)
 has_postgresql || missing+=(postgresql)
 has_mariadb || missing+=(mariadb-server)
@@ -32,8 +34,20 @@ if { [ "$(id -u)" != 0 ] && [ ${#root[@]} = 0 ]; } || ! command -v apt-get >/dev
     exit 0
 fi
 
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# Silent when it works; what apt said when it does not.
 apt_install() {
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >"$log" 2>&1 ||
+        { tail -n 15 "$log"; echo "setup: could not install $*"; return 1; }
+}
+
+# Ubuntu's apt package of this name is a door to snap.
+apt_has_chromium() {
+    local policy
+    policy=$(apt-cache policy chromium)
+    [[ $policy =~ Candidate:\ [0-9] && ! $policy =~ Candidate:[^$'\n']*snap ]]
 }
 
 echo "setup: installing ${missing[*]}"
@@ -45,13 +59,14 @@ for package in "${missing[@]}"; do
             "${root[@]}" sed -i 's/^#\?create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf
         fi
         ;;
-    chromium)  # on Ubuntu apt's chromium is a door to snap, which containers lack: take the one of playwright
-        if ! apt-cache policy chromium | grep -q 'Candidate: [0-9]'; then
-            "${root[@]}" .venv/bin/playwright install --with-deps chromium || echo "setup: could not install Chromium"
+    chromium) # containers lack snap: take the one that playwright brings
+        if ! apt_has_chromium; then
+            apt_install libatomic1 &&
+                .venv/bin/playwright install --with-deps chromium || echo "setup: could not install Chromium"
             continue
         fi
         ;;
     esac
-    apt_install "$package" || echo "setup: could not install $package"
+    apt_install "$package" || true
 done
 exit 0

@@ -24,8 +24,9 @@ install_venv_module() {
         stop "this Python cannot make environments. Install $package (as root: apt-get install $package) and run again"
     fi
     say "installing $package"
-    apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null
+    apt-get update -qq || true # an old package list may still do
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$package" >/dev/null ||
+        stop "could not install $package"
 }
 
 make_venv() {
