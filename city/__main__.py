@@ -22,9 +22,7 @@ def main() -> None:
     parser.add_argument("--serve", type=int, metavar="PORT")
     given = parser.parse_args()
     as_of = given.as_of or datetime.now(UTC)
-    build = build_city(
-        given.home, given.city, given.days, given.seed, given.scale, as_of, defects=not given.no_defects
-    )
+    build = build_city(given.home, given.city, given.days, given.seed, given.scale, as_of, defects=not given.no_defects)
     print(f"{build.root}: {build.city}, {build.days} days before {build.as_of:%Y-%m-%d %H:%M %z}")
     if given.serve:
         serve(given.home, given.serve)

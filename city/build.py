@@ -7,8 +7,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from city import construction, door_http, door_sql, drops, fire, geology, hazards, lifts, pipes, sky, tailings, weather
 from city.clock import Span, beijing_midnight
 from city.clocks_wrong import plant_wrong_zone

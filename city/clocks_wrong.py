@@ -1,6 +1,7 @@
 """A device whose clock runs in UTC while its times are labelled Beijing time."""
 
 from datetime import timedelta
+from typing import Any
 
 import polars as pl
 
@@ -24,7 +25,7 @@ def plant_wrong_zone(table: SourceTable, truth: Truth, span: Span, streams: Stre
     name = f"{template[device][:-4]}9{int(rng.integers(100, 1000))}"
     days = rng.permutation(span.days).tolist()
     start = span.start + timedelta(days=next((d for d in days if _one_page(table, span, d)), days[0]))
-    top = int(table.frame["_uid"].max() or 0)  # type: ignore[call-overload]
+    top = max(table.frame["_uid"].to_list())
     rows = []
     for step in range(_HOURS):
         true_time = start + timedelta(hours=_FIRST_HOUR + step)
@@ -36,7 +37,7 @@ def plant_wrong_zone(table: SourceTable, truth: Truth, span: Span, streams: Stre
     truth.defect("wrong_time_zone", "batch", table.feed_id, ref, object_id=name, at=start, n_rows=_HOURS)
 
 
-def _template(table: SourceTable) -> dict[str, object]:
+def _template(table: SourceTable) -> dict[str, Any]:
     """A good row to copy measurements from."""
     good = table.frame.filter(pl.all_horizontal(pl.col(name).is_not_null() for name in table.key))
     return good.row(good.height // 2, named=True)

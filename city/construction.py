@@ -41,7 +41,10 @@ def build(
     frame = pl.DataFrame(
         {
             "project_code": codes,
-            "project_name": [f"{c}{b[2:4]}家园{i}期工程" for i, (c, b) in enumerate(zip(places.county_name, builders, strict=True), 1)],
+            "project_name": [
+                f"{c}{b[2:4]}家园{i}期工程"
+                for i, (c, b) in enumerate(zip(places.county_name, builders, strict=True), 1)
+            ],
             "builder_uscc": naming.blank_some(naming.credit_codes(places.county, rng), 0.05, rng),
             "builder_name": builders,
             "area_code": np.where(rng.random(n) < 0.7, places.street, places.county),
@@ -74,7 +77,9 @@ def _crew(codes: np.ndarray, county: np.ndarray, crew: int, span: Span, rng: np.
             "worker_name": naming.people(n, rng),
             "id_card": naming.resident_ids(rng.choice(county, n), rng),
             "post": posts,
-            "cert_no": [f"T{i:012d}" if c else None for i, c in zip(rng.integers(10**11, 10**12, n), certified, strict=True)],
+            "cert_no": [
+                f"T{i:012d}" if c else None for i, c in zip(rng.integers(10**11, 10**12, n), certified, strict=True)
+            ],
             "cert_expire": pl.Series(np.where(certified, expiry, np.datetime64("NaT"))).cast(pl.Date),
         }
     )

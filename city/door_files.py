@@ -48,7 +48,11 @@ def csv_bytes(frame: pl.DataFrame, *, utf8_every: int = 0) -> bytes:
 
 
 def xlsx_bytes(
-    columns: list[str], rows: list[tuple[Any, ...]], title: str, created: datetime, extra: tuple[str, list[str]] | None = None
+    columns: list[str],
+    rows: list[tuple[Any, ...]],
+    title: str,
+    created: datetime,
+    extra: tuple[str, list[str]] | None = None,
 ) -> bytes:
     """A workbook with a merged title row, a merged group row and a field row above the data (row 4 on).
 
@@ -92,8 +96,10 @@ def write_gpkg(frame: pl.DataFrame, path: Path, layer: str, created: datetime) -
     """Lines (`geometry` as WKB, EPSG:4490) with attributes; `created` stands for the wall clock inside the file."""
     fields = [name for name in frame.columns if name != "geometry"]
     data = [
-        frame[name].to_numpy() if frame[name].null_count() == 0 and frame.schema[name].is_numeric()
-        else frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy() if frame.schema[name].is_numeric()
+        frame[name].to_numpy()
+        if frame[name].null_count() == 0 and frame.schema[name].is_numeric()
+        else frame[name].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+        if frame.schema[name].is_numeric()
         else np.array(frame[name].to_list(), dtype=object)
         for name in fields
     ]

@@ -47,7 +47,9 @@ def _records(table: SourceTable, explode: str | None) -> tuple[list[str], list[i
     frame = table.frame
     nested = any("." in name for name in table.columns)
     if not nested:
-        bodies = _texts(frame.select(table.columns)).select(pl.struct(pl.all()).struct.json_encode()).to_series().to_list()
+        bodies = (
+            _texts(frame.select(table.columns)).select(pl.struct(pl.all()).struct.json_encode()).to_series().to_list()
+        )
         uids = frame["_uid"].to_list()
         spoilt = [i for i, uid in enumerate(uids) if uid in table.loose] if table.loose else []
         for index in spoilt:
@@ -81,7 +83,7 @@ def write(table: SourceTable, path: Path, explode: str | None = None) -> None:
 
 
 def parse_since(text: str) -> int:
-    """Epoch seconds of a cursor as a client sends it back: ISO 8601 with offset (a lost `+` is forgiven) or Beijing time."""
+    """Epoch seconds of a cursor as a client sends it back: ISO 8601 (a lost `+` is forgiven) or plain Beijing time."""
     moment = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text.strip())
     aware = moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)
     return int(aware.astimezone(UTC).timestamp())

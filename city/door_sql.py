@@ -60,7 +60,10 @@ def _fill(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> No
     names = ", ".join(quote(name) for name in frame.columns)
     if connection.dialect.name == "postgresql":
         driver: Any = connection.connection.driver_connection
-        with driver.cursor() as cursor, cursor.copy(f"COPY {quote(table.name)} ({names}) FROM STDIN (FORMAT csv)") as copy:
+        with (
+            driver.cursor() as cursor,
+            cursor.copy(f"COPY {quote(table.name)} ({names}) FROM STDIN (FORMAT csv)") as copy,
+        ):
             copy.write(frame.write_csv(include_header=False, quote_style="non_numeric", null_value=""))
         return
     mark = "?" if connection.dialect.name == "sqlite" else "%s"

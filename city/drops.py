@@ -91,7 +91,10 @@ def write_readings(drop: Drop, rng: np.random.Generator, defects: bool) -> None:
     text = text.with_columns(
         pl.when(pl.lit(minute_form) & regular & ~loose).then(short).otherwise("监测时间").alias("监测时间"),
         *[
-            pl.when((pl.col("_uid") % 211 == index) & ~loose).then(door_files.full_width(name)).otherwise(name).alias(name)
+            pl.when((pl.col("_uid") % 211 == index) & ~loose)
+            .then(door_files.full_width(name))
+            .otherwise(name)
+            .alias(name)
             for index, name in enumerate(["浸润线埋深(m)", "库水位(m)", "表面位移(mm)", "孔隙水压力(kPa)"])
         ],
     )
@@ -99,11 +102,13 @@ def write_readings(drop: Drop, rng: np.random.Generator, defects: bool) -> None:
     order = [str(day[0]) for day in days]
     drawn = rng.permutation(len(order)).tolist() if defects else []
     odd = dict(zip(drawn, ("extra_column", "column_order", "mixed_encodings"), strict=False))
-    broken = dict(zip(drawn[3:] or drawn, ("truncated_file", "renamed_column", "empty_file", "resent_file"), strict=False))
-    contents: list[tuple[str, bytes]] = []
+    broken = dict(
+        zip(drawn[3:] or drawn, ("truncated_file", "renamed_column", "empty_file", "resent_file"), strict=False)
+    )
+    first: tuple[bytes, int] | None = None
     for number, day in enumerate(order):
         rows = days[(day,)]
-        at = datetime.strptime(day, "%Y%m%d") + timedelta(days=1, minutes=10)
+        at = datetime.fromisoformat(day) + timedelta(days=1, minutes=10)
         name, content = f"{day}.csv", _odd_csv(rows, odd.get(number))
         if reason := odd.get(number):
             drop.note_file(reason, name)
@@ -112,18 +117,20 @@ def write_readings(drop: Drop, rng: np.random.Generator, defects: bool) -> None:
             name, at = f"{day}_更正.csv", at + timedelta(hours=7)
         drop.put(name, content, at)
         drop.note_rows(rows["_uid"].to_list(), name, 2)
-        contents.append((name, content))
+        first = first or (content, rows.height)
         if broken.get(number) == "empty_file":
             drop.put(f"{day}_1.csv", b"", at + timedelta(minutes=20))
             drop.note_file("empty_file", f"{day}_1.csv")
         if broken.get(number) == "resent_file":
-            drop.put(f"{day}_重发.csv", contents[0][1], at + timedelta(minutes=40))
-            drop.note_file("resent_file", f"{day}_重发.csv", n_rows=rows.height)
+            drop.put(f"{day}_重发.csv", first[0], at + timedelta(minutes=40))
+            drop.note_file("resent_file", f"{day}_重发.csv", n_rows=first[1])
 
 
 def _odd_csv(rows: pl.DataFrame, reason: str | None) -> bytes:
     if reason == "extra_column":
-        return door_files.csv_bytes(rows.with_columns(pl.format("{}", 3.6 + pl.col("_uid") % 5 / 100).alias("供电电压(V)")))
+        return door_files.csv_bytes(
+            rows.with_columns(pl.format("{}", 3.6 + pl.col("_uid") % 5 / 100).alias("供电电压(V)"))
+        )
     if reason == "column_order":
         return door_files.csv_bytes(rows.select(reversed(rows.columns)))
     return door_files.csv_bytes(rows, utf8_every=_UTF8_EVERY if reason == "mixed_encodings" else 0)
@@ -132,7 +139,8 @@ def _odd_csv(rows: pl.DataFrame, reason: str | None) -> bytes:
 def _put_broken(drop: Drop, reason: str, name: str, rows: pl.DataFrame, content: bytes, at: datetime) -> None:
     """The day's first file, cut off in the middle of a line or with another column name."""
     if reason == "truncated_file":
-        cut = content.index(b",", len(content) * 2 // 3) + 1
+        line = content.index(b"\n", len(content) * 2 // 3) + 1
+        cut = content.index(b",", line) + 1
         content = content[:cut]
     else:
         content = door_files.csv_bytes(rows.rename({"库水位(m)": "水位高程(m)"}))
@@ -145,7 +153,9 @@ def write_points(drop: Drop, defects: bool) -> None:
     stamp = f"{drop.span.day_before(20):%Y%m%d}"
     if defects:
         early = f"{drop.span.day_before(25):%Y%m%d}"
-        drop.put(f"测点_{early}.csv", "测点编码,尾矿库编码,断面,安装日期,经度,纬度\r\n".encode("gb18030"), drop.day(25, 9))
+        drop.put(
+            f"测点_{early}.csv", "测点编码,尾矿库编码,断面,安装日期,经度,纬度\r\n".encode("gb18030"), drop.day(25, 9)
+        )
         drop.note_file("empty_file", f"测点_{early}.csv")
     rows = door_files.text_frame(drop.table)
     drop.put(f"测点_{stamp}.csv", door_files.csv_bytes(rows), drop.day(20, 9))
@@ -226,7 +236,9 @@ def write_lifts(drop: Drop, defects: bool) -> None:
     lon, lat = to_gcj02(clean["位置/经度"].to_numpy(), clean["位置/纬度"].to_numpy())
     moved = clean.with_columns(pl.Series("位置/经度", lon), pl.Series("位置/纬度", lat)).select(columns)
     again = f"电梯台账_{drop.span.day_before(5):%Y%m%d}.xlsx"
-    drop.put(again, door_files.xlsx_bytes(columns, moved.rows(), "特种设备（电梯）台账", drop.day(5, 9)), drop.day(5, 9))
+    drop.put(
+        again, door_files.xlsx_bytes(columns, moved.rows(), "特种设备（电梯）台账", drop.day(5, 9)), drop.day(5, 9)
+    )
     drop.note_file("undeclared_datum", again, "batch", clean.height)
 
 

@@ -12,8 +12,8 @@ from city.profiles import Profile
 from city.streams import Streams
 from city.table import SourceTable
 
-_TYPES = "宾馆 商场 医院 学校 工厂 仓库 高层住宅 写字楼 娱乐场所 养老院".split()
-_NAMES = "大酒店 购物中心 医院 中学 制造厂 物流仓库 小区 大厦 娱乐城 养老院".split()
+_TYPES = ["宾馆", "商场", "医院", "学校", "工厂", "仓库", "高层住宅", "写字楼", "娱乐场所", "养老院"]
+_NAMES = ["大酒店", "购物中心", "医院", "中学", "制造厂", "物流仓库", "小区", "大厦", "娱乐城", "养老院"]
 _HEIGHTS_M = np.array([45, 28, 40, 18, 12, 10, 82, 75, 14, 12])
 _ITEMS = np.array(["疏散通道", "灭火器", "消火栓", "报警系统", "用电安全", "动火作业"])
 

@@ -44,9 +44,7 @@ class Places:
 
     def take(self, index: npt.NDArray[np.int64]) -> "Places":
         """The places at `index`, in that order."""
-        return Places(
-            self.lon[index], self.lat[index], self.county[index], self.county_name[index], self.street[index]
-        )
+        return Places(self.lon[index], self.lat[index], self.county[index], self.county_name[index], self.street[index])
 
     def moved(self, east_m: Floats, north_m: Floats) -> "Places":
         """Every place moved by metres; codes stay."""

@@ -62,7 +62,9 @@ def build(
     )
 
 
-def _points(profile: Profile, places: Places, numbers: np.ndarray, span: Span, rng: np.random.Generator) -> pl.DataFrame:
+def _points(
+    profile: Profile, places: Places, numbers: np.ndarray, span: Span, rng: np.random.Generator
+) -> pl.DataFrame:
     n = len(places)
     hazard = rng.choice(_HAZARDS, n, p=[0.58, 0.18, 0.06, 0.05, 0.13])
     households = rng.gamma(0.9, 9, n).astype(int)
@@ -157,7 +159,9 @@ def _readings(
         }
     ).with_columns(pl.col(pl.Float64).fill_nan(None))
     order = np.argsort(received, kind="stable")
-    table = SourceTable("resources.geo_reading", frame[order], ("dev_sn", "mon_time"), "dev_sn", "mon_time", "recv_time")
+    table = SourceTable(
+        "resources.geo_reading", frame[order], ("dev_sn", "mon_time"), "dev_sn", "mon_time", "recv_time"
+    )
     table.protected = set(np.flatnonzero((device == hit)[order]).tolist())
     return table
 

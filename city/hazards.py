@@ -1,4 +1,4 @@
-"""Major hazard installations of the emergency office, graded by GB 18218 so that the grade on record is the true one."""
+"""Major hazard installations of the emergency office; the grade on record is the true one by GB 18218."""
 
 import csv
 from importlib.resources import files
@@ -19,7 +19,7 @@ _ALPHA = ((1, 0.5), (30, 1.0), (50, 1.2), (100, 1.5))
 
 
 def build(profile: Profile, counties: list[County], span: Span, streams: Streams, n: int) -> SourceTable:
-    """One row per hazard unit and substance, places in GCJ-02, nested names with dots; `_single` marks lone substances."""
+    """One row per hazard unit and substance, places in GCJ-02, dotted names; `_single` marks lone substances."""
     rng = streams.get("hazards")
     places = scatter(counties, n, rng)
     lon, lat = to_gcj02(places.lon, places.lat)
@@ -29,7 +29,8 @@ def build(profile: Profile, counties: list[County], span: Span, streams: Streams
     chiefs = naming.people(n, rng)
     rows: list[dict[str, object]] = []
     for index, grade in enumerate(_grades(profile, n, rng)):
-        residents = int(rng.choice([0, rng.integers(1, 30), rng.integers(30, 100), rng.integers(100, 900)]))
+        low, high = ((0, 1), (1, 30), (30, 100), (100, 900))[int(rng.integers(4))]
+        residents = int(rng.integers(low, high))
         head = {
             "hazardCode": f"WX{places.county[index]}{index + 1:04d}",
             "hazardName": f"{firms[index][2:6]}{['罐区', '库房', '装置'][index % 3]}{index + 1}",
@@ -56,7 +57,7 @@ def build(profile: Profile, counties: list[County], span: Span, streams: Streams
 def _grades(profile: Profile, n: int, rng: np.random.Generator) -> list[int]:
     """Grades in the profile's proportions, all four present."""
     pool = [int(grade) for grade, count in profile.hazard_grades.items() for _ in range(count)]
-    drawn = [1, 2, 3, 4] + rng.permutation(pool).tolist()
+    drawn = [1, 2, 3, 4, *rng.permutation(pool).tolist()]
     exact = pool if n == len(pool) else drawn[:n]
     return [int(grade) for grade in rng.permutation(exact)]
 

@@ -111,9 +111,7 @@ def _refusal(status: int, message: str, headers: dict[str, str] | None = None) -
     return JSONResponse({"code": status, "message": message}, status_code=status, headers=headers)
 
 
-def make_app(
-    build: CityBuild, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic
-) -> Starlette:
+def make_app(build: CityBuild, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic) -> Starlette:
     """The service of a built city; `clock` gives seconds for the rate limit."""
     service = _Service(build, limits or Limits(), clock)
     return Starlette(routes=[Route(path, service.answer, methods=["GET"]) for path in ROUTES])

@@ -25,12 +25,16 @@ def build(profile: Profile, counties: list[County], span: Span, streams: Streams
     frame = pl.DataFrame(
         {
             "设备信息/设备代码": [f"3{1 + i % 3}10{code}{i:06d}" for i, code in enumerate(places.county, 1)],
-            "设备信息/注册编号": naming.blank_some([f"TZ{code}{i:06d}" for i, code in enumerate(places.county, 1)], 0.05, rng),
+            "设备信息/注册编号": naming.blank_some(
+                [f"TZ{code}{i:06d}" for i, code in enumerate(places.county, 1)], 0.05, rng
+            ),
             "设备信息/设备名称": [f"{u[2:4]}{i % 9 + 1}号梯" for i, u in enumerate(users)],
             "设备信息/类别": kind,
             "使用单位/名称": users,
             "使用单位/统一社会信用代码": naming.blank_some(naming.credit_codes(places.county, rng), 0.07, rng),
-            "使用单位/地址": naming.blank_some([f"{c}人民路{i % 400 + 1}号" for i, c in enumerate(places.county_name)], 0.05, rng),
+            "使用单位/地址": naming.blank_some(
+                [f"{c}人民路{i % 400 + 1}号" for i, c in enumerate(places.county_name)], 0.05, rng
+            ),
             "使用单位/区划代码": np.where(rng.random(n) < 0.6, places.street, places.county),
             "位置/经度": places.lon,
             "位置/纬度": places.lat,

@@ -29,7 +29,8 @@ class Storm:
         """Relative intensity per place, 0 … 1."""
         east = (lon - self.lon) * METRES_PER_DEGREE * np.cos(np.radians(self.lat))
         north = (lat - self.lat) * METRES_PER_DEGREE
-        return np.exp(-(east**2 + north**2) / (2 * self.radius_m**2))
+        near: Floats = np.exp(-(east**2 + north**2) / (2 * self.radius_m**2))
+        return near
 
 
 def draw_storms(span: Span, counties: list[County], rng: np.random.Generator) -> list[Storm]:
@@ -44,7 +45,7 @@ def draw_storms(span: Span, counties: list[County], rng: np.random.Generator) ->
         room = max(1, span.hours - hours - 6)
         share = span.hours / heavy
         begin = int(min(room, share * index + rng.uniform(0.25, 0.7) * share)) if is_heavy else int(rng.integers(room))
-        peak = rng.uniform(28, 42) if is_heavy else rng.uniform(1.5, 7)
+        peak = rng.uniform(28, 42) if is_heavy else rng.uniform(0.8, 3.2)
         radius = rng.uniform(14_000, 22_000) if is_heavy else rng.uniform(40_000, 90_000)
         storms.append(Storm(begin, hours, float(peak), centre.x, centre.y, float(radius)))
     return storms
@@ -52,16 +53,17 @@ def draw_storms(span: Span, counties: list[County], rng: np.random.Generator) ->
 
 def rain_mm(storms: list[Storm], places: Places, span: Span, rng: np.random.Generator) -> Floats:
     """Rain per hour at each place, mm with one decimal, shape (places, hours)."""
-    total = np.zeros((len(places), span.hours))
+    total: Floats = np.zeros((len(places), span.hours))
     for storm in storms:
         total += storm.peak_mm_h * np.outer(storm.footprint(places.lon, places.lat), storm.shape(span.hours))
     total *= rng.gamma(12.0, 1 / 12.0, total.shape)
-    return np.round(np.where(total < 0.05, 0.0, np.minimum(total, 120.0)), 1)
+    total[total < 0.05] = 0.0
+    return np.minimum(total, 120.0).round(1)
 
 
 def rolling_sum(values: Floats, hours: int) -> Floats:
     """Sum of the last `hours` columns, shape kept."""
-    padded = np.cumsum(np.pad(values, ((0, 0), (hours, 0))), axis=1)
+    padded: Floats = np.cumsum(np.pad(values.astype(np.float64), ((0, 0), (hours, 0))), axis=1)
     return padded[:, hours:] - padded[:, :-hours]
 
 

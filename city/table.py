@@ -12,7 +12,8 @@ class SourceTable:
 
     `frame` has the source's columns (naive Beijing datetimes, dates, numbers, text) plus `_uid`, a row number that
     stays with the row, and `_order`, by which rows are sent. `loose` holds cells whose value does not fit the column
-    type (uid → column → value): only text doors can serve those. `protected` rows (uids) carry incidents and stay whole.
+    type (uid → column → value): only text doors can serve those. `protected` rows (uids) carry incidents: they stay
+    whole.
     """
 
     feed_id: str

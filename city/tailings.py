@@ -105,7 +105,7 @@ class _Ponds:
 
 
 def _water(pond: _Ponds, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
-    """Pool rise over the usual level (m), beach (m) and phreatic depth (m), each (ponds, hours), before any incident."""
+    """Pool rise over the usual level, beach and phreatic depth, all m, each (ponds, hours), before any incident."""
     n, hours = pond.rain.shape
     rise = np.zeros((n, hours))
     for hour in range(1, hours):
@@ -113,7 +113,7 @@ def _water(pond: _Ponds, rng: np.random.Generator) -> tuple[Floats, Floats, Floa
     rise = np.minimum(rise, 0.9)
     usual = pond.beach_min * rng.uniform(1.7, 2.6, n)
     beach = np.maximum(usual[:, None] * (1 - 0.25 * rise), 1.25 * pond.beach_min[:, None])
-    red = np.interp(pond.height, [0, 30, 60, 100, 150, 300], [2, 2, 4, 6, 8, 10])
+    red: Floats = np.interp(pond.height, [0, 30, 60, 100, 150, 300], [2, 2, 4, 6, 8, 10])
     depth = (red * rng.uniform(1.6, 2.2, n))[:, None] - 0.6 * rise
     return rise, beach, depth
 
@@ -122,7 +122,7 @@ def _readings(
     pond: _Ponds, point_ids: list[str], per_pond: int, span: Span, streams: Streams, truth: Truth
 ) -> SourceTable:
     rng = streams.get("tailings.reading")
-    n, hours = pond.rain.shape
+    n, hours = len(pond.codes), span.hours
     rise, beach, depth = _water(pond, rng)
     pore = rng.uniform(35, 140, n)[:, None] * (1 + 0.35 * rise)
     hit, begin, length = _incident(pond, span, rng, truth)
@@ -135,9 +135,8 @@ def _readings(
     owner = np.repeat(np.arange(n), per_pond)
     size = (n * per_pond, hours)
     spread = rng.uniform(0.92, 1.08, n * per_pond)[:, None]
-    calm = (pond.rain.cumsum(axis=1) >= 0)[owner]
     quiet = np.broadcast_to((np.arange(hours) < begin - 12) | (np.arange(hours) > begin + length + 12), size)
-    state = weather.quality_codes(*size, rng, calm & (quiet | (owner != hit)[:, None]))
+    state = weather.quality_codes(*size, rng, quiet | (owner != hit)[:, None])
     values = {
         "干滩长度(m)": _sensor(beach[owner] + rng.normal(0, 0.25, size), kinds == "w", 2),
         "浸润线埋深(m)": _sensor(depth[owner] * spread + rng.normal(0, 0.01, size), kinds == "s", 3),

@@ -30,7 +30,7 @@ OUTCOMES = {
     "column_order": "corrected",
     "mixed_encodings": "corrected",
 }
-_SCHEMA = {
+_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "kind": pl.String,
     "grain": pl.String,
     "feed_id": pl.String,

@@ -139,7 +139,9 @@ def _observations(
         }
     ).with_columns(pl.col("vis").fill_nan(None), pl.col("rhu").cast(pl.Int64))
     order = np.argsort(uploaded, kind="stable")
-    table = SourceTable("weather.observation", frame[order], ("stationId", "obsTime"), "stationId", "obsTime", "uploadTime")
+    table = SourceTable(
+        "weather.observation", frame[order], ("stationId", "obsTime"), "stationId", "obsTime", "uploadTime"
+    )
     near = _widen(levels > 0, 12)[station, hour][order]
     table.protected = set(np.flatnonzero(near).tolist())
     return table
@@ -161,7 +163,8 @@ def _kept(n: int, hours: int, rng: np.random.Generator, calm: np.ndarray) -> tup
     for device in np.flatnonzero(rng.random(n) < 0.15):
         begin = int(rng.integers(hours))
         present[device, begin : begin + int(rng.integers(3, 30))] = False
-    return np.nonzero(present | ~calm)
+    station, hour = np.nonzero(present | ~calm)
+    return station, hour
 
 
 def _widen(mask: np.ndarray, hours: int) -> np.ndarray:
@@ -198,8 +201,7 @@ def _warnings(profile: Profile, places: Places, levels: np.ndarray, span: Span, 
         rows += _gale_messages(str(places.county[county]), str(places.county_name[county]), start, profile)
     rows = [row for row in rows if row["sent"] < span.end]  # type: ignore[operator]
     frame = pl.DataFrame(sorted(rows, key=lambda row: (row["sent"], row["identifier"])), infer_schema_length=None)
-    table = SourceTable("weather.warning", frame, ("identifier",), "info.area.geocode", None, "sent")
-    return table
+    return SourceTable("weather.warning", frame, ("identifier",), "info.area.geocode", None, "sent")
 
 
 def _message(
