@@ -1,0 +1,11 @@
+"""Text table → rows in contract shape, or a reason why not. Pure: no file, no socket, no clock.
+
+Not here: reading bytes (`ingest.parse`), rules over sets of rows (`quality`), storing (`ingest.landing`).
+"""
+
+from __future__ import annotations
+
+from ingest.conform.context import ConformContext
+from ingest.conform.rows import Conformed, conform
+
+__all__ = ["ConformContext", "Conformed", "conform"]

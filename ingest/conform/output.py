@@ -1,0 +1,94 @@
+"""Put conformed values into the landed shape: masked, typed, with the columns that every landed file has."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ingest.conform.context import ConformContext
+from ingest.conform.places import Places
+from ingest.contract import Contract, LogicalType
+from ingest.geo import AreaIndex
+from ingest.mask import PERSONAL_NUMBER, hash_series
+from ingest.parse.columns import ROW, expected_names
+from ingest.stages import META_COLUMNS
+
+LANDED_TYPES: dict[LogicalType, pl.DataType] = {
+    "string": pl.String(),
+    "number": pl.Float64(),
+    "integer": pl.Int64(),
+    "boolean": pl.Boolean(),
+    "date": pl.Date(),
+    "timestamp": pl.Datetime("us", "UTC"),
+}
+
+
+def landed_schema(contract: Contract) -> dict[str, pl.DataType]:
+    """Names and types of every column of a landed frame, `_batch_id` aside."""
+    columns = {c.landed_name: LANDED_TYPES[c.logical_type] for c in contract.landed_columns}
+    hashed = {c.landed_name: pl.String() for c in contract.landed_columns if c.mask == "hash"}
+    return {**columns, **hashed, **{name: kind for name, kind in META_COLUMNS.items() if name != "_batch_id"}}
+
+
+def build_frame(
+    raw: pl.DataFrame,
+    contract: Contract,
+    values: dict[str, pl.Series],
+    found: Places | None,
+    context: ConformContext,
+    flags: pl.Series,
+    kept: npt.NDArray[np.bool_],
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """The frame that lands and hash → clear value of the personal columns in it."""
+    chosen = None if kept.all() else pl.Series(kept)
+    secrets: dict[str, str] = {}
+    columns: dict[str, pl.Series] = {}
+    for column in contract.landed_columns:
+        series = _chosen(values[column.name], chosen)
+        if column.mask == "hash":
+            series, clear = hash_series(context.hash_key, series.cast(pl.String))
+            secrets |= clear
+        columns[column.landed_name] = series
+    height = int(kept.sum())
+    lon, lat = (None, None) if found is None else (found.lon[kept], found.lat[kept])
+    nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, height)
+    columns["_row"] = _chosen(raw[ROW], chosen)
+    columns["_received_at"] = pl.Series([context.received_at], dtype=pl.Datetime("us", "UTC")).new_from_index(0, height)
+    columns["_flags"] = _chosen(flags, chosen)
+    columns["_extra"] = _chosen(_extra(raw, contract), chosen)
+    columns["_area_code"] = _areas(contract, columns, lon, lat, context.areas, height)
+    columns["_lon"] = nothing if lon is None else pl.Series(lon, dtype=pl.Float64, nan_to_null=True)
+    columns["_lat"] = nothing if lat is None else pl.Series(lat, dtype=pl.Float64, nan_to_null=True)
+    schema = landed_schema(contract)
+    return pl.DataFrame(columns).select(pl.col(name).cast(kind) for name, kind in schema.items()), secrets
+
+
+def _chosen(series: pl.Series, chosen: pl.Series | None) -> pl.Series:
+    return series if chosen is None else series.filter(chosen)
+
+
+def _extra(raw: pl.DataFrame, contract: Contract) -> pl.Series:
+    """Unknown columns as JSON. Nobody agreed what they hold, so numbers that may be personal are taken out."""
+    unknown = [name for name in raw.columns if name != ROW and name not in expected_names(contract)]
+    if not unknown:
+        return pl.Series([None], dtype=pl.String).new_from_index(0, raw.height)
+    texts = [pl.col(name).str.replace_all(PERSONAL_NUMBER, "***") for name in unknown]
+    return raw.select(pl.struct(texts).struct.json_encode().alias("_extra")).to_series()
+
+
+def _areas(
+    contract: Contract,
+    columns: dict[str, pl.Series],
+    lon: npt.NDArray[np.float64] | None,
+    lat: npt.NDArray[np.float64] | None,
+    areas: AreaIndex,
+    height: int,
+) -> pl.Series:
+    """County of the place; where a row has no place, or lies outside all counties, that of its area code."""
+    coded = contract.by_concept("area_code")
+    by_code = None if coded is None else columns[coded.landed_name].str.slice(0, 6)
+    if lon is None or lat is None:
+        return pl.Series([None], dtype=pl.String).new_from_index(0, height) if by_code is None else by_code
+    by_place = pl.Series(areas.locate(lon, lat), dtype=pl.String)
+    return by_place if by_code is None else by_place.zip_with(by_place.is_not_null(), by_code)

@@ -1,0 +1,232 @@
+"""Apply a contract to a parsed payload: every row lands, or is kept out for exactly one reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ingest.conform import codes, moments, places, ranges
+from ingest.conform.columns import ColumnRead, expectation, read_column, source_text
+from ingest.conform.context import ConformContext
+from ingest.conform.findings import Findings, Rows
+from ingest.conform.output import build_frame
+from ingest.conform.places import Places
+from ingest.contract import Column, Contract
+from ingest.geo import write_wkt
+from ingest.parse.columns import ROW
+from ingest.stages import Note, RawTable
+
+
+@dataclass(frozen=True, slots=True)
+class Conformed:
+    """Rows that may land, what was found in the others, and clear personal values for the vault.
+
+    `frame` has `contract.landed_columns` under their landed names, then META_COLUMNS without `_batch_id`. `notes` are
+    those of conform alone: the parser's come before them.
+    """
+
+    frame: pl.DataFrame
+    notes: tuple[Note, ...]
+    secrets: Mapping[str, str] = field(repr=False)
+
+
+@dataclass
+class _Work:
+    """One payload on its way: texts as sent, values as read, findings so far."""
+
+    contract: Contract
+    context: ConformContext
+    frame: pl.DataFrame
+    findings: Findings
+    texts: dict[str, pl.Series] = field(default_factory=dict)
+    reads: dict[str, ColumnRead] = field(default_factory=dict)
+    values: dict[str, pl.Series] = field(default_factory=dict)
+
+
+def conform(raw: RawTable, contract: Contract, context: ConformContext) -> Conformed:
+    """Bring a payload into contract shape; see the reason codes for what keeps a row out.
+
+    Raises UnitError or ValueError for a contract whose units or datum cannot be understood: a fault of ours, not of
+    the rows.
+    """
+    work = _Work(contract, context, raw.frame, Findings(raw.frame.height))
+    _read(work)
+    found = _place(work)
+    _check_ranges(work)
+    _check_codes(work)
+    _drop_duplicates(work)
+    _check_moments(work)
+    _check_datum(work, found)
+    kept = work.findings.kept & _newest_of_key(work)
+    notes = work.findings.notes(work.frame[ROW])
+    frame, secrets = build_frame(raw.frame, contract, work.values, found, context, work.findings.flags(), kept)
+    return Conformed(frame, notes, secrets)
+
+
+def _read(work: _Work) -> None:
+    """Types, words and units of every column; missing_key and wrong_type."""
+    is_sheet = work.contract.server.file_format == "xlsx"
+    for column in work.contract.columns:
+        text = source_text(work.frame, column)
+        work.texts[column.name] = text
+        if column.mask == "drop":
+            continue
+        read = read_column(text, column, is_sheet=is_sheet)
+        work.reads[column.name], work.values[column.name] = read, read.values
+        if column.required or column.key_position is not None:
+            empty = np.flatnonzero(read.empty).astype(np.int64)
+            work.findings.lose("missing_key", empty, column, text, "a value: rows cannot be told apart without it")
+        _refuse(work, "wrong_type", read.bad, column, expectation(column))
+
+
+def _refuse(work: _Work, reason: str, rows: Rows, column: Column, expected: str) -> None:
+    """A bad cell costs its row, or only itself where the contract discards values and the column is optional."""
+    if not len(rows):
+        return
+    text = work.texts[column.name]
+    is_needed = column.required or column.key_position is not None
+    if is_needed or work.contract.drift_mode != "discard_value":
+        work.findings.lose(reason, rows, column, text, expected)
+        return
+    work.findings.flag(reason, "flagged", rows, column, text, expected)
+    work.values[column.name] = work.values[column.name].scatter(rows.tolist(), None)
+
+
+def _place(work: _Work) -> Places | None:
+    """Swapped axes put right and everything in WGS 84; None for feeds without a place of their own."""
+    columns = places.place_columns(work.contract)
+    if not columns:
+        return None
+    found = (
+        places.point_places(*(work.values[c.name] for c in columns), work.contract.datum)
+        if len(columns) == 2
+        else places.geometry_places(work.values[columns[0].name], work.contract.datum)
+    )
+    swapped = np.flatnonzero(found.swapped).astype(np.int64)
+    work.findings.flag(
+        "swapped_lat_lon", "corrected", swapped, columns[0], work.texts[columns[0].name], "longitude before latitude"
+    )
+    if found.geometries is None:
+        for column, degrees in zip(columns, (found.lon, found.lat), strict=True):
+            work.values[column.name] = pl.Series(column.name, degrees, nan_to_null=True)
+        return found
+    if found.unreadable is not None:
+        bad = np.flatnonzero(found.unreadable).astype(np.int64)
+        _refuse(work, "wrong_type", bad, columns[0], "a geometry")
+    work.values[columns[0].name] = pl.Series(columns[0].name, write_wkt(found.geometries), dtype=pl.String)
+    return found
+
+
+def _check_ranges(work: _Work) -> None:
+    """out_of_range and unit_mismatch: a value that another unit explains is the unit's fault, whatever the range."""
+    for column in work.contract.columns:
+        read = work.reads.get(column.name)
+        if read is None or read.as_sent is None:
+            continue
+        values = work.values[column.name]
+        explained = np.zeros(len(values), dtype=bool)
+        for unit, rows in ranges.unit_slips(read, column).items():
+            explained[rows] = True
+            low, high = column.plausible or (0.0, 0.0)
+            expected = f"{low:g} to {high:g} {column.unit}; as {unit} it would fit"
+            _refuse(work, "unit_mismatch", rows.astype(np.int64), column, expected)
+        if column.minimum is not None or column.maximum is not None:
+            outside = ranges.out_of_range(values, column).to_numpy() & ~explained
+            _refuse(work, "out_of_range", np.flatnonzero(outside).astype(np.int64), column, ranges.band(column))
+
+
+def _check_codes(work: _Work) -> None:
+    """Area codes (retired ones replaced) and check digits."""
+    for column in work.contract.columns:
+        if column.name not in work.values:
+            continue
+        if column.code_list == "area":
+            values, retired = codes.replace_retired(work.values[column.name], work.context.areas)
+            work.values[column.name] = values
+            text, rows = work.texts[column.name], _rows(retired)
+            work.findings.flag("retired_area_code", "corrected", rows, column, text, "the code of its successor")
+            unknown = _rows(codes.unknown(values, work.context.areas))
+            work.findings.lose("unknown_area_code", unknown, column, text, "a code of the current list")
+        if column.check_digit is not None:
+            failing = _rows(codes.failing_check(work.values[column.name], column.check_digit))
+            text = work.texts[column.name]
+            if column.check_digit == "uscc":  # some really issued codes fail: warn, never refuse
+                work.findings.flag("bad_check_digit", "flagged", failing, column, text, "a right check digit")
+            else:
+                work.findings.lose("bad_check_digit", failing, column, text, "a right check digit")
+
+
+def _drop_duplicates(work: _Work) -> None:
+    """Rows that say again what an earlier row of the payload said."""
+    rows = _repeated_keys(work, work.findings.open_for("duplicate"))
+    if not len(rows):
+        return
+    names = list(work.values)
+    again = pl.DataFrame(work.values).select(pl.col(name).gather(rows) for name in names)
+    copies = rows[~again.select(first=pl.struct(names).is_first_distinct())["first"].to_numpy()]
+    work.findings.lose("duplicate", copies, None, None, "a row that the payload has not said before", outcome="ignored")
+
+
+def _newest_of_key(work: _Work) -> npt.NDArray[np.bool_]:
+    """All rows but those that a later good row of the payload replaces under the same key."""
+    newest = np.ones(work.frame.height, dtype=bool)
+    rows = _repeated_keys(work, work.findings.kept)
+    if len(rows):
+        keys = pl.DataFrame(work.values).select(pl.col(name).gather(rows) for name in work.contract.key)
+        newest[rows] = keys.select(last=pl.struct(work.contract.key).is_last_distinct())["last"].to_numpy()
+    return newest
+
+
+def _repeated_keys(work: _Work, rows: npt.NDArray[np.bool_]) -> Rows:
+    """The rows among `rows` whose key another one of them has."""
+    keys = pl.DataFrame([work.values[name] for name in work.contract.key])
+    chosen = np.flatnonzero(rows).astype(np.int64)
+    repeated = keys.filter(pl.Series(rows)).is_duplicated().to_numpy()
+    return chosen[repeated]
+
+
+def _check_moments(work: _Work) -> None:
+    """late, wrong_time_zone and future_time."""
+    delay = moments.delay_of(work.contract, work.values, work.context.received_at)
+    if delay is None:
+        return
+    text, findings = work.texts[delay.event.name], work.findings
+    for group, rows, shifted, hours in moments.shifted_groups(delay, _groups(work), findings.open_for("duplicate")):
+        found = f"{group}: {shifted} of {len(rows)} rows off by {hours:+.1f} h".removeprefix(": ")
+        findings.lose_group("wrong_time_zone", rows, delay.event, found, f"times in {delay.event.source_time_zone}")
+    future = moments.future(delay).to_numpy() & findings.open_for("wrong_time_zone")
+    findings.lose(
+        "future_time", np.flatnonzero(future).astype(np.int64), delay.event, text, "a time before it was sent"
+    )
+    if delay.tells_late:
+        findings.flag("late", "flagged", _rows(moments.late(delay)), delay.event, text, "sent within two days")
+
+
+def _groups(work: _Work) -> pl.Series | None:
+    """What a clock belongs to: a device (or object) of a service or database; a file has one clock."""
+    if work.contract.server.kind == "files":
+        return None
+    owner = work.contract.by_concept("device_id") or work.contract.by_concept("object_id")
+    return None if owner is None else work.values[owner.name]
+
+
+def _check_datum(work: _Work, found: Places | None) -> None:
+    """undeclared_datum: the whole payload, because no single row can show it."""
+    identity = work.contract.by_concept("object_id") or work.contract.by_concept("device_id")
+    if found is None or identity is None or not work.contract.is_register:
+        return
+    rows = work.findings.open_for("undeclared_datum")
+    words = places.mistaken_datum(
+        found, work.values[identity.name], work.context.known_places, work.contract.datum, rows
+    )
+    if words is not None:
+        members = np.flatnonzero(rows).astype(np.int64)
+        work.findings.lose_group("undeclared_datum", members, None, words, f"places in {work.contract.datum}")
+
+
+def _rows(mask: pl.Series) -> Rows:
+    return mask.arg_true().to_numpy().astype(np.int64)

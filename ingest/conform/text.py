@@ -1,0 +1,43 @@
+"""Text as departments type it: full-width forms, Chinese numerals, thousands separators, words for "nothing"."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+import cn2an
+import polars as pl
+
+MISSING = frozenset({"", "-", "--", "—", "——", "－", "null", "NULL", "None", "NA", "N/A", "n/a", "nan", "NaN"})
+_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
+_CHINESE_NUMBER = re.compile(r"负?[0-9.点〇零一二两三四五六七八九十百千万亿壹贰叁肆伍陆柒捌玖拾佰仟]+")
+_PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+
+
+def clean_text(text: pl.Series, *, fold: bool) -> pl.Series:
+    """Outer blanks off, words for nothing to null; `fold` also turns full-width forms into plain ones (NFKC)."""
+    clean = text.str.strip_chars()
+    if fold and clean.str.contains(r"[^\x00-\x7F]").any():
+        clean = clean.str.normalize("NFKC").str.strip_chars()
+    return clean.set(clean.is_in(list(MISSING)), None) if clean.is_in(list(MISSING)).any() else clean
+
+
+def read_number(text: str) -> float | None:
+    """A number that a person wrote: `１２．５`, `1,234.5`, `二十三`, `三点五`. None when it is not a number."""
+    plain = unicodedata.normalize("NFKC", text).strip()
+    if _GROUPED.fullmatch(plain):
+        plain = plain.replace(",", "")
+    if _PLAIN_NUMBER.fullmatch(plain):
+        value = float(plain)
+        return value if abs(value) != float("inf") else None
+    if not _CHINESE_NUMBER.fullmatch(plain):
+        return None
+    try:
+        return float(cn2an.cn2an(plain, "smart"))
+    except (ValueError, KeyError, IndexError, TypeError):
+        return None
+
+
+def is_missing(text: str) -> bool:
+    """Whether a text says "no value"."""
+    return unicodedata.normalize("NFKC", text).strip() in MISSING or text.strip() in MISSING

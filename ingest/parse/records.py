@@ -1,0 +1,135 @@
+"""JSON pages of services and JSON lines of databases: nested objects become dotted columns, values stay as sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Set
+from typing import Any
+
+import polars as pl
+
+from ingest.contract import Contract
+from ingest.parse.columns import ROW, expected_names, physical_names, settle
+from ingest.parse.fault import FileFault
+from ingest.stages import RawTable
+
+Record = dict[str, Any]
+
+
+def parse_json(body: bytes, contract: Contract) -> RawTable:
+    """One page: the list at option `recordsPath`, or the document itself when it is a list or one record.
+
+    A page without records is no fault. Raises FileFault for what is not JSON to its end.
+    """
+    return _table(_records(read_json(body, numbers_as_text=True), contract), contract)
+
+
+def parse_ndjson(body: bytes, contract: Contract) -> RawTable:
+    """One JSON object a line. Raises FileFault with the line that is none."""
+    if not body.strip():
+        raise FileFault("empty_file", "no line with content")
+    records = []
+    for number, line in enumerate(body.split(b"\n"), 1):
+        if line.strip():
+            record = read_json(line, numbers_as_text=True, line=number)
+            if not isinstance(record, dict):
+                raise FileFault("truncated_file", f"a {type(record).__name__} found, expected an object", number)
+            records.append(record)
+    return _table(records, contract)
+
+
+def read_json(body: bytes, *, numbers_as_text: bool, line: int | None = None) -> Any:
+    """A JSON document; numbers as the text that was sent, so nothing is rounded on the way.
+
+    Raises FileFault: empty_file for no content, truncated_file for anything that is not JSON.
+    """
+    if not body.strip():
+        raise FileFault("empty_file", f"{len(body)} bytes")
+    as_text: dict[str, Any] = {"parse_float": str, "parse_int": str} if numbers_as_text else {}
+    try:
+        return json.loads(body.decode("utf-8-sig"), parse_constant=str, **as_text)
+    except UnicodeDecodeError as error:
+        raise FileFault("truncated_file", f"not UTF-8: {error.reason}", line or error.start) from error
+    except json.JSONDecodeError as error:
+        raise FileFault("truncated_file", error.msg, line or error.pos) from error
+    except RecursionError as error:
+        raise FileFault("truncated_file", "nested deeper than can be read", line) from error
+    except ValueError as error:  # an integer of thousands of digits
+        raise FileFault("truncated_file", str(error), line) from error
+
+
+def _records(document: Any, contract: Contract) -> list[Record]:
+    path = contract.server.options.get("recordsPath")
+    if path and not isinstance(document, list):
+        for part in str(path).split("."):
+            if not isinstance(document, dict) or part not in document:
+                raise FileFault("unreadable_file", f"nothing at {part!r} of {path!r}")
+            document = document[part]
+    if isinstance(document, dict):
+        document = [document]
+    if not isinstance(document, list) or not all(isinstance(record, dict) for record in document):
+        raise FileFault("unreadable_file", f"a {type(document).__name__} found, expected a list of objects")
+    return document
+
+
+def _table(records: list[Record], contract: Contract) -> RawTable:
+    parents = {name[:at] for name in expected_names(contract) for at, sign in enumerate(name) if sign == "."}
+    flat = [flatten(part, parents) for record in records for part in explode(record, contract.explode)]
+    names = list(dict.fromkeys(name for record in flat for name in record)) if flat else expected_names(contract)
+    data = {ROW: pl.Series(list(_places(flat, contract)), dtype=pl.String)}
+    for name in names:
+        if name != ROW:
+            data[name] = pl.Series([record.get(name) for record in flat], dtype=pl.String)
+    return settle(pl.DataFrame(data), contract, is_ordered=False)
+
+
+def explode(record: Record, member: str | None) -> Iterator[Record]:
+    """One record for each element of a list member; a record without elements stays one record."""
+    items = record.get(member) if member else None
+    if not isinstance(items, list):
+        yield record
+        return
+    for item in items or [None]:
+        yield {**record, str(member): item}
+
+
+def flatten(record: Record, parents: Set[str]) -> dict[str, str | None]:
+    """Dotted paths to text values; a list of one object reads as that object, other lists as JSON text.
+
+    `parents` are the paths below which columns are expected: a null there says that they are all empty.
+    """
+    flat: dict[str, str | None] = {}
+    pending: list[tuple[str, Any]] = [("", record)]
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
+            value = value[0]
+        if isinstance(value, dict):
+            members = reversed(value.items())
+            pending += [(f"{path}.{name}" if path else name, member) for name, member in members]
+        elif value is None and path in parents:
+            continue
+        else:
+            flat[path] = as_text(value)
+    return flat
+
+
+def as_text(value: Any) -> str | None:
+    """A JSON value as text: true and false in lower case, lists as JSON, null as None."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _places(flat: Iterable[dict[str, str | None]], contract: Contract) -> Iterator[str]:
+    """The key values joined by `|`; the record's number where the key is personal or wholly missing."""
+    keyed = [contract.column(name) for name in contract.key]
+    names = [name for column in keyed for name in physical_names(column)]
+    is_open = not any(column.is_personal for column in keyed)
+    for number, record in enumerate(flat, 1):
+        values = [record.get(name) or "" for name in names]
+        yield "|".join(values) if is_open and any(values) else f"#{number}"
