@@ -1,1 +1,1 @@
-"""Streamlit pages; they draw what access gives them and compute nothing."""
+"""Streamlit pages: they draw what access gives them, hold no SQL and compute no risk."""

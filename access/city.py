@@ -1,0 +1,192 @@
+"""What the page City today reads: the index now and over 30 days, what changed, and why.
+
+Nothing is scored here: a change between two days is only split over the factors that the model itself published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import polars as pl
+
+from access.rights import Reader
+from access.serving import Mart
+
+DOMAINS = ("all", "lifeline", "public_safety", "work_safety", "natural_hazard")
+TREND_DAYS = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """Which data the reader looks at: the day that was scored, the newest fact in it, and the publication."""
+
+    as_of_date: date | None
+    last_observed_at: datetime | None
+    published_at: datetime
+    generation: str
+    method_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """One area of the index."""
+
+    area_code: str
+    name_zh: str
+    name_en: str
+
+
+@dataclass(frozen=True, slots=True)
+class IndexToday:
+    """One domain's index of one area with its change; changes are None when that day has no value."""
+
+    domain: str
+    index_value: float
+    colour: str | None
+    confidence: str
+    change_1d: float | None
+    change_7d: float | None
+
+
+def edition(mart: Mart) -> Edition:
+    """Data as of and generation time of an open generation."""
+    scored = mart.row(
+        "select as_of_date, max(method_version) as method_version from mart.risk_index"
+        " group by as_of_date order by as_of_date desc limit 1"
+    )
+    observed = mart.row("select max(last_observed_at) as at from mart.feed_health")
+    return Edition(
+        as_of_date=scored["as_of_date"] if scored else None,
+        last_observed_at=observed["at"] if observed else None,
+        published_at=mart.published_at,
+        generation=mart.generation.stem,
+        method_version=scored["method_version"] if scored else None,
+    )
+
+
+def top_area(mart: Mart, reader: Reader) -> Area | None:
+    """The highest area of the reader's branch that has an index: the city for city-wide readers."""
+    found = mart.row(
+        "select area_code, max(area_name_zh) as name_zh, max(area_name_en) as name_en from mart.risk_index"
+        " where area_code like ? group by area_code"
+        " order by length(regexp_replace(area_code, '(00)+$', '')), area_code limit 1",
+        [reader.area_pattern],
+    )
+    return Area(**found) if found else None
+
+
+def index_today(mart: Mart, reader: Reader, area_code: str) -> list[IndexToday]:
+    """The newest index of an area, all domains in their fixed order; empty when the area has none."""
+    frame = mart.frame(
+        """
+        with newest as (select max(as_of_date) as as_of_date from mart.risk_index)
+        select today.domain, today.index_value, today.colour, today.confidence,
+               today.index_value - yesterday.index_value as change_1d,
+               today.index_value - week_ago.index_value as change_7d
+        from mart.risk_index as today
+        join newest using (as_of_date)
+        left join mart.risk_index as yesterday
+          on yesterday.area_code = today.area_code and yesterday.domain = today.domain
+         and yesterday.as_of_date = today.as_of_date - 1
+        left join mart.risk_index as week_ago
+          on week_ago.area_code = today.area_code and week_ago.domain = today.domain
+         and week_ago.as_of_date = today.as_of_date - 7
+        where today.area_code = ? and today.area_code like ?
+        """,
+        [area_code, reader.area_pattern],
+    )
+    found = {row["domain"]: IndexToday(**row) for row in frame.iter_rows(named=True)}
+    return [found[domain] for domain in DOMAINS if domain in found]
+
+
+def trend(mart: Mart, reader: Reader, area_code: str, days: int = TREND_DAYS) -> pl.DataFrame:
+    """The last `days` days of an area: as_of_date, domain, index_value, colour, confidence; oldest first."""
+    return mart.frame(
+        """
+        select as_of_date, domain, index_value, colour, confidence from mart.risk_index
+        where area_code = ? and area_code like ?
+          and as_of_date > (select max(as_of_date) from mart.risk_index) - cast(? as integer)
+        order by as_of_date, domain
+        """,
+        [area_code, reader.area_pattern, days],
+    )
+
+
+def area_ranking(mart: Mart, reader: Reader, domain: str, parent_code: str) -> pl.DataFrame:
+    """Areas below `parent_code`, worst first: area_code, name_zh, name_en, index_value, colour, confidence, change_1d.
+
+    Only the level right below (counties of a city), so that a county never stands beside its own streets.
+    """
+    return mart.frame(
+        """
+        with newest as (select max(as_of_date) as as_of_date from mart.risk_index),
+        below as (select area_code from mart.area where parent_code = ?)
+        select today.area_code, today.area_name_zh as name_zh, today.area_name_en as name_en, today.index_value,
+               today.colour, today.confidence, today.index_value - yesterday.index_value as change_1d
+        from mart.risk_index as today
+        join newest using (as_of_date)
+        join below using (area_code)
+        left join mart.risk_index as yesterday
+          on yesterday.area_code = today.area_code and yesterday.domain = today.domain
+         and yesterday.as_of_date = today.as_of_date - 1
+        where today.domain = ? and today.area_code like ?
+        order by today.index_value desc, today.area_code
+        """,
+        [parent_code, domain, reader.area_pattern],
+    )
+
+
+def changes(mart: Mart, reader: Reader, area_code: str, domain: str, days: int) -> pl.DataFrame:
+    """Why an index moved against `days` days ago, factor by factor, largest move first.
+
+    Columns: factor, reason_zh, reason_en, weight, factor_value, value_before, points. `points` are
+    index points and sum to the index's change: contributions sum to ln(index/100) on both days, so each factor's share
+    of the difference of logarithms is scaled by the logarithmic mean of the two indices. Empty without an earlier day.
+    """
+    return mart.frame(
+        """
+        with newest as (select max(as_of_date) as as_of_date from mart.risk_index),
+        today as (
+          select c.* from mart.risk_contribution as c join newest using (as_of_date)
+          where c.area_code = $area and c.area_code like $branch and c.domain = $domain
+        ),
+        before as (
+          select c.* from mart.risk_contribution as c, newest
+          where c.area_code = $area and c.domain = $domain
+            and c.as_of_date = newest.as_of_date - cast($days as integer)
+        ),
+        scale as (
+          select case when abs(now_sum - then_sum) < 1e-12 then 100 * exp(now_sum)
+                      else 100 * (exp(now_sum) - exp(then_sum)) / (now_sum - then_sum) end as points_per_log
+          from (select (select sum(contribution) from today) as now_sum,
+                       (select sum(contribution) from before) as then_sum)
+        )
+        select factor, coalesce(today.reason_zh, before.reason_zh) as reason_zh,
+               coalesce(today.reason_en, before.reason_en) as reason_en,
+               coalesce(today.weight, before.weight) as weight,
+               today.factor_value, before.factor_value as value_before,
+               (coalesce(today.contribution, 0) - coalesce(before.contribution, 0)) * scale.points_per_log as points
+        from today full join before using (factor), scale
+        where exists (select 1 from before)
+        order by abs(points) desc, factor
+        """,
+        {"area": area_code, "branch": reader.area_pattern, "domain": domain, "days": days},
+    )
+
+
+def contributions(mart: Mart, reader: Reader, area_code: str, domain: str) -> pl.DataFrame:
+    """What the newest index of an area is made of, heaviest first: factor, weight, factor_value, contribution, reasons.
+
+    Heaviest is weight × factor value: contributions themselves are logarithms at or below zero, so the one nearest to
+    zero may simply be the one that weighs nothing.
+    """
+    return mart.frame(
+        """
+        select factor, weight, factor_value, contribution, reason_zh, reason_en from mart.risk_contribution
+        where area_code = ? and area_code like ? and domain = ?
+          and as_of_date = (select max(as_of_date) from mart.risk_index)
+        order by weight * factor_value desc, factor
+        """,
+        [area_code, reader.area_pattern, domain],
+    )

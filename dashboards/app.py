@@ -1,0 +1,36 @@
+"""The entry of the pages: `streamlit run dashboards/app.py`, home from CITYRISK_HOME. Only navigation lives here."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from access import rights, serving
+from dashboards import look, parts
+from dashboards.views import city_today, feed_health, risk_map
+
+
+def main() -> None:
+    """Set the frame, then draw the page of the address."""
+    icon = Path(__file__).parent / "icon.png"
+    st.set_page_config(page_title="城市安全风险 · City risk", page_icon=str(icon), layout="wide")
+    words = parts.choose_language()
+    st.html(look.STYLE)
+    home = serving.open_home(os.environ)
+    scene = parts.Scene(home, words, rights.CITY_WIDE, parts.present())
+    chosen = st.navigation(
+        [
+            st.Page(parts.page("nav.today", city_today.draw, scene), title=words("nav.today"), url_path="today",
+                    default=True),
+            st.Page(parts.page("nav.map", risk_map.draw, scene), title=words("nav.map"), url_path="map"),
+            st.Page(parts.page("nav.feeds", feed_health.draw, scene), title=words("nav.feeds"), url_path="feeds"),
+        ],
+        position="top",
+    )  # fmt: skip
+    chosen.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,147 @@
+"""Options for ECharts: plain dictionaries, drawn in the browser by the packaged library, with nothing from the web."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from dashboards import look
+from dashboards.language import Words
+
+_TEXT = {"color": look.MUTED, "fontFamily": look.FONT, "fontSize": 12}
+_TOOLTIP = {
+    "backgroundColor": "#0b111a",
+    "borderColor": look.LINE,
+    "textStyle": {"color": look.INK, "fontFamily": look.FONT, "fontSize": 12},
+}
+
+
+def trend(frame: pl.DataFrame, domains: Sequence[str], words: Words) -> dict[str, Any]:
+    """Lines of the index by day, one a domain; the whole city is the thick one."""
+    days = frame["as_of_date"].unique().sort().to_list()
+    series = []
+    for domain in domains:
+        values = dict(frame.filter(pl.col("domain") == domain).select("as_of_date", "index_value").iter_rows())
+        colour, dash = look.DOMAIN_LINE[domain]
+        series.append(
+            {
+                "name": words(f"domain.{domain}"),
+                "type": "line",
+                "data": [None if day not in values else round(values[day], 1) for day in days],
+                "symbol": "none",
+                "lineStyle": {"width": 3.2 if domain == "all" else 1.6, "type": dash, "color": colour},
+                "itemStyle": {"color": colour},
+                "emphasis": {"focus": "series"},
+                "z": 5 if domain == "all" else 2,
+            }
+        )
+    return {
+        "animation": False,
+        "textStyle": _TEXT,
+        "grid": {"left": 38, "right": 14, "top": 34, "bottom": 26},
+        "legend": {"top": 0, "left": 0, "textStyle": _TEXT, "itemWidth": 26, "itemGap": 12},
+        "tooltip": {"trigger": "axis", **_TOOLTIP},
+        "xAxis": {
+            "type": "category",
+            "boundaryGap": False,
+            "data": [f"{day:%m-%d}" for day in days],
+            "axisLine": {"lineStyle": {"color": look.LINE}},
+            "axisLabel": _TEXT,
+        },
+        "yAxis": {
+            "type": "value",
+            "scale": True,
+            "axisLabel": _TEXT,
+            "splitLine": {"lineStyle": {"color": "#1f2c3d"}},
+        },
+        "series": series,
+    }
+
+
+def risk_map(
+    counties: Sequence[Mapping[str, Any]], objects: pl.DataFrame, picked: str | None, words: Words
+) -> dict[str, Any]:
+    """County fills by index colour with objects on top, each colour in its own shape.
+
+    `counties`: area_code, name, colour, index_value. Data items carry `pick`: what a click stands for.
+    """
+    regions = [
+        {
+            "name": county["name"],
+            "itemStyle": {"areaColor": _faint(county["colour"]), "borderColor": "#46607d", "borderWidth": 1},
+            "emphasis": {"itemStyle": {"areaColor": _faint(county["colour"], 0.5)}, "label": {"color": look.INK}},
+            "label": {
+                "show": True,
+                "color": look.INK,
+                "fontSize": 11,
+                "fontFamily": look.FONT,
+                "textBorderColor": look.BACKGROUND,
+                "textBorderWidth": 2,
+            },
+        }
+        for county in counties
+    ]
+    series = []
+    for colour in ("blue", "yellow", "orange", "red", None):
+        chosen = objects.filter(pl.col("residual_colour").eq_missing(pl.lit(colour, pl.String)))
+        series.append(
+            {
+                "name": words(f"colour_short.{colour or 'none'}"),
+                "type": "scatter",
+                "coordinateSystem": "geo",
+                "symbol": look.SYMBOL[colour],
+                "symbolSize": {"red": 11, "orange": 10, "yellow": 8}.get(colour or "", 7),
+                "itemStyle": {
+                    "color": look.RISK[colour] if colour else "transparent",
+                    "borderColor": look.BACKGROUND if colour else look.RISK[None],
+                    "borderWidth": 0.8 if colour else 1.6,
+                },
+                "data": [
+                    {"name": name, "value": [lon, lat], "pick": object_id}
+                    for object_id, name, lon, lat in chosen.select("object_id", "name_zh", "lon", "lat").iter_rows()
+                ],
+                "z": 3,
+            }
+        )
+    shown = (
+        objects.filter(pl.col("object_id").is_in([picked] if picked else []))
+        .select("name_zh", "lon", "lat", "object_id")
+        .iter_rows()
+    )
+    series.append(
+        {
+            "type": "scatter",
+            "coordinateSystem": "geo",
+            "symbol": "circle",
+            "symbolSize": 22,
+            "silent": True,
+            "itemStyle": {"color": "transparent", "borderColor": "#ffffff", "borderWidth": 2.5},
+            "data": [{"name": name, "value": [lon, lat], "pick": key} for name, lon, lat, key in shown],
+            "z": 6,
+        }
+    )
+    return {
+        "animation": False,
+        "textStyle": _TEXT,
+        "tooltip": {"trigger": "item", "formatter": "{b}", **_TOOLTIP},
+        "geo": {
+            "map": "counties",
+            "roam": True,
+            "scaleLimit": {"min": 0.8, "max": 20},
+            "nameMap": {county["area_code"]: county["name"] for county in counties},
+            "regions": regions,
+            "itemStyle": {"areaColor": look.PANEL, "borderColor": "#46607d"},
+            "left": 12,
+            "right": 12,
+            "top": 12,
+            "bottom": 12,
+        },
+        "series": series,
+    }
+
+
+def _faint(colour: str | None, opacity: float = 0.3) -> str:
+    red, green, blue = (int(look.RISK[colour][at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity if colour else opacity / 2})"

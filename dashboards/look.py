@@ -1,0 +1,147 @@
+"""How things look: colour tokens, shapes, style sheet and small pieces of HTML. Every value is escaped here.
+
+A risk colour never stands alone: each has its own shape, so that the page reads in black and white as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+INK, MUTED, PANEL, LINE, BACKGROUND = "#e4ebf3", "#9db0c6", "#16202e", "#263548", "#0d141e"
+# On the panel colour each has a contrast of at least 5.5 : 1.
+RISK: Mapping[str | None, str] = {
+    "red": "#ff7070",
+    "orange": "#ffa04d",
+    "yellow": "#f7d54a",
+    "blue": "#62b0ff",
+    None: "#93a5bb",
+}
+# Names that ECharts knows; the style sheet draws the same figures in text.
+SYMBOL: Mapping[str | None, str] = {
+    "red": "triangle",
+    "orange": "diamond",
+    "yellow": "rect",
+    "blue": "circle",
+    None: "circle",
+}
+# Freshness and verdicts are no risk: they have colours and signs of their own.
+STATE: Mapping[str, tuple[str, str]] = {
+    "fresh": ("#6fcf97", "●"),
+    "late": ("#f2c66d", "◐"),
+    "silent": ("#ff8f8f", "○"),
+    "passed": ("#6fcf97", "✓"),
+    "failed": ("#ff8f8f", "✕"),
+    "raised": ("#f2c66d", "!"),
+}
+# Lines of domains avoid the four risk colours and differ in dash as well.
+DOMAIN_LINE: Mapping[str, tuple[str, str]] = {
+    "all": ("#f2f6fa", "solid"),
+    "lifeline": ("#53d0c1", "solid"),
+    "public_safety": ("#b69cf5", "dashed"),
+    "work_safety": ("#ec8fc0", "dotted"),
+    "natural_hazard": ("#a8d672", "dashed"),
+}
+FONT = "'Noto Sans CJK SC','Source Han Sans SC','PingFang SC','Microsoft YaHei','WenQuanYi Micro Hei',sans-serif"
+
+STYLE = f"""<style>
+.stMainBlockContainer {{ padding: 3.4rem 1.4rem 2rem; max-width: 1680px; }}
+[data-testid="stVerticalBlock"] {{ gap: .7rem; }}
+.cr {{ color: {INK}; font-variant-numeric: tabular-nums; }}
+.cr h1 {{ font-size: 1.45rem; font-weight: 650; margin: 0; padding: 0; letter-spacing: .01em; }}
+.cr h2 {{ font-size: 1rem; font-weight: 650; margin: .3rem 0 .1rem; padding: 0; }}
+.cr h2 small {{ color: {MUTED}; font-weight: 400; font-size: .8rem; margin-left: .5rem; }}
+.cr .meta {{ color: {MUTED}; font-size: .82rem; display: flex; flex-wrap: wrap; gap: .1rem 1.1rem;
+  margin-top: .15rem; }}
+.cr .fig {{ display: inline-block; width: .78em; height: .78em; margin-right: .4em; background: currentColor; }}
+.cr .fig.red {{ clip-path: polygon(50% 0, 100% 100%, 0 100%); }}
+.cr .fig.orange {{ clip-path: polygon(50% 0, 100% 50%, 50% 100%, 0 50%); width: .9em; height: .9em; }}
+.cr .fig.blue {{ border-radius: 50%; }}
+.cr .fig.none {{ border-radius: 50%; background: none; border: .14em solid currentColor; }}
+.cr .banner {{ border: 1px solid; border-left-width: 5px; border-radius: 4px; padding: .5rem .8rem; font-size: .9rem; }}
+.cr .banner.bad {{ border-color: #ff8f8f; background: #2b1a20; }}
+.cr .banner.warn {{ border-color: #f2c66d; background: #272216; }}
+.cr .cards {{ display: grid; grid-template-columns: 1.5fr repeat(4, 1fr); gap: .7rem; }}
+.cr .tiles {{ display: grid; grid-template-columns: repeat(7, 1fr); gap: .6rem; }}
+.cr .card, .cr .tile {{ background: {PANEL}; border: 1px solid {LINE}; border-radius: 5px; padding: .65rem .85rem; }}
+.cr .card {{ border-top: 4px solid var(--risk); }}
+.cr .card .head {{ display: flex; justify-content: space-between; font-size: .88rem; color: {MUTED}; gap: .5rem; }}
+.cr .card .value {{ font-size: 2.1rem; font-weight: 680; line-height: 1.15; color: var(--risk); }}
+.cr .card.lead .value {{ font-size: 3.1rem; }}
+.cr .card .grade {{ font-size: .88rem; color: var(--risk); font-weight: 600; }}
+.cr .card .moves {{ font-size: .8rem; color: {MUTED}; display: flex; flex-wrap: wrap; gap: 0 .9rem;
+  margin-top: .25rem; }}
+.cr .card .moves b {{ color: {INK}; font-weight: 600; }}
+.cr .badge {{ border: 1px solid {LINE}; border-radius: 3px; padding: 0 .4em; white-space: nowrap; color: {INK}; }}
+.cr .badge.low {{ border-color: #f2c66d; color: #f2c66d; }}
+.cr .tile .n {{ font-size: 1.6rem; font-weight: 650; line-height: 1.2; }}
+.cr .tile .label {{ color: {MUTED}; font-size: .8rem; }}
+.cr .scroll {{ overflow-x: auto; border: 1px solid {LINE}; border-radius: 5px; background: {PANEL}; }}
+.cr table {{ border-collapse: collapse; width: 100%; font-size: .86rem; }}
+.cr th {{ text-align: left; color: {MUTED}; font-weight: 500; padding: .4rem .65rem; border-bottom: 1px solid {LINE};
+  white-space: nowrap; background: #1a2636; }}
+.cr td {{ padding: .34rem .65rem; border-bottom: 1px solid #1f2c3d; vertical-align: top; }}
+.cr tr:last-child td {{ border-bottom: 0; }}
+.cr td.n, .cr th.n {{ text-align: right; white-space: nowrap; }}
+.cr td.keep {{ white-space: nowrap; }}
+.cr td small {{ color: {MUTED}; display: block; }}
+.cr .bar {{ height: .5rem; border-radius: 1px; background: currentColor; min-width: 2px; }}
+.cr .track {{ width: 100%; min-width: 4rem; background: #22303f; border-radius: 1px; margin-top: .42em; }}
+.cr .facts {{ display: grid; grid-template-columns: auto 1fr; gap: .25rem .9rem; font-size: .88rem; background: {PANEL};
+  border: 1px solid {LINE}; border-radius: 5px; padding: .7rem .9rem; }}
+.cr .facts dt {{ color: {MUTED}; white-space: nowrap; }} .cr .facts dd {{ margin: 0; overflow-wrap: anywhere; }}
+.cr .quiet, .cr.quiet {{ color: {MUTED}; font-size: .84rem; }}
+.cr .legend {{ display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .82rem; color: {MUTED}; }}
+.cr code {{ background: #22303f; padding: .1em .4em; border-radius: 3px; }}
+@media (max-width: 1100px) {{ .cr .cards {{ grid-template-columns: repeat(2, 1fr); }}
+  .cr .card.lead {{ grid-column: 1 / -1; }} .cr .tiles {{ grid-template-columns: repeat(4, 1fr); }} }}
+@media (max-width: 640px) {{ .stMainBlockContainer {{ padding: 3.4rem .7rem 2rem; }}
+  .cr .tiles {{ grid-template-columns: repeat(2, 1fr); }} .cr .card .value {{ font-size: 1.7rem; }}
+  .cr .card, .cr .tile {{ padding: .5rem .6rem; }} .cr td, .cr th {{ padding: .3rem .45rem; }} }}
+</style>"""
+
+
+def figure(colour: str | None) -> str:
+    """The shape of a risk colour, drawn in the colour of its text."""
+    shape = colour or "none"
+    return f'<span class="fig {shape}" aria-hidden="true"></span>'
+
+
+def risk_mark(colour: str | None, text: str) -> str:
+    """Shape and word of a risk colour."""
+    return f'<span style="color:{RISK[colour]};white-space:nowrap">{figure(colour)}{escape(text)}</span>'
+
+
+def state_mark(state: str, text: str) -> str:
+    """Sign and word of a freshness or a verdict."""
+    colour, sign = STATE[state]
+    return f'<span style="color:{colour};white-space:nowrap">{sign} {escape(text)}</span>'
+
+
+def banner(kind: str, text: str) -> str:
+    """A message over the full width; `kind` is bad or warn."""
+    return f'<div class="banner {kind}" role="alert">{escape(text)}</div>'
+
+
+def table(heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> str:
+    """A table of ready-made cells under (title, class) heads; class `n` is for numbers, `keep` for no line break."""
+    top = "".join(f'<th scope="col" class="{kind}">{escape(title)}</th>' for title, kind in heads)
+    body = "".join(
+        "<tr>"
+        + "".join(f'<td class="{kind}">{cell}</td>' for (_, kind), cell in zip(heads, row, strict=True))
+        + "</tr>"
+        for row in rows
+    )
+    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def facts(pairs: Sequence[tuple[str, str]]) -> str:
+    """A list of names and ready-made values."""
+    inside = "".join(f"<dt>{escape(name)}</dt><dd>{value}</dd>" for name, value in pairs)
+    return f'<dl class="facts">{inside}</dl>'
+
+
+def bar(share: float, colour: str) -> str:
+    """A bar of 0 to 1 on its track."""
+    width = 100 * min(max(share, 0.0), 1.0)
+    return f'<div class="track"><div class="bar" style="width:{width:.1f}%;color:{colour}"></div></div>'

@@ -1,0 +1,145 @@
+"""Pieces that every page has: the scene it is drawn in, title line, language switch, banners, times in words."""
+
+from __future__ import annotations
+
+import functools
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from html import escape
+from zoneinfo import ZoneInfo
+
+import streamlit as st
+
+from access import city, feeds, live, rights, serving
+from dashboards import look
+from dashboards.language import DEFAULT, LANGUAGES, Language, Words, words_of
+
+BEIJING = ZoneInfo("Asia/Shanghai")
+# An open page looks for a new generation this often: one listing of a folder.
+WATCH_EVERY_S = 2.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a page is drawn with: the home, the words, the reader and the moment of drawing."""
+
+    home: serving.Home
+    words: Words
+    reader: rights.Reader
+    now: datetime
+
+    def name(self, zh: str | None, en: str | None) -> str:
+        """A domain word in the page's language, escaped."""
+        return escape(self.words.pick(zh, en))
+
+
+def choose_language() -> Words:
+    """The page's language: from the address, else from this session; kept in both, so that links carry it."""
+    asked = st.query_params.get("lang") or st.session_state.get("lang")
+    language = next((one for one in LANGUAGES if one == asked), DEFAULT)
+    st.session_state["lang"] = language
+    if language == DEFAULT:
+        st.query_params.pop("lang", None)
+    else:
+        st.query_params["lang"] = language
+    return words_of(language)
+
+
+def title_line(scene: Scene, title: str, meta: list[str]) -> None:
+    """Page title with its data line on the left, the other language one click away on the right."""
+    left, right = st.columns([8, 1], vertical_alignment="center")
+    spans = "".join(f"<span>{escape(text)}</span>" for text in meta)
+    left.html(f'<div class="cr"><h1>{escape(title)}</h1><div class="meta">{spans}</div></div>')
+    right.button(scene.words("app.switch"), on_click=_switch_language, key="switch_language", width="stretch")
+
+
+def edition_words(scene: Scene, edition: city.Edition) -> list[str]:
+    """Data as of, newest observation, publication and method, in words."""
+    words = scene.words
+    said = []
+    if edition.as_of_date is not None:
+        said.append(words("edition.as_of", day=edition.as_of_date.isoformat()))
+    if edition.last_observed_at is not None:
+        said.append(words("edition.observed", at=clock(edition.last_observed_at)))
+    said.append(words("edition.published", at=clock(edition.published_at, with_year=True)))
+    if edition.method_version is not None:
+        said.append(words("edition.method", version=edition.method_version))
+    return [*said, words("edition.zone")]
+
+
+def warn_when_stale(scene: Scene, mart: serving.Mart) -> None:
+    """Say in a banner that the data are old, or that feeds are silent: stale data never look fresh."""
+    said = []
+    age = scene.now - mart.published_at
+    if age > serving.stale_after(scene.home):
+        at = clock(mart.published_at, with_year=True)
+        said.append(look.banner("bad", scene.words("banner.stale", age=age_words(scene.words, age), at=at)))
+    with live.ops_reader(scene.home) as ops:
+        facts = feeds.feed_facts(mart, ops, scene.now)
+    silent = [scene.words.pick(fact.name_zh, fact.name_en) for fact in facts if fact.freshness == "silent"]
+    if silent:
+        separator = "、" if scene.words.language == "zh" else ", "
+        said.append(look.banner("warn", scene.words("banner.silent", n=len(silent), names=separator.join(silent))))
+    if said:
+        st.html(f'<div class="cr" style="display:grid;gap:.4rem">{"".join(said)}</div>')
+
+
+def with_mart(title_key: str, draw: Callable[[Scene, serving.Mart], None], scene: Scene) -> None:
+    """Draw a page on the newest generation, or say plainly why there is none; redraw when a newer one appears."""
+    shown: str | None = None
+    try:
+        with serving.open_mart(scene.home) as mart:
+            shown = mart.generation.name
+            draw(scene, mart)
+    except serving.NoGenerationError:
+        title_line(scene, scene.words(title_key), [scene.words("app.name")])
+        command = f"CITYRISK_HOME={shlex.quote(str(scene.home.root))} cityrisk run"
+        st.html(
+            f'<div class="cr"><h2>{escape(scene.words("banner.none_title"))}</h2>'
+            f'<p class="quiet">{escape(scene.words("banner.none_text"))}</p><code>{escape(command)}</code></div>'
+        )
+    except serving.GenerationError as error:
+        title_line(scene, scene.words(title_key), [scene.words("app.name")])
+        st.html(
+            f'<div class="cr"><h2>{escape(scene.words("banner.broken_title"))}</h2>'
+            f"{look.banner('bad', str(error))}</div>"
+        )
+    _watch(scene.home, shown)
+
+
+def clock(at: datetime, with_year: bool = False) -> str:
+    """An instant on the Beijing clock."""
+    return at.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M" if with_year else "%m-%d %H:%M")
+
+
+def age_words(words: Words, age: timedelta) -> str:
+    """A span of time in its largest sensible unit."""
+    minutes = max(int(age.total_seconds() // 60), 0)
+    if minutes < 120:
+        return words("age.minutes", n=minutes)
+    return words("age.hours", n=minutes // 60) if minutes < 48 * 60 else words("age.days", n=minutes // (24 * 60))
+
+
+def present() -> datetime:
+    """The moment of drawing."""
+    return datetime.now(UTC)
+
+
+def page(title_key: str, draw: Callable[[Scene, serving.Mart], None], scene: Scene) -> Callable[[], None]:
+    """A page for the navigation."""
+    return functools.partial(with_mart, title_key, draw, scene)
+
+
+@st.fragment(run_every=WATCH_EVERY_S)
+def _watch(home: serving.Home, shown: str | None) -> None:
+    newest = serving.newest(home)
+    if newest is not None and newest.name != shown:
+        st.rerun()
+
+
+def _switch_language() -> None:
+    other: Language = "en" if st.session_state.get("lang", DEFAULT) == "zh" else "zh"
+    st.session_state["lang"] = other
+    st.query_params["lang"] = other

@@ -1,0 +1,159 @@
+"""City today: the index of the city and its domains, 30 days of it, the counties, what changed and why."""
+
+from __future__ import annotations
+
+from html import escape
+
+import polars as pl
+import streamlit as st
+from streamlit_echarts import st_echarts
+
+from access import city, serving
+from dashboards import charts, look
+from dashboards.parts import Scene, edition_words, title_line, warn_when_stale
+
+_TOP = 8
+
+
+def draw(scene: Scene, mart: serving.Mart) -> None:
+    """The page."""
+    words = scene.words
+    area = city.top_area(mart, scene.reader)
+    name = f"{words.pick(area.name_zh, area.name_en)} · " if area else ""
+    title_line(scene, name + words("nav.today"), edition_words(scene, city.edition(mart)))
+    warn_when_stale(scene, mart)
+    if area is None:
+        st.html(f'<div class="cr">{look.banner("warn", words("banner.no_index"))}</div>')
+        return
+    indices = city.index_today(mart, scene.reader, area.area_code)
+    _cards(scene, indices)
+    domain, days = _choose(scene, [one.domain for one in indices])
+    left, right = st.columns([1.55, 1])
+    with left:
+        _trend(scene, city.trend(mart, scene.reader, area.area_code))
+    with right:
+        _ranking(scene, city.area_ranking(mart, scene.reader, domain, area.area_code))
+    left, right = st.columns(2)
+    with left:
+        _changes(scene, city.changes(mart, scene.reader, area.area_code, domain, days), domain)
+    with right:
+        _made_of(scene, city.contributions(mart, scene.reader, area.area_code, domain), domain)
+
+
+def _cards(scene: Scene, indices: list[city.IndexToday]) -> None:
+    words = scene.words
+    cards = []
+    for one in indices:
+        grade = words(f"colour.{one.colour or 'none'}")
+        low = " low" if one.confidence in ("C", "D") else ""
+        meaning = escape(words(f"confidence.{one.confidence}"))
+        badge = f'<span class="badge{low}" title="{meaning}">{words("confidence.label", grade=one.confidence)}</span>'
+        moves = (
+            f"<span>{words('today.vs_day')} {_move(scene, one.change_1d)}</span>"
+            f"<span>{words('today.vs_week')} {_move(scene, one.change_7d)}</span>"
+        )
+        cards.append(
+            f'<div class="card{" lead" if one.domain == "all" else ""}" style="--risk:{look.RISK[one.colour]}">'
+            f'<div class="head"><span>{words(f"domain.{one.domain}")}</span>{badge}</div>'
+            f'<div class="value">{one.index_value:.1f}</div>'
+            f'<div class="grade">{look.figure(one.colour)}{grade}</div><div class="moves">{moves}</div></div>'
+        )
+    st.html(f'<div class="cr"><div class="cards">{"".join(cards)}</div></div>')
+
+
+def _move(scene: Scene, change: float | None) -> str:
+    if change is None:
+        return scene.words("today.no_change_data")
+    arrow = "→" if abs(change) < 0.05 else "↑" if change > 0 else "↓"
+    return f"<b>{arrow} {abs(change):.1f}</b>"
+
+
+def _trend(scene: Scene, frame: pl.DataFrame) -> None:
+    words = scene.words
+    n_days = frame["as_of_date"].n_unique()
+    st.html(
+        f'<div class="cr"><h2>{words("today.index")} · {words("today.trend", n=n_days)}'
+        f"<small>{words('today.scale')}</small></h2></div>"
+    )
+    domains = [domain for domain in city.DOMAINS if domain in set(frame["domain"])]
+    st_echarts(charts.trend(frame, domains, words), height="400px", key=f"trend_{words.language}")
+
+
+def _choose(scene: Scene, domains: list[str]) -> tuple[str, int]:
+    """The domain whose counties and reasons are shown, and how many days back it is compared."""
+    words = scene.words
+    left, right = st.columns([1.55, 1])
+    domain = left.segmented_control(
+        words("today.choose_domain"),
+        domains,
+        default=domains[0],
+        format_func=lambda one: words(f"domain.{one}"),
+        key="today_domain",
+    )
+    days = right.segmented_control(
+        words("today.against"),
+        [1, 7],
+        default=1,
+        format_func=lambda n: words("today.against_day") if n == 1 else words("today.against_week"),
+        key="today_against",
+    )
+    return domain or domains[0], days or 1
+
+
+def _ranking(scene: Scene, frame: pl.DataFrame) -> None:
+    words = scene.words
+    rows = [
+        [
+            scene.name(row["name_zh"], row["name_en"]),
+            look.risk_mark(row["colour"], words(f"colour_short.{row['colour'] or 'none'}")),
+            look.bar(row["index_value"] / 100, look.RISK[row["colour"]]),
+            f"{row['index_value']:.1f}",
+            _move(scene, row["change_1d"]),
+            escape(row["confidence"]),
+        ]
+        for row in frame.iter_rows(named=True)
+    ]
+    heads = [
+        (words("today.area"), ""), ("", ""), ("", "wide"), (words("today.index"), "n"), (words("today.vs_day"), "n"),
+        (words("confidence.label", grade=""), "n"),
+    ]  # fmt: skip
+    st.html(
+        f'<div class="cr"><h2>{words("today.ranking")}<small>{words("today.ranking_note")}</small></h2>'
+        f"{look.table(heads, rows)}</div>"
+    )
+
+
+def _changes(scene: Scene, frame: pl.DataFrame, domain: str) -> None:
+    words = scene.words
+    title = f"{words('today.changed')} · {words(f'domain.{domain}')}"
+    if frame.is_empty():
+        st.html(f'<div class="cr"><h2>{title}</h2><p class="quiet">{words("today.no_before")}</p></div>')
+        return
+    largest = frame["points"].abs().max() or 1.0
+    rows = [
+        [
+            scene.name(row["reason_zh"], row["reason_en"]) + f"<small>{escape(row['factor'])}</small>",
+            look.bar(abs(row["points"]) / float(str(largest)), "#ffb3a0" if row["points"] > 0 else "#8fd3c8"),
+            f"{'↑' if row['points'] > 0 else '↓'} {abs(row['points']):.2f}",
+        ]
+        for row in frame.head(_TOP).iter_rows(named=True)
+    ]
+    total = words("today.changed_sum", points=f"{frame['points'].sum():+.2f}")
+    heads = [(words("today.reason"), ""), ("", "wide"), (words("today.points"), "n")]
+    st.html(f'<div class="cr"><h2>{title}<small>{total}</small></h2>{look.table(heads, rows)}</div>')
+
+
+def _made_of(scene: Scene, frame: pl.DataFrame, domain: str) -> None:
+    words = scene.words
+    title = f"{words('today.made_of')} · {words(f'domain.{domain}')}"
+    rows = [
+        [
+            scene.name(row["reason_zh"], row["reason_en"]) + f"<small>{escape(row['factor'])}</small>",
+            f"{row['weight']:.2f}",
+            look.bar(row["factor_value"], "#8fb4dc"),
+            f"{row['factor_value']:.2f}",
+        ]
+        for row in frame.head(_TOP).iter_rows(named=True)
+    ]
+    heads = [(words("today.reason"), ""), (words("today.weight"), "n"), ("", "wide"), (words("today.level"), "n")]
+    st.html(f'<div class="cr"><h2>{title}</h2>{look.table(heads, rows)}</div>')

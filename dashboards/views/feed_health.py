@@ -1,0 +1,172 @@
+"""Feed health: what every department sends, since when it does not, and what was wrong with it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from html import escape
+
+import polars as pl
+import streamlit as st
+
+from access import city, feeds, live, serving
+from dashboards import look
+from dashboards.parts import Scene, clock, edition_words, title_line, warn_when_stale
+
+
+def draw(scene: Scene, mart: serving.Mart) -> None:
+    """The page."""
+    words = scene.words
+    title_line(scene, words("nav.feeds"), edition_words(scene, city.edition(mart)))
+    warn_when_stale(scene, mart)
+    with live.ops_reader(scene.home) as ops:
+        facts = feeds.feed_facts(mart, ops, scene.now)
+        if ops is None:
+            st.html(f'<div class="cr">{look.banner("warn", words("feeds.no_live"))}</div>')
+        _tiles(scene, facts)
+        _table(scene, facts)
+        if ops is not None and facts:
+            _detail(scene, ops, facts)
+
+
+def _tiles(scene: Scene, facts: list[feeds.FeedFact]) -> None:
+    words = scene.words
+    count = {state: sum(fact.freshness == state for fact in facts) for state in feeds.FRESHNESS_WORST_FIRST}
+    tiles = [
+        (look.state_mark("fresh", str(count["fresh"])), words("feeds.fresh")),
+        (look.state_mark("late", str(count["late"])), words("feeds.late")),
+        (look.state_mark("silent", str(count["silent"])), words("feeds.silent")),
+        (f"{sum(fact.quarantined_24h for fact in facts):,}", words("feeds.quarantined")),
+        (f"{sum(fact.batches_held for fact in facts):,}", words("feeds.held")),
+        (f"{sum(fact.checks_failed for fact in facts):,}", words("feeds.failed")),
+        (f"{sum(fact.checks_raised for fact in facts):,}", words("feeds.raised")),
+    ]
+    inside = "".join(
+        f'<div class="tile"><div class="n">{value}</div><div class="label">{label}</div></div>'
+        for value, label in tiles
+    )
+    st.html(f'<div class="cr"><div class="tiles">{inside}</div></div>')
+
+
+def _table(scene: Scene, facts: list[feeds.FeedFact]) -> None:
+    words = scene.words
+    rows = []
+    for fact in facts:
+        if fact.since is not None:
+            since = clock(fact.since)
+        else:
+            since = "–" if fact.freshness == "fresh" else words("freshness.never")
+        tried = "–"
+        if fact.last_result is not None and fact.last_tried_at is not None:
+            detail = f"<small>{escape(fact.last_detail)}</small>" if fact.last_detail else ""
+            tried = f"{words(f'result.{fact.last_result}')} · {clock(fact.last_tried_at)}{detail}"
+        rows.append(
+            [
+                look.state_mark(fact.freshness, words(f"freshness.{fact.freshness}")),
+                f"{scene.name(fact.name_zh, fact.name_en)}<small>{escape(fact.feed_id)}</small>",
+                scene.name(fact.department_zh, fact.department_en),
+                since,
+                clock(fact.last_observed_at) if fact.last_observed_at else "–",
+                clock(fact.last_received_at) if fact.last_received_at else "–",
+                f"{fact.rows_24h:,}",
+                _count(fact.quarantined_24h),
+                _count(fact.batches_held),
+                _count(fact.checks_failed),
+                _count(fact.checks_raised),
+                tried,
+            ]
+        )
+    heads = [
+        (words("feeds.state"), "keep"), (words("feeds.feed"), ""), (words("feeds.department"), ""),
+        (words("feeds.since"), "keep"), (words("feeds.last_observed"), "keep"), (words("feeds.last_received"), "keep"),
+        (words("feeds.rows"), "n"), (words("feeds.quarantined_short"), "n"), (words("feeds.held_short"), "n"),
+        (words("feeds.failed_short"), "n"), (words("feeds.raised_short"), "n"), (words("feeds.last_try"), ""),
+    ]  # fmt: skip
+    st.html(f'<div class="cr"><h2>{words("feeds.table")}</h2>{look.table(heads, rows)}</div>')
+
+
+def _count(n: int) -> str:
+    return f"<b style='color:{look.STATE['late'][0]}'>{n:,}</b>" if n else "0"
+
+
+def _detail(scene: Scene, ops: live.OpsReader, facts: list[feeds.FeedFact]) -> None:
+    words = scene.words
+    names = {fact.feed_id: words.pick(fact.name_zh, fact.name_en) for fact in facts}
+    feed_id = st.selectbox(
+        words("feeds.detail"), list(names), format_func=lambda one: f"{names[one]} · {one}", key="feeds_choice"
+    )
+    left, right = st.columns(2)
+    with left:
+        _verdicts(scene, feeds.verdicts(ops, feed_id))
+        _notifications(scene, feeds.open_notifications(ops, feed_id))
+    with right:
+        _found(scene, feeds.quarantine_counts(ops, feed_id, scene.now - timedelta(days=7)))
+    _samples(scene, feeds.quarantine_samples(ops, feed_id))
+
+
+def _verdicts(scene: Scene, frame: pl.DataFrame) -> None:
+    words = scene.words
+    rows = [
+        [
+            look.state_mark(row["verdict"], words(f"verdict.{row['verdict']}")),
+            f"{scene.name(row['message_zh'], row['message_en'])}<small>{escape(row['check_id'])}</small>",
+            "–" if row["observed"] is None else f"{row['observed']:g}",
+            escape(row["expected"]),
+        ]
+        for row in frame.iter_rows(named=True)
+    ]
+    heads = [
+        (words("feeds.verdict"), "keep"), (words("feeds.message"), ""), (words("feeds.found"), "n"),
+        (words("feeds.expected"), ""),
+    ]  # fmt: skip
+    _section(words("feeds.verdicts"), look.table(heads, rows) if rows else None, words("feeds.no_verdicts"))
+
+
+def _notifications(scene: Scene, frame: pl.DataFrame) -> None:
+    words = scene.words
+    rows = [
+        [clock(row["raised_at"]), scene.name(row["text_zh"], row["text_en"])] for row in frame.iter_rows(named=True)
+    ]
+    heads = [(words("feeds.since"), "keep"), (words("feeds.message"), "")]
+    _section(words("feeds.notifications"), look.table(heads, rows) if rows else None, words("feeds.no_notifications"))
+
+
+def _found(scene: Scene, frame: pl.DataFrame) -> None:
+    words = scene.words
+    rows = [
+        [escape(row["reason"]), words(f"outcome.{row['outcome']}"), f"{row['n_rows']:,}", clock(row["last_at"])]
+        for row in frame.iter_rows(named=True)
+    ]
+    heads = [
+        (words("feeds.reason"), ""), (words("feeds.outcome"), "keep"), (words("feeds.n_rows"), "n"),
+        (words("feeds.at"), "keep"),
+    ]  # fmt: skip
+    _section(words("feeds.counts"), look.table(heads, rows) if rows else None, words("feeds.no_samples"))
+
+
+def _samples(scene: Scene, frame: pl.DataFrame) -> None:
+    words = scene.words
+    rows = [
+        [
+            clock(row["at"]),
+            escape(row["reason"]),
+            words(f"outcome.{row['outcome']}"),
+            escape(row["source_ref"]),
+            escape(row["column_name"] or "–"),
+            escape(row["found"] or "–"),
+            escape(row["expected"] or "–"),
+            f"{row['n_rows']:,}",
+        ]
+        for row in frame.iter_rows(named=True)
+    ]
+    heads = [
+        (words("feeds.at"), "keep"), (words("feeds.reason"), "keep"), (words("feeds.outcome"), "keep"),
+        (words("feeds.source"), ""), (words("feeds.column"), ""), (words("feeds.found"), ""),
+        (words("feeds.expected"), ""), (words("feeds.n_rows"), "n"),
+    ]  # fmt: skip
+    note = f'<p class="quiet">{escape(words("feeds.samples_note"))}</p>'
+    _section(words("feeds.samples"), note + look.table(heads, rows) if rows else None, words("feeds.no_samples"))
+
+
+def _section(title: str, content: str | None, otherwise: str) -> None:
+    inside = content or f'<p class="quiet">{escape(otherwise)}</p>'
+    st.html(f'<div class="cr"><h2>{escape(title)}</h2>{inside}</div>')

@@ -1,0 +1,178 @@
+"""Risk map: counties by index colour and objects by residual colour, drawn without any tile or font from the web."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import polars as pl
+import streamlit as st
+from streamlit_echarts import Map, st_echarts
+
+from access import city, serving
+from access import map as risk
+from dashboards import charts, look
+from dashboards.language import Words
+from dashboards.parts import Scene, clock, edition_words, title_line, warn_when_stale
+
+_LISTED = 200
+_CLICK = "function (event) { return event.data && event.data.pick ? event.data.pick : null; }"
+
+
+def draw(scene: Scene, mart: serving.Mart) -> None:
+    """The page."""
+    words = scene.words
+    title_line(scene, words("nav.map"), edition_words(scene, city.edition(mart)))
+    warn_when_stale(scene, mart)
+    top = city.top_area(mart, scene.reader)
+    if top is None:
+        st.html(f'<div class="cr">{look.banner("warn", words("banner.no_index"))}</div>')
+        return
+    wanted, counties = _filters(scene, mart, top)
+    page = risk.objects(mart, scene.reader, wanted)
+    left, right = st.columns([2.1, 1])
+    with left:
+        _draw_map(scene, counties, page.frame)
+    with right:
+        _legend(scene, page, risk.colour_counts(mart, scene.reader, wanted))
+        _facts(scene, mart, page.frame)
+    _listing(scene, page.frame)
+
+
+def _filters(scene: Scene, mart: serving.Mart, top: city.Area) -> tuple[risk.ObjectFilter, pl.DataFrame]:
+    words = scene.words
+    first, second, third = st.columns([1.7, 1, 1.5])
+    domain = first.segmented_control(
+        words("map.domain"), city.DOMAINS, default="all", format_func=lambda one: words(f"domain.{one}"),
+        key="map_domain",
+    )  # fmt: skip
+    counties = city.area_ranking(mart, scene.reader, domain or "all", top.area_code)
+    names = {
+        row["area_code"]: words.pick(row["name_zh"], row["name_en"])
+        for row in counties.sort("area_code").iter_rows(named=True)
+    }
+    area = second.selectbox(
+        words("map.area"), [None, *names],
+        format_func=lambda code: names[code] if code else words("map.all_areas"), key="map_area",
+    )  # fmt: skip
+    colours = third.pills(
+        words("map.colours"), [*risk.COLOURS, "none"], selection_mode="multi", default=[*risk.COLOURS, "none"],
+        format_func=lambda one: words(f"colour_short.{one}"), key="map_colours",
+    )  # fmt: skip
+    wanted = risk.ObjectFilter(
+        domain=None if domain in (None, "all") else domain,
+        area_code=area,
+        colours=tuple(None if one == "none" else one for one in colours),
+    )
+    return wanted, counties
+
+
+def _draw_map(scene: Scene, counties: pl.DataFrame, objects: pl.DataFrame) -> None:
+    words = scene.words
+    named = [
+        {**row, "name": words.pick(row["name_zh"], row["name_en"])}
+        for row in counties.sort("area_code").iter_rows(named=True)
+    ]
+    outlines = risk.county_polygons(tuple(row["area_code"] for row in named))
+    options = charts.risk_map(named, objects, st.session_state.get("map_picked"), words)
+    result: Any = st_echarts(
+        options,
+        map=Map("counties", dict(outlines)),
+        height="580px",
+        events={"click": _CLICK},
+        key=f"map_{words.language}",
+    )
+    clicked = result.get("chart_event") if result else None
+    if isinstance(clicked, str) and clicked != st.session_state.get("map_clicked"):
+        st.session_state["map_clicked"] = clicked
+        st.session_state["map_picked"] = clicked
+        st.rerun()
+    st.html(f'<div class="cr quiet">△ {escape(words("map.note"))} · {escape(words("map.counties"))}</div>')
+
+
+def _legend(scene: Scene, page: risk.ObjectPage, counts: Any) -> None:
+    words = scene.words
+    marks = "".join(
+        f"<span>{look.risk_mark(colour, _grade(words, colour))} {counts.get(colour, 0)}</span>"
+        for colour in (*risk.COLOURS, None)
+    )
+    n_shown = page.frame.height
+    if page.n_matching == 0:
+        said = words("map.none")
+    elif n_shown < page.n_matching:
+        said = words("map.cut", shown=f"{n_shown:,}", total=f"{page.n_matching:,}")
+    else:
+        said = words("map.shown", shown=f"{n_shown:,}", total=f"{page.n_matching:,}")
+    st.html(f'<div class="cr"><div class="legend">{marks}</div><p class="quiet">{escape(said)}</p></div>')
+
+
+def _facts(scene: Scene, mart: serving.Mart, objects: pl.DataFrame) -> None:
+    words = scene.words
+    names = dict(objects.head(_LISTED).select("object_id", "name_zh").iter_rows())
+    picked = st.session_state.get("map_picked")
+    facts = risk.object_facts(mart, scene.reader, picked) if picked else None
+    if facts is not None and picked not in names:
+        names = {picked: facts["name_zh"], **names}
+    st.session_state["map_choice"] = picked if facts is not None else None
+    st.selectbox(
+        words("map.choose"), list(names), index=None, placeholder=words("map.choose"), format_func=lambda key: names.get(key) or key, key="map_choice",
+        on_change=_choose,
+    )  # fmt: skip
+    if facts is None:
+        st.html(f'<div class="cr"><p class="quiet">{escape(words("map.pick"))}</p></div>')
+        return
+    st.html(f'<div class="cr"><h2>{escape(facts["name_zh"])}</h2>{look.facts(_pairs(scene, facts))}</div>')
+
+
+def _pairs(scene: Scene, facts: dict[str, Any]) -> list[tuple[str, str]]:
+    words = scene.words
+    inherent, residual = (
+        look.risk_mark(facts[name], _grade(words, facts[name])) for name in ("inherent_colour", "residual_colour")
+    )
+    pairs = [
+        (words("map.residual"), residual),
+        (words("map.inherent"), inherent),
+        (words("map.score"), "–" if facts["score"] is None else f"{facts['score']:.1f}"),
+        (words("map.domain"), words(f"domain.{facts['domain']}")),
+        (words("map.object_type"), escape(facts["object_type"] or "–")),
+        (words("map.area"), scene.name(facts["area_name_zh"], facts["area_name_en"]) or escape(facts["area_code"])),
+        (words("map.department"), scene.name(facts["department_zh"], facts["department_en"])),
+        (words("map.place"), f"{facts['lon']:.5f}, {facts['lat']:.5f}"),
+    ]
+    if facts["n_devices"]:
+        online = words("map.devices_value", online=facts["n_devices_online"], n=facts["n_devices"])
+        pairs.append((words("map.devices"), online))
+    if facts["last_observed_at"] is not None:
+        pairs.append((words("map.last_observed"), clock(facts["last_observed_at"], with_year=True)))
+    if facts["grade"] is not None:
+        grade = words("map.hazard_value", grade=facts["grade"], r=f"{facts['r_value']:.1f}")
+        pairs.append((words("map.hazard_grade"), grade))
+    return [*pairs, ("ID", escape(facts["object_id"]))]
+
+
+def _listing(scene: Scene, objects: pl.DataFrame) -> None:
+    words = scene.words
+    rows = [
+        [
+            look.risk_mark(row["residual_colour"], words(f"colour_short.{row['residual_colour'] or 'none'}")),
+            escape(row["name_zh"] or "–") + f"<small>{escape(row['object_id'])}</small>",
+            words(f"domain.{row['domain']}"),
+            escape(row["object_type"] or "–"),
+            scene.name(row["area_name_zh"], row["area_name_en"]),
+            "–" if row["score"] is None else f"{row['score']:.1f}",
+        ]
+        for row in objects.head(20).iter_rows(named=True)
+    ]
+    heads = [
+        (words("map.residual"), "keep"), (words("map.name"), ""), (words("map.domain"), "keep"),
+        (words("map.object_type"), "keep"), (words("map.area"), "keep"), (words("map.score"), "n"),
+    ]  # fmt: skip
+    st.html(f'<div class="cr"><h2>{words("map.objects")}</h2>{look.table(heads, rows)}</div>')
+
+
+def _grade(words: Words, colour: str | None) -> str:
+    return words(f"colour.{colour or 'none'}")
+
+
+def _choose() -> None:
+    st.session_state["map_picked"] = st.session_state["map_choice"]
