@@ -1,0 +1,39 @@
+"""Read what is new from a department: one `pull` for services, databases and files.
+
+A connector only reads. Each payload carries the cursor to store once it has landed, so a stop at any point loses
+nothing; what comes again after a crash is recognised by content. Not here: archive, parse, landing (`ingest.pull`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from ingest.connect.fault import ConnectError
+from ingest.connect.mark import cursor_at
+from ingest.contract import Contract
+from ingest.settings import Home
+from ingest.stages import Payload
+
+__all__ = ["ConnectError", "cursor_at", "pull"]
+
+
+def pull(contract: Contract, home: Home, cursor: str | None, now: Callable[[], datetime]) -> Iterator[Payload]:
+    """What the department has beyond `cursor` (None: everything), in order, as it sent it.
+
+    Raises ConnectError when the department cannot be read after retries, SettingsError when an address or a
+    credential that the contract names is not set.
+    """
+    match contract.server.kind:
+        case "api":
+            from ingest.connect.rest import pull_rest
+
+            return pull_rest(contract, home, cursor, now)
+        case "sql":
+            from ingest.connect.sql import pull_sql
+
+            return pull_sql(contract, home, cursor, now)
+        case "files":
+            from ingest.connect.files import pull_files
+
+            return pull_files(contract, home, cursor, now)

@@ -1,0 +1,83 @@
+"""What a connector says when a department cannot be read, and how patiently it tries before."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay
+from tenacity.wait import wait_exponential_jitter
+
+from ingest.settings import Home, SettingsError
+
+
+class ConnectError(RuntimeError):
+    """A department that cannot be read: names the feed, what was asked, what was found and what to do next."""
+
+    def __init__(self, feed: str, what: str, found: str, expected: str, next_step: str) -> None:
+        super().__init__(f"{feed}: {what}: {found}; expected {expected}; {next_step}")
+        self.feed = feed
+        self.what = what
+        self.found = found
+        self.expected = expected
+        self.next_step = next_step
+
+
+class TransientError(RuntimeError):
+    """Worth another try; `wait_s` is how long the department asked to be left alone, None when it did not say."""
+
+    def __init__(self, found: str, wait_s: float | None = None) -> None:
+        super().__init__(found)
+        self.wait_s = wait_s
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long one request may take with all its retries, and the waits between them, in seconds."""
+
+    deadline_s: float
+    first_wait_s: float
+    longest_wait_s: float
+    answer_s: float
+
+
+def patience_of(home: Home) -> Patience:
+    """The patience that a home's environment asks for. Raises SettingsError for text that is no number."""
+    return Patience(
+        deadline_s=_seconds(home, "CITYRISK_CONNECT_DEADLINE_S", 60.0),
+        first_wait_s=_seconds(home, "CITYRISK_CONNECT_FIRST_WAIT_S", 0.5),
+        longest_wait_s=_seconds(home, "CITYRISK_CONNECT_LONGEST_WAIT_S", 30.0),
+        answer_s=_seconds(home, "CITYRISK_CONNECT_ANSWER_S", 30.0),
+    )
+
+
+def retrying(patience: Patience, passes: Callable[[BaseException], bool]) -> Retrying:
+    """Exponential waits with jitter, or as long as the department asked; gives up before the deadline would pass.
+
+    `passes` says of an error whether it may be over soon; any other is raised at once.
+    """
+    backoff = wait_exponential_jitter(
+        initial=patience.first_wait_s, max=patience.longest_wait_s, jitter=patience.first_wait_s
+    )
+
+    def wait(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.wait_s if isinstance(error, TransientError) else None
+        return backoff(state) if asked is None else asked
+
+    return Retrying(
+        retry=retry_if_exception(passes),
+        wait=wait,
+        stop=stop_before_delay(patience.deadline_s),
+        sleep=lambda seconds: time.sleep(seconds),
+        reraise=True,
+    )
+
+
+def _seconds(home: Home, name: str, default: float) -> float:
+    text = home.environment.get(name)
+    try:
+        return float(text) if text else default
+    except ValueError as error:
+        raise SettingsError(f"{name} is {text!r}, expected seconds as a number") from error

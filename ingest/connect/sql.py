@@ -1,0 +1,249 @@
+"""Read a department's database: PostgreSQL, MariaDB or MySQL, SQLite, or any other that SQLAlchemy has a driver for.
+
+Rows become NDJSON under the department's own column names: times and decimals as text, bytes in base64.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from itertools import chain, islice
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy import exc
+
+from ingest.connect.fault import ConnectError, Patience, patience_of, retrying
+from ingest.connect.mark import Mark, Value, digest, read_mark
+from ingest.contract import Contract
+from ingest.settings import Home
+from ingest.stages import Payload
+
+CHUNK_ROWS = 200_000
+FETCH_ROWS = 20_000
+SEEN_LIMIT = 20_000  # beyond this many rows with one cursor value their number stands in for their digests
+CONNECT_S = 10
+DRIVERS = {
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mysql+pymysql",
+}
+_ENCODING = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_APPEND_NEWLINE
+# Drivers give the same error class for a cut line and for these, which no waiting heals.
+_LASTING = ("authentication failed", "access denied", "does not exist", "unknown database", "unable to open",
+            "no such", "no pg_hba", "could not decode", "not a database")  # fmt: skip
+
+
+def normalise_url(url: str) -> sa.URL:
+    """A database URL with the driver that is installed; SQLite files open read-only and are never created."""
+    parsed = sa.make_url(url)
+    parsed = parsed.set(drivername=DRIVERS.get(parsed.drivername, parsed.drivername))
+    if parsed.get_backend_name() == "sqlite" and parsed.database and not parsed.database.startswith("file:"):
+        name = f"file:{quote(parsed.database)}"
+        parsed = parsed.set(database=name).update_query_dict({"mode": "ro", "uri": "true"})
+    return parsed
+
+
+def pull_sql(contract: Contract, home: Home, cursor: str | None, now: Callable[[], datetime]) -> Iterator[Payload]:
+    """Rows beyond the cursor in chunks ordered by cursor field, then key; or the whole table as one payload.
+
+    A connection that is cut is opened again and goes on behind the last chunk handed over.
+    """
+    name = str(contract.server.options["urlEnv"])
+    url = home.require(name)
+    try:
+        engine = sa.create_engine(normalise_url(url), poolclass=sa.NullPool, connect_args=_connect_args(url))
+    except (exc.ArgumentError, exc.NoSuchModuleError, ImportError) as error:
+        raise ConnectError(
+            contract.id, name, f"{type(error).__name__}: the URL or its driver cannot be used", "a SQLAlchemy URL",
+            "correct the URL, or install the driver that it names",
+        ) from error  # fmt: skip
+    source = _Source(contract, engine, name, patience_of(home), now)
+    if contract.snapshot == "full" or contract.cursor_field is None:
+        yield from source.whole(cursor)
+    else:
+        yield from source.beyond(read_mark(cursor))
+
+
+class _Source:
+    """One table of one database."""
+
+    def __init__(
+        self, contract: Contract, engine: sa.Engine, name: str, patience: Patience, now: Callable[[], datetime]
+    ) -> None:
+        self.contract = contract
+        self.engine = engine
+        self.name = name
+        self.patience = patience
+        self.now = now
+
+    def whole(self, cursor: str | None) -> Iterator[Payload]:
+        """The table as one payload; nothing when it is what it was."""
+        try:
+            for attempt in retrying(self.patience, _is_cut):
+                with attempt, self.engine.connect() as connection:
+                    table = self._table(connection)
+                    lines = _encode(table, chain.from_iterable(_parts(connection, self._ordered(table, ()))))
+        except (exc.SQLAlchemyError, UnicodeDecodeError) as error:
+            raise self._fault(error) from error
+        body = b"".join(lines)
+        sha256 = hashlib.sha256(body).hexdigest()
+        if lines and sha256 != cursor:
+            yield self._payload(body, f"{self.contract.table}[{len(lines)}]", sha256)
+
+    def beyond(self, mark: Mark) -> Iterator[Payload]:
+        """Chunks from a mark on; each chunk handed over is a new start for the retries."""
+        try:
+            for attempt in retrying(self.patience, _is_cut):
+                with attempt, self.engine.connect() as connection:
+                    for chunk, reached in self._chunks(connection, mark):
+                        yield chunk
+                        mark = reached
+                        attempt.retry_state.start_time = time.monotonic()
+                        attempt.retry_state.attempt_number = 1
+        except (exc.SQLAlchemyError, UnicodeDecodeError) as error:
+            raise self._fault(error) from error
+
+    def _chunks(self, connection: sa.Connection, start: Mark) -> Iterator[tuple[Payload, Mark]]:
+        """Payloads, each with the mark that stands when it has landed."""
+        table = self._table(connection)
+        at = list(table.c.keys()).index(self.contract.cursor_field or "")
+        tail, unseen, reached = _Tail(start), start.unseen(), start
+        for rows, following in _chunked(self._selected(connection, table, start), CHUNK_ROWS):
+            lines = _encode(table, rows)
+            if unseen:
+                border = (None, start.since)
+                kept = [i for i, row in enumerate(rows) if plain(row[at]) not in border or unseen.is_new(lines[i])]
+                rows, lines = [rows[i] for i in kept], [lines[i] for i in kept]
+            if not rows:
+                continue
+            tail.extend(rows, lines, at)
+            mark = tail.mark(following is not None and plain(following[at]) == tail.value)
+            reached = mark or reached
+            reference = f"{self.contract.table}[{rows[0][at]} .. {rows[-1][at]}]"
+            yield self._payload(b"".join(lines), reference, mark.text() if mark else None), reached
+
+    def _selected(self, connection: sa.Connection, table: sa.TableClause, start: Mark) -> Iterator[Sequence[Any]]:
+        """Rows without a cursor value (nothing orders them, so they are asked for each time), then the others."""
+        column = table.c[self.contract.cursor_field or ""]
+        yield from chain.from_iterable(_parts(connection, self._ordered(table, (), column.is_(None))))
+        condition: sa.ColumnElement[bool] = column.is_not(None)
+        if start.since is not None:
+            since = sa.bindparam("since", start.since, type_=sa.types.NullType())
+            condition = column >= since
+            if start.count is not None:
+                same = sa.select(sa.func.count()).select_from(table).where(column == since)
+                condition = column > since if connection.scalar(same) == start.count else condition
+        yield from chain.from_iterable(_parts(connection, self._ordered(table, (column,), condition)))
+
+    def _ordered(self, table: sa.TableClause, first: tuple[Any, ...], *where: Any) -> sa.Select[Any]:
+        key = [self.contract.column(name).physical_name for name in self.contract.key]
+        return sa.select(table).where(*where).order_by(*first, *(table.c[name] for name in key if name in table.c))
+
+    def _table(self, connection: sa.Connection) -> sa.TableClause:
+        """The table with the columns it has today; untyped, so that values come as the driver gives them."""
+        columns = [c["name"] for c in sa.inspect(connection).get_columns(self.contract.table)]
+        wanted = self.contract.cursor_field
+        if self.contract.snapshot == "incremental" and wanted is not None and wanted not in columns:
+            raise ConnectError(
+                self.contract.id, f"table {self.contract.table}", f"columns {', '.join(columns)}",
+                f"the cursor field {wanted}", "ask the department what became of it, or change cursorField",
+            )  # fmt: skip
+        return sa.table(self.contract.table, *(sa.column(name) for name in columns))
+
+    def _payload(self, body: bytes, reference: str, cursor: str | None) -> Payload:
+        return Payload(self.contract.id, body, "ndjson", reference, self.now(), cursor)
+
+    def _fault(self, error: Exception) -> ConnectError:
+        """The error in words, without the URL: it holds a password."""
+        if isinstance(error, exc.NoSuchTableError):
+            return ConnectError(
+                self.contract.id, self.name, f"no table {self.contract.table}", "the table that the contract names",
+                "ask the department, or change physicalName",
+            )  # fmt: skip
+        found = str(error.orig if isinstance(error, exc.DBAPIError) else error).strip().splitlines() or [""]
+        return ConnectError(
+            self.contract.id, f"database of {self.name}", f"{type(error).__name__}: {found[0]}",
+            "a database that answers", "check that it runs, and its address and account",
+        )  # fmt: skip
+
+
+class _Tail:
+    """The rows that share the last cursor value handed over, and those that have none."""
+
+    def __init__(self, start: Mark) -> None:
+        self.value: Value | None = start.since
+        self.seen: list[str] = list(start.seen)
+        self.count = len(start.seen)  # after a mark that only counts, its rows come all again or not at all
+        self.without: list[str] = list(start.without)
+
+    def extend(self, rows: Sequence[Sequence[Any]], lines: Sequence[bytes], at: int) -> None:
+        """Take in one chunk in its order."""
+        n_without = next((i for i, row in enumerate(rows) if row[at] is not None), len(rows))
+        self.without += [digest(line) for line in lines[:n_without]]
+        if n_without == len(rows):
+            return
+        last = rows[-1][at]
+        start = len(rows)
+        while start > n_without and rows[start - 1][at] == last:
+            start -= 1
+        if plain(last) != self.value:
+            self.value, self.seen, self.count = plain(last), [], 0
+        self.count += len(rows) - start
+        if self.count <= SEEN_LIMIT:
+            self.seen += [digest(line) for line in lines[start:]]
+
+    def mark(self, goes_on: bool) -> Mark | None:
+        """Where a next read starts; None when more rows of a value follow than digests can tell apart."""
+        if self.count <= SEEN_LIMIT:
+            return Mark(self.value, tuple(self.seen), tuple(self.without))
+        return None if goes_on else Mark(self.value, (), tuple(self.without), self.count)
+
+
+def _parts(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[Any]]:
+    """The rows of a query in parts, read as they come."""
+    with connection.execution_options(stream_results=True, yield_per=FETCH_ROWS).execute(query) as result:
+        yield from result.partitions()
+
+
+def _chunked(rows: Iterator[Any], size: int) -> Iterator[tuple[list[Any], Any]]:
+    """Chunks, each with the row that follows it, None at the end."""
+    following = next(rows, None)
+    while following is not None:
+        chunk = [following, *islice(rows, size - 1)]
+        following = next(rows, None)
+        yield chunk, following
+
+
+def _encode(table: sa.TableClause, rows: Any) -> list[bytes]:
+    names, dumps = list(table.c.keys()), orjson.dumps
+    return [dumps(dict(zip(names, row, strict=True)), default=_readable, option=_ENCODING) for row in rows]
+
+
+def _readable(value: Any) -> Any:
+    """Text for what JSON has no form for: times and decimals as the database writes them, bytes in base64."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return base64.b64encode(value).decode("ascii")
+    return str(value)
+
+
+def plain(value: Any) -> Value | None:
+    """A cursor value as it can be stored and compared in the database again."""
+    return value if value is None or isinstance(value, str | int | float) else str(_readable(value))
+
+
+def _connect_args(url: str) -> dict[str, Any]:
+    backend = normalise_url(url).get_backend_name()
+    return {"connect_timeout": CONNECT_S} if backend in ("postgresql", "mysql") else {}
+
+
+def _is_cut(error: BaseException) -> bool:
+    """Whether the line was cut or the server is busy; what is wrong with the statement itself never heals."""
+    passing = isinstance(error, exc.OperationalError | exc.InterfaceError | exc.InternalError)
+    return passing and not any(words in str(error).lower() for words in _LASTING)
