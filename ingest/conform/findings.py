@@ -109,12 +109,14 @@ class Findings:
 
     def open_for(self, reason: str) -> npt.NDArray[np.bool_]:
         """Which rows no earlier reason has claimed: those that a rule for `reason` should look at."""
-        return self._rank > _RANK[reason]
+        unclaimed: npt.NDArray[np.bool_] = self._rank > _RANK[reason]
+        return unclaimed
 
     @property
     def kept(self) -> npt.NDArray[np.bool_]:
         """Which rows stay."""
-        return self._rank == _CLEAN
+        kept: npt.NDArray[np.bool_] = self._rank == _CLEAN
+        return kept
 
     def notes(self, locators: pl.Series) -> tuple[Note, ...]:
         """One note a lost row, a note for each flag of a kept row, and the groups' notes."""

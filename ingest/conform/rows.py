@@ -102,7 +102,7 @@ def _place(work: _Work) -> Places | None:
     if not columns:
         return None
     found = (
-        places.point_places(*(work.values[c.name] for c in columns), work.contract.datum)
+        places.point_places(work.values[columns[0].name], work.values[columns[1].name], work.contract.datum)
         if len(columns) == 2
         else places.geometry_places(work.values[columns[0].name], work.contract.datum)
     )
@@ -186,7 +186,8 @@ def _repeated_keys(work: _Work, rows: npt.NDArray[np.bool_]) -> Rows:
     keys = pl.DataFrame([work.values[name] for name in work.contract.key])
     chosen = np.flatnonzero(rows).astype(np.int64)
     repeated = keys.filter(pl.Series(rows)).is_duplicated().to_numpy()
-    return chosen[repeated]
+    rows_of_repeated: Rows = chosen[repeated]
+    return rows_of_repeated
 
 
 def _check_moments(work: _Work) -> None:

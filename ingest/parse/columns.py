@@ -34,7 +34,7 @@ def fold(name: str) -> str:
 
 
 def header_names(contract: Contract, found: Sequence[str | None]) -> list[str]:
-    """Names for a header as found: the contract's own spelling where it is meant, blanks numbered, doubles told apart."""
+    """Names for a header as found: the contract's spelling where it is meant, blanks numbered, doubles told apart."""
     ours = {fold(name): name for name in expected_names(contract)}
     names: list[str] = []
     taken = {ROW}

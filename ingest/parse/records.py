@@ -74,7 +74,8 @@ def _records(document: Any, contract: Contract) -> list[Record]:
 
 def _table(records: list[Record], contract: Contract) -> RawTable:
     parents = {name[:at] for name in expected_names(contract) for at, sign in enumerate(name) if sign == "."}
-    flat = [flatten(part, parents) for record in records for part in explode(record, contract.explode)]
+    exploded = [part for record in records for part in explode(record, contract.explode)]
+    flat = [flatten(part, parents) if _is_nested(part) else part for part in exploded]
     names = list(dict.fromkeys(name for record in flat for name in record)) if flat else expected_names(contract)
     data = {ROW: pl.Series(list(_places(flat, contract)), dtype=pl.String)}
     for name in names:
@@ -91,6 +92,11 @@ def explode(record: Record, member: str | None) -> Iterator[Record]:
         return
     for item in items or [None]:
         yield {**record, str(member): item}
+
+
+def _is_nested(record: Record) -> bool:
+    """Whether anything but texts stands in a record; most readings are flat and need no walk."""
+    return any(type(value) is not str for value in record.values())
 
 
 def flatten(record: Record, parents: Set[str]) -> dict[str, str | None]:
