@@ -1,0 +1,62 @@
+{#- The instant at which a Beijing civil date begins. -#}
+{%- macro beijing_midnight(day) -%}
+    {{- adapter.dispatch('beijing_midnight', 'cityrisk')(day) -}}
+{%- endmacro -%}
+
+{%- macro default__beijing_midnight(day) -%}
+    make_timestamptz(epoch_us(cast({{ day }} as timestamp)) - 28800000000)
+{%- endmacro -%}
+
+{#- A date some days later; `days` may be an expression and negative. -#}
+{%- macro days_later(day, days) -%}
+    {{- adapter.dispatch('days_later', 'cityrisk')(day, days) -}}
+{%- endmacro -%}
+
+{%- macro default__days_later(day, days) -%}
+    ({{ day }} + cast({{ days }} as integer))
+{%- endmacro -%}
+
+{#- Whole days from one date to a later one. -#}
+{%- macro days_between(earlier, later) -%}
+    {{- adapter.dispatch('days_between', 'cityrisk')(earlier, later) -}}
+{%- endmacro -%}
+
+{%- macro default__days_between(earlier, later) -%}
+    date_diff('day', {{ earlier }}, {{ later }})
+{%- endmacro -%}
+
+{#- One field of JSON text whose name is itself an expression, as text. -#}
+{%- macro json_text_of(column, field) -%}
+    {{- adapter.dispatch('json_text_of', 'cityrisk')(column, field) -}}
+{%- endmacro -%}
+
+{%- macro default__json_text_of(column, field) -%}
+    json_extract_string({{ column }}, '$.' || {{ field }})
+{%- endmacro -%}
+
+{#- A cast that gives null for what cannot be read. -#}
+{%- macro read_as(value, logical_type) -%}
+    {{- adapter.dispatch('read_as', 'cityrisk')(value, logical_type) -}}
+{%- endmacro -%}
+
+{%- macro default__read_as(value, logical_type) -%}
+    try_cast({{ value }} as {{ sql_type(logical_type) }})
+{%- endmacro -%}
+
+{#- Aggregate: texts in the order of a column, joined. -#}
+{%- macro joined_text(value, separator, order_by) -%}
+    {{- adapter.dispatch('joined_text', 'cityrisk')(value, separator, order_by) -}}
+{%- endmacro -%}
+
+{%- macro default__joined_text(value, separator, order_by) -%}
+    string_agg({{ value }}, '{{ separator }}' order by {{ order_by }})
+{%- endmacro -%}
+
+{#- A number as short text for people: two decimals where it has any. -#}
+{%- macro number_text(value) -%}
+    {{- adapter.dispatch('number_text', 'cityrisk')(value) -}}
+{%- endmacro -%}
+
+{%- macro default__number_text(value) -%}
+    case when {{ value }} = round({{ value }}) then cast(cast({{ value }} as bigint) as varchar) else printf('%.2f', {{ value }}) end
+{%- endmacro -%}

@@ -1,0 +1,21 @@
+{#-
+    After readings were loaded: when a register came in this build, readings of devices that now stand at another
+    object get that object. Otherwise an incremental build would differ from one made from nothing.
+-#}
+{%- macro follow_devices() -%}
+    {#- Named before any condition, so that dbt knows the edges. -#}
+    {%- set feeds, all_device = ref('feeds'), ref('all_device') -%}
+    {%- if execute and is_incremental() -%}
+    {%- set query -%}
+        select count(*) from {{ landed_manifest() }} as landed
+        inner join {{ feeds }} as feeds on landed.feed_id = feeds.feed_id
+        where landed.is_affected and contains(';' || feeds.entities || ';', ';device;')
+    {%- endset -%}
+    {%- if run_query(query).columns[0].values()[0] > 0 -%}
+    update {{ this }} as reading
+    set object_id = device.object_id
+    from ({{ latest_by_key(all_device, ['device_id'], ['received_at', 'batch_id']) }}) as device
+    where reading.device_id = device.device_id and reading.object_id is distinct from device.object_id
+    {%- endif -%}
+    {%- endif -%}
+{%- endmacro -%}

@@ -1,0 +1,165 @@
+-- One row per device_id, metric, observed_at that has a value. Readings of all feeds, one row per device, metric and time (监测读数(长表)).
+-- Only the days that this build calls affected. A reading's object is the one its device is registered for.
+-- Derived from the contracts whose entity is `reading` by `cityrisk derive`; not edited by hand.
+with
+
+registered as (
+  select device_id, object_id, received_at, batch_id from {{ ref('all_device') }}
+),
+
+device as (
+  {{ latest_by_key('registered', ['device_id'], ['received_at', 'batch_id']) }}
+),
+
+emergency__tailings_reading_read as (
+  select
+    'emergency:' || point_id as device_id,
+    observed_at,
+    cast(null as {{ sql_type('timestamp') }}) as transmitted_at,
+    coalesce(quality_flag, 'normal') as quality_flag,
+    {{ has_word('_flags', 'late') }} as is_late,
+    'emergency.tailings_reading' as feed_id,
+    'emergency' as department_code,
+    'work_safety' as domain,
+    'tailings' as subdomain,
+    landed_on,
+    _batch_id as batch_id,
+    _received_at as received_at,
+    cast(dry_beach_m as {{ sql_type('number') }}) as dry_beach_m,
+    cast(phreatic_depth_m as {{ sql_type('number') }}) as phreatic_depth_m,
+    cast(pore_pressure_kpa as {{ sql_type('number') }}) as pore_pressure_kpa,
+    cast(surface_displacement_mm as {{ sql_type('number') }}) as surface_displacement_mm,
+    cast(pool_level_m as {{ sql_type('number') }}) as pool_level_m,
+    cast(rain_1h_mm as {{ sql_type('number') }}) as rain_1h_mm
+  from {{ ref('stg_emergency__tailings_reading') }}
+),
+
+emergency__tailings_reading_wide as (
+  select emergency__tailings_reading_read.*, device.object_id
+  from emergency__tailings_reading_read
+  left join device on emergency__tailings_reading_read.device_id = device.device_id
+),
+
+emergency__tailings_reading as (
+  {{ unpivot_metrics('emergency__tailings_reading_wide', ['dry_beach_m', 'phreatic_depth_m', 'pore_pressure_kpa', 'surface_displacement_mm', 'pool_level_m', 'rain_1h_mm']) }}
+),
+
+resources__geo_reading_read as (
+  select
+    'resources:' || device_id as device_id,
+    observed_at,
+    recorded_at as transmitted_at,
+    coalesce(quality_flag, 'normal') as quality_flag,
+    {{ has_word('_flags', 'late') }} as is_late,
+    'resources.geo_reading' as feed_id,
+    'resources' as department_code,
+    'natural_hazard' as domain,
+    'geological' as subdomain,
+    landed_on,
+    _batch_id as batch_id,
+    _received_at as received_at,
+    cast(displacement_mm as {{ sql_type('number') }}) as displacement_mm,
+    cast(crack_width_mm as {{ sql_type('number') }}) as crack_width_mm,
+    cast(tilt_deg as {{ sql_type('number') }}) as tilt_deg,
+    cast(rain_1h_mm as {{ sql_type('number') }}) as rain_1h_mm,
+    cast(soil_moisture_pct as {{ sql_type('number') }}) as soil_moisture_pct
+  from {{ ref('stg_resources__geo_reading') }}
+),
+
+resources__geo_reading_wide as (
+  select resources__geo_reading_read.*, device.object_id
+  from resources__geo_reading_read
+  left join device on resources__geo_reading_read.device_id = device.device_id
+),
+
+resources__geo_reading as (
+  {{ unpivot_metrics('resources__geo_reading_wide', ['displacement_mm', 'crack_width_mm', 'tilt_deg', 'rain_1h_mm', 'soil_moisture_pct']) }}
+),
+
+weather__observation_read as (
+  select
+    'weather:' || station_id as device_id,
+    observed_at,
+    transmitted_at,
+    coalesce(quality_flag, 'normal') as quality_flag,
+    {{ has_word('_flags', 'late') }} as is_late,
+    'weather.observation' as feed_id,
+    'weather' as department_code,
+    'natural_hazard' as domain,
+    'weather' as subdomain,
+    landed_on,
+    _batch_id as batch_id,
+    _received_at as received_at,
+    cast(air_temperature_c as {{ sql_type('number') }}) as air_temperature_c,
+    cast(rain_1h_mm as {{ sql_type('number') }}) as rain_1h_mm,
+    cast(wind_speed_m_s as {{ sql_type('number') }}) as wind_speed_m_s,
+    cast(gust_speed_m_s as {{ sql_type('number') }}) as gust_speed_m_s,
+    cast(air_pressure_hpa as {{ sql_type('number') }}) as air_pressure_hpa,
+    cast(relative_humidity_pct as {{ sql_type('number') }}) as relative_humidity_pct,
+    cast(visibility_m as {{ sql_type('number') }}) as visibility_m
+  from {{ ref('stg_weather__observation') }}
+),
+
+weather__observation_wide as (
+  select weather__observation_read.*, device.object_id
+  from weather__observation_read
+  left join device on weather__observation_read.device_id = device.device_id
+),
+
+weather__observation as (
+  {{ unpivot_metrics('weather__observation_wide', ['air_temperature_c', 'rain_1h_mm', 'wind_speed_m_s', 'gust_speed_m_s', 'air_pressure_hpa', 'relative_humidity_pct', 'visibility_m']) }}
+)
+
+select
+  device_id,
+  observed_at,
+  transmitted_at,
+  quality_flag,
+  object_id,
+  metric,
+  value,
+  is_late,
+  feed_id,
+  department_code,
+  domain,
+  subdomain,
+  landed_on,
+  batch_id,
+  received_at
+from emergency__tailings_reading
+union all
+select
+  device_id,
+  observed_at,
+  transmitted_at,
+  quality_flag,
+  object_id,
+  metric,
+  value,
+  is_late,
+  feed_id,
+  department_code,
+  domain,
+  subdomain,
+  landed_on,
+  batch_id,
+  received_at
+from resources__geo_reading
+union all
+select
+  device_id,
+  observed_at,
+  transmitted_at,
+  quality_flag,
+  object_id,
+  metric,
+  value,
+  is_late,
+  feed_id,
+  department_code,
+  domain,
+  subdomain,
+  landed_on,
+  batch_id,
+  received_at
+from weather__observation

@@ -1,0 +1,177 @@
+"""One dbt build in this process: seeds when they changed, then models and their tests.
+
+A subprocess costs five to eight seconds before the first model, dbt in-process about one. Afterwards every handle on
+the two DuckDB files is closed, so that publish can copy them. Not here: what the build reads (`orchestration.manifest`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ingest.settings import Home
+
+if TYPE_CHECKING:
+    from dbt.cli.main import dbtRunnerResult
+
+PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
+SEED_STATE = "seeds.sha256"
+BAD = ("error", "fail", "runtime error", "skipped", "partial success")
+
+
+@dataclass(frozen=True, slots=True)
+class NodeResult:
+    """How one model, seed or test went."""
+
+    name: str  # dbt's unique id
+    status: str
+    seconds: float
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class BuildResult:
+    """How a build went, node by node; `message` says in one text why it failed, '' when it did not."""
+
+    success: bool
+    message: str
+    nodes: tuple[NodeResult, ...]
+
+    def seconds_of(self, name: str) -> float:
+        """How long one model, seed or test took. Raises KeyError for one that did not run."""
+        for node in self.nodes:
+            if node.name.rsplit(".", 1)[-1] == name:
+                return node.seconds
+        raise KeyError(name)
+
+
+def build(
+    home: Home, *, full_refresh: bool = False, select: Sequence[str] | None = None, project: Path = PROJECT
+) -> BuildResult:
+    """Build the warehouse and the mart file of a home. Never raises for what dbt found: the result says it.
+
+    `select`: dbt selectors, all when None. Needs a manifest (`orchestration.manifest.write_manifest`) in place.
+    """
+    home.build.mkdir(parents=True, exist_ok=True)
+    home.warehouse.parent.mkdir(parents=True, exist_ok=True)
+    seeds = _seed_hash(project)
+    seed_state = home.build / SEED_STATE
+    is_seeded = home.warehouse.exists() and seed_state.is_file() and seed_state.read_text() == seeds
+    nodes: list[NodeResult] = []
+    with _environment(_variables(home)):
+        try:
+            if not is_seeded:
+                seeded = _invoke(home, project, ["seed", "--full-refresh"])
+                nodes += _nodes(seeded)
+                if not seeded.success:
+                    return BuildResult(False, _message(seeded, nodes), tuple(nodes))
+                seed_state.write_text(seeds)
+            arguments = ["build", "--exclude-resource-type", "seed", "unit_test"]
+            arguments += ["--full-refresh"] if full_refresh else []
+            arguments += ["--select", *select] if select else []
+            built = _invoke(home, project, arguments)
+            nodes += _nodes(built)
+            return BuildResult(built.success, _message(built, nodes), tuple(nodes))
+        finally:
+            _close()
+
+
+def unit_test(home: Home, project: Path = PROJECT) -> BuildResult:
+    """Run dbt's unit tests: worked numbers against models, on given rows. Needs a finished build of the same home."""
+    with _environment(_variables(home)):
+        try:
+            tested = _invoke(home, project, ["test", "--resource-type", "unit_test"])
+            nodes = _nodes(tested)
+            return BuildResult(tested.success, _message(tested, nodes), tuple(nodes))
+        finally:
+            _close()
+
+
+def _invoke(home: Home, project: Path, arguments: Sequence[str]) -> dbtRunnerResult:
+    from dbt.cli.main import dbtRunner
+
+    work = home.build / "dbt"
+    return dbtRunner().invoke([
+        *arguments,
+        "--project-dir", str(project),
+        "--profiles-dir", str(project),
+        "--target-path", str(work / "target"),
+        "--log-path", str(work / "logs"),
+        "--log-level-file", "info",
+        "--log-level", "none",
+        "--no-use-colors",
+        "--no-version-check",
+        "--no-send-anonymous-usage-stats",
+        "--quiet",
+    ])  # fmt: skip
+
+
+def _nodes(result: dbtRunnerResult) -> list[NodeResult]:
+    found: Any = getattr(result.result, "results", None) or ()
+    return [
+        NodeResult(run.node.unique_id, str(run.status), float(run.execution_time), str(run.message or ""))
+        for run in found
+    ]
+
+
+def _message(result: dbtRunnerResult, nodes: Sequence[NodeResult]) -> str:
+    """Why a build failed: the first nodes that did, the skipped ones counted."""
+    if result.success:
+        return ""
+    if result.exception is not None:
+        return str(result.exception)
+    failed = [node for node in nodes if node.status in BAD and node.status != "skipped"]
+    skipped = sum(node.status == "skipped" for node in nodes)
+    texts = [f"{node.name}: {' '.join(node.message.split())[:400]}" for node in failed[:5]]
+    more = f"; {len(failed) - 5} more failed" if len(failed) > 5 else ""
+    return "; ".join(texts) + more + (f"; {skipped} skipped" if skipped else "")
+
+
+def _seed_hash(project: Path) -> str:
+    """One hash over everything that seeds are made of."""
+    digest = hashlib.sha256()
+    for path in [project / "dbt_project.yml", *sorted((project / "seeds").rglob("*"))]:
+        if path.is_file():
+            digest.update(str(path.relative_to(project)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _variables(home: Home) -> dict[str, str]:
+    """What profiles.yml and the macros read from the environment."""
+    return {
+        "CITYRISK_BUILD": str(home.build),
+        "CITYRISK_WAREHOUSE": str(home.warehouse),
+        "CITYRISK_MART": str(home.mart),
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    }
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for as long as dbt runs; it can be given them in no other way."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _close() -> None:
+    """Let go of both DuckDB files: dbt keeps its connection open after an in-process run."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+    from dbt.adapters.factory import reset_adapters
+
+    reset_adapters()
+    if DuckDBConnectionManager._ENV is not None:
+        DuckDBConnectionManager.env().close()
+        DuckDBConnectionManager.close_all_connections()

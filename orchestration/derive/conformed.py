@@ -1,0 +1,110 @@
+"""One conformed view per entity: the union of what all feeds say about it, under the entity's own columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from ingest.contract import ENTITY_CONCEPTS, Column, Contract
+from orchestration.derive.entities import ENTITY_KEYS, ENTITY_NAMES, FIELDS, GLOBAL_IDS, PLACED, Field, fields_of
+from orchestration.derive.rendering import render
+from orchestration.derive.staging import landed_key, model_name
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One feed's part of an entity: what it reads and the expression for each of the entity's columns."""
+
+    contract: Contract
+    staging: str
+    relation: str
+    columns: tuple[tuple[str, str], ...]  # expression, name
+    is_whole_batch: bool  # children of a full snapshot: only the newest batch that names their parent holds them
+    is_repeated: bool  # the feed has several rows a key of this entity: only the newest stands
+
+
+def models(contracts: Iterable[Contract]) -> dict[str, str]:
+    """File name → SQL, for every entity, fed or not."""
+    feeds = list(contracts)
+    return {f"all_{entity}.sql": _model(entity, feeds) for entity in ENTITY_CONCEPTS}
+
+
+def _model(entity: str, contracts: Sequence[Contract]) -> str:
+    branches = [_branch(entity, contract) for contract in contracts if entity in contract.entities]
+    return render(
+        f"{'all_reading' if entity == 'reading' else 'all_entity'}.sql.jinja",
+        entity=entity,
+        title_zh=ENTITY_NAMES[entity][0],
+        title_en=ENTITY_NAMES[entity][1],
+        key=list(ENTITY_KEYS[entity]),
+        fields=fields_of(entity),
+        branches=branches,
+    )
+
+
+def _branch(entity: str, contract: Contract) -> Branch:
+    source_key = [column.landed_name for name in ENTITY_KEYS[entity] if (column := contract.by_concept(name))]
+    is_repeated = entity != "reading" and set(landed_key(contract)) != set(source_key)
+    return Branch(
+        contract=contract,
+        staging=model_name(contract),
+        relation=contract.slug,
+        columns=tuple((_expression(entity, contract, field.name), field.name) for field in fields_of(entity)),
+        is_whole_batch=entity == "substance" and contract.snapshot == "full",
+        is_repeated=is_repeated,
+    )
+
+
+def _expression(entity: str, contract: Contract, name: str) -> str:
+    """How a feed gives one column of an entity; a typed null when it does not."""
+    constants = {
+        "feed_id": contract.id,
+        "department_code": contract.department_code,
+        "domain": contract.domain,
+        "subdomain": contract.subdomain,
+        "object_type": contract.object_type,
+        "protocol": contract.protocol,
+        "metric_list": ",".join(contract.metrics),
+    }
+    meta = {"landed_on": "landed_on", "batch_id": "_batch_id", "received_at": "_received_at", "flags": "_flags"}
+    column = contract.by_concept(name) if name in ENTITY_CONCEPTS[entity] else None
+    match name:
+        case "metric" | "value":
+            return name
+        case "object_id" if entity == "reading":
+            return "object_id"
+        case _ if constants.get(name):
+            return f"'{constants[name]}'"
+        case _ if name in meta:
+            return meta[name]
+        case "is_late":
+            return "{{ has_word('_flags', 'late') }}"
+        case "attributes":
+            return "{{ json_of(" + repr(_attributes(contract)) + ") }}"
+        case "area_code" if entity in PLACED:
+            return f"coalesce(_area_code, {column.landed_name})" if column else "_area_code"
+        case "lon" | "lat" if entity in PLACED:
+            return f"_{name}"
+        case "quality_flag":
+            return f"coalesce({column.landed_name}, 'normal')" if column else "'normal'"
+        case _ if column and name in GLOBAL_IDS:
+            return f"'{contract.department_code}:' || {column.landed_name}"
+        case _ if column:
+            return _cast(column, FIELDS[name])
+        case _:
+            return f"cast(null as {_type(FIELDS[name])})"
+
+
+def _cast(column: Column, field: Field) -> str:
+    """A feed's column as the type that the entity's column has."""
+    same = column.logical_type == field.logical_type
+    return column.landed_name if same else f"cast({column.landed_name} as {_type(field)})"
+
+
+def _type(field: Field) -> str:
+    return "{{ sql_type('" + field.logical_type + "') }}"
+
+
+def _attributes(contract: Contract) -> list[str]:
+    """Landed names of the non-personal columns that no concept carries."""
+    return [c.landed_name for c in contract.landed_columns if not c.is_personal and c.concept is None]

@@ -1,0 +1,65 @@
+"""Seeds that contracts imply: the feeds, their metrics and their columns, for feed health and the data dictionary."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+
+from ingest.contract import Contract
+from orchestration.derive.staging import model_name
+
+FEEDS = (
+    "feed_id", "department_code", "department_zh", "name_zh", "name_en", "domain", "subdomain", "owner", "steward",
+    "cadence_s", "late_after_s", "silent_after_s", "retention_d", "version", "entities",
+)  # fmt: skip
+METRICS = ("metric", "unit", "name_zh", "name_en")
+FEED_COLUMNS = (
+    "feed_id", "table_name", "column_name", "label_zh", "description_en", "unit", "sensitivity", "concept",
+)  # fmt: skip
+
+
+def tables(contracts: Iterable[Contract]) -> dict[str, str]:
+    """File name → CSV text."""
+    feeds = list(contracts)
+    return {
+        "feeds.csv": _csv(FEEDS, [_feed(contract) for contract in feeds]),
+        "metrics.csv": _csv(METRICS, list(_metrics(feeds).values())),
+        "feed_columns.csv": _csv(FEED_COLUMNS, [row for contract in feeds for row in _columns(contract)]),
+    }
+
+
+def _feed(contract: Contract) -> Sequence[object]:
+    return (
+        contract.id, contract.department_code, contract.department_zh, contract.name_zh, contract.name_en,
+        contract.domain, contract.subdomain, contract.owner, contract.steward,
+        int(contract.cadence.total_seconds()), int(contract.late_after.total_seconds()),
+        int(contract.silent_after.total_seconds()), contract.retention.days, contract.version,
+        ";".join(contract.entities),
+    )  # fmt: skip
+
+
+def _metrics(contracts: Iterable[Contract]) -> Mapping[str, Sequence[object]]:
+    """Metric → row. The same quantity of two feeds has the same name and unit; the first one names it."""
+    rows: dict[str, Sequence[object]] = {}
+    for contract in contracts:
+        for column in contract.columns:
+            if column.is_metric:
+                rows.setdefault(column.name, (column.name, column.unit or "1", column.label_zh, column.description_en))
+    return dict(sorted(rows.items()))
+
+
+def _columns(contract: Contract) -> Iterable[Sequence[object]]:
+    for column in contract.landed_columns:
+        yield (
+            contract.id, model_name(contract), column.landed_name, column.label_zh, column.description_en,
+            column.unit or "", column.sensitivity, column.concept or "",
+        )  # fmt: skip
+
+
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return out.getvalue()

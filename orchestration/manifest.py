@@ -1,0 +1,196 @@
+"""What one build is told about the outside: which landed files are live, which days are affected, the ops tables.
+
+The ledger decides: a file is in the warehouse when its `built_at` is set. Live files without it are new; files with it
+that are no longer live are lost; both make their day affected. Not here: building (`orchestration.build`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from zoneinfo import ZoneInfo
+
+import polars as pl
+import sqlalchemy as sa
+
+from ingest import ops
+from ingest.contract import Contract
+from ingest.settings import Home
+
+CIVIL_ZONE = ZoneInfo("Asia/Shanghai")
+
+# Snapshots for the warehouse. The vault and the cursors are nobody's business there.
+SNAPSHOT_TABLES = (
+    ops.batch, ops.file, ops.fetch_outcome, ops.quarantine, ops.check_verdict, ops.generation, ops.run,
+    ops.notification, ops.operator_action,
+)  # fmt: skip
+
+LANDED_SCHEMA = {
+    "feed_id": pl.String(),
+    "landed_on": pl.String(),
+    "path": pl.String(),
+    "batch_id": pl.String(),
+    "is_affected": pl.Boolean(),
+}
+CHUNK = 500  # bound parameters of one statement
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a build was told; handed to `mark_built` once that build is published."""
+
+    affected: tuple[tuple[str, str], ...]  # feed id, Beijing day
+    added: tuple[str, ...]  # ledger paths that are new to the warehouse
+    lost: tuple[str, ...]  # ledger paths that are in the warehouse and no longer live
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    path: str
+    batch_id: str
+    feed_id: str
+    landed_on: str
+    is_live: bool
+    is_built: bool
+
+
+def write_manifest(
+    home: Home,
+    engine: sa.Engine,
+    contracts: Mapping[str, Contract],
+    as_of: datetime,
+    run_id: str,
+    city_code: str,
+    full_refresh: bool,
+    days: Sequence[date] | None = None,
+) -> Manifest:
+    """Write landed.parquet, build.parquet and ops/*.parquet into the build folder.
+
+    `days`: Beijing days that are written anew whether or not they have new files.
+    """
+    files = _ledger_files(engine, contracts)
+    affected = _affected(files, contracts, full_refresh, {day.isoformat() for day in days or ()})
+    (home.build / "ops").mkdir(parents=True, exist_ok=True)
+    _landed(home, files, affected).write_parquet(home.build / "landed.parquet")
+    _this_build(as_of, run_id, city_code, full_refresh).write_parquet(home.build / "build.parquet")
+    for table in SNAPSHOT_TABLES:
+        _snapshot(engine, table).write_parquet(home.build / "ops" / f"{table.name}.parquet")
+    return Manifest(
+        affected=tuple(sorted(affected)),
+        added=tuple(file.path for file in files if file.is_live and not file.is_built),
+        lost=tuple(file.path for file in files if file.is_built and not file.is_live),
+    )
+
+
+def mark_built(engine: sa.Engine, manifest: Manifest, now: datetime) -> None:
+    """Say in the ledger that the warehouse holds the added files and no longer the lost ones."""
+    with engine.begin() as connection:
+        for paths, built_at in ((manifest.added, now), (manifest.lost, None)):
+            for start in range(0, len(paths), CHUNK):
+                chunk = paths[start : start + CHUNK]
+                connection.execute(sa.update(ops.file).where(ops.file.c.path.in_(chunk)).values(built_at=built_at))
+
+
+def _ledger_files(engine: sa.Engine, contracts: Mapping[str, Contract]) -> list[_File]:
+    """All files that are live or in the warehouse. A feed without a contract has no live files."""
+    query = (
+        sa.select(
+            ops.file.c.path,
+            ops.file.c.batch_id,
+            ops.file.c.feed_id,
+            ops.file.c.landed_on,
+            ops.file.c.state,
+            ops.batch.c.state,
+            sa.type_coerce(ops.file.c.built_at, sa.String),
+        )
+        .join(ops.batch, ops.batch.c.batch_id == ops.file.c.batch_id)
+        .order_by(ops.file.c.feed_id, ops.file.c.landed_on, ops.file.c.path)
+    )
+    with engine.connect() as connection:
+        rows = connection.execute(query).all()
+    files = [
+        _File(path, batch_id, feed_id, landed_on, file_state == "live" and batch_state == "admitted"
+              and feed_id in contracts, built_at is not None)
+        for path, batch_id, feed_id, landed_on, file_state, batch_state, built_at in rows
+    ]  # fmt: skip
+    return [file for file in files if file.is_live or file.is_built]
+
+
+def _affected(
+    files: Iterable[_File], contracts: Mapping[str, Contract], full_refresh: bool, days: Collection[str]
+) -> set[tuple[str, str]]:
+    """The (feed, day)s to write anew."""
+    files = list(files)
+    changed = {
+        (file.feed_id, file.landed_on)
+        for file in files
+        if full_refresh or file.is_live != file.is_built or file.landed_on in days
+    }
+    whole = {feed_id for feed_id, _ in changed if feed_id in contracts and contracts[feed_id].is_register}
+    # A key that does not hold its time may stand on two days; when the newer row is lost, the older one comes back.
+    whole |= {
+        file.feed_id
+        for file in files
+        if file.is_built and not file.is_live and file.feed_id in contracts and _moves(contracts[file.feed_id])
+    }
+    return changed | {(file.feed_id, file.landed_on) for file in files if file.feed_id in whole}
+
+
+def _moves(contract: Contract) -> bool:
+    """Whether a correction can carry a row to another day."""
+    return contract.event_time is not None and contract.event_time.name not in contract.key
+
+
+def _landed(home: Home, files: Iterable[_File], affected: Collection[tuple[str, str]]) -> pl.DataFrame:
+    live = [file for file in files if file.is_live]
+    rows = [
+        (file.feed_id, file.landed_on, str((home.landing / file.path).absolute()), file.batch_id,
+         (file.feed_id, file.landed_on) in affected)
+        for file in live
+    ]  # fmt: skip
+    emptied = set(affected) - {(file.feed_id, file.landed_on) for file in live}
+    rows += [(feed_id, landed_on, None, None, True) for feed_id, landed_on in sorted(emptied)]  # type: ignore[misc]
+    return pl.DataFrame(rows, schema=LANDED_SCHEMA, orient="row")
+
+
+def _this_build(as_of: datetime, run_id: str, city_code: str, full_refresh: bool) -> pl.DataFrame:
+    return pl.DataFrame(
+        {
+            "run_id": [run_id],
+            "as_of": [as_of],
+            "as_of_date": [as_of.astimezone(CIVIL_ZONE).date()],
+            "city_code": [city_code],
+            "is_full_refresh": [full_refresh],
+            "method_version": [None],
+        },
+        schema={
+            "run_id": pl.String(),
+            "as_of": pl.Datetime("us", "UTC"),
+            "as_of_date": pl.Date(),
+            "city_code": pl.String(),
+            "is_full_refresh": pl.Boolean(),
+            "method_version": pl.String(),
+        },
+    )
+
+
+def _snapshot(engine: sa.Engine, table: sa.Table) -> pl.DataFrame:
+    """One ops table as a frame; instants, which are stored as text, become UTC datetimes."""
+    instants = [column.name for column in table.columns if isinstance(column.type, ops.UtcText)]
+    read = [sa.type_coerce(c, sa.String).label(c.name) if c.name in instants else c for c in table.columns]
+    with engine.connect() as connection:
+        rows = [tuple(row) for row in connection.execute(sa.select(*read))]
+    frame = pl.DataFrame(rows, schema={column.name: _polars_type(column) for column in table.columns}, orient="row")
+    parsed = pl.col(instants).str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", time_zone="UTC")
+    return frame.with_columns(parsed) if instants else frame
+
+
+def _polars_type(column: sa.Column[object]) -> pl.DataType:
+    match column.type:
+        case sa.Integer():
+            return pl.Int64()
+        case sa.Float():
+            return pl.Float64()
+        case _:
+            return pl.String()
