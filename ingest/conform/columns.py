@@ -80,7 +80,7 @@ def _numbers(text: pl.Series, column: Column) -> ColumnRead:
     if column.logical_type == "integer":
         sent = sent.set((sent != sent.round(0)).fill_null(False), None)
     checked = _checked(text, sent)
-    a, b = line(column.source_unit or "1", column.unit or "1")
+    a, b = line(column.source_unit or column.unit or "1", column.unit or "1")
     values = sent if (a, b) == (1.0, 0.0) else sent * a + b
     if column.logical_type == "integer":
         values = values.round(0).cast(pl.Int64, strict=False)
