@@ -38,27 +38,36 @@
     ], union_by_name = true, filename = true)
 {%- endmacro -%}
 
-{#- The newest row of each key, by receipt and then by batch.
-    Ranking every row costs a sort of all of them, and landing already drops exact repeats, so a key that stands
-    twice is a correction and rare: a one-word hash finds the keys that may stand twice, and only those are ranked. -#}
+{#- The newest row of each key, by receipt and then by batch. For tables of some hundred thousand rows. -#}
 {%- macro latest_by_key(relation, key, newest=['_received_at', '_batch_id', '_row']) -%}
     {{- adapter.dispatch('latest_by_key', 'cityrisk')(relation, key, newest) -}}
 {%- endmacro -%}
 
 {%- macro default__latest_by_key(relation, key, newest) -%}
     select * from {{ relation }}
-    where {{ hash_number(key) }} not in (
-        select {{ hash_number(key) }} from {{ relation }} group by 1 having count(*) > 1
-    )
-    union all
-    select * from {{ relation }}
-    where {{ hash_number(key) }} in (
-        select {{ hash_number(key) }} from {{ relation }} group by 1 having count(*) > 1
-    )
     qualify row_number() over (
         partition by {{ key | join(', ') }}
         order by {% for name in newest %}{{ name }} desc{{ ", " if not loop.last }}{% endfor %}
     ) = 1
+{%- endmacro -%}
+
+{#- The same for tables of many millions of rows where a key rarely stands twice.
+    Ranking every row costs a sort of all of them; landing drops exact repeats, so a key that stands twice is a
+    correction and rare. A one-word hash finds the keys that may stand twice, and only those are ranked. -#}
+{%- macro latest_by_rare_key(relation, key, newest=['_received_at', '_batch_id', '_row']) -%}
+    {{- adapter.dispatch('latest_by_rare_key', 'cityrisk')(relation, key, newest) -}}
+{%- endmacro -%}
+
+{%- macro default__latest_by_rare_key(relation, key, newest) -%}
+    select * from {{ relation }}
+    where {{ hash_number(key) }} not in (
+        select {{ hash_number(key) }} from {{ relation }} group by 1 having count(*) > 1
+    )
+    union all
+    (
+        {{ latest_by_key('(select * from ' ~ relation ~ ' where ' ~ hash_number(key) ~ ' in (select '
+            ~ hash_number(key) ~ ' from ' ~ relation ~ ' group by 1 having count(*) > 1)) as repeated', key, newest) }}
+    )
 {%- endmacro -%}
 
 {#- A 64-bit number for a list of columns, for comparing only: engines differ in it. -#}

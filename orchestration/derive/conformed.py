@@ -88,11 +88,16 @@ def _expression(entity: str, contract: Contract, name: str) -> str:
         case "quality_flag":
             return f"coalesce({column.landed_name}, 'normal')" if column else "'normal'"
         case _ if column and name in GLOBAL_IDS:
-            return f"'{contract.department_code}:' || {column.landed_name}"
+            return f"'{_id_space(name, contract)}:' || {column.landed_name}"
         case _ if column:
             return _cast(column, FIELDS[name])
         case _:
             return f"cast(null as {_type(FIELDS[name])})"
+
+
+def _id_space(name: str, contract: Contract) -> str:
+    """What stands before a source's own id: things belong to the department, records to the feed that counts them."""
+    return contract.department_code if name in ("object_id", "device_id") else contract.id
 
 
 def _cast(column: Column, field: Field) -> str:

@@ -38,15 +38,15 @@ ENTITY_NAMES: Mapping[str, tuple[str, str]] = {
     "substance": ("危险物质", "Hazardous substances of the units"),
 }
 
-# Concepts that are ids within a department; `department:` is put before them so that they are unique in the city.
+# Concepts that are ids within a department or a feed; its code is put before them so that they are unique in the city.
 GLOBAL_IDS = ("object_id", "device_id", "event_id", "inspection_id")
 PLACED = ("object", "device", "event")
 
 _FIELDS = (
     Field("object_id", "string", "风险对象编号(部门代码:原编号)", "Risk object: department code, colon, the department's own id"),
     Field("device_id", "string", "设备编号(部门代码:原编号)", "Device: department code, colon, the department's own id"),
-    Field("event_id", "string", "事件编号(部门代码:原编号)", "Event: department code, colon, the department's own id"),
-    Field("inspection_id", "string", "检查编号(部门代码:原编号)", "Inspection: department code, colon, the department's own id"),
+    Field("event_id", "string", "事件编号(数据源:原编号)", "Event: feed, colon, the department's own id"),
+    Field("inspection_id", "string", "检查编号(数据源:原编号)", "Inspection: feed, colon, the department's own id"),
     Field("object_subtype", "string", "对象小类", "Finer kind of the object, as the department classes it"),
     Field("name_zh", "string", "中文名称", "Chinese name"),
     Field("name_en", "string", "英文名称", "English name"),

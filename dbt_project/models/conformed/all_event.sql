@@ -3,7 +3,7 @@
 with
 housing__attendance as (
   select
-    'housing:' || record_id as event_id,
+    'housing.attendance:' || record_id as event_id,
     direction as event_type,
     post as event_subtype,
     'housing:' || site_id as object_id,
@@ -31,7 +31,7 @@ housing__attendance as (
 
 weather__warning as (
   select
-    'weather:' || warning_id as event_id,
+    'weather.warning:' || warning_id as event_id,
     signal_type as event_type,
     cast(null as {{ sql_type('string') }}) as event_subtype,
     cast(null as {{ sql_type('string') }}) as object_id,

@@ -3,7 +3,7 @@
 with
 fire__inspection as (
   select
-    'fire:' || inspection_id as inspection_id,
+    'fire.inspection:' || inspection_id as inspection_id,
     'fire:' || unit_id as object_id,
     inspected_at,
     item,

@@ -5,10 +5,6 @@
   unique_key='event_id',
   on_schema_change='fail'
 ) }}
-with latest as (
-  {{ latest_by_key(ref('all_event'), ['event_id'], ['received_at', 'batch_id']) }}
-)
-
 select
   feed_id,
   landed_on,
@@ -33,4 +29,4 @@ select
   attributes,
   batch_id,
   received_at
-from latest
+from {{ ref('all_event') }}

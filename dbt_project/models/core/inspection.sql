@@ -5,10 +5,6 @@
   unique_key='inspection_id',
   on_schema_change='fail'
 ) }}
-with latest as (
-  {{ latest_by_key(ref('all_inspection'), ['inspection_id'], ['received_at', 'batch_id']) }}
-)
-
 select
   feed_id,
   landed_on,
@@ -29,4 +25,4 @@ select
   attributes,
   batch_id,
   received_at
-from latest
+from {{ ref('all_inspection') }}

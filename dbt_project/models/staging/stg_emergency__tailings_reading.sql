@@ -19,7 +19,7 @@ with landed as (
 ),
 
 latest as (
-  {{ latest_by_key('landed', ['point_id', 'observed_at']) }}
+  {{ latest_by_rare_key('landed', ['point_id', 'observed_at']) }}
 )
 
 select

@@ -20,7 +20,7 @@ with landed as (
 ),
 
 latest as (
-  {{ latest_by_key('landed', ['record_id']) }}
+  {{ latest_by_rare_key('landed', ['record_id']) }}
 )
 
 select

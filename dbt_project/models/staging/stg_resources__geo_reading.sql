@@ -20,7 +20,7 @@ with landed as (
 ),
 
 latest as (
-  {{ latest_by_key('landed', ['device_id', 'observed_at']) }}
+  {{ latest_by_rare_key('landed', ['device_id', 'observed_at']) }}
 )
 
 select

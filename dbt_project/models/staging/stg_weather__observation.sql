@@ -21,7 +21,7 @@ with landed as (
 ),
 
 latest as (
-  {{ latest_by_key('landed', ['station_id', 'observed_at']) }}
+  {{ latest_by_rare_key('landed', ['station_id', 'observed_at']) }}
 )
 
 select

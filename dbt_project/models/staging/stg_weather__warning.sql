@@ -22,7 +22,7 @@ with landed as (
 ),
 
 latest as (
-  {{ latest_by_key('landed', ['warning_id']) }}
+  {{ latest_by_rare_key('landed', ['warning_id']) }}
 )
 
 select
