@@ -61,8 +61,9 @@ for package in "${missing[@]}"; do
         ;;
     chromium) # containers lack snap: take the one that playwright brings
         if ! apt_has_chromium; then
-            apt_install libatomic1 &&
-                .venv/bin/playwright install --with-deps chromium || echo "setup: could not install Chromium"
+            apt_install libatomic1
+            .venv/bin/playwright install --with-deps chromium >"$log" 2>&1 ||
+                echo "setup: could not download Chromium ($(grep -m 1 Error: "$log")); name one in CITYRISK_CHROMIUM"
             continue
         fi
         ;;

@@ -6,6 +6,7 @@
 {%- macro landed(feed_id, columns, is_register) -%}select * from {{ feed_id | replace('.', '__') }}{%- endmacro -%}
 {%- macro latest_by_key(relation, key, newest) -%}select * from {{ relation }}{%- endmacro -%}
 {%- macro latest_by_rare_key(relation, key, newest) -%}select * from {{ relation }}{%- endmacro -%}
+{%- macro latest_by_rare_key(relation, key, newest) -%}select * from {{ relation }}{%- endmacro -%}
 {%- macro read_landed_files(paths) -%}select * from landed_files{%- endmacro -%}
 {%- macro unpivot_metrics(relation, metrics) -%}select * from {{ relation }}{%- endmacro -%}
 {%- macro parquet_file(path) -%}parquet_file{%- endmacro -%}
