@@ -91,7 +91,7 @@ def write_readings(drop: Drop, rng: np.random.Generator, defects: bool) -> None:
     text = text.with_columns(
         pl.when(pl.lit(minute_form) & regular & ~loose).then(short).otherwise("监测时间").alias("监测时间"),
         *[
-            pl.when((pl.col("_uid") % 211 == index) & ~loose)
+            pl.when((pl.col("_form") % 211 == index) & ~loose)
             .then(door_files.full_width(name))
             .otherwise(name)
             .alias(name)
@@ -129,7 +129,7 @@ def write_readings(drop: Drop, rng: np.random.Generator, defects: bool) -> None:
 def _odd_csv(rows: pl.DataFrame, reason: str | None) -> bytes:
     if reason == "extra_column":
         return door_files.csv_bytes(
-            rows.with_columns(pl.format("{}", 3.6 + pl.col("_uid") % 5 / 100).alias("供电电压(V)"))
+            rows.with_columns(pl.format("{}", 3.6 + pl.col("_form") % 5 / 100).alias("供电电压(V)"))
         )
     if reason == "column_order":
         return door_files.csv_bytes(rows.select(reversed(rows.columns)))
@@ -149,7 +149,7 @@ def _put_broken(drop: Drop, reason: str, name: str, rows: pl.DataFrame, content:
 
 
 def write_points(drop: Drop, defects: bool) -> None:
-    """Tailings points: one register file, an empty one before it."""
+    """Tailings points: a header without rows, then the register with its columns in another order."""
     stamp = f"{drop.span.day_before(20):%Y%m%d}"
     if defects:
         early = f"{drop.span.day_before(25):%Y%m%d}"
@@ -158,6 +158,9 @@ def write_points(drop: Drop, defects: bool) -> None:
         )
         drop.note_file("empty_file", f"测点_{early}.csv")
     rows = door_files.text_frame(drop.table)
+    if defects:
+        rows = rows.select(reversed(rows.columns))
+        drop.note_file("column_order", f"测点_{stamp}.csv")
     drop.put(f"测点_{stamp}.csv", door_files.csv_bytes(rows), drop.day(20, 9))
     drop.note_rows(rows["_uid"].to_list(), f"测点_{stamp}.csv", 2)
 
@@ -189,7 +192,8 @@ def write_geo_points(drop: Drop, rng: np.random.Generator, defects: bool) -> Non
     """Hazard points as CSV with full-width digits and Chinese numerals; a renamed, a mixed and a re-sent file."""
     rows = door_files.text_frame(drop.table)
     people = drop.table.frame["威胁人数"].to_list()
-    written = rng.random(len(people)) < 0.06
+    forms = rng.random((drop.table.frame["_form"].len(), 3))[drop.table.frame["_form"].to_numpy()]
+    written = forms[:, 0] < 0.06
     loose = set(drop.table.loose)
     free = [uid not in loose for uid in rows["_uid"]]
     numerals = [
@@ -198,10 +202,10 @@ def write_geo_points(drop: Drop, rng: np.random.Generator, defects: bool) -> Non
     ]
     dates = [
         d.strftime("%Y年%m月%d日") if d is not None and w else t
-        for d, w, t in zip(drop.table.frame["登记日期"], rng.random(len(people)) < 0.3, rows["登记日期"], strict=True)
+        for d, w, t in zip(drop.table.frame["登记日期"], forms[:, 1] < 0.3, rows["登记日期"], strict=True)
     ]
     rows = rows.with_columns(pl.Series("威胁人数", numerals), pl.Series("登记日期", dates))
-    wide = pl.Series(rng.random(len(people)) < 0.12)
+    wide = pl.Series(forms[:, 2] < 0.12)
     rows = rows.with_columns(
         [pl.when(wide).then(door_files.full_width(c)).otherwise(c).alias(c) for c in ("威胁户数", "威胁财产(万元)")]
     )

@@ -11,7 +11,8 @@ class SourceTable:
     """Rows of one feed before they are served.
 
     `frame` has the source's columns (naive Beijing datetimes, dates, numbers, text) plus `_uid`, a row number that
-    stays with the row, and `_order`, by which rows are sent. `loose` holds cells whose value does not fit the column
+    stays with the row, `_form`, which a copy shares with its original so that both are written alike, and `_order`, by
+    which rows are sent. `loose` holds cells whose value does not fit the column
     type (uid → column → value): only text doors can serve those. `protected` rows (uids) carry incidents: they stay
     whole.
     """
@@ -28,7 +29,7 @@ class SourceTable:
     def __post_init__(self) -> None:
         """Number the rows in the order given."""
         count = pl.int_range(pl.len(), dtype=pl.Int64)
-        self.frame = self.frame.with_columns(_uid=count, _order=count.cast(pl.Float64))
+        self.frame = self.frame.with_columns(_uid=count, _form=count, _order=count.cast(pl.Float64))
 
     @property
     def columns(self) -> list[str]:

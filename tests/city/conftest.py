@@ -1,0 +1,39 @@
+"""One small simulated city for all tests of this folder."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from city.build import CityBuild, build_city
+from city.geography import County, load_counties
+
+AS_OF = datetime(2026, 11, 21, 16, tzinfo=UTC)
+DAYS, SEED, SCALE = 7, 4711, 0.12
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> CityBuild:
+    """Yichang at an eighth of its size, seven days."""
+    return build_city(tmp_path_factory.mktemp("yichang"), "yichang", DAYS, SEED, SCALE, AS_OF)
+
+
+@pytest.fixture(scope="session")
+def truth(built: CityBuild) -> pl.DataFrame:
+    """What was planted in it."""
+    return pl.read_parquet(built.root / "truth.parquet")
+
+
+@pytest.fixture(scope="session")
+def counties() -> list[County]:
+    """Counties of Yichang."""
+    return load_counties("420500")
+
+
+@pytest.fixture(scope="session")
+def contracts() -> Path:
+    """Folder of the contracts, which the simulated city itself never reads."""
+    return Path(__file__).resolve().parents[2] / "ingest" / "contracts"
