@@ -18,6 +18,7 @@ from ingest.contract import Column, Contract, ContractError, Rule
 Kind = Literal[
     "not_null", "range", "allowed", "pattern",
     "unique_key", "volume", "freshness", "distribution_drift", "reference", "sum",
+    "checks",  # no rule of a contract: stands for all checks of a feed when they could not even begin
 ]  # fmt: skip
 ROW_KINDS: frozenset[Kind] = frozenset({"not_null", "range", "allowed", "pattern"})
 # Judged from the ledger and the newest day alone: the only kinds that make sense when no file is new.
@@ -53,16 +54,14 @@ class Check:
     @property
     def expected(self) -> str:
         """The limits as short text that needs no language: `= 0 rows`, `5 … 20000 rows`, `≤ 3 h`."""
-        unit = f" {self.unit}" if self.unit != "%" else " %"
-        match self.low, self.high:
-            case None, None:
-                return "any"
-            case None, float(high) | int(high):
-                return f"≤ {high:g}{unit}" if high else f"= 0{unit}"
-            case float(low) | int(low), None:
-                return f"≥ {low:g}{unit}"
-            case low, high:
-                return f"{low:.0f} … {high:.0f}{unit}"
+        unit = f" {self.unit}"
+        if self.low is not None and self.high is not None:
+            return f"{self.low:.0f} … {self.high:.0f}{unit}"
+        if self.low is not None:
+            return f"≥ {self.low:g}{unit}"
+        if self.high is not None:
+            return f"≤ {self.high:g}{unit}" if self.high else f"= 0{unit}"
+        return "any"
 
 
 def checks_of(contract: Contract) -> list[Check]:
@@ -101,7 +100,7 @@ def _set_check(contract: Contract, rule: Rule) -> Check:
             limit = float(arguments.get("mustBe", 0))
             return Check(
                 rule.id, contract.id, "unique_key", rule.severity, high=limit,
-                arguments={"key": landed, "is_register": contract.is_register},
+                arguments={"key": landed, "is_register": contract.is_register, "is_whole": contract.snapshot == "full"},
             )  # fmt: skip
         case "rowCount":
             low, high = _limits(contract, rule)

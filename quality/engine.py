@@ -20,13 +20,14 @@ from uuid import uuid4
 import duckdb_engine
 import sqlalchemy as sa
 from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.postgresql.psycopg2 import PGExecutionContext_psycopg2
 from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
 
 from quality.checks import Check
 from quality.suite import suite_of
 
 if TYPE_CHECKING:
-    from great_expectations.datasource.fluent import SQLDatasource
+    from great_expectations.datasource.fluent.sql_datasource import SQLDatasource
 
 _DIALECT_NAME = "cityrisk_duckdb"
 
@@ -35,18 +36,18 @@ class EngineAbsentError(RuntimeError):
     """The library that gives verdicts is not installed; says how to install it."""
 
 
-class _BufferedExecution(duckdb_engine.Dialect.execution_ctx_cls):  # type: ignore[misc,name-defined]
+class _BufferedExecution(PGExecutionContext_psycopg2):
     """Fetches everything before anyone can close the connection."""
 
     def post_exec(self) -> None:
-        super().post_exec()
-        if self.cursor is not None and self.cursor.description:
+        super().post_exec()  # type: ignore[no-untyped-call]
+        if self.cursor.description:
             self.cursor_fetch_strategy = FullyBufferedCursorFetchStrategy(
                 self.cursor, initial_buffer=self.cursor.fetchall()
             )
 
 
-class BufferedDialect(duckdb_engine.Dialect):  # type: ignore[misc]
+class BufferedDialect(duckdb_engine.Dialect):
     """DuckDB for SQLAlchemy with results that outlive their connection."""
 
     execution_ctx_cls = _BufferedExecution
@@ -59,10 +60,7 @@ class Judge:
     def __init__(self) -> None:
         with _quiet():
             self._gx = _library()
-            self._context = self._gx.get_context(mode="ephemeral")
-            self._context.enable_analytics(False)
-            bars = self._gx.data_context.types.base.ProgressBarsConfig(globally=False)
-            self._context.variables.progress_bars = bars
+            self._context = self._gx.get_context(mode="ephemeral", project_config=_settings(self._gx))
             registry.register(_DIALECT_NAME, __name__, BufferedDialect.__name__)
             # A named in-memory database is shared by the connections of this process while one is open.
             url = f"{_DIALECT_NAME}:///:memory:{uuid4().hex}"
@@ -134,6 +132,16 @@ def _fault(info: Any) -> str:
     """What an expectation died of, or ''. Some carry one record, some one per metric."""
     records = [info] if "raised_exception" in info else list(info.values())
     return "; ".join(str(r["exception_message"]) for r in records if r["raised_exception"])
+
+
+def _settings(gx: Any) -> Any:
+    """No analytics, no progress bars, no folder for pages: ours are made from the verdict rows (`quality.page`)."""
+    base = gx.data_context.types.base
+    return base.DataContextConfig(
+        store_backend_defaults=base.InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
+        progress_bars=base.ProgressBarsConfig(globally=False),
+        analytics_enabled=False,
+    )
 
 
 def _library() -> Any:

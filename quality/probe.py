@@ -15,7 +15,9 @@ import polars as pl
 
 from ingest.contract import Column, Contract
 from quality.checks import ROW_KINDS, Check
-from quality.measure import Measuring, count_duplicates, count_violations
+from quality.measure import count_violations
+from quality.measuring import Measuring
+from quality.set_rules import count_duplicates
 from quality.verdict import Measured
 
 _VIEW = "known_bad"
@@ -52,7 +54,7 @@ def bad_rows(contract: Contract, checks: Sequence[Check]) -> pl.DataFrame:
     for check in checks:
         if check.kind in ROW_KINDS:
             rows.append(
-                {check.column: _breaking(check, columns[str(check.column)])} if check.kind != "not_null" else {}
+                {str(check.column): _breaking(check, columns[str(check.column)])} if check.kind != "not_null" else {}
             )
         elif check.kind == "unique_key":
             key = {name: _some(columns[name]) for name in check.arguments["key"]}

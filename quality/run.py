@@ -18,8 +18,9 @@ import sqlalchemy as sa
 from ingest.contract import Contract
 from ingest.settings import Home
 from quality.checks import QUIET_KINDS, Check, checks_of
-from quality.engine import Judge, judge
-from quality.measure import Measuring, measure
+from quality.engine import EngineAbsentError, Judge, judge
+from quality.measure import measure
+from quality.measuring import Measuring
 from quality.probe import known_bad
 from quality.scope import File, Scope, held_scopes, known_files, waiting_scope
 from quality.sentences import sentences
@@ -50,17 +51,37 @@ class Checker:
 
     def check(self, contract: Contract) -> list[Verdict]:
         """Judge one feed and write its verdicts in one transaction."""
+        try:
+            verdicts = self._checked(contract)
+        except EngineAbsentError:
+            raise
+        except Exception as error:
+            log.exception("%s: checks could not run", contract.id)
+            verdicts = [self._lost(contract, error)]
+        with self._engine.begin() as connection:
+            write_verdicts(connection, verdicts)
+        return verdicts
+
+    def _checked(self, contract: Contract) -> list[Verdict]:
         checks = checks_of(contract)
         with self._engine.connect() as connection:
             waiting = waiting_scope(connection, self._home.landing, contract.id)
             held = held_scopes(connection, self._home.landing, contract.id)
             references = self._references(connection, checks)
         verdicts = self._verdicts(contract, checks, waiting, references)
+        good = () if any(v.blocks for v in verdicts) else waiting.new
         for scope in held:
-            verdicts += self._again(contract, checks, scope, references)
-        with self._engine.begin() as connection:
-            write_verdicts(connection, verdicts)
+            again = self._again(contract, checks, scope.after(good), references)
+            good += scope.new if again and not any(v.blocks for v in again) else ()
+            verdicts += again
         return verdicts
+
+    def _lost(self, contract: Contract, error: Exception) -> Verdict:
+        """One raised verdict for all checks of a feed, so that its batches wait and the other feeds go on."""
+        with self._engine.connect() as connection:
+            waiting = waiting_scope(connection, self._home.landing, contract.id)
+        check = Check("checks", contract.id, "checks", "error")
+        return self._verdict(contract, check, error, f"{type(error).__name__}: {error}", waiting)
 
     def _references(self, connection: sa.Connection, checks: Sequence[Check]) -> dict[str, tuple[File, ...]]:
         feeds = {str(c.arguments["feed"]) for c in checks if "feed" in c.arguments}
@@ -99,7 +120,7 @@ class Checker:
         return {
             c.id: f"{type(m).__name__}: {m}" if isinstance(m, Exception) else _holds(c, m)
             for c in checks
-            if (m := found[c.id]) is not None
+            for m in (found[c.id],)
         }
 
     def _judged(

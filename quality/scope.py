@@ -6,7 +6,7 @@ Not here: opening the files (`quality.measure`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -39,6 +39,10 @@ class Scope:
         """Beijing days that the new files touch."""
         return frozenset(f.landed_on for f in self.new)
 
+    def after(self, others: Sequence[File]) -> Scope:
+        """The same scope with more files to be compared with: those that were found good just now."""
+        return replace(self, admitted=self.admitted + tuple(others))
+
     @property
     def newest_day(self) -> tuple[File, ...]:
         """All files of the newest day: the newest event is in one of them, since files are split by event day."""
@@ -53,16 +57,18 @@ def waiting_scope(connection: sa.Connection, landing: Path, feed_id: str) -> Sco
 
 
 def held_scopes(connection: sa.Connection, landing: Path, feed_id: str) -> list[Scope]:
-    """The feed's held batches, one scope for each run that pulled them, oldest first: what was held together is
-    judged together, and never drags a newer batch down with it."""
+    """The feed's held batches, one scope for each run that pulled them, oldest first.
+
+    What was held together is judged together, and never drags a newer batch down with it.
+    """
     b = ops.batch.c
     runs = connection.execute(
         sa.select(b.run_id)
         .where(b.feed_id == feed_id, b.state == "held")
         .group_by(b.run_id)
         .order_by(sa.func.min(b.received_at))
-    ).scalars()
-    return [_scope(connection, landing, feed_id, ("held",), run_id) for run_id in runs]
+    )
+    return [_scope(connection, landing, feed_id, ("held",), str(row.run_id)) for row in runs]
 
 
 def live_files(connection: sa.Connection, landing: Path, feed_id: str, states: Iterable[str]) -> tuple[File, ...]:
@@ -74,7 +80,7 @@ def live_files(connection: sa.Connection, landing: Path, feed_id: str, states: I
         .where(f.feed_id == feed_id, f.state == "live", b.state.in_(tuple(states)))
         .order_by(f.landed_on, f.path)
     )
-    return tuple(File(landing / path, landed_on) for path, landed_on in rows)
+    return tuple(File(landing / str(row.path), str(row.landed_on)) for row in rows)
 
 
 def known_files(connection: sa.Connection, landing: Path, feed_id: str, run_id: str) -> tuple[File, ...]:
@@ -102,8 +108,8 @@ def _scope(connection: sa.Connection, landing: Path, feed_id: str, states: Seque
     )
     return Scope(
         feed_id,
-        tuple(batch_id for batch_id, _ in batches),
-        tuple(File(landing / path, landed_on) for path, landed_on in files),
+        tuple(str(row.batch_id) for row in batches),
+        tuple(File(landing / str(row.path), str(row.landed_on)) for row in files),
         live_files(connection, landing, feed_id, ("admitted",)),
-        sum(ignored for _, ignored in batches),
+        sum(int(row.rows_ignored) for row in batches),
     )

@@ -21,11 +21,12 @@ def suite_of(name: str, checks: Sequence[Check]) -> gx.ExpectationSuite:
     A maximum of one row is its value; unlike a rule on each value, it does not pass when the value is absent.
     """
     import great_expectations as gx
+    from great_expectations.expectations.core.expect_column_max_to_be_between import ExpectColumnMaxToBeBetween
 
     return gx.ExpectationSuite(
         name=name,
         expectations=[
-            gx.expectations.ExpectColumnMaxToBeBetween(
+            ExpectColumnMaxToBeBetween(
                 column=check.id, min_value=check.low, max_value=check.high, meta={"check_id": check.id}
             )
             for check in checks
