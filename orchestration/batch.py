@@ -25,6 +25,7 @@ from ingest.pull import Intake, Outcome, open_intake, pull_feed
 from ingest.restore import restore
 from ingest.settings import Home
 from orchestration import publish as publishing
+from orchestration.upkeep import upkeep
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +108,8 @@ def run_batch(
         check(batch, result)
         step("build")
         result.built = build_and_publish(batch, result, days=days, full_refresh=full_refresh or result.restored > 0)
+        step("upkeep")
+        upkeep(batch.home, batch.engine, batch.contracts, batch.now())
     return result
 
 

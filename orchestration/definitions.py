@@ -4,8 +4,6 @@ Load with `dagster dev -m orchestration.definitions`. Reading contracts is all t
 stores are opened inside a run. Alerts never pass through a run (docs/adr/0003-stream.md).
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -21,7 +19,14 @@ from ingest.contract import Contract
 from ingest.landing import read_cursor
 from ingest.settings import open_home
 from orchestration import batch as batches
-from orchestration.feed_assets import feed_asset, feed_checks, feed_job, feed_job_name, feed_key, feed_schedule
+from orchestration.feed_assets import (
+    daily_partitions,
+    feed_asset,
+    feed_checks,
+    feed_job_name,
+    feed_key,
+    feed_schedule,
+)
 from orchestration.publish import PUBLISHED_TABLES, audit
 
 WAREHOUSE_JOB = "warehouse__build"
@@ -36,7 +41,17 @@ def definitions() -> dg.Definitions:
     return dg.Definitions(
         assets=[*(feed_asset(c) for c in feeds), warehouse_asset(contracts)],
         asset_checks=[feed_checks(c, contracts) for c in feeds if c.rules],
-        jobs=[*(feed_job(c) for c in feeds), dg.define_asset_job(WAREHOUSE_JOB, dg.AssetSelection.assets(*PUBLISHED))],
+        jobs=[
+            *(
+                dg.define_asset_job(
+                    feed_job_name(c),
+                    selection=dg.AssetSelection.assets(feed_key(c)),
+                    partitions_def=None if c.is_register else daily_partitions(),
+                )
+                for c in feeds
+            ),
+            dg.define_asset_job(WAREHOUSE_JOB, dg.AssetSelection.assets(*PUBLISHED)),
+        ],
         schedules=[*(feed_schedule(c) for c in feeds if c.server.kind != "files"), hourly_build()],
         sensors=[*(drop_sensor(c) for c in feeds if c.server.kind == "files"), landed_sensor()],
         executor=dg.in_process_executor,

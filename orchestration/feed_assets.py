@@ -3,8 +3,6 @@
 Nothing here names a department or a column: everything comes from the contract.
 """
 
-from __future__ import annotations
-
 import os
 import zlib
 from collections.abc import Iterator, Mapping
@@ -100,15 +98,6 @@ def feed_checks(contract: Contract, contracts: Mapping[str, Contract]) -> dg.Ass
 def feed_job_name(contract: Contract) -> str:
     """The job that pulls and checks one feed."""
     return f"{contract.slug}__pull"
-
-
-def feed_job(contract: Contract) -> dg.UnresolvedAssetJobDefinition:
-    """Pull one feed and check what came."""
-    return dg.define_asset_job(
-        feed_job_name(contract),
-        selection=dg.AssetSelection.assets(feed_key(contract)),
-        partitions_def=None if contract.is_register else daily_partitions(),
-    )
 
 
 def cron_of(contract: Contract) -> str:

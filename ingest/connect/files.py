@@ -73,6 +73,14 @@ def pull_files(contract: Contract, home: Home, cursor: str | None, now: Callable
         )  # fmt: skip
 
 
+def pending(contract: Contract, home: Home, cursor: str | None) -> list[str]:
+    """Names of files that are new or changed against the cursor; opens none of them."""
+    pattern = home.expand(contract.server.location or "")
+    seen: dict[str, str] = json.loads(cursor) if cursor else {}
+    listing = _listing(contract, home, _open_system(contract, pattern), pattern)
+    return [found.name for found in listing if seen.get(found.name, "").rpartition(":")[0] != found.stamp]
+
+
 def _open_system(contract: Contract, pattern: str) -> Any:
     try:
         system, _ = fsspec.core.url_to_fs(pattern)

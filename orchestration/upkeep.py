@@ -1,0 +1,42 @@
+"""Keep a home small and whole: merge small files, delete what nobody reads any more, let old facts go.
+
+Runs at the end of a batch, under the run lock, so that no build reads a file list that is being changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from ingest import ops
+from ingest.archive import Archive
+from ingest.compact import compact, delete_replaced
+from ingest.contract import Contract
+from ingest.retention import expire, expire_archive
+from ingest.settings import ARCHIVE_KEY, Home
+
+
+@dataclass(frozen=True, slots=True)
+class Upkept:
+    """What one upkeep did."""
+
+    merged: int
+    deleted: int
+    expired: int
+    forgotten: int
+
+
+def upkeep(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> Upkept:
+    """Do all chores once. Parts of merged files go one generation after the merge."""
+    with engine.connect() as connection:
+        last_published = connection.execute(sa.select(sa.func.max(ops.generation.c.published_at))).scalar()
+    deleted = delete_replaced(home, engine, last_published) if last_published else 0
+    return Upkept(
+        merged=compact(home, engine, contracts, now),
+        deleted=deleted,
+        expired=expire(home, engine, contracts, now),
+        forgotten=expire_archive(engine, Archive(home.archive, home.secret(ARCHIVE_KEY)), contracts, now),
+    )
