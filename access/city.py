@@ -153,7 +153,7 @@ def changes(mart: Mart, reader: Reader, area_code: str, domain: str, days: int) 
         ),
         before as (
           select c.* from mart.risk_contribution as c, newest
-          where c.area_code = $area and c.domain = $domain
+          where c.area_code = $area and c.area_code like $branch and c.domain = $domain
             and c.as_of_date = newest.as_of_date - cast($days as integer)
         ),
         scale as (

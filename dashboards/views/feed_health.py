@@ -76,7 +76,7 @@ def _table(scene: Scene, facts: list[feeds.FeedFact]) -> None:
             ]
         )
     heads = [
-        (words("feeds.state"), "keep"), (words("feeds.feed"), ""), (words("feeds.department"), ""),
+        (words("feeds.state"), "keep"), (words("feeds.feed"), ""), (words("feeds.department"), "keep"),
         (words("feeds.since"), "keep"), (words("feeds.last_observed"), "keep"), (words("feeds.last_received"), "keep"),
         (words("feeds.rows"), "n"), (words("feeds.quarantined_short"), "n"), (words("feeds.held_short"), "n"),
         (words("feeds.failed_short"), "n"), (words("feeds.raised_short"), "n"), (words("feeds.last_try"), ""),

@@ -74,7 +74,8 @@ def _draw_map(scene: Scene, counties: pl.DataFrame, objects: pl.DataFrame) -> No
         for row in counties.sort("area_code").iter_rows(named=True)
     ]
     outlines = risk.county_polygons(tuple(row["area_code"] for row in named))
-    options = charts.risk_map(named, objects, st.session_state.get("map_picked"), words)
+    scale = risk.aspect_scale(outlines)
+    options = charts.risk_map(named, objects, st.session_state.get("map_picked"), scale, words)
     result: Any = st_echarts(
         options,
         map=Map("counties", dict(outlines)),
@@ -115,8 +116,8 @@ def _facts(scene: Scene, mart: serving.Mart, objects: pl.DataFrame) -> None:
         names = {picked: facts["name_zh"], **names}
     st.session_state["map_choice"] = picked if facts is not None else None
     st.selectbox(
-        words("map.choose"), list(names), index=None, placeholder=words("map.choose"), format_func=lambda key: names.get(key) or key, key="map_choice",
-        on_change=_choose,
+        words("map.choose"), list(names), index=None, placeholder=words("map.choose_hint"),
+        format_func=lambda key: names.get(key) or key, key="map_choice", on_change=_choose,
     )  # fmt: skip
     if facts is None:
         st.html(f'<div class="cr"><p class="quiet">{escape(words("map.pick"))}</p></div>')

@@ -1,0 +1,164 @@
+"""Foreign SQL on the newest generation: read it first, then run it in a child process that can do nothing else.
+
+Two walls. The statement's own syntax tree is checked: one SELECT, tables of `mart` only, no table function that
+reads anything. Then a child process with an empty environment runs it on the read-only file, with files, network,
+extensions and settings locked by DuckDB and file writing forbidden by the operating system; it is killed when its
+time is over.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+
+from access.serving import LOCKED_DOWN, Home, NoGenerationError, in_utc, newest
+
+_CHILD = Path(__file__).with_name("sandbox_child.py")
+_MEMORY_LIMIT = "1GB"
+_OPEN_ATTEMPTS = 3
+_START_UP = timedelta(seconds=5)  # of the child itself, not charged to the statement
+# Table functions that only make rows out of their arguments.
+_HARMLESS_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})
+# Scalar functions that tell of the machine or of other statements.
+_TELLTALE_FUNCTIONS = frozenset({"getenv", "current_setting", "getvariable", "current_query", "query", "query_table"})
+
+
+class SqlRefusedError(ValueError):
+    """The statement is not one that may be run here; says what was found and what is allowed."""
+
+
+class SqlFailedError(RuntimeError):
+    """The statement was run and failed, or took too long; carries the engine's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class SqlResult:
+    """Rows of a statement, at most `limit` of them, and the generation that they come from."""
+
+    frame: pl.DataFrame
+    is_truncated: bool
+    generation: str
+    elapsed_s: float
+
+
+def run_sql(home: Home, text: str, limit: int | None = 1000, timeout_s: float = 30.0) -> SqlResult:
+    """Run one SELECT on the `mart` tables of the newest generation.
+
+    Raises SqlRefusedError before anything runs, SqlFailedError afterwards, NoGenerationError with nothing published.
+    """
+    check(text)
+    for attempt in range(_OPEN_ATTEMPTS):
+        generation = newest(home)
+        if generation is None:
+            raise NoGenerationError(f"nothing is published in {home.serving} yet; `cityrisk run` builds and publishes")
+        started = time.monotonic()
+        try:
+            frame, is_truncated = _run_in_child(generation, text, limit, timeout_s)
+        except SqlFailedError:
+            # Upkeep may have deleted the generation before the child opened it.
+            if generation.exists() or attempt == _OPEN_ATTEMPTS - 1:
+                raise
+            continue
+        return SqlResult(frame, is_truncated, generation.stem, time.monotonic() - started)
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def check(text: str) -> None:
+    """Raise SqlRefusedError unless `text` is one SELECT that reads nothing but tables of `mart`."""
+    tree = syntax_tree(text)
+    with_names = {str(key) for node in _nodes(tree) if "cte_map" in node for key in _names_of_with(node)}
+    for node in _nodes(tree):
+        kind = node.get("type")
+        if kind == "BASE_TABLE":
+            _check_table(node, with_names)
+        elif kind == "TABLE_FUNCTION":
+            _check_table_function(node)
+        elif kind == "SHOW_REF" and node.get("query") is None:
+            raise SqlRefusedError("SHOW is not available; mart.data_dictionary lists tables and columns")
+        elif kind == "FUNCTION" and str(node["function_name"]).lower() in _TELLTALE_FUNCTIONS:
+            raise SqlRefusedError(f"the function {node['function_name']}() is not allowed here")
+
+
+def syntax_tree(text: str) -> dict[str, Any]:
+    """The parsed form of exactly one SELECT (DESCRIBE and SUMMARIZE count as one). Raises SqlRefusedError."""
+    with duckdb.connect(":memory:", config=dict(LOCKED_DOWN)) as parser:
+        try:
+            found = parser.extract_statements(text)
+        except duckdb.Error as error:
+            raise SqlRefusedError(f"not SQL that can be read: {error}") from error
+        kinds = [statement.type.name for statement in found]
+        if kinds != ["SELECT"]:
+            said = ", ".join(kinds) or "nothing"
+            raise SqlRefusedError(f"found {said}; expected one SELECT: this door reads and does nothing else")
+        row = parser.execute("select json_serialize_sql(?::varchar)", [text]).fetchone()
+    parsed: dict[str, Any] = json.loads(row[0]) if row else {}
+    if parsed.get("error", True):
+        raise SqlRefusedError(f"not SQL that can be checked: {parsed.get('error_message', 'no syntax tree')}")
+    tree: dict[str, Any] = parsed["statements"][0]["node"]
+    return tree
+
+
+def _run_in_child(generation: Path, text: str, limit: int | None, timeout_s: float) -> tuple[pl.DataFrame, bool]:
+    request = {
+        "database": str(generation),
+        "sql": text,
+        "limit": limit,
+        "config": {**LOCKED_DOWN, "memory_limit": _MEMORY_LIMIT, "temp_directory": ""},
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", str(_CHILD)],
+            input=json.dumps(request).encode(),
+            capture_output=True,
+            timeout=timeout_s + _START_UP.total_seconds(),
+            env={},
+            cwd="/",
+            check=False,
+        )
+    except subprocess.TimeoutExpired as late:
+        raise SqlFailedError(f"stopped after {timeout_s:g} s; ask for less, or give a longer --timeout") from late
+    if done.returncode != 0:
+        said = done.stderr.decode(errors="replace").strip()
+        raise SqlFailedError(said or f"the process that ran it ended with code {done.returncode}, out of memory?")
+    frame = pl.read_ipc_stream(io.BytesIO(done.stdout))
+    is_truncated = limit is not None and frame.height > limit
+    return in_utc(frame.head(limit) if is_truncated and limit is not None else frame), is_truncated
+
+
+def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(tree, dict):
+        yield tree
+        for value in tree.values():
+            yield from _nodes(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _nodes(value)
+
+
+def _names_of_with(node: dict[str, Any]) -> list[str]:
+    return [entry["key"].lower() for entry in (node["cte_map"] or {}).get("map", [])]
+
+
+def _check_table(node: dict[str, Any], with_names: set[str]) -> None:
+    catalog, schema, table = node["catalog_name"], node["schema_name"].lower(), node["table_name"]
+    is_of_with = not schema and table.lower() in with_names
+    if catalog or not (schema == "mart" or is_of_with):
+        place = ".".join(part for part in (catalog, schema, table) if part)
+        raise SqlRefusedError(f"{place!r} is not published; write mart.<table>, mart.data_dictionary lists them")
+
+
+def _check_table_function(node: dict[str, Any]) -> None:
+    name = str(node["function"]["function_name"]).lower()
+    if name not in _HARMLESS_FUNCTIONS:
+        raise SqlRefusedError(f"the table function {name}() is not allowed; tables of mart are all there is to read")

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import polars as pl
+import pytest
+
+from access import city
+from access import map as risk
+from access.rights import CITY_WIDE, Reader
+from access.serving import Mart, open_mart
+from ingest.settings import Home
+from published import CITY, COUNTIES, publish_city, utc
+
+NOW = utc(2026, 11, 20, 8)
+XILING = "420502"
+
+
+@pytest.fixture
+def mart(home: Home) -> Iterator[Mart]:
+    publish_city(home, NOW)
+    with open_mart(home) as opened:
+        yield opened
+
+
+def test_edition_says_what_the_data_are(mart: Mart) -> None:
+    edition = city.edition(mart)
+    assert str(edition.as_of_date) == "2026-11-20"
+    assert edition.published_at == NOW
+    assert edition.last_observed_at is not None
+    assert edition.last_observed_at < NOW
+    assert edition.method_version == "1.0"
+
+
+def test_index_of_the_city_with_its_changes(mart: Mart) -> None:
+    area = city.top_area(mart, CITY_WIDE)
+    assert area is not None
+    assert (area.area_code, area.name_zh) == CITY[:2]
+    today = city.index_today(mart, CITY_WIDE, area.area_code)
+    assert [one.domain for one in today] == list(city.DOMAINS)
+    history = city.trend(mart, CITY_WIDE, area.area_code)
+    for one in today:
+        values = history.filter(pl.col("domain") == one.domain)["index_value"].to_list()
+        assert len(values) == 30
+        assert one.index_value == values[-1]
+        assert one.change_1d == pytest.approx(values[-1] - values[-2])
+        assert one.change_7d == pytest.approx(values[-1] - values[-8])
+
+
+def test_the_shares_of_a_change_add_up_to_it(mart: Mart) -> None:
+    for days in (1, 7):
+        for one in city.index_today(mart, CITY_WIDE, CITY[0]):
+            shares = city.changes(mart, CITY_WIDE, CITY[0], one.domain, days)
+            change = one.change_1d if days == 1 else one.change_7d
+            assert shares.height == 3
+            assert shares["points"].sum() == pytest.approx(change, abs=1e-9)
+            assert shares["points"].abs().is_sorted(descending=True)
+
+
+def test_no_earlier_day_gives_no_shares(mart: Mart) -> None:
+    assert city.changes(mart, CITY_WIDE, CITY[0], "all", 90).is_empty()
+
+
+def test_contributions_are_of_the_newest_day(mart: Mart) -> None:
+    frame = city.contributions(mart, CITY_WIDE, CITY[0], "all")
+    value = city.index_today(mart, CITY_WIDE, CITY[0])[0].index_value
+    assert frame["contribution"].sum() == pytest.approx(math.log(value / 100), abs=1e-9)
+    assert (frame["weight"] * frame["factor_value"]).is_sorted(descending=True)
+
+
+def test_counties_are_ranked_worst_first(mart: Mart) -> None:
+    frame = city.area_ranking(mart, CITY_WIDE, "work_safety", CITY[0])
+    assert frame.height == len(COUNTIES)
+    assert frame["index_value"].is_sorted(descending=True)
+    assert CITY[0] not in frame["area_code"]
+
+
+def test_a_reader_of_a_branch_sees_the_branch(mart: Mart) -> None:
+    reader = Reader(name="xiling", area_code=XILING)
+    area = city.top_area(mart, reader)
+    assert area is not None
+    assert area.area_code == XILING
+    assert city.index_today(mart, reader, CITY[0]) == []
+    assert city.trend(mart, reader, CITY[0]).is_empty()
+    assert city.changes(mart, reader, CITY[0], "all", 1).is_empty()
+    assert city.contributions(mart, reader, "420503", "all").is_empty()
+    assert city.area_ranking(mart, reader, "all", CITY[0])["area_code"].to_list() == [XILING]
+    objects = risk.objects(mart, reader, risk.ObjectFilter()).frame
+    assert set(objects["area_code"]) == {XILING}
+    assert risk.object_facts(mart, reader, "emergency:W0001") is None
+    assert risk.object_facts(mart, CITY_WIDE, "emergency:W0001") is not None
+
+
+def test_objects_are_bounded_worst_first_and_counted(mart: Mart) -> None:
+    page = risk.objects(mart, CITY_WIDE, risk.ObjectFilter(), limit=40)
+    assert page.frame.height == 40
+    assert page.n_matching == 261
+    assert page.frame["object_id"][0] == "emergency:W0001"
+    assert set(page.frame["residual_colour"]) == {"red"}
+
+
+@pytest.mark.parametrize("colours", [("red",), ("red", None), (None,), ()])
+def test_objects_by_colour(mart: Mart, colours: tuple[str | None, ...]) -> None:
+    wanted = risk.ObjectFilter(domain="work_safety", colours=colours)
+    page = risk.objects(mart, CITY_WIDE, wanted)
+    counts = risk.colour_counts(mart, CITY_WIDE, wanted)
+    assert set(page.frame["residual_colour"]) == set(colours)
+    assert page.n_matching == page.frame.height == sum(counts[colour] for colour in colours)
+
+
+def test_objects_by_county(mart: Mart) -> None:
+    page = risk.objects(mart, CITY_WIDE, risk.ObjectFilter(area_code="420505"))
+    assert set(page.frame["area_name_en"]) == {"Xiaoting"}
+
+
+def test_facts_of_an_object_name_devices_and_grade(mart: Mart) -> None:
+    facts = risk.object_facts(mart, CITY_WIDE, "emergency:W0001")
+    assert facts is not None
+    assert (facts["n_devices"], facts["n_devices_online"], facts["grade"]) == (2, 1, 2)
+    assert facts["department_zh"]
+    assert risk.object_facts(mart, CITY_WIDE, "no such") is None
+
+
+def test_outlines_cover_every_county_and_stay_small() -> None:
+    outlines = risk.county_polygons(tuple(county[0] for county in COUNTIES))
+    assert {feature["properties"]["name"] for feature in outlines["features"]} == {county[0] for county in COUNTIES}
+    n_points = str(outlines).count("(")
+    assert 500 < n_points < 6000
+    assert risk.aspect_scale(outlines) == pytest.approx(0.86, abs=0.01)

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from access import feeds, live
+from access.serving import open_mart
+from ingest import ops
+from ingest.settings import Home
+from published import FEEDS, LATE_AFTER_S, SILENT_AFTER_S, publish_city, remember_runs, utc
+
+NOW = utc(2026, 11, 20, 8)
+SILENT = "housing.attendance"
+
+
+def test_published_facts_without_an_ops_store(home: Home) -> None:
+    publish_city(home, NOW)
+    with live.ops_reader(home) as ops_store, open_mart(home) as mart:
+        assert ops_store is None
+        facts = feeds.feed_facts(mart, ops_store, NOW)
+    assert len(facts) == len(FEEDS)
+    assert facts[0].feed_id == SILENT
+    assert facts[0].freshness == "silent"
+    assert facts[0].since == NOW - timedelta(minutes=4000) + timedelta(seconds=SILENT_AFTER_S)
+    assert all(fact.rows_24h == 1200 and fact.last_result is None for fact in facts)
+
+
+def test_feeds_age_after_the_publication(home: Home) -> None:
+    publish_city(home, NOW)
+    with open_mart(home) as mart:
+        later = feeds.feed_facts(mart, None, NOW + timedelta(hours=7))
+    assert {fact.feed_id: fact.freshness for fact in later}["weather.observation"] == "late"
+    assert all(fact.freshness != "fresh" for fact in later)
+
+
+def test_what_happened_since_comes_from_the_ops_store(home: Home) -> None:
+    publish_city(home, NOW)
+    remember_runs(home, NOW)
+    engine = ops.open_ops(home.ops_url)
+    with engine.begin() as connection:
+        connection.execute(
+            sa.update(ops.batch)
+            .where(ops.batch.c.feed_id == "fire.unit")
+            .values(received_at=NOW + timedelta(minutes=9), rows_landed=7)
+        )
+    engine.dispose()
+    with live.ops_reader(home) as ops_store, open_mart(home) as mart:
+        facts = {fact.feed_id: fact for fact in feeds.feed_facts(mart, ops_store, NOW + timedelta(minutes=10))}
+    silent = facts[SILENT]
+    assert (silent.batches_held, silent.checks_failed, silent.checks_raised) == (1, 1, 1)
+    assert (silent.last_result, silent.n_open_notifications) == ("unreachable", 1)
+    assert silent.rows_24h == 0  # its batch is older than a day
+    assert facts["fire.unit"].last_received_at == NOW + timedelta(minutes=9)
+    assert facts["fire.unit"].rows_24h == 7
+
+
+def test_details_of_a_feed(home: Home) -> None:
+    remember_runs(home, NOW)
+    with live.ops_reader(home) as ops_store:
+        assert ops_store is not None
+        assert feeds.verdicts(ops_store, SILENT)["verdict"].to_list() == ["raised", "failed", "passed"]
+        assert feeds.verdicts(ops_store, "fire.unit").is_empty()
+        assert feeds.quarantine_samples(ops_store, SILENT)["found"].to_list() == ["9***"]
+        counts = feeds.quarantine_counts(ops_store, SILENT, NOW - timedelta(days=7))
+        assert counts.select("reason", "outcome", "n_rows").rows() == [("out_of_range", "quarantined", 3)]
+        assert feeds.quarantine_counts(ops_store, SILENT, NOW).is_empty()
+        assert feeds.open_notifications(ops_store)["feed_id"].to_list() == [SILENT]
+        assert feeds.open_notifications(ops_store, "fire.unit").is_empty()
+
+
+def test_the_ops_store_cannot_be_changed_through_access(home: Home) -> None:
+    remember_runs(home, NOW)
+    with live.ops_reader(home) as ops_store:
+        assert ops_store is not None
+        with pytest.raises(sa.exc.OperationalError, match="readonly"):
+            ops_store.execute(sa.delete(ops.notification))
+
+
+@pytest.mark.parametrize(
+    ("age_s", "state"),
+    [(0, "fresh"), (LATE_AFTER_S, "fresh"), (LATE_AFTER_S + 1, "late"), (SILENT_AFTER_S + 1, "silent")],
+)
+def test_freshness_by_age(age_s: int, state: str) -> None:
+    last = NOW - timedelta(seconds=age_s)
+    found, since = feeds.freshness_at(last, LATE_AFTER_S, SILENT_AFTER_S, NOW)
+    assert found == state
+    assert (since is None) is (state == "fresh")
+
+
+def test_a_feed_that_never_spoke_is_silent_since_ever() -> None:
+    assert feeds.freshness_at(None, LATE_AFTER_S, SILENT_AFTER_S, NOW) == ("silent", None)

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from access import serving
+from ingest.settings import Home
+from published import publish_city, utc
+
+NOW = utc(2026, 11, 20, 8)
+
+
+def test_before_the_first_publish_it_says_what_to_run(home: Home) -> None:
+    assert serving.newest(home) is None
+    with pytest.raises(serving.NoGenerationError, match="cityrisk run"):
+        serving.connect(home)
+
+
+def test_newest_is_by_name_and_copies_under_way_do_not_count(home: Home) -> None:
+    first = publish_city(home, NOW)
+    second = publish_city(home, NOW + timedelta(microseconds=1))
+    (home.serving / "99990101T000000000000.duckdb.part").write_bytes(b"half a copy")
+    (home.serving / "current").symlink_to(first)
+    assert serving.newest(home) == second
+    with serving.open_mart(home) as mart:
+        assert mart.generation == second
+        assert mart.published_at == NOW + timedelta(microseconds=1)
+
+
+def test_a_generation_that_cannot_be_read_is_named(home: Home) -> None:
+    home.serving.mkdir()
+    broken = home.serving / "20261120T080000000000.duckdb"
+    broken.write_bytes(b"not a database" * 1000)
+    with pytest.raises(serving.GenerationError, match=broken.name):
+        serving.connect(home)
+
+
+def test_a_generation_deleted_between_listing_and_open_is_passed_over(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = publish_city(home, NOW)
+    listed = [home.serving / "20261120T090000000000.duckdb", kept]
+    monkeypatch.setattr(serving, "newest", lambda _home: listed.pop(0))
+    with serving.open_mart(home) as mart:
+        assert mart.generation == kept
+    assert not listed
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into mart.area values ('1', null, 'city', 'x', 'x')",
+        "create table mart.mine (a integer)",
+        "attach 'other.duckdb'",
+        "copy mart.area to 'stolen.csv'",
+        "select * from read_text('/etc/hostname')",
+        "set enable_external_access = true",
+        "install httpfs",
+    ],
+)
+def test_the_connection_reads_the_generation_and_nothing_else(home: Home, statement: str) -> None:
+    publish_city(home, NOW)
+    with serving.connect(home) as connection, pytest.raises(duckdb.Error):
+        connection.execute(statement)
+
+
+def test_twenty_readers_during_ten_publishes(home: Home) -> None:
+    """No reader meets an error or a half-built view, and each open after a publish sees it at once."""
+    publish_city(home, NOW)
+    over = threading.Event()
+    reads = [0] * 20
+    seen: list[set[str]] = [set() for _ in reads]
+    errors: list[Exception] = []
+    started = threading.Barrier(len(reads) + 1)
+
+    def read(number: int) -> None:
+        started.wait()
+        try:
+            while not over.is_set():
+                before = serving.newest(home)
+                with serving.open_mart(home) as mart:
+                    row = mart.row("select count(*) as n, min(index_value) as low from mart.risk_index")
+                    assert row is not None
+                    assert row["n"] == 14 * 5 * 30
+                    assert before is not None
+                    assert mart.generation.name >= before.name, "an open must never see an older generation"
+                seen[number].add(mart.generation.name)
+                reads[number] += 1
+        except Exception as error:  # noqa: BLE001 any error of any reader fails the test below
+            errors.append(error)
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(len(reads))]
+    for thread in threads:
+        thread.start()
+    started.wait()
+    waits = []
+    for number in range(1, 11):
+        generation = publish_city(home, NOW + timedelta(hours=number), shift=float(number))
+        there = time.monotonic()
+        with serving.open_mart(home) as mart:
+            assert mart.generation == generation
+        waits.append(time.monotonic() - there)
+        (home.serving / f"{NOW + timedelta(hours=number - 3):%Y%m%dT%H%M%S%f}.duckdb").unlink(missing_ok=True)
+    over.set()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert not errors
+    assert max(waits) < 2.0
+    assert min(reads) >= 3
+    assert len(set().union(*seen)) >= 5
+
+
+def test_publication_time_comes_from_the_name() -> None:
+    assert serving.published_at(Path("20261122T153000250000.duckdb")) == datetime(
+        2026, 11, 22, 15, 30, 0, 250_000, tzinfo=UTC
+    )
+    with pytest.raises(ValueError, match="YYYYMMDD"):
+        serving.published_at(Path("mart.duckdb"))
