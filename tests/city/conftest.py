@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
+from sample_city import AS_OF, DAYS, SCALE, SEED
 
 from city.build import CityBuild, build_city
 from city.geography import County, load_counties
-
-AS_OF = datetime(2026, 11, 21, 16, tzinfo=UTC)
-DAYS, SEED, SCALE = 7, 4711, 0.12
 
 
 @pytest.fixture(scope="session")
@@ -28,9 +25,9 @@ def truth(built: CityBuild) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def counties() -> list[County]:
-    """Counties of Yichang."""
-    return load_counties("420500")
+def counties() -> dict[str, list[County]]:
+    """Counties of both cities."""
+    return {"yichang": load_counties("420500"), "zunyi": load_counties("520300")}
 
 
 @pytest.fixture(scope="session")

@@ -104,9 +104,7 @@ class Judge:
         if column.extra.get("codeList") == "area":
             code = value[:6]
             return (
-                ["retired_area_code"]
-                if code in self.retired
-                else ["unknown_area_code"] * (code not in self.area_codes)
+                ["retired_area_code"] if code in self.retired else ["unknown_area_code"] * (code not in self.area_codes)
             )
         if check := column.extra.get("checkDigit"):
             module = {"uscc": uscc, "resident_id": ric}[check]
@@ -145,7 +143,7 @@ def _number(text: str) -> float:
 def _moment(text: str, formats: list[str]) -> datetime:
     for form in formats:
         try:
-            moment = datetime.strptime(text, form)
+            moment = datetime.strptime(text, form)  # noqa: DTZ007 — the source has no offset
         except ValueError:
             continue
         return (moment if moment.tzinfo else moment.replace(tzinfo=BEIJING)).astimezone(UTC)
