@@ -1,0 +1,73 @@
+-- One row per day, area, subdomain and component of this build's days: the worst objects and their worst signal, in
+-- words of both languages.
+with component_value as (
+  {%- for component in ['hazard', 'exposure', 'vulnerability', 'lack_of_capacity'] %}
+  {{ "union all" if not loop.first }}
+  select
+    object_day.as_of_date,
+    object_day.subject_id,
+    object_day.subdomain,
+    '{{ component }}' as component,
+    {{ '1 - object_day.capacity' if component == 'lack_of_capacity' else 'object_day.' ~ component }} as value,
+    object_day.{{ 'capacity' if component == 'lack_of_capacity' else component }}_signal as signal_code
+  from {{ ref('object_day') }} as object_day
+  inner join {{ ref('risk_day') }} as risk_day on object_day.as_of_date = risk_day.as_of_date
+  {%- endfor %}
+),
+
+ranked as (
+  select
+    component_value.*,
+    subject_area.area_code,
+    row_number() over (
+      partition by
+        component_value.as_of_date, subject_area.area_code, component_value.subdomain, component_value.component
+      order by component_value.value desc, component_value.subject_id
+    ) as place
+  from component_value
+  inner join {{ ref('subject_area') }} as subject_area on component_value.subject_id = subject_area.subject_id
+),
+
+named as (
+  select
+    ranked.as_of_date,
+    ranked.area_code,
+    ranked.subdomain,
+    ranked.component,
+    ranked.place,
+    subject.name_zh || coalesce(
+      '（' || bounds.name_zh || coalesce(' ' || coalesce(classes.name_zh, {{ number_text('signal.raw_value') }}
+      || case when bounds.unit = '1' then '' else ' ' || bounds.unit end), '') || '）', ''
+    ) as text_zh,
+    subject.name_en || coalesce(
+      ' (' || bounds.name_en || coalesce(' ' || coalesce(classes.name_en, {{ number_text('signal.raw_value') }}
+      || case when bounds.unit = '1' then '' else ' ' || bounds.unit end), '') || ')', ''
+    ) as text_en
+  from ranked
+  cross join {{ ref('method') }} as method
+  inner join {{ ref('subject') }} as subject on ranked.subject_id = subject.subject_id
+  left join {{ ref('signal') }} as signal
+    on
+      ranked.subject_id = signal.subject_id
+      and ranked.as_of_date = signal.as_of_date
+      and ranked.signal_code = signal.signal_code
+      and not signal.is_assumed
+  left join {{ ref('signal_bounds') }} as bounds
+    on signal.signal_code = bounds.signal_code and method.method_version = bounds.method_version
+  left join {{ ref('signal_classes') }} as classes
+    on
+      signal.signal_code = classes.signal_code
+      and signal.raw_class = classes.class
+      and method.method_version = classes.method_version
+  where ranked.place <= method.reasons_named
+)
+
+select
+  as_of_date,
+  area_code,
+  subdomain,
+  component,
+  {{ joined_text('text_zh', '；', 'place') }} as worst_zh,
+  {{ joined_text('text_en', '; ', 'place') }} as worst_en
+from named
+group by as_of_date, area_code, subdomain, component

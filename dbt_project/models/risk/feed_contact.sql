@@ -1,0 +1,33 @@
+-- One row per feed: when its department last answered, and how many of its batches are held.
+-- A register with nothing new is as fresh as one that was sent anew.
+with contact as (
+  select feed_id, received_at as contact_at from {{ ops('ledger_batch') }} where state <> 'rejected'
+  union all
+  select feed_id, ended_at as contact_at from {{ ops('fetch_outcome') }} where result in ('landed', 'nothing_new')
+),
+
+touched as (
+  select feed_id, max(contact_at) as last_contact_at from contact group by feed_id
+),
+
+batches as (
+  select
+    feed_id,
+    max(case when state <> 'rejected' then received_at end) as last_received_at,
+    sum(case when state = 'held' then 1 else 0 end) as batches_held
+  from {{ ops('ledger_batch') }}
+  group by feed_id
+)
+
+select
+  feeds.feed_id,
+  feeds.domain,
+  feeds.entities like '%reading%' or feeds.entities like '%event%' or feeds.entities like '%inspection%' as is_fact,
+  feeds.late_after_s,
+  feeds.silent_after_s,
+  touched.last_contact_at,
+  batches.last_received_at,
+  coalesce(batches.batches_held, 0) as batches_held
+from {{ ref('feeds') }} as feeds
+left join touched on feeds.feed_id = touched.feed_id
+left join batches on feeds.feed_id = batches.feed_id

@@ -1,0 +1,31 @@
+-- One row per computed day and feed: how fresh it was at the end of that day, as a score from 0 to 1.
+-- Facts by their newest event; registers by the department's last answer.
+with aged as (
+  select
+    risk_day.as_of_date,
+    contact.feed_id,
+    contact.domain,
+    {{ seconds_between(
+      'case when contact.is_fact then reference.last_observed_at else contact.last_contact_at end', 'risk_day.ends_at'
+    ) }} as age_s,
+    contact.late_after_s,
+    contact.silent_after_s,
+    risk_day.is_today and contact.batches_held > 0 as is_held
+  from {{ ref('risk_day') }} as risk_day
+  cross join {{ ref('feed_contact') }} as contact
+  left join {{ ref('feed_reference') }} as reference
+    on risk_day.as_of_date = reference.as_of_date and contact.feed_id = reference.feed_id
+)
+
+select
+  aged.as_of_date,
+  aged.feed_id,
+  aged.domain,
+  aged.age_s,
+  case
+    when aged.age_s <= aged.late_after_s then method.freshness_fresh
+    when aged.age_s <= aged.silent_after_s then method.freshness_late
+    else method.freshness_silent
+  end * case when aged.is_held then method.held_factor else 1 end as score
+from aged
+cross join {{ ref('method') }} as method

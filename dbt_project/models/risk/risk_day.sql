@@ -1,0 +1,41 @@
+-- One row per Beijing day whose risk this build computes: from the first day whose facts changed to the day of the
+-- build. Days before it keep what was computed then. The newest days are always computed: they were not over before.
+with facts as (
+  select feed_id
+  from {{ ref('feeds') }}
+  where entities like '%reading%' or entities like '%event%' or entities like '%inspection%'
+),
+
+changed as (
+  select min(cast(manifest.landed_on as date)) as first_day
+  from {{ landed_manifest() }} as manifest
+  inner join facts on manifest.feed_id = facts.feed_id
+  where manifest.is_affected
+),
+
+days as (
+  select distinct landed_on as as_of_date
+  from {{ ref('device_day') }}
+  union
+  select as_of_date
+  from {{ this_build() }}
+)
+
+select
+  days.as_of_date,
+  {{ beijing_midnight('days.as_of_date') }} as starts_at,
+  least({{ beijing_midnight(days_later('days.as_of_date', 1)) }}, build.as_of) as ends_at,
+  days.as_of_date = build.as_of_date as is_today,
+  method.method_version
+from days
+cross join {{ this_build() }} as build
+cross join {{ ref('method') }} as method
+cross join changed
+where
+  days.as_of_date <= build.as_of_date
+  and days.as_of_date > {{ days_later('build.as_of_date', '-method.history_days') }}
+  and (
+    build.is_full_refresh
+    or days.as_of_date >= changed.first_day
+    or days.as_of_date >= {{ days_later('build.as_of_date', '-method.settle_days') }}
+  )

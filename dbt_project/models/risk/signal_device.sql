@@ -1,0 +1,41 @@
+-- One row per subject, computed day and signal that its devices give: how many, and what share of them reports.
+-- Online means: has reported up to the newest day that the whole feed has, so that a quiet feed takes no device off.
+{{ config(materialized='view') }}
+with reporting as (
+  select distinct
+    reference.as_of_date,
+    device_day.device_id
+  from {{ ref('feed_reference') }} as reference
+  cross join {{ ref('method') }} as method
+  inner join {{ ref('device_day') }} as device_day
+    on
+      reference.feed_id = device_day.feed_id
+      and device_day.landed_on <= reference.reference_on
+      and device_day.landed_on > {{ days_later('reference.reference_on', '-method.online_days') }}
+),
+
+counted as (
+  select
+    coalesce(device.object_id, device.device_id) as subject_id,
+    risk_day.as_of_date,
+    count(*) as devices,
+    count(reporting.device_id) / cast(count(*) as {{ sql_type('number') }}) as online_share
+  from {{ ref('device') }} as device
+  cross join {{ ref('risk_day') }} as risk_day
+  left join reporting
+    on device.device_id = reporting.device_id and risk_day.as_of_date = reporting.as_of_date
+  where device.is_registered
+  group by 1, 2
+)
+
+select
+  counted.subject_id,
+  counted.as_of_date,
+  bounds.signal_code,
+  case bounds.input when 'devices' then counted.devices when 'online_share' then counted.online_share end as raw_value,
+  cast(null as {{ sql_type('string') }}) as raw_class
+from counted
+inner join {{ ref('subject') }} as subject on counted.subject_id = subject.subject_id
+inner join {{ ref('signal_bounds') }} as bounds
+  on subject.object_type = bounds.object_type and bounds.kind = 'device'
+inner join {{ ref('method') }} as method on bounds.method_version = method.method_version

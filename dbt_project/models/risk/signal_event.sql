@@ -1,0 +1,92 @@
+-- One row per subject, computed day and signal that events give: key posts seen at the gate, expired certificates,
+-- the highest weather warning in force.
+{{ config(materialized='view') }}
+with passage as (
+  select
+    reference.as_of_date,
+    event.object_id as subject_id,
+    event.landed_on,
+    event.person_key,
+    post.class as key_post,
+    {{ read_as(json_text('event.attributes', 'certificate_expires_on'), 'date') }} < event.landed_on as is_expired
+  from {{ ref('feed_reference') }} as reference
+  cross join {{ ref('method') }} as method
+  inner join {{ ref('event') }} as event
+    on
+      reference.feed_id = event.feed_id
+      and event.landed_on <= reference.reference_on
+      and event.landed_on > {{ days_later('reference.reference_on', '-method.attendance_window_days') }}
+      and event.subdomain = 'construction'
+      and event.event_type = 'in'
+  left join {{ ref('signal_classes') }} as post
+    on
+      post.signal_code = 'cs_key_posts'
+      and post.method_version = method.method_version
+      and event.event_subtype = post.class
+),
+
+key_post as (
+  select count(*) as n
+  from {{ ref('signal_classes') }} as classes
+  inner join {{ ref('method') }} as method on classes.method_version = method.method_version
+  where classes.signal_code = 'cs_key_posts'
+),
+
+site as (
+  select
+    subject_id,
+    as_of_date,
+    count(distinct case when key_post is not null then (landed_on, key_post) end)
+      / (max(key_post_count.n) * count(distinct landed_on)) as key_posts_present_share,
+    count(distinct case when is_expired then person_key end) as expired_certificates
+  from passage
+  cross join key_post as key_post_count
+  group by subject_id, as_of_date
+),
+
+warned as (
+  select
+    subject.subject_id,
+    risk_day.as_of_date,
+    max(ranks.severity_rank) as severity_rank
+  from {{ ref('risk_day') }} as risk_day
+  cross join {{ ref('method') }} as method
+  inner join {{ ref('event') }} as event
+    on
+      event.subdomain = 'weather'
+      and event.colour is not null
+      and event.occurred_at < risk_day.ends_at
+      and coalesce(event.ended_at, {{ beijing_midnight(days_later('event.landed_on', 'method.warning_carry_days')) }})
+      > risk_day.starts_at
+  inner join {{ ref('colour_ranks') }} as ranks on event.colour = ranks.colour
+  inner join {{ ref('risk_area') }} as city on city.is_city
+  inner join {{ ref('subject') }} as subject
+    on
+      subject.subdomain = 'weather'
+      and (event.area_code = city.area_code or substr(subject.area_code, 1, length(event.area_code)) = event.area_code)
+  group by subject.subject_id, risk_day.as_of_date
+)
+
+select
+  site.subject_id,
+  site.as_of_date,
+  bounds.signal_code,
+  case bounds.input
+    when 'key_posts_present_share' then site.key_posts_present_share
+    when 'expired_certificates' then site.expired_certificates
+  end as raw_value,
+  cast(null as {{ sql_type('string') }}) as raw_class
+from site
+inner join {{ ref('subject') }} as subject on site.subject_id = subject.subject_id
+inner join {{ ref('signal_bounds') }} as bounds
+  on subject.object_type = bounds.object_type and bounds.kind = 'event'
+inner join {{ ref('method') }} as method on bounds.method_version = method.method_version
+union all
+select
+  warned.subject_id,
+  warned.as_of_date,
+  'ws_warning' as signal_code,
+  cast(null as {{ sql_type('number') }}) as raw_value,
+  ranks.colour as raw_class
+from warned
+inner join {{ ref('colour_ranks') }} as ranks on warned.severity_rank = ranks.severity_rank

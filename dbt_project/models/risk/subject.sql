@@ -1,0 +1,41 @@
+-- One row per thing whose risk is computed: every risk object, and every registered device that stands for itself
+-- (a weather station measures its surroundings and belongs to no object).
+{{ config(materialized='view') }}
+select
+  object_id as subject_id,
+  domain,
+  subdomain,
+  object_type,
+  object_subtype,
+  name_zh,
+  coalesce(name_en, name_zh) as name_en,
+  area_code,
+  people,
+  built_on,
+  status,
+  grade,
+  attributes,
+  feed_id,
+  {{ beijing_date('received_at') }} as received_on,
+  true as is_object
+from {{ ref('risk_object') }}
+union all
+select
+  device_id as subject_id,
+  domain,
+  subdomain,
+  subdomain || '_station' as object_type,
+  cast(null as {{ sql_type('string') }}) as object_subtype,
+  coalesce(name_zh, device_id) as name_zh,
+  coalesce(name_zh, device_id) as name_en,
+  area_code,
+  cast(null as {{ sql_type('integer') }}) as people,
+  cast(null as {{ sql_type('date') }}) as built_on,
+  cast(null as {{ sql_type('string') }}) as status,
+  cast(null as {{ sql_type('string') }}) as grade,
+  attributes,
+  feed_id,
+  {{ as_of_date() }} as received_on,
+  false as is_object
+from {{ ref('device') }}
+where object_id is null and is_registered
