@@ -92,13 +92,15 @@ class Findings:
             self._winner[claimed] = len(self._losses)
             self._losses.append(Finding(reason, outcome, claimed, column, found, expected))
 
-    def lose_group(self, reason: str, rows: Rows, column: Column | None, found: str, expected: str) -> None:
+    def lose_group(
+        self, reason: str, rows: Rows, column: Column | None, found: str, expected: str, locator: str = ""
+    ) -> None:
         """Take a group of rows out with one note for all of them."""
         claimed = self._claim(reason, rows)
         if len(claimed):
             self._winner[claimed] = -1
             name = None if column is None else column.name
-            self._groups.append(Note(reason, "batch", "quarantined", "", name, found, expected, len(claimed)))
+            self._groups.append(Note(reason, "batch", "quarantined", locator, name, found, expected, len(claimed)))
 
     def flag(
         self, reason: str, outcome: str, rows: Rows, column: Column | None, found: pl.Series | None, expected: str

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -198,13 +200,25 @@ def _check_moments(work: _Work) -> None:
     text, findings = work.texts[delay.event.name], work.findings
     for group, rows, shifted, hours in moments.shifted_groups(delay, _groups(work), findings.open_for("duplicate")):
         found = f"{group}: {shifted} of {len(rows)} rows off by {hours:+.1f} h".removeprefix(": ")
-        findings.lose_group("wrong_time_zone", rows, delay.event, found, f"times in {delay.event.source_time_zone}")
+        expected = f"times in {delay.event.source_time_zone}"
+        findings.lose_group(
+            "wrong_time_zone", rows, delay.event, found, expected, _clock(work, delay, group, rows, hours)
+        )
     future = moments.future(delay).to_numpy() & findings.open_for("wrong_time_zone")
     findings.lose(
         "future_time", np.flatnonzero(future).astype(np.int64), delay.event, text, "a time before it was sent"
     )
     if delay.tells_late:
         findings.flag("late", "flagged", _rows(moments.late(delay)), delay.event, text, "sent within two days")
+
+
+def _clock(work: _Work, delay: moments.Delay, group: str, rows: Rows, hours: float) -> str:
+    """Which device's clock was wrong from which Beijing day on; '' for a file, which has one clock."""
+    first = work.values[delay.event.name].gather(rows).min()
+    if not group or not isinstance(first, datetime):
+        return ""
+    day = (first - timedelta(hours=round(hours))).astimezone(ZoneInfo(delay.event.source_time_zone)).date()
+    return f"device|{group}|{day}"
 
 
 def _groups(work: _Work) -> pl.Series | None:
