@@ -92,5 +92,5 @@ def _merge(home: Home, engine: sa.Engine, contract: Contract, day: str, now: dat
         connection.execute(
             sa.update(ops.file)
             .where(f.path.in_([part.path for part in parts]))
-            .values(state="replaced", replaced_by=str(written.path))
+            .values(state="replaced", replaced_by=str(written.path), built_at=None)
         )
