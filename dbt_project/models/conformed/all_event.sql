@@ -46,7 +46,7 @@ weather__warning as (
     _lon as lon,
     _lat as lat,
     {{ has_word('_flags', 'late') }} as is_late,
-    {{ json_of(['message_type', 'sender', 'effective_at', 'referenced_ids']) }} as attributes,
+    {{ json_of(['message_type', 'sender', 'area_name', 'effective_at', 'referenced_ids']) }} as attributes,
     'weather.warning' as feed_id,
     'weather' as department_code,
     'natural_hazard' as domain,
