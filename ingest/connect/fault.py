@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay
-from tenacity.wait import wait_exponential_jitter
+from tenacity.wait import wait_exponential, wait_random
 
 from ingest.settings import Home, SettingsError
 
@@ -57,14 +57,13 @@ def retrying(patience: Patience, passes: Callable[[BaseException], bool]) -> Ret
 
     `passes` says of an error whether it may be over soon; any other is raised at once.
     """
-    backoff = wait_exponential_jitter(
-        initial=patience.first_wait_s, max=patience.longest_wait_s, jitter=patience.first_wait_s
-    )
+    backoff = wait_exponential(multiplier=patience.first_wait_s, max=patience.longest_wait_s)
+    jitter = wait_random(0, patience.first_wait_s)
 
     def wait(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
         asked = error.wait_s if isinstance(error, TransientError) else None
-        return backoff(state) if asked is None else asked
+        return backoff(state) + jitter(state) if asked is None else asked
 
     return Retrying(
         retry=retry_if_exception(passes),
