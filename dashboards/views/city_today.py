@@ -6,7 +6,6 @@ from html import escape
 
 import polars as pl
 import streamlit as st
-from streamlit_echarts import st_echarts
 
 from access import city, serving
 from dashboards import charts, look
@@ -45,9 +44,7 @@ def _cards(scene: Scene, indices: list[city.IndexToday]) -> None:
     cards = []
     for one in indices:
         grade = words(f"colour.{one.colour or 'none'}")
-        low = " low" if one.confidence in ("C", "D") else ""
-        meaning = escape(words(f"confidence.{one.confidence}"))
-        badge = f'<span class="badge{low}" title="{meaning}">{words("confidence.label", grade=one.confidence)}</span>'
+        badge = _badge(scene, one.confidence)
         moves = (
             f"<span>{words('today.vs_day')} {_move(scene, one.change_1d)}</span>"
             f"<span>{words('today.vs_week')} {_move(scene, one.change_7d)}</span>"
@@ -61,6 +58,14 @@ def _cards(scene: Scene, indices: list[city.IndexToday]) -> None:
     st.html(f'<div class="cr"><div class="cards">{"".join(cards)}</div></div>')
 
 
+def _badge(scene: Scene, confidence: str | None) -> str:
+    if confidence is None:
+        return ""
+    low = " low" if confidence in ("C", "D") else ""
+    meaning = escape(scene.words(f"confidence.{confidence}"))
+    return f'<span class="badge{low}" title="{meaning}">{scene.words("confidence.label", grade=confidence)}</span>'
+
+
 def _move(scene: Scene, change: float | None) -> str:
     if change is None:
         return scene.words("today.no_change_data")
@@ -69,6 +74,8 @@ def _move(scene: Scene, change: float | None) -> str:
 
 
 def _trend(scene: Scene, frame: pl.DataFrame) -> None:
+    from streamlit_echarts import st_echarts  # registers itself at import, which works only within a running Streamlit
+
     words = scene.words
     n_days = frame["as_of_date"].n_unique()
     st.html(
@@ -109,7 +116,7 @@ def _ranking(scene: Scene, frame: pl.DataFrame) -> None:
             look.bar(row["index_value"] / 100, look.RISK[row["colour"]]),
             f"{row['index_value']:.1f}",
             _move(scene, row["change_1d"]),
-            escape(row["confidence"]),
+            escape(row["confidence"] or "–"),
         ]
         for row in frame.iter_rows(named=True)
     ]

@@ -7,7 +7,6 @@ from typing import Any
 
 import polars as pl
 import streamlit as st
-from streamlit_echarts import Map, st_echarts
 
 from access import city, serving
 from access import map as risk
@@ -68,6 +67,8 @@ def _filters(scene: Scene, mart: serving.Mart, top: city.Area) -> tuple[risk.Obj
 
 
 def _draw_map(scene: Scene, counties: pl.DataFrame, objects: pl.DataFrame) -> None:
+    from streamlit_echarts import Map, st_echarts  # registers itself at import: only within a running Streamlit
+
     words = scene.words
     named = [
         {**row, "name": words.pick(row["name_zh"], row["name_en"])}
@@ -135,7 +136,7 @@ def _pairs(scene: Scene, facts: dict[str, Any]) -> list[tuple[str, str]]:
         (words("map.inherent"), inherent),
         (words("map.score"), "–" if facts["score"] is None else f"{facts['score']:.1f}"),
         (words("map.domain"), words(f"domain.{facts['domain']}")),
-        (words("map.object_type"), escape(facts["object_type"] or "–")),
+        (words("map.object_type"), _kind(scene, facts)),
         (words("map.area"), scene.name(facts["area_name_zh"], facts["area_name_en"]) or escape(facts["area_code"])),
         (words("map.department"), scene.name(facts["department_zh"], facts["department_en"])),
         (words("map.place"), f"{facts['lon']:.5f}, {facts['lat']:.5f}"),
@@ -145,8 +146,8 @@ def _pairs(scene: Scene, facts: dict[str, Any]) -> list[tuple[str, str]]:
         pairs.append((words("map.devices"), online))
     if facts["last_observed_at"] is not None:
         pairs.append((words("map.last_observed"), clock(facts["last_observed_at"], with_year=True)))
-    if facts["grade"] is not None:
-        grade = words("map.hazard_value", grade=facts["grade"], r=f"{facts['r_value']:.1f}")
+    if facts["hazard_grade"] is not None:
+        grade = words("map.hazard_value", grade=facts["hazard_grade"], r=f"{facts['r_value']:.1f}")
         pairs.append((words("map.hazard_grade"), grade))
     return [*pairs, ("ID", escape(facts["object_id"]))]
 
@@ -158,7 +159,7 @@ def _listing(scene: Scene, objects: pl.DataFrame) -> None:
             look.risk_mark(row["residual_colour"], words(f"colour_short.{row['residual_colour'] or 'none'}")),
             escape(row["name_zh"] or "–") + f"<small>{escape(row['object_id'])}</small>",
             words(f"domain.{row['domain']}"),
-            escape(row["object_type"] or "–"),
+            _kind(scene, row),
             scene.name(row["area_name_zh"], row["area_name_en"]),
             "–" if row["score"] is None else f"{row['score']:.1f}",
         ]
@@ -169,6 +170,10 @@ def _listing(scene: Scene, objects: pl.DataFrame) -> None:
         (words("map.object_type"), "keep"), (words("map.area"), "keep"), (words("map.score"), "n"),
     ]  # fmt: skip
     st.html(f'<div class="cr"><h2>{words("map.objects")}</h2>{look.table(heads, rows)}</div>')
+
+
+def _kind(scene: Scene, row: dict[str, Any]) -> str:
+    return scene.name(row["kind_zh"], row["kind_en"]) or escape(row["object_type"] or "–")
 
 
 def _grade(words: Words, colour: str | None) -> str:
