@@ -1,9 +1,7 @@
 """Run a suite with Great Expectations on an in-memory DuckDB, guarded by a known-bad row.
 
-Out of the box every expectation on DuckDB fails without a number: the library closes its connection before it fetches,
-and the dialect then has no rows. The dialect here buffers a result as soon as it is there.
-
-Not here: measuring landed files (`quality.measure`). Nothing leaves the machine: analytics are off, the context lives
+Not here: measuring landed files (`quality.measure`). Library and dialect are an extra and cost seconds to import, so
+they are loaded when a judge is made. Nothing leaves the machine: analytics are off, the context lives
 in memory only.
 """
 
@@ -17,11 +15,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-import duckdb_engine
 import sqlalchemy as sa
 from sqlalchemy.dialects import registry
-from sqlalchemy.dialects.postgresql.psycopg2 import PGExecutionContext_psycopg2
-from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
 
 from quality.checks import Check
 from quality.suite import suite_of
@@ -36,24 +31,6 @@ class EngineAbsentError(RuntimeError):
     """The library that gives verdicts is not installed; says how to install it."""
 
 
-class _BufferedExecution(PGExecutionContext_psycopg2):
-    """Fetches everything before anyone can close the connection."""
-
-    def post_exec(self) -> None:
-        super().post_exec()  # type: ignore[no-untyped-call]
-        if self.cursor.description:
-            self.cursor_fetch_strategy = FullyBufferedCursorFetchStrategy(
-                self.cursor, initial_buffer=self.cursor.fetchall()
-            )
-
-
-class BufferedDialect(duckdb_engine.Dialect):
-    """DuckDB for SQLAlchemy with results that outlive their connection."""
-
-    execution_ctx_cls = _BufferedExecution
-    supports_statement_cache = False
-
-
 class Judge:
     """A Great Expectations context on an in-memory DuckDB. Making one costs seconds once per process."""
 
@@ -61,7 +38,7 @@ class Judge:
         with _quiet():
             self._gx = _library()
             self._context = self._gx.get_context(mode="ephemeral", project_config=_settings(self._gx))
-            registry.register(_DIALECT_NAME, __name__, BufferedDialect.__name__)
+            registry.register(_DIALECT_NAME, "quality.dialect", "BufferedDialect")
             # A named in-memory database is shared by the connections of this process while one is open.
             url = f"{_DIALECT_NAME}:///:memory:{uuid4().hex}"
             self._engine = sa.create_engine(url)
@@ -147,6 +124,7 @@ def _settings(gx: Any) -> Any:
 def _library() -> Any:
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     try:
+        import duckdb_engine  # noqa: F401 - `quality.dialect` stands on it
         import great_expectations
     except ImportError as error:
         raise EngineAbsentError(

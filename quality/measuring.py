@@ -14,13 +14,14 @@ import duckdb
 import numpy as np
 import polars as pl
 import sqlalchemy as sa
-from duckdb_engine import Dialect
+from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.sql.elements import quoted_name
 
 from quality.scope import File, Scope
 
 MEMORY_LIMIT = "4GB"
-_DIALECT = Dialect(paramstyle="qmark")  # another style would double every percent sign in a pattern
+# DuckDB speaks PostgreSQL's dialect; with another style of parameters every percent sign in a pattern would double.
+_DIALECT = PGDialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
 
 
 class Measuring:

@@ -32,6 +32,7 @@ class Scope:
     batch_ids: tuple[str, ...]
     new: tuple[File, ...]
     admitted: tuple[File, ...]
+    arrived: tuple[File, ...]  # every live file whatever became of its batch: freshness is about arriving
     rows_resent: int  # rows the department sent again unchanged: they count for volume, they did not land twice
 
     @property
@@ -46,9 +47,8 @@ class Scope:
     @property
     def newest_day(self) -> tuple[File, ...]:
         """All files of the newest day: the newest event is in one of them, since files are split by event day."""
-        files = self.new + self.admitted
-        last = max((f.landed_on for f in files), default="")
-        return tuple(f for f in files if f.landed_on == last)
+        last = max((f.landed_on for f in self.arrived), default="")
+        return tuple(f for f in self.arrived if f.landed_on == last)
 
 
 def waiting_scope(connection: sa.Connection, landing: Path, feed_id: str) -> Scope:
@@ -111,5 +111,6 @@ def _scope(connection: sa.Connection, landing: Path, feed_id: str, states: Seque
         tuple(str(row.batch_id) for row in batches),
         tuple(File(landing / str(row.path), str(row.landed_on)) for row in files),
         live_files(connection, landing, feed_id, ("admitted",)),
+        live_files(connection, landing, feed_id, ("landed", "admitted", "held")),
         sum(int(row.rows_ignored) for row in batches),
     )

@@ -101,7 +101,7 @@ def _volume(check: Check, measuring: Measuring, _now: datetime) -> Measured:
 
 
 def _freshness(check: Check, measuring: Measuring, now: datetime) -> Measured:
-    """Hours since the newest event, over everything that is live."""
+    """Hours since the newest event, over everything that has arrived."""
     if not measuring.view("newest", measuring.scope.newest_day):
         return Measured(None, 0, "never")
     newest_s, rows = measuring.row(
