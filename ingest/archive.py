@@ -75,6 +75,13 @@ class Archive:
             ) from None
         return bytes(zstandard.ZstdDecompressor().decompress(packed))
 
+    def delete(self, sha256: str) -> bool:
+        """Let bytes go whose retention is over; False when they were gone already."""
+        path = self._path(sha256)
+        present = path.exists()
+        path.unlink(missing_ok=True)
+        return present
+
     def __contains__(self, sha256: str) -> bool:
         """Whether bytes with this SHA-256 are kept."""
         return self._path(sha256).exists()
