@@ -44,7 +44,7 @@ class IndexToday:
     domain: str
     index_value: float
     colour: str | None
-    confidence: str
+    confidence: str | None
     change_1d: float | None
     change_7d: float | None
 

@@ -16,6 +16,7 @@ from ingest import ops
 
 FRESHNESS_WORST_FIRST = ("silent", "late", "fresh")
 _VERDICT_ORDER = ("raised", "failed", "passed")
+_ANSWERS = ("landed", "nothing_new")
 _DAY = timedelta(hours=24)
 
 
@@ -47,13 +48,11 @@ class FeedFact:
 def feed_facts(mart: Mart, live: OpsReader | None, now: datetime) -> list[FeedFact]:
     """Every feed, worst first. With `live`, counts and last receipts are of `now`, else as published.
 
-    Freshness can only have got worse since the publication as far as the published facts say, so the thresholds of
-    the contract are applied again at `now`.
+    The contract's limits are applied again at `now`: what was fresh when published may be silent by now.
     """
     published = mart.frame(
         """
-        select f.feed_id, f.name_zh, f.name_en, f.department_zh, f.department_en, f.domain,
-               f.late_after_s, f.silent_after_s, h.freshness, h.last_observed_at, h.last_received_at,
+        select f.*, h.freshness, h.last_observed_at, h.last_received_at, h.last_contact_at, h.since_at,
                coalesce(h.rows_24h, 0) as rows_24h, coalesce(h.quarantined_24h, 0) as quarantined_24h,
                coalesce(h.batches_held, 0) as batches_held, coalesce(h.checks_failed, 0) as checks_failed,
                coalesce(h.checks_raised, 0) as checks_raised
@@ -61,7 +60,7 @@ def feed_facts(mart: Mart, live: OpsReader | None, now: datetime) -> list[FeedFa
         """
     )
     seen = _seen_live(live, now) if live is not None else None
-    facts = [_fact(row, seen, mart.published_at, now) for row in published.iter_rows(named=True)]
+    facts = [_fact(row, seen, now) for row in published.iter_rows(named=True)]
     return sorted(facts, key=lambda fact: (FRESHNESS_WORST_FIRST.index(fact.freshness), fact.feed_id))
 
 
@@ -149,6 +148,7 @@ class _Seen:
     failed: dict[str, int]
     raised: dict[str, int]
     outcome: dict[str, tuple[str, str, datetime]]
+    answered_at: dict[str, datetime]
     notifications: dict[str, int]
 
 
@@ -163,6 +163,11 @@ def _seen_live(live: OpsReader, now: datetime) -> _Seen:
     last_try = sa.select(sa.func.max(outcome.c.id)).group_by(outcome.c.feed_id)
     tried = sa.select(outcome.c.feed_id, outcome.c.result, outcome.c.detail, outcome.c.ended_at).where(
         outcome.c.id.in_(last_try)
+    )
+    answered = (
+        sa.select(outcome.c.feed_id, sa.func.max(outcome.c.ended_at))
+        .where(outcome.c.result.in_(_ANSWERS))
+        .group_by(outcome.c.feed_id)
     )
     opened = (
         sa.select(notification.c.feed_id, sa.func.count())
@@ -179,6 +184,7 @@ def _seen_live(live: OpsReader, now: datetime) -> _Seen:
         failed={row[0]: row[2] for row in bad if row[1] == "failed"},
         raised={row[0]: row[2] for row in bad if row[1] == "raised"},
         outcome={row[0]: (row[1], row[2], row[3]) for row in live.execute(tried)},
+        answered_at={row[0]: row[1] for row in live.execute(answered)},
         notifications={row[0]: row[1] for row in live.execute(opened)},
     )
 
@@ -195,13 +201,9 @@ def _latest_bad_verdicts() -> sa.Select[Any]:
     )
 
 
-def _fact(row: dict[str, Any], seen: _Seen | None, published_at: datetime, now: datetime) -> FeedFact:
+def _fact(row: dict[str, Any], seen: _Seen | None, now: datetime) -> FeedFact:
     feed_id: str = row["feed_id"]
-    last = row["last_observed_at"] or row["last_received_at"]
-    freshness, since = freshness_at(last, row["late_after_s"], row["silent_after_s"], now)
-    published = row["freshness"] or "silent"
-    if FRESHNESS_WORST_FIRST.index(published) < FRESHNESS_WORST_FIRST.index(freshness):
-        freshness, since = published, published_at
+    freshness, since = freshness_at(_last_sign(row, seen), row["late_after_s"], row["silent_after_s"], now)
     received, outcome = row["last_received_at"], None
     counts = [row[name] for name in ("rows_24h", "quarantined_24h", "batches_held", "checks_failed", "checks_raised")]
     if seen is not None:
@@ -214,7 +216,7 @@ def _fact(row: dict[str, Any], seen: _Seen | None, published_at: datetime, now: 
         name_zh=row["name_zh"],
         name_en=row["name_en"],
         department_zh=row["department_zh"],
-        department_en=row["department_en"],
+        department_en=row.get("department_en") or row["department_zh"],
         domain=row["domain"],
         freshness=freshness,
         since=since,
@@ -230,6 +232,17 @@ def _fact(row: dict[str, Any], seen: _Seen | None, published_at: datetime, now: 
         last_tried_at=outcome[2] if outcome else None,
         n_open_notifications=seen.notifications.get(feed_id, 0) if seen else 0,
     )
+
+
+def _last_sign(row: dict[str, Any], seen: _Seen | None) -> datetime | None:
+    """What freshness counts from: the newest event of a feed of facts, the department's last answer for a register.
+
+    The warehouse decided which: a register's published sign of life is its last contact.
+    """
+    published: datetime | None = row["since_at"]
+    is_register = published is not None and published == row["last_contact_at"]
+    answered = seen.answered_at.get(row["feed_id"]) if seen else None
+    return max(published, answered) if published and answered and is_register else published
 
 
 def _frame(columns: Sequence[Any], rows: Sequence[Any]) -> pl.DataFrame:

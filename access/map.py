@@ -22,6 +22,12 @@ from access.serving import Mart
 
 MAX_OBJECTS = 3000
 COLOURS = ("red", "orange", "yellow", "blue")
+# The register that an object comes from names its kind; a department with two registers in one subdomain gives none.
+_KINDS = """
+  select department_code, subdomain, min(name_zh) as kind_zh, min(name_en) as kind_en
+  from mart.feed where list_contains(string_split(entities, ';'), 'object')
+  group by department_code, subdomain having count(*) = 1
+"""
 _SIMPLIFY_DEG = 0.003  # about 300 m: invisible at city scale, a tenth of the points
 
 
@@ -46,7 +52,8 @@ def objects(mart: Mart, reader: Reader, wanted: ObjectFilter, limit: int = MAX_O
     """Objects with a place, worst residual colour and score first, at most `limit`.
 
     Columns: object_id, domain, subdomain, object_type, name_zh, area_code, area_name_zh, area_name_en,
-    department_code, lon, lat, inherent_colour, residual_colour, score.
+    department_code, lon, lat, inherent_colour, residual_colour, score, and kind_zh, kind_en: the name of the register
+    that the object comes from, null where a department has several for one subdomain.
     """
     conditions, parameters = _where(reader, wanted)
     counted = mart.row(f"select count(*) as n from mart.risk_object as o where {conditions}", parameters)
@@ -54,9 +61,10 @@ def objects(mart: Mart, reader: Reader, wanted: ObjectFilter, limit: int = MAX_O
         f"""
         select o.object_id, o.domain, o.subdomain, o.object_type, o.name_zh, o.area_code, a.name_zh as area_name_zh,
                a.name_en as area_name_en, o.department_code, o.lon, o.lat, o.inherent_colour, o.residual_colour,
-               o.score
+               o.score, k.kind_zh, k.kind_en
         from mart.risk_object as o
         left join mart.area as a on a.area_code = left(o.area_code, 6)
+        left join ({_KINDS}) as k using (department_code, subdomain)
         where {conditions}
         order by array_position(['red', 'orange', 'yellow', 'blue'], o.residual_colour) nulls last,
                  o.score desc nulls last, o.object_id
@@ -68,28 +76,28 @@ def objects(mart: Mart, reader: Reader, wanted: ObjectFilter, limit: int = MAX_O
 
 
 def object_facts(mart: Mart, reader: Reader, object_id: str) -> dict[str, Any] | None:
-    """One object with its department, devices and major-hazard figures, or None outside the reader's branch."""
-    return mart.row(
-        """
-        select o.*, a.name_zh as area_name_zh, a.name_en as area_name_en,
-               d.department_zh, d.department_en,
+    """One object with its kind, department, devices and major-hazard figures; None outside the reader's branch."""
+    facts = mart.row(
+        f"""
+        select o.*, a.name_zh as area_name_zh, a.name_en as area_name_en, k.kind_zh, k.kind_en,
                (select count(*) from mart.device as v where v.object_id = o.object_id) as n_devices,
                (select count(*) from mart.device as v where v.object_id = o.object_id and v.status = 'online')
                  as n_devices_online,
                (select max(v.last_observed_at) from mart.device as v where v.object_id = o.object_id)
                  as last_observed_at,
-               h.grade, h.r_value, h.s_value
+               h.grade as hazard_grade, h.r_value
         from mart.risk_object as o
         left join mart.area as a on a.area_code = left(o.area_code, 6)
-        left join (
-          select department_code, max(department_zh) as department_zh, max(department_en) as department_en
-          from mart.feed group by department_code
-        ) as d using (department_code)
+        left join ({_KINDS}) as k using (department_code, subdomain)
         left join mart.major_hazard as h on h.unit_id = o.object_id
         where o.object_id = ? and o.area_code like ?
         """,
         [object_id, reader.area_pattern],
     )
+    if facts is None:
+        return None
+    department = mart.row("select * from mart.feed where department_code = ? limit 1", [facts["department_code"]]) or {}
+    return {**facts, **{name: department.get(name) for name in ("department_zh", "department_en")}}
 
 
 def colour_counts(mart: Mart, reader: Reader, wanted: ObjectFilter) -> Mapping[str | None, int]:

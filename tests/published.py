@@ -42,15 +42,51 @@ FACTORS = (
 )
 # feed, zh, en, department zh, department en, domain, entities, minutes since the newest fact
 FEEDS = (
-    ("weather.observation", "气象观测", "Weather observations", "气象局", "Weather bureau", "natural_hazard", 5),
-    ("weather.warning", "气象预警信号", "Weather warnings", "气象局", "Weather bureau", "natural_hazard", 30),
-    ("fire.unit", "消防重点单位", "Key fire units", "消防救援支队", "Fire and rescue", "public_safety", 90),
-    ("fire.inspection", "消防检查", "Fire inspections", "消防救援支队", "Fire and rescue", "public_safety", 40),
-    ("housing.site", "建筑工地", "Construction sites", "住房和城乡建设局", "Housing bureau", "work_safety", 300),
-    ("housing.attendance", "实名制考勤", "Gate attendance", "住房和城乡建设局", "Housing bureau", "work_safety", 4000),
-    ("market.elevator", "电梯", "Elevators", "市场监督管理局", "Market regulation", "lifeline", 100),
-    ("urban.pipe", "地下管线", "Underground pipes", "城市管理委员会", "City management", "lifeline", 200),
-    ("emergency.major_hazard", "重大危险源", "Major hazards", "应急管理局", "Emergency", "work_safety", 50),
+    (
+        "weather.observation",
+        "气象观测",
+        "Weather observations",
+        "气象局",
+        "Weather bureau",
+        "natural_hazard",
+        "reading",
+        5,
+    ),
+    ("weather.warning", "气象预警信号", "Weather warnings", "气象局", "Weather bureau", "natural_hazard", "event", 30),
+    ("fire.unit", "消防重点单位", "Key fire units", "消防救援支队", "Fire and rescue", "public_safety", "object", 90),
+    (
+        "fire.inspection",
+        "消防检查",
+        "Fire inspections",
+        "消防救援支队",
+        "Fire and rescue",
+        "public_safety",
+        "inspection",
+        40,
+    ),
+    (
+        "housing.site",
+        "建筑工地",
+        "Construction sites",
+        "住房和城乡建设局",
+        "Housing bureau",
+        "work_safety",
+        "object",
+        300,
+    ),
+    (
+        "housing.attendance",
+        "实名制考勤",
+        "Gate attendance",
+        "住房和城乡建设局",
+        "Housing bureau",
+        "work_safety",
+        "event",
+        4000,
+    ),
+    ("market.elevator", "电梯", "Elevators", "市场监督管理局", "Market regulation", "lifeline", "object", 100),
+    ("urban.pipe", "地下管线", "Underground pipes", "城市管理委员会", "City management", "lifeline", "object", 200),
+    ("emergency.major_hazard", "重大危险源", "Major hazards", "应急管理局", "Emergency", "work_safety", "object", 50),
     (
         "resources.geo_reading",
         "地灾监测读数",
@@ -58,9 +94,11 @@ FEEDS = (
         "自然资源和规划局",
         "Resources",
         "natural_hazard",
+        "reading",
         12,
     ),
 )
+SUBDOMAINS = {"fire.unit": "fire", "market.elevator": "elevator", "emergency.major_hazard": "major_hazard"}
 LATE_AFTER_S, SILENT_AFTER_S = 6 * 3600, 48 * 3600
 
 _TABLES = """
@@ -70,7 +108,7 @@ create table mart.feed (feed_id text, department_code text, department_zh text, 
   silent_after_s bigint, retention_d bigint, version text, entities text);
 create table mart.feed_health (feed_id text, department_code text, last_observed_at timestamptz,
   last_received_at timestamptz, freshness text, rows_24h bigint, quarantined_24h bigint, batches_held bigint,
-  checks_failed bigint, checks_raised bigint);
+  checks_failed bigint, checks_raised bigint, last_contact_at timestamptz, since_at timestamptz);
 create table mart.area (area_code text, parent_code text, level text, name_zh text, name_en text);
 create table mart.risk_index (as_of_date date, area_code text, area_name_zh text, area_name_en text, domain text,
   index_value double, colour text, confidence text, method_version text);
@@ -169,18 +207,21 @@ def _fill(mart: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[o
 
 def _feeds() -> list[tuple[object, ...]]:
     return [
-        (feed_id, feed_id.split(".")[0], dept_zh, dept_en, zh, en, domain, "any", "duty", "data-office", 3600,
-         LATE_AFTER_S, SILENT_AFTER_S, 365, "1.0.0", "object")
-        for feed_id, zh, en, dept_zh, dept_en, domain, _ in FEEDS
+        (feed_id, feed_id.split(".")[0], dept_zh, dept_en, zh, en, domain, SUBDOMAINS.get(feed_id, "other"), "duty",
+         "data-office", 3600, LATE_AFTER_S, SILENT_AFTER_S, 365, "1.0.0", entities)
+        for feed_id, zh, en, dept_zh, dept_en, domain, entities, _ in FEEDS
     ]  # fmt: skip
 
 
 def _health(now: datetime) -> list[tuple[object, ...]]:
     rows: list[tuple[object, ...]] = []
-    for feed_id, *_, minutes in FEEDS:
+    for feed_id, *_, entities, minutes in FEEDS:
         at = now - timedelta(minutes=minutes)
         state = "silent" if minutes * 60 > SILENT_AFTER_S else "fresh"
-        rows.append((feed_id, feed_id.split(".")[0], at, at, state, 1200, 3, 0, 0, 0))
+        is_register = entities == "object"
+        contact = at if is_register else at + timedelta(seconds=1)
+        rows.append((feed_id, feed_id.split(".")[0], None if is_register else at, at, state, 1200, 3, 0, 0, 0, contact,
+                     at))  # fmt: skip
     return rows
 
 

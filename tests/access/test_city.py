@@ -117,7 +117,7 @@ def test_objects_by_county(mart: Mart) -> None:
 def test_facts_of_an_object_name_devices_and_grade(mart: Mart) -> None:
     facts = risk.object_facts(mart, CITY_WIDE, "emergency:W0001")
     assert facts is not None
-    assert (facts["n_devices"], facts["n_devices_online"], facts["grade"]) == (2, 1, 2)
+    assert (facts["n_devices"], facts["n_devices_online"], facts["hazard_grade"]) == (2, 1, 2)
     assert facts["department_zh"]
     assert risk.object_facts(mart, CITY_WIDE, "no such") is None
 

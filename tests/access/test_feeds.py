@@ -56,6 +56,17 @@ def test_what_happened_since_comes_from_the_ops_store(home: Home) -> None:
     assert facts["fire.unit"].rows_24h == 7
 
 
+def test_a_register_is_as_fresh_as_its_last_answer(home: Home) -> None:
+    """Nothing new from a register is an answer; a feed of facts without new facts grows silent all the same."""
+    publish_city(home, NOW)
+    later = NOW + timedelta(days=3)
+    remember_runs(home, later)
+    with live.ops_reader(home) as ops_store, open_mart(home) as mart:
+        facts = {fact.feed_id: fact.freshness for fact in feeds.feed_facts(mart, ops_store, later)}
+    assert facts["fire.unit"] == "fresh"
+    assert facts["fire.inspection"] == "silent"
+
+
 def test_details_of_a_feed(home: Home) -> None:
     remember_runs(home, NOW)
     with live.ops_reader(home) as ops_store:

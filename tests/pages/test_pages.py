@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from conftest import Site, served
+from ingest.settings import Home
+from published import publish_city
+
+pytestmark = pytest.mark.browser
+
+TEXTS = {
+    ("", "zh"): ["宜昌市 · 城市今日", "数据截至", "发布于", "可信度 C", "较昨日", "较上周", "橙色 · 较大", "区县排名",
+                 "猇亭区", "危险源强度高于上周", "指数合计变化", "实名制考勤"],
+    ("", "en"): ["Yichang · City today", "Data as of", "Published", "Confidence C", "vs yesterday", "vs last week",
+                 "Orange · high", "Counties", "Xiaoting", "hazard intensity above last week", "Index change in all"],
+    ("map", "zh"): ["风险地图", "测试几何，请换成本市数据", "红色 · 重大", "显示 261 / 261 个对象", "猇亭一号罐区",
+                    "重大危险源"],
+    ("map", "en"): ["Risk map", "Test geometry, replace with the city's own", "Red · very high",
+                    "261 of 261 objects shown", "猇亭一号罐区", "Major hazards"],
+    ("feeds", "zh"): ["数据接入", "实名制考勤", "中断", "无法连接", "connect timed out after 10 s", "检查出错",
+                      "考勤合计与工地在册人数不符", "out_of_range", "9***", "请联系住建局"],
+    ("feeds", "en"): ["Feed health", "Gate attendance", "Silent", "Unreachable", "connect timed out after 10 s",
+                      "Raised", "attendance does not add up to the register", "out_of_range", "9***"],
+}  # fmt: skip
+
+
+def open_page(page: Page, site: Site, path: str, language: str) -> None:
+    """Open a page and wait until it is drawn."""
+    page.goto(f"{site.url}/{path}?lang={language}")
+    expect(page.locator(".cr h1")).to_be_visible()
+    expect(page.locator('[data-testid="stApp"]')).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def no_fault(page: Page) -> None:
+    """Neither an exception box nor an error dialog is on the page."""
+    expect(page.locator('[data-testid="stException"], [data-testid="stDialog"]')).to_have_count(0)
+
+
+@pytest.mark.parametrize(("path", "language"), TEXTS)
+def test_a_page_says_what_it_must_and_asks_nobody_else(page: Page, site: Site, path: str, language: str) -> None:
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.on("websocket", lambda socket: requests.append(socket.url))
+    open_page(page, site, path, language)
+    for text in TEXTS[path, language]:
+        expect(page.get_by_text(text).first).to_be_attached()
+    if path != "feeds":
+        expect(page.locator("canvas").first).to_be_visible()
+    no_fault(page)
+    hosts = {urlsplit(url).hostname for url in requests if not url.startswith(("data:", "blob:"))}
+    assert len(requests) > 10
+    assert hosts == {"127.0.0.1"}, f"the page asked for {sorted(set(requests))}"
+
+
+def test_one_click_changes_the_language_and_pages_keep_it(page: Page, site: Site) -> None:
+    open_page(page, site, "", "zh")
+    page.get_by_role("button", name="English").click()
+    expect(page.locator(".cr h1")).to_have_text("Yichang · City today")
+    expect(page).to_have_url(re.compile(r"\?lang=en$"))
+    page.get_by_role("link", name="Feed health").click()
+    expect(page.locator(".cr h1")).to_have_text("Feed health")
+    expect(page).to_have_url(re.compile(r"/feeds\?lang=en$"))
+    page.get_by_role("button", name="中文").click()
+    expect(page.locator(".cr h1")).to_have_text("数据接入")
+    expect(page).to_have_url(re.compile(r"/feeds(\?lang=zh)?$"))
+    page.get_by_role("link", name="风险地图").click()
+    expect(page.locator(".cr h1")).to_have_text("风险地图")
+    no_fault(page)
+
+
+def test_the_chosen_domain_explains_itself(page: Page, site: Site) -> None:
+    open_page(page, site, "", "zh")
+    page.get_by_role("radio", name="生产安全").or_(page.get_by_role("button", name="生产安全")).first.click()
+    expect(page.get_by_text("什么变了 · 生产安全")).to_be_visible()
+    page.get_by_role("radio", name="上周").or_(page.get_by_role("button", name="上周")).first.click()
+    expect(page.get_by_text("由什么构成 · 生产安全")).to_be_visible()
+    no_fault(page)
+
+
+def test_filters_of_the_map_and_the_facts_of_an_object(page: Page, site: Site) -> None:
+    open_page(page, site, "map", "zh")
+    page.get_by_role("radio", name="生产安全").or_(page.get_by_role("button", name="生产安全")).first.click()
+    expect(page.get_by_text(re.compile(r"显示 66 / 66 个对象"))).to_be_visible()
+    page.get_by_role("combobox", name=re.compile("选择对象")).click()
+    page.get_by_role("option", name="猇亭一号罐区").click()
+    facts = page.locator("dl.facts")
+    expect(facts).to_contain_text("emergency:W0001")
+    expect(facts).to_contain_text("在线 1 / 共 2")
+    expect(facts).to_contain_text("2 级（R = 62.5）")
+    no_fault(page)
+
+
+def test_a_click_on_the_map_shows_the_object(page: Page, site: Site) -> None:
+    open_page(page, site, "map", "zh")
+    page.get_by_role("combobox", name=re.compile("区县")).click()
+    page.get_by_role("option", name="猇亭区").click()
+    expect(page.get_by_text("显示 21 / 21 个对象")).to_be_visible()
+    canvas = page.locator("canvas").first
+    box = canvas.bounding_box()
+    assert box is not None
+    facts = page.locator("dl.facts")
+    for step in range(40):  # symbols stand close together: walk over them until one answers
+        canvas.click(
+            position={
+                "x": box["width"] * (0.58 + 0.003 * (step % 20)),
+                "y": box["height"] * (0.52 + 0.02 * (step // 20)),
+            }
+        )
+        if facts.count():
+            break
+    expect(facts).to_contain_text("猇亭区")
+    no_fault(page)
+
+
+def test_the_chosen_feed_shows_its_findings(page: Page, site: Site) -> None:
+    open_page(page, site, "feeds", "zh")
+    expect(page.get_by_text("检查本身出错，按未通过处理")).to_be_visible()
+    page.get_by_role("combobox", name=re.compile("数据源详情")).click()
+    page.get_by_role("option", name=re.compile("fire.unit")).click()
+    expect(page.get_by_text("还没有检查结论。")).to_be_visible()
+    no_fault(page)
+
+
+@pytest.mark.parametrize("path", ["", "map", "feeds"])
+@pytest.mark.parametrize("width", [1366, 390])
+def test_nothing_is_wider_than_the_screen(page: Page, site: Site, path: str, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 800})
+    open_page(page, site, path, "en")
+    wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth")
+    assert wide <= width
+    no_fault(page)
+
+
+def test_old_data_say_that_they_are_old(page: Page, tmp_path: Path) -> None:
+    home = Home(tmp_path, {})
+    publish_city(home, datetime.now(UTC) - timedelta(days=3))
+    with served(home) as site:
+        for path in ("", "map", "feeds"):
+            open_page(page, site, path, "zh")
+            expect(page.get_by_role("alert").filter(has_text="数据已过期")).to_be_visible()
+        expect(page.get_by_text("找不到运行记录库")).to_be_visible()
+        open_page(page, site, "", "en")
+        expect(page.get_by_role("alert").filter(has_text="published 3 days ago")).to_be_visible()
+        no_fault(page)
+
+
+def test_before_the_first_publish_and_during_publishes(page: Page, tmp_path: Path) -> None:
+    """The page says what to run, fills itself, and then follows every publication without a fault."""
+    home = Home(tmp_path, {})
+    with served(home) as site:
+        page.goto(f"{site.url}/?lang=en")
+        expect(page.get_by_text("Nothing has been published yet")).to_be_visible()
+        expect(page.get_by_text("cityrisk run")).to_be_visible()
+        shown = page.locator(".card.lead .value")
+        now, first = datetime.now(UTC), 0.0
+        for number in range(10):
+            publish_city(home, now + timedelta(seconds=number), shift=float(number))
+            if number == 0:
+                first = float(shown.inner_text())
+            expect(shown).to_have_text(f"{first + number:.1f}", timeout=10_000)
+            no_fault(page)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from access.city import DOMAINS
+from access.map import COLOURS
+from dashboards import look
+from dashboards.language import LANGUAGES, words_of
+
+FOLDER = Path(__file__).resolve().parents[2] / "dashboards"
+# Keys that are put together from a value: every value that the value may have.
+FAMILIES = {
+    "domain": DOMAINS,
+    "colour": (*COLOURS, "none"),
+    "colour_short": (*COLOURS, "none"),
+    "confidence": ("A", "B", "C", "D"),
+    "freshness": ("fresh", "late", "silent"),
+    "verdict": ("passed", "failed", "raised"),
+    "result": ("landed", "nothing_new", "unreachable", "rejected", "failed"),
+    "outcome": ("quarantined", "flagged", "corrected", "ignored"),
+}
+KEY = re.compile(r"[a-z]\w*(\.[A-Za-z]\w*)+")
+
+
+def used_keys() -> set[str]:
+    """Every key that the pages ask for: plain ones, and whole families for keys made with an f-string."""
+    heads = {key.split(".")[0] for key in words_of("zh").texts}
+    found: set[str] = set()
+    for path in FOLDER.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                first = node.values[0]
+                text = str(first.value) if isinstance(first, ast.Constant) else ""
+                if text.endswith(".") and text[:-1] in FAMILIES:
+                    found |= {f"{text}{value}" for value in FAMILIES[text[:-1]]}
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                if KEY.fullmatch(node.value) and node.value.split(".")[0] in heads:
+                    found.add(node.value)
+    return found
+
+
+def test_languages_have_the_keys_that_are_used_and_no_other() -> None:
+    used = used_keys()
+    assert len(used) > 80
+    for language in LANGUAGES:
+        texts = words_of(language).texts
+        assert not used - set(texts), f"{language}: missing"
+        assert not set(texts) - used, f"{language}: not used by any page"
+
+
+def test_places_in_texts_are_the_same_in_both_languages() -> None:
+    chinese, english = (words_of(language).texts for language in ("zh", "en"))
+    for key, text in chinese.items():
+        assert set(re.findall(r"{(\w+)}", text)) == set(re.findall(r"{(\w+)}", english[key])), key
+
+
+def test_texts_are_in_their_language() -> None:
+    han = re.compile(r"[\u4e00-\u9fff]")
+    for key, text in words_of("en").texts.items():
+        assert key == "app.switch" or not han.search(text), f"{key}: {text}"
+    for key, text in words_of("zh").texts.items():
+        assert key == "app.switch" or han.search(text), f"{key}: {text}"
+
+
+def test_word_files_have_no_key_twice() -> None:
+    for language in LANGUAGES:
+        text = (FOLDER / "words" / f"{language}.yml").read_text(encoding="utf-8")
+        n_leaves = len(re.findall(r"^  \w+: ", text, re.MULTILINE))
+        assert n_leaves == len(words_of(language).texts)
+        assert isinstance(yaml.safe_load(text), dict)
+
+
+def test_a_key_that_is_missing_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        words_of("zh")("no.such.key")
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize(
+    "colour",
+    [look.INK, look.MUTED, *look.RISK.values(), *(colour for colour, _ in look.STATE.values())],
+)
+@pytest.mark.parametrize("ground", [look.PANEL, look.BACKGROUND])
+def test_text_has_contrast(colour: str, ground: str) -> None:
+    """WCAG 2 level AA for normal text."""
+    light, dark = sorted((_luminance(colour), _luminance(ground)), reverse=True)
+    assert (light + 0.05) / (dark + 0.05) >= 4.5
+
+
+def test_each_colour_has_its_own_shape() -> None:
+    drawn = [(look.SYMBOL[colour], colour is None) for colour in look.RISK]
+    assert len(set(drawn)) == len(look.RISK)
+
+
+def test_values_are_escaped() -> None:
+    dangerous = '<img src=x onerror="alert(1)">'
+    for html in (look.risk_mark("red", dangerous), look.state_mark("late", dangerous), look.banner("bad", dangerous)):
+        assert "<img" not in html
