@@ -1,0 +1,110 @@
+"""CSV files: encodings, quotes, cut and empty files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sample_contract import column, contract, only
+
+from ingest.contract import Contract
+from ingest.parse import FileFault, parse
+from ingest.stages import RawTable
+
+HEADER = "编号,状态,库水位(m)\n"
+
+
+def feed(**options: Any) -> Contract:
+    return contract(
+        column("id", key_position=1, physical_name="编号"),
+        column("state", physical_name="状态"),
+        column("level", "number", physical_name="库水位(m)"),
+        kind="files",
+        file_format="csv",
+        options={"encoding": "gb18030", **options},
+    )
+
+
+def read(body: str | bytes, **options: Any) -> RawTable:
+    return parse(body if isinstance(body, bytes) else body.encode("gb18030"), "csv", feed(**options))
+
+
+def fault(body: str | bytes, **options: Any) -> FileFault:
+    with pytest.raises(FileFault) as raised:
+        read(body, **options)
+    return raised.value
+
+
+def test_rows_know_their_line() -> None:
+    raw = read(HEADER + 'A1,正常,３２．５\r\n\r\nA2,"校\n准","1,2"\n A3 ,故障,')
+    assert raw.frame.rows() == [
+        ("2", "A1", "正常", "３２．５"),
+        ("4", "A2", "校\n准", "1,2"),
+        ("6", " A3 ", "故障", ""),
+    ]
+    assert raw.notes == ()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF-8", "gb18030", "gbk"])
+def test_declared_encodings(encoding: str) -> None:
+    raw = read((HEADER + "A1,校准,1\n").encode(encoding), encoding=encoding)
+    assert raw.frame["状态"].to_list() == ["校准"]
+    assert raw.notes == ()
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header() -> None:
+    assert read((HEADER + "A1,校准,1\n").encode("utf-8-sig"), encoding="utf-8").frame["编号"].to_list() == ["A1"]
+
+
+def test_mixed_encodings_are_read_line_by_line() -> None:
+    # 校准 in GB18030 is also valid UTF-8: the whole file must not be taken for it.
+    states = ["校准", "正常", "维护", "校准", "故障"] * 4
+    lines = [f"A{n},{state},1\n" for n, state in enumerate(states)]
+    body = HEADER.encode("gb18030") + b"".join(
+        line.encode("utf-8" if n % 3 == 0 else "gb18030") for n, line in enumerate(lines)
+    )
+    raw = read(body)
+    assert raw.frame["状态"].to_list() == states
+    note = only(raw.notes)
+    assert (note.reason, note.grain, note.outcome) == ("mixed_encodings", "file", "corrected")
+    assert note.found == "7 lines, first at line 2"
+    assert read(HEADER + "".join(lines)).notes == ()
+
+
+def test_gb18030_lines_in_a_utf8_file() -> None:
+    raw = read((HEADER + "A1,正常,1\n").encode() + "A2,故障,2\n".encode("gb18030"), encoding="utf-8")
+    assert raw.frame["状态"].to_list() == ["正常", "故障"]
+    assert only(raw.notes).reason == "mixed_encodings"
+
+
+def test_bytes_of_no_encoding_stay_visible() -> None:
+    raw = read(HEADER.encode("gb18030") + b"A1,\xff\xff,1\nA2,x,2\n")
+    assert raw.frame["编号"].to_list() == ["A1", "A2"]
+    assert "\ufffd" in raw.frame["状态"][0]
+
+
+def test_truncated_file() -> None:
+    cut = fault(HEADER + "A1,正常,1\nA2,正")
+    assert (cut.reason, cut.offset) == ("truncated_file", 3)
+    assert read(HEADER + "A1,正常,1\nA2,正常,2").frame.height == 2  # whole, only the last line end is missing
+    assert fault(HEADER + 'A1,"正常,1\nA2,故障,2\n').reason == "truncated_file"
+
+
+@pytest.mark.parametrize("body", [b"", b"\n\n", HEADER.encode("gb18030"), HEADER.strip().encode("gb18030")])
+def test_empty_file(body: bytes) -> None:
+    assert fault(body).reason == "empty_file"
+
+
+def test_lines_with_other_field_counts_are_lost_alone() -> None:
+    raw = read(HEADER + "A1,正常\nA2,正常,1\nA3,正常,1,1\n")
+    assert raw.frame["编号"].to_list() == ["A2"]
+    assert [(n.reason, n.outcome, n.locator, n.found) for n in raw.notes] == [
+        ("wrong_type", "quarantined", "2", "2 fields"),
+        ("wrong_type", "quarantined", "4", "4 fields"),
+    ]
+
+
+def test_delimiters_and_full_width_headers() -> None:
+    raw = read("编号;状态;库水位（m）;\nA1;正常;1;\n", delimiter=";")
+    assert raw.frame.rows() == [("2", "A1", "正常", "1")]
+    assert raw.notes == ()
