@@ -1,0 +1,259 @@
+"""Tell people about feeds that are late, silent, broken or drifted: once when it starts, once when it is over.
+
+The state of things is read from rows (verdicts, fetch outcomes, held batches); a notification row is opened when a
+trouble begins and cleared when it ends, so a run that finds the same trouble says nothing. Delivery is to the log and,
+when given, a webhook, at least once: a row stays undelivered until the receiver says 2xx, and carries its id.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Literal, get_args
+
+import httpx
+import sqlalchemy as sa
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from ingest import ops
+from ingest.contract import Contract
+from ingest.settings import Home
+from quality.checks import UnknownRuleError, checks_of
+
+log = logging.getLogger(__name__)
+
+WEBHOOK = "CITYRISK_NOTIFY_WEBHOOK"
+TIMEOUT_S = 10.0
+TRIES = 3  # per notification and run; what is left is tried again by the next run
+MOST_PER_RUN = 200
+REMEMBERED = timedelta(days=30)
+
+Trouble = Literal["late", "silent", "broken", "drifted"]
+_TITLES: Mapping[str, tuple[str, str]] = {
+    "late": ("数据迟到", "late"),
+    "silent": ("数据中断", "silent"),
+    "broken": ("接入故障", "broken"),
+    "drifted": ("数据分布异常", "drifted"),
+    "recovered": ("已恢复", "recovered"),
+}
+
+
+class _NotTakenError(Exception):
+    """The receiver could not be reached or wants to be asked again."""
+
+
+def notify(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> int:
+    """Open and clear notifications for the state of things, deliver what is waiting; gives how many were delivered."""
+    update(engine, contracts, now)
+    return deliver(engine, home.environment.get(WEBHOOK), now)
+
+
+# ── what is the matter ────────────────────────────────────────────────────────────────────────────────────────────────
+def update(engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> None:
+    """Bring the open notifications in line with the troubles there are, in one transaction."""
+    n = ops.notification.c
+    with engine.begin() as connection:
+        troubles = find_troubles(connection, contracts, now)
+        rows = connection.execute(
+            sa.select(n.id, n.feed_id, n.kind).where(n.cleared_at.is_(None), n.kind.in_(get_args(Trouble)))
+        ).all()
+        is_open = {(str(row.feed_id), str(row.kind)) for row in rows}
+        for row in rows:
+            if (row.feed_id, row.kind) not in troubles:
+                connection.execute(ops.notification.update().where(n.id == row.id).values(cleared_at=now))
+                _announce_recovery(connection, contracts, str(row.feed_id), str(row.kind), troubles, now)
+        for (feed_id, kind), (zh, en) in sorted(troubles.items()):
+            if (feed_id, kind) not in is_open:
+                _open(connection, contracts[feed_id], kind, zh, en, now, None)
+
+
+def find_troubles(
+    connection: sa.Connection, contracts: Mapping[str, Contract], now: datetime
+) -> dict[tuple[str, Trouble], tuple[str, str]]:
+    """What is the matter now: (feed, trouble) → Chinese and English text."""
+    troubles: dict[tuple[str, Trouble], tuple[str, str]] = {}
+    for feed_id, contract in contracts.items():
+        for verdict in _newest_verdicts(connection, contract, now):
+            said = (str(verdict.message_zh), str(verdict.message_en))
+            if verdict.verdict == "raised":
+                troubles.setdefault((feed_id, "broken"), said)
+            elif verdict.verdict == "failed" and verdict.kind == "freshness":
+                silent_h = contract.silent_after.total_seconds() / 3600
+                is_silent = verdict.observed is None or float(verdict.observed) > silent_h
+                troubles[feed_id, "silent" if is_silent else "late"] = said
+            elif verdict.verdict == "failed" and verdict.kind == "distribution_drift":
+                troubles.setdefault((feed_id, "drifted"), said)
+        broken = _held(connection, feed_id) or _fetch_fault(connection, feed_id)
+        if broken:
+            troubles[feed_id, "broken"] = broken
+    return troubles
+
+
+def _newest_verdicts(connection: sa.Connection, contract: Contract, now: datetime) -> list[sa.Row[*tuple[object, ...]]]:
+    """The last word on each check that the contract still states, of the last month.
+
+    `checks` (they could not even begin) counts only while nothing was checked since.
+    """
+    v = ops.check_verdict.c
+    of_feed = [v.feed_id == contract.id, v.at >= now - REMEMBERED]
+    last = sa.select(sa.func.max(v.id)).where(*of_feed).group_by(v.check_id)
+    rows = connection.execute(
+        sa.select(v.check_id, v.kind, v.verdict, v.observed, v.message_zh, v.message_en)
+        .where(v.id.in_(last))
+        .order_by(v.id)
+    ).all()
+    try:
+        stated = {check.id for check in checks_of(contract)}
+    except UnknownRuleError:
+        stated = set()
+    return [row for row in rows if row.check_id in stated] + [row for row in rows[-1:] if row.kind == "checks"]
+
+
+def _held(connection: sa.Connection, feed_id: str) -> tuple[str, str] | None:
+    """Batches that wait for a person or for better company."""
+    b = ops.batch.c
+    n_held = connection.execute(sa.select(sa.func.count()).where(b.feed_id == feed_id, b.state == "held")).scalar_one()
+    if not n_held:
+        return None
+    return (
+        f"{n_held} 个批次未通过检查，暂不入库；请查看质量页，修正后自动复核，或由授权人员放行。",
+        f"{n_held} batches did not pass their checks and wait; see the quality page: they are checked again by each "
+        "run, or an entitled person releases them.",
+    )
+
+
+def _fetch_fault(connection: sa.Connection, feed_id: str) -> tuple[str, str] | None:
+    """The last pull, when it did not come through. What was refused as a whole counts until something lands again."""
+    o = ops.fetch_outcome.c
+    asked = sa.select(o.result, o.detail, o.rows_quarantined).where(o.feed_id == feed_id).order_by(o.id.desc()).limit(1)
+    last = connection.execute(asked).first()
+    if last is None:
+        return None
+    if last.result == "nothing_new":
+        last = connection.execute(asked.where(o.result != "nothing_new")).first()
+        if last is None or last.result != "rejected":
+            return None
+    detail = " ".join(str(last.detail).split())[:300]
+    match last.result:
+        case "unreachable":
+            return (
+                f"无法连接部门系统：{detail}。请检查网络与接口。",
+                f"The department's system cannot be reached: {detail}. See to the network and the interface.",
+            )
+        case "failed":
+            return (
+                f"接入程序出错，属系统故障：{detail}。请查看日志。",
+                f"The pull crashed, which is our fault: {detail}. See the log.",
+            )
+        case "rejected" if last.rows_quarantined:
+            return (
+                "最近一次报送全部被拒收。请查看隔离区中的原因。",
+                "Everything of the last delivery was refused. See the reasons in quarantine.",
+            )
+    return None
+
+
+def _announce_recovery(
+    connection: sa.Connection,
+    contracts: Mapping[str, Contract],
+    feed_id: str,
+    kind: str,
+    troubles: Mapping[tuple[str, Trouble], tuple[str, str]],
+    now: datetime,
+) -> None:
+    """Say that a trouble is over, unless it only changed its name (late → silent) or the feed itself is gone."""
+    still_behind = kind in ("late", "silent") and bool({(feed_id, "late"), (feed_id, "silent")} & troubles.keys())
+    if feed_id in contracts and not still_behind:
+        zh, en = _TITLES[kind]
+        _open(connection, contracts[feed_id], "recovered", f"“{zh}”已解除。", f"No longer {en}.", now, now)
+
+
+def _open(
+    connection: sa.Connection,
+    contract: Contract,
+    kind: str,
+    zh: str,
+    en: str,
+    now: datetime,
+    cleared_at: datetime | None,
+) -> None:
+    title_zh, title_en = _TITLES[kind]
+    connection.execute(
+        ops.notification.insert().values(
+            feed_id=contract.id,
+            kind=kind,
+            text_zh=f"【{title_zh}】{contract.department_zh}·{contract.name_zh}：{zh}",
+            text_en=f"[{title_en}] {contract.name_en} ({contract.id}): {en}",
+            raised_at=now,
+            cleared_at=cleared_at,
+            attempts=0,
+        )
+    )
+
+
+# ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+def deliver(engine: sa.Engine, url: str | None, now: datetime, sleep: Callable[[float], None] = time.sleep) -> int:
+    """Deliver waiting notifications, oldest first; gives how many were taken.
+
+    A receiver that does not answer after the retries ends this run's delivery; one that refuses a notification for good
+    (4xx) does not keep the others waiting. Both are tried again by the next run.
+    """
+    n = ops.notification.c
+    with engine.connect() as connection:
+        waiting = connection.execute(
+            sa.select(ops.notification).where(n.delivered_at.is_(None)).order_by(n.id).limit(MOST_PER_RUN)
+        ).all()
+    taken = 0
+    with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client:
+        for row in waiting:
+            if not row.attempts:
+                log.log(logging.INFO if row.kind == "recovered" else logging.WARNING, "%s", row.text_en)
+            tries, answer = _post(client, url, row, sleep) if url else (0, "taken")
+            delivered_at = now if answer == "taken" else None
+            with engine.begin() as connection:
+                connection.execute(
+                    ops.notification.update()
+                    .where(n.id == row.id)
+                    .values(delivered_at=delivered_at, attempts=n.attempts + tries)
+                )
+            taken += answer == "taken"
+            if answer == "silent":
+                log.warning("notifications wait: %s does not take them; tried again by the next run", WEBHOOK)
+                break
+    return taken
+
+
+def _post(
+    client: httpx.Client, url: str, row: sa.Row[*tuple[object, ...]], sleep: Callable[[float], None]
+) -> tuple[int, Literal["taken", "refused", "silent"]]:
+    """Send one notification; gives the number of tries and how it ended."""
+    body = {
+        "id": row.id, "feed_id": row.feed_id, "kind": row.kind, "text_zh": row.text_zh, "text_en": row.text_en,
+        "raised_at": row.raised_at.isoformat(), "cleared_at": row.cleared_at.isoformat() if row.cleared_at else None,
+    }  # fmt: skip
+    tries = 0
+
+    def once() -> bool:
+        nonlocal tries
+        tries += 1
+        try:
+            response = client.post(url, json=body, headers={"Idempotency-Key": f"cityrisk-{row.id}"})
+        except httpx.TransportError as error:
+            raise _NotTakenError(str(error)) from error
+        if response.status_code in (408, 429) or response.status_code >= 500:
+            raise _NotTakenError(f"HTTP {response.status_code}")
+        return response.is_success
+
+    patience = Retrying(
+        stop=stop_after_attempt(TRIES), wait=wait_exponential(0.5, max=8), sleep=sleep,
+        retry=retry_if_exception_type(_NotTakenError),
+    )  # fmt: skip
+    try:
+        if patience(once):
+            return tries, "taken"
+    except RetryError:
+        return tries, "silent"
+    log.warning("notification %s was refused by %s", row.id, WEBHOOK)
+    return tries, "refused"
