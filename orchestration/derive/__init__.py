@@ -14,7 +14,12 @@ from ingest.contract import Contract
 from orchestration.derive import conformed, pages, properties, seeds, staging
 
 # Folders that hold derived files and nothing else: what derive does not name there is a leftover.
-DERIVED_FOLDERS = ("dbt_project/models/staging", "dbt_project/models/conformed", "dbt_project/seeds/generated", "docs/feeds")
+DERIVED_FOLDERS = (
+    "dbt_project/models/staging",
+    "dbt_project/models/conformed",
+    "dbt_project/seeds/generated",
+    "docs/feeds",
+)
 
 
 def derive(contracts: Mapping[str, Contract], root: Path) -> dict[Path, str]:
