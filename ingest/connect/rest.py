@@ -22,7 +22,7 @@ import httpx
 import orjson
 
 from ingest.connect.fault import ConnectError, Patience, TransientError, patience_of, retrying
-from ingest.connect.mark import Mark, digest, read_mark
+from ingest.connect.mark import Mark, Value, digest, read_mark
 from ingest.contract import Contract
 from ingest.settings import Home
 from ingest.stages import Payload
@@ -38,7 +38,8 @@ Rank = tuple[int, float, str]
 def pull_rest(contract: Contract, home: Home, cursor: str | None, now: Callable[[], datetime]) -> Iterator[Payload]:
     """All pages beyond the cursor in payloads of some 50,000 records; a full snapshot is one payload.
 
-    `sinceParam` must mean *at or after*: records with the cursor's own value are asked for again and left out here.
+    Asked for again from just before the cursor, because services differ in whether `sinceParam` includes its own
+    value; what was handed over is left out here.
     """
     with _service(contract, home) as service:
         if contract.snapshot == "full" or contract.cursor_field is None:
@@ -71,7 +72,7 @@ def _beyond(contract: Contract, service: _Service, mark: Mark, now: Callable[[],
     """Records from the mark on, every page asked with the same `since` so that pages do not shift."""
     reach = _Reach(contract, mark, now())
     since_param = contract.server.options.get("sinceParam")
-    given = {str(since_param): str(mark.since)} if since_param and mark.since is not None else {}
+    given = {str(since_param): before(mark.since)} if since_param and mark.since is not None else {}
     waiting: list[bytes] = []
     first, number = 1, 0
     for number, page in enumerate(service.pages(given), start=1):
@@ -144,6 +145,17 @@ def rank_of(value: Any, zone: str) -> Rank | None:
                 return (2, 0.0, value)
             return (1, instant.replace(tzinfo=instant.tzinfo or ZoneInfo(zone)).timestamp(), "")
     return None
+
+
+def before(value: Value) -> str:
+    """A cursor value as text, one second (or one) earlier where it can be read, in the form it was sent in."""
+    if not isinstance(value, str):
+        return str(value - 1)
+    try:
+        instant = datetime.fromisoformat(value.strip())
+    except ValueError:
+        return value
+    return (instant - timedelta(seconds=1)).isoformat(sep="T" if "T" in value else " ")
 
 
 @dataclass(frozen=True, slots=True)

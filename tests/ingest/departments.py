@@ -113,6 +113,7 @@ class Service(Department):
         self.answers: list[Callable[[], Response] | None] = []
         self.requests: list[dict[str, str]] = []
         self.page_size = 10
+        self.is_inclusive = True
         self.home = Home(root, {**PATIENCE, "SAMPLE_URL": f"http://127.0.0.1:{port}", "SAMPLE_TOKEN": TOKEN})
         options = {
             "tokenEnv": "SAMPLE_TOKEN",
@@ -145,8 +146,14 @@ class Service(Department):
         planned = self.answers.pop(0) if self.answers else None
         return self.page(query) if planned is None else planned()
 
+    def _is_after(self, sent: str, since: str) -> bool:
+        return sent > since or (sent == since and self.is_inclusive)
+
     def page(self, query: dict[str, str]) -> Response:
-        found = [row for row in self.rows if row[1] is None or row[1] >= query.get("since", "")]
+        since = query.get("since", "")
+        found = [
+            row for row in self.rows if row[1] is None or row[1] > since or (row[1] == since and self.is_inclusive)
+        ]
         found = sorted(found, key=lambda row: (row[1] or "", row[0]))
         page, size = int(query.get("page", 1)), int(query.get("size", 10**6))
         records = [{"id": key, "sent": sent} for key, sent in found[(page - 1) * size : page * size]]

@@ -153,6 +153,31 @@ def test_service_that_always_gives_the_same_page(web: Service) -> None:
         list(web.pull())
 
 
+@pytest.mark.parametrize("is_inclusive", [True, False])
+def test_service_that_does_or_does_not_include_since(web: Service, is_inclusive: bool) -> None:
+    web.is_inclusive = is_inclusive
+    web.add([("r1", at(1)), ("r2", at(2))])
+    _, cursor = take(web)
+    web.add([("a-late", at(2)), ("r3", at(3))])
+    ids, cursor = take(web, cursor)
+    assert ids == ["a-late", "r3"]
+    assert take(web, cursor)[0] == []
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (17, "16"),
+        ("2026-11-01 00:00:00", "2026-10-31 23:59:59"),
+        ("2026-11-01T00:00:00+08:00", "2026-10-31T23:59:59+08:00"),
+        ("2026-11-01T00:00:00.5Z", "2026-10-31T23:59:59.500000+00:00"),
+        ("A-17", "A-17"),
+    ],
+)
+def test_just_before_a_cursor(value: int | str, text: str) -> None:
+    assert rest.before(value) == text
+
+
 def test_service_that_ignores_since(web: Service) -> None:
     web.without_options("sinceParam")
     web.add([(f"r{i:03d}", at(i)) for i in range(12)])
