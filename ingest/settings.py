@@ -51,7 +51,7 @@ class Home:
     @property
     def mart(self) -> Path:
         """The second DuckDB file, attached by dbt, that holds `mart.*` and is copied when published."""
-        return self.root / "warehouse" / "mart.duckdb"
+        return self.root / "warehouse" / "mart_db.duckdb"
 
     @property
     def serving(self) -> Path:

@@ -126,7 +126,7 @@ def test_crash_before_the_ledger_leaves_nothing_live(
 def test_lost_files_come_back_from_the_archive(intake: Intake, contract: Contract) -> None:
     pull(
         intake, contract,
-        payload(contract, "a.csv", line("P1", "2026-06-13 08:00:00"), line("P1", "2026-06-14 08:00:00"), line("P1", "bad")),
+        payload(contract, "a.csv", *(line("P1", t) for t in ("2026-06-13 08:00:00", "2026-06-14 08:00:00", "bad"))),
         payload(contract, "b.csv", line("P1", "2026-06-14 08:00:00"), line("P2", "2026-06-14 08:00:00")),
     )  # fmt: skip
     before = landed(intake, contract)
