@@ -25,6 +25,15 @@
     date_diff('day', {{ earlier }}, {{ later }})
 {%- endmacro -%}
 
+{#- An instant some seconds later; `seconds` may be an expression. -#}
+{%- macro seconds_later(instant, seconds) -%}
+    {{- adapter.dispatch('seconds_later', 'cityrisk')(instant, seconds) -}}
+{%- endmacro -%}
+
+{%- macro default__seconds_later(instant, seconds) -%}
+    ({{ instant }} + to_seconds({{ seconds }}))
+{%- endmacro -%}
+
 {#- One field of JSON text whose name is itself an expression, as text. -#}
 {%- macro json_text_of(column, field) -%}
     {{- adapter.dispatch('json_text_of', 'cityrisk')(column, field) -}}

@@ -69,7 +69,10 @@ select
   feeds.domain,
   feeds.subdomain,
   aged.last_contact_at,
-  aged.last_sign_at as since_at,
+  case aged.freshness
+    when 'late' then {{ seconds_later('aged.last_sign_at', 'aged.late_after_s') }}
+    when 'silent' then {{ seconds_later('aged.last_sign_at', 'aged.silent_after_s') }}
+  end as since_at,
   aged.late_after_s,
   aged.silent_after_s,
   {{ as_of() }} as as_of

@@ -1,19 +1,21 @@
 -- One row per feed: what its contract promises.
 {{ config(alias='feed') }}
 select
-  feed_id,
-  department_code,
-  department_zh,
-  name_zh,
-  name_en,
-  domain,
-  subdomain,
-  owner,
-  steward,
-  entities,
-  version as contract_version,
-  cadence_s,
-  late_after_s,
-  silent_after_s,
-  retention_d
-from {{ ref('feeds') }}
+  feeds.feed_id,
+  feeds.department_code,
+  feeds.department_zh,
+  coalesce(departments.name_en, feeds.department_code) as department_en,
+  feeds.name_zh,
+  feeds.name_en,
+  feeds.domain,
+  feeds.subdomain,
+  feeds.owner,
+  feeds.steward,
+  feeds.cadence_s,
+  feeds.late_after_s,
+  feeds.silent_after_s,
+  feeds.retention_d,
+  feeds.version,
+  feeds.entities
+from {{ ref('feeds') }} as feeds
+left join {{ ref('departments') }} as departments on feeds.department_code = departments.department_code
