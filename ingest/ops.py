@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, event
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, event, exc
 from sqlalchemy.types import TypeDecorator
+
+REVISION = "0001"  # the newest step in ingest/migrations/versions; a change of these tables needs a further one
 
 metadata = MetaData()
 
@@ -205,14 +207,31 @@ vault = Table(
 
 
 def open_ops(url: str) -> sa.Engine:
-    """An engine on the ops store, with the tables in place. SQLite runs in WAL mode with full synchronisation."""
+    """An engine on the ops store, at the newest revision. SQLite runs in WAL mode with full synchronisation.
+
+    Raises MigrationError for a store that this version cannot bring there.
+    """
     if url.startswith("sqlite:///"):
         Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _set_pragmas)
-    metadata.create_all(engine)
+    if _revision(engine) != REVISION:
+        from ingest.migrate import upgrade  # Alembic costs more to load than everything else here
+
+        upgrade(engine.url, REVISION)
     return engine
+
+
+def _revision(engine: sa.Engine) -> str | None:
+    """The revision that the store says it has, None for a new one."""
+    stored = sa.table("alembic_version", sa.column("version_num"))
+    with engine.connect() as connection:
+        try:
+            found: str | None = connection.scalar(sa.select(stored.c.version_num))
+        except (exc.OperationalError, exc.ProgrammingError):  # no such table
+            return None
+    return found
 
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
