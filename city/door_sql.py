@@ -56,18 +56,30 @@ def write(tables: dict[str, SourceTable], url: str) -> None:
 
 
 def _fill(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> None:
+    """Bulk load, each database by its fastest plain way; a driver's own row-by-row binding is ten times slower."""
     quote = connection.dialect.identifier_preparer.quote
-    names = ", ".join(quote(name) for name in frame.columns)
+    into = f"{quote(table.name)} ({', '.join(quote(name) for name in frame.columns)})"
+    driver: Any = connection.connection.driver_connection
     if connection.dialect.name == "postgresql":
-        driver: Any = connection.connection.driver_connection
-        with (
-            driver.cursor() as cursor,
-            cursor.copy(f"COPY {quote(table.name)} ({names}) FROM STDIN (FORMAT csv)") as copy,
-        ):
+        with driver.cursor() as cursor, cursor.copy(f"COPY {into} FROM STDIN (FORMAT csv)") as copy:
             copy.write(frame.write_csv(include_header=False, quote_style="non_numeric", null_value=""))
-        return
-    mark = "?" if connection.dialect.name == "sqlite" else "%s"
-    marks = ", ".join([mark] * frame.width)
-    insert = f"INSERT INTO {quote(table.name)} ({names}) VALUES ({marks})"
-    for part in frame.iter_slices(50_000):
-        connection.exec_driver_sql(insert, part.rows())
+    elif connection.dialect.name == "sqlite":
+        marks = ", ".join(["?"] * frame.width)
+        connection.exec_driver_sql(f"INSERT INTO {into} VALUES ({marks})", frame.rows())
+    else:
+        with driver.cursor() as cursor:
+            for part in frame.iter_slices(5_000):
+                cursor.execute(f"INSERT INTO {into} VALUES {_literals(part)}")
+
+
+def _literals(frame: pl.DataFrame) -> str:
+    """Rows as MySQL value lists."""
+    cells = []
+    for name, dtype in frame.schema.items():
+        text = pl.col(name).cast(pl.String)
+        if not dtype.is_numeric():
+            escaped = text.str.replace_all("\\", "\\\\", literal=True).str.replace_all("'", "''", literal=True)
+            text = pl.format("'{}'", escaped)
+        cells.append(text.fill_null("NULL"))
+    rows = frame.select(pl.format("({})", pl.concat_str(cells, separator=","))).to_series()
+    return ",".join(rows)

@@ -73,7 +73,7 @@ def _emergency(profile: Profile) -> list[Planting]:
         Planting(reading, "missing_key", 4, empty("监测时间")),
         Planting(reading, "wrong_type", 6, text(pore, *_NO_NUMBER), needs=(pore,)),
         Planting(reading, "wrong_type", 4, text("监测时间", "2026-02-31 07:00:00", "时间丢失")),
-        Planting(reading, "wrong_type", 4, value("状态", "未知", "待查")),
+        Planting(reading, "wrong_type", 4, value("状态", "离线", "待查")),
         Planting(reading, "out_of_range", 8, value(pore, 5400.0, -37.5), needs=(pore,)),
         Planting(reading, "out_of_range", 4, value("表面位移(mm)", 99999.0), needs=("表面位移(mm)",)),
         Planting(reading, "unit_mismatch", 20, divided(pore, 1000), needs=(pore,)),
@@ -111,7 +111,7 @@ def _housing(profile: Profile) -> list[Planting]:
         Planting(site, "bad_check_digit", 3, check_digit("builder_uscc"), needs=("builder_uscc",)),
         Planting(site, "swapped_lat_lon", 2, swapped("lng", "lat")),
         Planting(gate, "missing_key", 8, empty("project_code")),
-        Planting(gate, "wrong_type", 6, value("direction", "翻越", "-")),
+        Planting(gate, "wrong_type", 6, value("direction", "翻越", "上")),
         Planting(gate, "bad_check_digit", 16, check_digit("id_card"), outcome="quarantined"),
         Planting(gate, "duplicate", 20, same, extra=True),
         Planting(gate, "late", 10, happened_earlier("pass_time", "create_time")),
@@ -123,7 +123,7 @@ def _resources(profile: Profile) -> list[Planting]:
     point, device, reading = "resources.geo_point", "resources.geo_device", "resources.geo_reading"
     return [
         Planting(point, "missing_key", 2, empty("名称"), extra=True),
-        Planting(point, "wrong_type", 3, text("威胁人数", "若干", "不详"), extra=True),
+        Planting(point, "wrong_type", 3, text("威胁人数", "若干", "数十"), extra=True),
         Planting(point, "out_of_range", 2, value("威胁户数", 88000, -2), extra=True),
         Planting(point, "unknown_area_code", 3, foreign_area("行政区划代码", profile), extra=True),
         Planting(point, "retired_area_code", 3, retired_area("行政区划代码", profile)),
