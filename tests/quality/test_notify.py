@@ -69,8 +69,9 @@ def say(
     with engine.begin() as connection:
         connection.execute(
             ops.check_verdict.insert().values(
-                run_id="r", feed_id=FEED, check_id=check_id or IDS[kind], kind=kind, severity="warning", verdict=verdict,
-                observed=observed, expected="≤ 2 h", message_zh="说明。", message_en="Told.", rows_checked=1, at=at,
+                run_id="r", feed_id=FEED, check_id=check_id or IDS[kind], kind=kind, severity="warning",
+                verdict=verdict, observed=observed, expected="≤ 2 h", message_zh="说明。", message_en="Told.",
+                rows_checked=1, at=at,
             )
         )  # fmt: skip
 
