@@ -1,7 +1,9 @@
 """One dbt build in this process: seeds when they changed, then models and their tests.
 
 A subprocess costs five to eight seconds before the first model, dbt in-process about one. Afterwards every handle on
-the two DuckDB files is closed, so that publish can copy them. Not here: what the build reads (`orchestration.manifest`).
+the two DuckDB files is closed, so that publish can copy them.
+
+Not here: what the build reads (`orchestration.manifest`).
 """
 
 from __future__ import annotations
@@ -14,13 +16,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from ingest.settings import Home
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
 
 PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
-SEED_STATE = "seeds.sha256"
+# What the last build of a home was made of: its seeds, and everything.
+SEEDED, BUILT = "seeds.sha256", "built.sha256"
+# Models that depend on landed files alone.
+UNTIMED = ("path:models/staging", "path:models/conformed", "path:models/core")
 BAD = ("error", "fail", "runtime error", "skipped", "partial success")
 
 
@@ -59,9 +66,17 @@ def build(
     """
     home.build.mkdir(parents=True, exist_ok=True)
     home.warehouse.parent.mkdir(parents=True, exist_ok=True)
-    seeds = _seed_hash(project)
-    seed_state = home.build / SEED_STATE
-    is_seeded = home.warehouse.exists() and seed_state.is_file() and seed_state.read_text() == seeds
+    seeds, models = _hash(project, "seeds"), _hash(project, "seeds", "models", "macros", "tests")
+    is_seeded = home.warehouse.exists() and _recall(home, SEEDED) == seeds
+    is_current = is_seeded and _recall(home, BUILT) == models and not _is_affected(home)
+    arguments = ["build", "--exclude-resource-type", "seed", "unit_test"]
+    if full_refresh:
+        arguments.append("--full-refresh")
+    if select:
+        arguments += ["--select", *select]
+    elif is_current and not full_refresh:
+        # Nothing came and no model changed: only what looks at the clock can differ.
+        arguments += ["--exclude", *UNTIMED]
     nodes: list[NodeResult] = []
     with _environment(_variables(home)):
         try:
@@ -70,15 +85,14 @@ def build(
                 nodes += _nodes(seeded)
                 if not seeded.success:
                     return BuildResult(False, _message(seeded, nodes), tuple(nodes))
-                seed_state.write_text(seeds)
-            arguments = ["build", "--exclude-resource-type", "seed", "unit_test"]
-            arguments += ["--full-refresh"] if full_refresh else []
-            arguments += ["--select", *select] if select else []
+                _remember(home, SEEDED, seeds)
             built = _invoke(home, project, arguments)
             nodes += _nodes(built)
-            return BuildResult(built.success, _message(built, nodes), tuple(nodes))
         finally:
             _close()
+    if not select:
+        _remember(home, BUILT, models if built.success else "")
+    return BuildResult(built.success, _message(built, nodes), tuple(nodes))
 
 
 def unit_test(home: Home, project: Path = PROJECT) -> BuildResult:
@@ -132,13 +146,29 @@ def _message(result: dbtRunnerResult, nodes: Sequence[NodeResult]) -> str:
     return "; ".join(texts) + more + (f"; {skipped} skipped" if skipped else "")
 
 
-def _seed_hash(project: Path) -> str:
-    """One hash over everything that seeds are made of."""
+def _hash(project: Path, *folders: str) -> str:
+    """One hash over the project file and everything in some of its folders."""
     digest = hashlib.sha256()
-    for path in [project / "dbt_project.yml", *sorted((project / "seeds").rglob("*"))]:
-        if path.is_file():
-            digest.update(str(path.relative_to(project)).encode() + b"\0" + path.read_bytes() + b"\0")
+    files = [path for folder in folders for path in sorted((project / folder).rglob("*")) if path.is_file()]
+    for path in (project / "dbt_project.yml", *files):
+        digest.update(str(path.relative_to(project)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
+
+
+def _recall(home: Home, name: str) -> str:
+    """What the last build of this home left under a name, '' when nothing."""
+    path = home.build / name
+    return path.read_text(encoding="utf-8") if path.is_file() else ""
+
+
+def _remember(home: Home, name: str, value: str) -> None:
+    (home.build / name).write_text(value, encoding="utf-8")
+
+
+def _is_affected(home: Home) -> bool:
+    """Whether the manifest calls any day affected."""
+    frame = pl.read_parquet(home.build / "landed.parquet", columns=["is_affected"])
+    return bool(frame["is_affected"].any())
 
 
 def _variables(home: Home) -> dict[str, str]:
@@ -172,6 +202,7 @@ def _close() -> None:
     from dbt.adapters.factory import reset_adapters
 
     reset_adapters()
-    if DuckDBConnectionManager._ENV is not None:
-        DuckDBConnectionManager.env().close()
+    environment: Any = DuckDBConnectionManager._ENV
+    if environment is not None:
+        environment.close()
         DuckDBConnectionManager.close_all_connections()

@@ -100,9 +100,9 @@ def _ledger_files(engine: sa.Engine, contracts: Mapping[str, Contract]) -> list[
             ops.file.c.batch_id,
             ops.file.c.feed_id,
             ops.file.c.landed_on,
-            ops.file.c.state,
-            ops.batch.c.state,
-            sa.type_coerce(ops.file.c.built_at, sa.String),
+            ops.file.c.state.label("file_state"),
+            ops.batch.c.state.label("batch_state"),
+            sa.type_coerce(ops.file.c.built_at, sa.String).label("built_at"),
         )
         .join(ops.batch, ops.batch.c.batch_id == ops.file.c.batch_id)
         .order_by(ops.file.c.feed_id, ops.file.c.landed_on, ops.file.c.path)
@@ -110,10 +110,16 @@ def _ledger_files(engine: sa.Engine, contracts: Mapping[str, Contract]) -> list[
     with engine.connect() as connection:
         rows = connection.execute(query).all()
     files = [
-        _File(path, batch_id, feed_id, landed_on, file_state == "live" and batch_state == "admitted"
-              and feed_id in contracts, built_at is not None)
-        for path, batch_id, feed_id, landed_on, file_state, batch_state, built_at in rows
-    ]  # fmt: skip
+        _File(
+            path=row.path,
+            batch_id=row.batch_id,
+            feed_id=row.feed_id,
+            landed_on=row.landed_on,
+            is_live=row.file_state == "live" and row.batch_state == "admitted" and row.feed_id in contracts,
+            is_built=row.built_at is not None,
+        )
+        for row in rows
+    ]
     return [file for file in files if file.is_live or file.is_built]
 
 

@@ -1,7 +1,9 @@
 """Everything that contracts imply as text: staging and conformed models, their yml, seeds, docs pages.
 
 The producers are pure; `write_derived` and `stale` touch the disk. The results are committed, and a test fails when
-one of them is not what its contract implies. Not here: checks (`quality`), Dagster assets (`orchestration.definitions`).
+one of them is not what its contract implies.
+
+Not here: checks (`quality`), Dagster assets (`orchestration.definitions`).
 """
 
 from __future__ import annotations

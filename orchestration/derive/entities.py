@@ -43,14 +43,26 @@ GLOBAL_IDS = ("object_id", "device_id", "event_id", "inspection_id")
 PLACED = ("object", "device", "event")
 
 _FIELDS = (
-    Field("object_id", "string", "风险对象编号(部门代码:原编号)", "Risk object: department code, colon, the department's own id"),
-    Field("device_id", "string", "设备编号(部门代码:原编号)", "Device: department code, colon, the department's own id"),
+    Field(
+        "object_id",
+        "string",
+        "风险对象编号(部门代码:原编号)",
+        "Risk object: department code, colon, the department's own id",
+    ),
+    Field(
+        "device_id", "string", "设备编号(部门代码:原编号)", "Device: department code, colon, the department's own id"
+    ),
     Field("event_id", "string", "事件编号(数据源:原编号)", "Event: feed, colon, the department's own id"),
     Field("inspection_id", "string", "检查编号(数据源:原编号)", "Inspection: feed, colon, the department's own id"),
     Field("object_subtype", "string", "对象小类", "Finer kind of the object, as the department classes it"),
     Field("name_zh", "string", "中文名称", "Chinese name"),
     Field("name_en", "string", "英文名称", "English name"),
-    Field("area_code", "string", "行政区划代码(由坐标落区,否则取上报代码)", "Area code: county by point in polygon, else as reported"),
+    Field(
+        "area_code",
+        "string",
+        "行政区划代码(由坐标落区,否则取上报代码)",
+        "Area code: county by point in polygon, else as reported",
+    ),
     Field("lon", "number", "经度(WGS 84)", "Longitude, WGS 84", "deg"),
     Field("lat", "number", "纬度(WGS 84)", "Latitude, WGS 84", "deg"),
     Field("geometry_wkt", "string", "几何图形(WKT,WGS 84)", "Geometry as WKT, WGS 84"),
@@ -65,12 +77,19 @@ _FIELDS = (
     Field("installed_on", "date", "安装日期", "Date installed"),
     Field("observed_at", "timestamp", "监测时间(设备时钟)", "Time of the reading by the device's clock"),
     Field("transmitted_at", "timestamp", "部门接收或上传时间", "When the department received or sent the row"),
-    Field("quality_flag", "string", "数据状态(normal 正常、maintenance 维护、calibration 校准、fault 故障)", "State of the device: normal, maintenance, calibration, fault"),
+    Field(
+        "quality_flag",
+        "string",
+        "数据状态(normal 正常、maintenance 维护、calibration 校准、fault 故障)",
+        "State of the device: normal, maintenance, calibration, fault",
+    ),
     Field("event_type", "string", "事件类型", "Kind of event"),
     Field("event_subtype", "string", "事件小类", "Finer kind of event"),
     Field("occurred_at", "timestamp", "发生时间", "When it happened"),
     Field("ended_at", "timestamp", "结束时间", "When it ended or stops to hold"),
-    Field("colour", "string", "预警颜色(red、orange、yellow、blue)", "Colour of the warning: red, orange, yellow, blue"),
+    Field(
+        "colour", "string", "预警颜色(red、orange、yellow、blue)", "Colour of the warning: red, orange, yellow, blue"
+    ),
     Field("title_zh", "string", "标题", "Chinese title"),
     Field("text_zh", "string", "正文", "Chinese text"),
     Field("person_key", "string", "人员键(不可逆哈希)", "Person as a keyed hash", None, "personal"),
@@ -94,13 +113,23 @@ _FIELDS = (
     Field("department_code", "string", "部门代码", "Department that owns the row"),
     Field("domain", "string", "风险领域", "Domain: lifeline, public_safety, work_safety, natural_hazard"),
     Field("subdomain", "string", "风险子领域", "Finer kind of the domain"),
-    Field("landed_on", "date", "落地分区日(北京时间;登记类为接收日)", "Beijing day of the event, or of receipt for registers"),
+    Field(
+        "landed_on",
+        "date",
+        "落地分区日(北京时间;登记类为接收日)",
+        "Beijing day of the event, or of receipt for registers",
+    ),
     Field("batch_id", "string", "批次编号", "Batch that brought the row"),
     Field("received_at", "timestamp", "接收时间", "When this product received the row"),
     Field("is_late", "boolean", "是否迟到(超过两天)", "Whether the row came more than two days after its event"),
-    Field("flags", "string", "处理标记(逗号分隔的原因码)", "Reason codes of what was flagged or corrected, comma-separated"),
+    Field(
+        "flags",
+        "string",
+        "处理标记(逗号分隔的原因码)",
+        "Reason codes of what was flagged or corrected, comma-separated",
+    ),
     Field("attributes", "string", "其余非个人字段(JSON)", "The feed's other, non-personal columns as JSON"),
-)  # fmt: skip
+)
 FIELDS: Mapping[str, Field] = {field.name: field for field in _FIELDS}
 
 _ORIGIN = ("feed_id", "department_code", "domain", "subdomain", "landed_on", "batch_id", "received_at")

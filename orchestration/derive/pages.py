@@ -11,26 +11,50 @@ from orchestration.derive.rendering import render
 # Reasons that a contract can lead to, in both languages; the words are those of quarantine and truth.
 REASONS: Mapping[str, tuple[str, str, str]] = {
     "missing_key": ("quarantined", "主键或必填项为空", "a key or required column is empty"),
-    "wrong_type": ("quarantined", "不能按约定类型、取值或格式读取", "cannot be read as its type, allowed values or pattern"),
+    "wrong_type": (
+        "quarantined",
+        "不能按约定类型、取值或格式读取",
+        "cannot be read as its type, allowed values or pattern",
+    ),
     "out_of_range": ("quarantined", "超出约定上下限", "outside the agreed minimum and maximum"),
-    "unit_mismatch": ("quarantined", "疑似单位错误(如以 MPa 报 kPa)", "looks like another unit, such as MPa sent for kPa"),
+    "unit_mismatch": (
+        "quarantined",
+        "疑似单位错误(如以 MPa 报 kPa)",
+        "looks like another unit, such as MPa sent for kPa",
+    ),
     "duplicate": ("ignored", "与已落地的行完全相同", "the same as a row that has landed"),
     "late": ("flagged", "事件时间早于传输时间两天以上", "more than two days between the event and its transmission"),
-    "future_time": ("quarantined", "事件时间晚于传输时间 10 分钟以上", "the event is more than ten minutes after its transmission"),
+    "future_time": (
+        "quarantined",
+        "事件时间晚于传输时间 10 分钟以上",
+        "the event is more than ten minutes after its transmission",
+    ),
     "wrong_time_zone": ("quarantined", "整批时间偏移 8 小时", "a whole group is shifted by eight hours"),
     "swapped_lat_lon": ("corrected", "经纬度颠倒,已换回", "longitude and latitude were swapped; swapped back"),
     "undeclared_datum": ("quarantined", "坐标系与声明不符", "the coordinates are in another datum than declared"),
     "unknown_area_code": ("quarantined", "行政区划代码不存在", "the area code is not in the list"),
-    "retired_area_code": ("corrected", "已撤销的区划代码,换为现行代码", "a retired area code; replaced by its successor"),
-    "bad_check_digit": ("flagged", "校验位错误(身份证号则隔离)", "the check digit is wrong (quarantined for resident ids)"),
+    "retired_area_code": (
+        "corrected",
+        "已撤销的区划代码,换为现行代码",
+        "a retired area code; replaced by its successor",
+    ),
+    "bad_check_digit": (
+        "flagged",
+        "校验位错误(身份证号则隔离)",
+        "the check digit is wrong (quarantined for resident ids)",
+    ),
     "truncated_file": ("quarantined", "文件不完整", "the file ends too early"),
     "empty_file": ("quarantined", "空文件或只有表头", "zero bytes, or only a header"),
     "extra_column": ("flagged", "合同外的列,保存于 _extra", "a column that the contract does not know; kept in _extra"),
-    "renamed_column": ("quarantined", "约定的列不见了,另有一个未知列", "an agreed column is gone and one unknown column stands there"),
+    "renamed_column": (
+        "quarantined",
+        "约定的列不见了,另有一个未知列",
+        "an agreed column is gone and one unknown column stands there",
+    ),
     "resent_file": ("ignored", "内容与已收文件相同", "the same bytes as a file that was received before"),
     "column_order": ("corrected", "列序不同,按列名读取", "columns in another order; read by name"),
     "mixed_encodings": ("corrected", "同一文件混用编码,逐行解码", "lines in another encoding; decoded line by line"),
-}  # fmt: skip
+}
 
 
 def pages(contracts: Iterable[Contract]) -> dict[str, str]:

@@ -1,4 +1,7 @@
-"""Fill the text templates of this package. dbt's own Jinja stands in them untouched: ours is written `<< >>`, `<% %>`."""
+"""Fill the text templates of this package.
+
+dbt's own Jinja stands in them untouched: ours is written `<< >>` and `<% %>`.
+"""
 
 from __future__ import annotations
 

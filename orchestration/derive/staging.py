@@ -8,13 +8,15 @@ from ingest.contract import Contract, ContractError
 from orchestration.derive.rendering import render
 
 # Words that an engine keeps for itself; a column of that name would need quotes everywhere, each engine its own.
-RESERVED_WORDS = frozenset(
-    "all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create default "
-    "deferrable desc describe distinct do else end except false fetch for foreign from grant group having in "
-    "initially intersect into lambda lateral leading limit not null offset on only or order pivot placing primary "
-    "qualify references returning select show some summarize symmetric table then to trailing true union unique "
-    "unpivot using variadic when where window with".split()
-)
+RESERVED_WORDS = frozenset({
+    "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "both", "case", "cast", "check",
+    "collate", "column", "constraint", "create", "default", "deferrable", "desc", "describe", "distinct", "do",
+    "else", "end", "except", "false", "fetch", "for", "foreign", "from", "grant", "group", "having", "in",
+    "initially", "intersect", "into", "lambda", "lateral", "leading", "limit", "not", "null", "offset", "on",
+    "only", "or", "order", "pivot", "placing", "primary", "qualify", "references", "returning", "select", "show",
+    "some", "summarize", "symmetric", "table", "then", "to", "trailing", "true", "union", "unique", "unpivot",
+    "using", "variadic", "when", "where", "window", "with",
+})  # fmt: skip
 
 
 def models(contracts: Iterable[Contract]) -> dict[str, str]:

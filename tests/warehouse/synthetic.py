@@ -81,9 +81,7 @@ def landing_zone() -> Any:
     return ZoneInfo(landing.CIVIL_ZONE)
 
 
-def _record(
-    contract: Contract, rng: random.Random, midnight: datetime, index: int, received: datetime
-) -> list[Any]:
+def _record(contract: Contract, rng: random.Random, midnight: datetime, index: int, received: datetime) -> list[Any]:
     has_place = contract.by_concept("lon") is not None or contract.by_concept("geometry_wkt") is not None
     lon, lat = 111.2 + index / 100, 30.6 + index / 100
     county = COUNTIES[index % len(COUNTIES)]

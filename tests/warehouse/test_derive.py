@@ -1,0 +1,118 @@
+"""What contracts imply is what is committed, and leftovers are noticed."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ingest.catalogue import load_contracts
+from ingest.contract import ENTITY_CONCEPTS, Contract, ContractError
+from orchestration.derive import derive, stale, write_derived
+from orchestration.derive.entities import fields_of
+from orchestration.derive.pages import reasons_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def contracts() -> dict[str, Contract]:
+    return load_contracts()
+
+
+def test_committed_files_are_current() -> None:
+    assert stale(ROOT) == [], "run `cityrisk derive` and commit what it writes"
+
+
+def test_every_feed_has_its_files(contracts: dict[str, Contract]) -> None:
+    names = {str(path) for path in derive(contracts, Path())}
+    for contract in contracts.values():
+        assert f"dbt_project/models/staging/stg_{contract.slug}.sql" in names
+        assert f"docs/feeds/{contract.id}.md" in names
+    assert {f"dbt_project/models/conformed/all_{entity}.sql" for entity in ENTITY_CONCEPTS} <= names
+
+
+def test_changed_missing_and_leftover_files_are_stale(tmp_path: Path) -> None:
+    _copy_contracts(tmp_path)
+    assert len(write_derived(tmp_path)) > 40
+    assert stale(tmp_path) == []
+    folder = tmp_path / "dbt_project/models/staging"
+    changed, missing, leftover = (
+        folder / f"stg_{name}.sql" for name in ("fire__unit", "fire__inspection", "fire__gone")
+    )
+    changed.write_text("-- by hand\n", "utf-8")
+    missing.unlink()
+    leftover.write_text("-- of a contract that is gone\n", "utf-8")
+    assert stale(tmp_path) == sorted([changed, missing, leftover])
+    write_derived(tmp_path)
+    assert stale(tmp_path) == []
+    assert not leftover.exists()
+
+
+def test_personal_columns_stay_out_of_attributes_and_pages_say_so(contracts: dict[str, Contract]) -> None:
+    texts = derive(contracts, Path())
+    conformed = {path.stem: text for path, text in texts.items() if "conformed" in path.parts and path.suffix == ".sql"}
+    for contract in contracts.values():
+        personal = [column for column in contract.landed_columns if column.is_personal and column.concept is None]
+        for column in personal:
+            assert not any(column.landed_name in text for text in conformed.values()), column.landed_name
+        page = texts[Path("docs/feeds") / f"{contract.id}.md"]
+        assert page.count(", hashed |") == sum(column.mask == "hash" for column in contract.columns)
+
+
+def test_every_derived_column_is_described_in_both_languages(contracts: dict[str, Contract]) -> None:
+    texts = derive(contracts, Path())
+    documents = [
+        yaml.safe_load(text) for path, text in texts.items() if path.name in ("_staging.yml", "_conformed.yml")
+    ]
+    models = [model for document in documents for model in document["models"]]
+    assert len(models) == len(contracts) + len(ENTITY_CONCEPTS)
+    for model in models:
+        for column in model["columns"]:
+            meta = column["config"]["meta"]
+            assert meta["zh"], (model["name"], column["name"])
+            assert meta["en"], (model["name"], column["name"])
+            assert {"unit", "sensitivity"} <= meta.keys()
+
+
+def test_seeds_hold_each_feed_metric_and_column_once(contracts: dict[str, Contract]) -> None:
+    texts = {path.name: text for path, text in derive(contracts, Path()).items() if path.suffix == ".csv"}
+    rows = {name: list(csv.DictReader(io.StringIO(text))) for name, text in texts.items()}
+    assert [row["feed_id"] for row in rows["feeds.csv"]] == list(contracts)
+    metrics = [row["metric"] for row in rows["metrics.csv"]]
+    assert metrics == sorted(set(metrics))
+    assert set(metrics) == {c.name for contract in contracts.values() for c in contract.columns if c.is_metric}
+    landed = sum(len(contract.landed_columns) for contract in contracts.values())
+    assert len({(row["feed_id"], row["column_name"]) for row in rows["feed_columns.csv"]}) == landed
+
+
+@pytest.mark.parametrize("entity", ENTITY_CONCEPTS)
+def test_branches_of_an_entity_have_the_same_columns(entity: str, contracts: dict[str, Contract]) -> None:
+    """A union goes by place: every branch gives the entity's columns, in the entity's order."""
+    text = derive(contracts, Path())[Path(f"dbt_project/models/conformed/all_{entity}.sql")]
+    fed = sum(entity in contract.entities for contract in contracts.values())
+    assert text.count("union all\n") == fed - 1
+    assert len({field.name for field in fields_of(entity)}) == len(fields_of(entity))
+
+
+def test_reasons_follow_from_the_contract(contracts: dict[str, Contract]) -> None:
+    assert "unit_mismatch" in reasons_of(contracts["emergency.tailings_reading"])
+    assert "empty_file" not in reasons_of(contracts["weather.observation"])
+    assert "late" not in reasons_of(contracts["fire.unit"])
+
+
+def test_a_reserved_word_is_refused(contracts: dict[str, Contract]) -> None:
+    feed = contracts["weather.station"]
+    bad = replace(feed, columns=(*feed.columns, replace(feed.columns[-1], name="order")))
+    with pytest.raises(ContractError, match=r"weather\.station: column 'order' is a reserved word"):
+        derive({feed.id: bad}, Path())
+
+
+def _copy_contracts(root: Path) -> None:
+    import shutil
+
+    shutil.copytree(ROOT / "ingest/contracts", root / "ingest/contracts")
