@@ -26,6 +26,7 @@ NOW = datetime(2026, 11, 20, 4, tzinfo=UTC)
 FEED = "weather.observation"
 CSV_FEED = "emergency.tailings_reading"
 GOOD = {"Authorization": "Bearer weather-token", "Content-Type": "application/json"}
+Headers = Mapping[str, str | bytes]
 ROWS: list[dict[str, Any]] = [{"stationId": "57461", "obsTime": "2026-11-20 11:00:00"}]
 
 
