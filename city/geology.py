@@ -132,7 +132,8 @@ def _readings(
     rain = sky.rain_mm(storms, sites, span, streams.get("geology.rain"))
     due = ~basic[:, None] | ((np.arange(hours)[None, :] + np.arange(n)[:, None]) % _BASIC_EVERY_H == 0)
     hit, begin = _incident(devices, kind, span, rng, truth)
-    device, hour = np.nonzero(due & ((rng.random((n, hours)) > 0.003) | (np.arange(n) == hit)[:, None]))
+    arrives = (rng.random((n, hours)) > 0.003) & weather.alive(n, hours, rng)
+    device, hour = np.nonzero(due & (arrives | (np.arange(n) == hit)[:, None]))
     wet = np.cumsum(rain, axis=1)
     creep = rng.gamma(0.8, 0.0008, n)[:, None] * np.arange(hours) + 0.004 * wet
     creep += rng.uniform(0, 40, n)[:, None]
@@ -142,7 +143,8 @@ def _readings(
     state = weather.quality_codes(n, hours, rng)
     state[hit] = 0
     volt = 12.4 + 0.5 * np.cos(2 * np.pi * (hour - 14) / 24) + rng.normal(0, 0.05, m)
-    moved = creep[device, hour] + rng.normal(0, 0.12, m)
+    moved = creep[device, hour] + rng.normal(0, 0.12, m) + 60.0 * (state[device, hour] == weather.MAINTENANCE)
+    shown = np.where(state == weather.CALIBRATION, 45.0, rain)
     received = span.times[hour] + rng.integers(8, 200, m).astype("timedelta64[s]")
     frame = pl.DataFrame(
         {
@@ -151,7 +153,7 @@ def _readings(
             "disp": _of(kind, "GNSS", device, moved, 2),
             "crack": _of(kind, "裂缝", device, np.maximum(moved * 0.6, 0), 2),
             "tilt": _of(kind, "倾角", device, moved * 0.01, 3),
-            "rain": _of(kind, "雨量", device, rain[device, hour], 1),
+            "rain": _of(kind, "雨量", device, shown[device, hour], 1),
             "moist": _of(kind, "含水率", device, moist[device, hour] + rng.normal(0, 0.3, m), 1),
             "volt": np.round(volt, 2),
             "state": state[device, hour].astype(str),

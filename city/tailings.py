@@ -137,8 +137,9 @@ def _readings(
     spread = rng.uniform(0.92, 1.08, n * per_pond)[:, None]
     quiet = np.broadcast_to((np.arange(hours) < begin - 12) | (np.arange(hours) > begin + length + 12), size)
     state = weather.quality_codes(*size, rng, quiet | (owner != hit)[:, None])
+    lifted = np.where(state == weather.CALIBRATION, 0.5, 1.0)
     values = {
-        "干滩长度(m)": _sensor(beach[owner] + rng.normal(0, 0.25, size), kinds == "w", 2),
+        "干滩长度(m)": _sensor(beach[owner] * lifted + rng.normal(0, 0.25, size), kinds == "w", 2),
         "浸润线埋深(m)": _sensor(depth[owner] * spread + rng.normal(0, 0.01, size), kinds == "s", 3),
         "孔隙水压力(kPa)": _sensor(np.maximum(pore[owner] * spread + rng.normal(0, 0.4, size), 12), kinds == "p", 2),
         "表面位移(mm)": _sensor(creep[owner] * spread + rng.normal(0, 0.15, size), kinds == "d", 2),

@@ -15,6 +15,7 @@ from city.table import SourceTable
 from city.truth import Truth
 
 COLOURS = {1: "blue", 2: "yellow", 3: "orange", 4: "red"}
+MAINTENANCE, CALIBRATION = 1, 2
 _COLOURS_ZH = {1: "蓝色", 2: "黄色", 3: "橙色", 4: "红色"}
 _HINTS = {1: "rain_12h_mm>=50", 2: "rain_6h_mm>=50", 3: "rain_3h_mm>=50", 4: "rain_3h_mm>=100"}
 
@@ -119,6 +120,7 @@ def _observations(
     pressure = base[:, None] + 3.0 * np.cos(2 * np.pi * np.arange(hours) / 110) + rng.normal(0, 0.25, (n, hours))
     haze = np.clip(26 - 0.22 * humidity + rng.normal(0, 1.5, (n, hours)) - 1.2 * np.sqrt(wet), 0.2, 30)
     state = quality_codes(n, hours, rng, calm=sky.rolling_sum(rain, 12) < 5)
+    shown = np.where(state == CALIBRATION, np.round(rng.uniform(25, 60, (n, hours)), 1), rain)
     station, hour = _kept(n, hours, rng, sky.rolling_sum(rain, 12) < 5)
     observed = np.broadcast_to(times, (n, hours))[station, hour]
     uploaded = observed + rng.integers(40, 290, len(observed)).astype("timedelta64[s]")
@@ -129,7 +131,7 @@ def _observations(
             "obsTime": observed,
             "uploadTime": uploaded,
             "tem": np.round(temperature[station, hour], 1),
-            "pre1h": rain[station, hour],
+            "pre1h": shown[station, hour],
             "winSAvg2mi": np.round(wind[station, hour], 1),
             "winSInstMax": np.round(gust[station, hour], 1),
             "prs": np.round(pressure[station, hour], 1),
@@ -148,7 +150,10 @@ def _observations(
 
 
 def quality_codes(n: int, hours: int, rng: np.random.Generator, calm: np.ndarray | None = None) -> np.ndarray:
-    """State code per device and hour: 0 normal, 1 maintenance, 2 calibration, 3 fault windows in calm hours only."""
+    """State code per device and hour: 0 normal, 1 maintenance, 2 calibration, 3 fault; windows in calm hours only.
+
+    What a device measures in such a window is not the world: gauges are filled with test water, sensors are lifted.
+    """
     state = np.zeros((n, hours), dtype=np.int64)
     windows = rng.random((n, 3)) < np.array([0.10, 0.06, 0.05]) * min(1.0, hours / 240 + 0.1)
     for device, kind in zip(*np.nonzero(windows), strict=True):
@@ -158,13 +163,20 @@ def quality_codes(n: int, hours: int, rng: np.random.Generator, calm: np.ndarray
 
 
 def _kept(n: int, hours: int, rng: np.random.Generator, calm: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of (device, hour) that arrive: single losses everywhere, outages in calm hours."""
+    """Indices of (device, hour) that arrive: single losses everywhere, outages and dead ends in calm hours."""
     present = rng.random((n, hours)) > 0.002
     for device in np.flatnonzero(rng.random(n) < 0.15):
         begin = int(rng.integers(hours))
         present[device, begin : begin + int(rng.integers(3, 30))] = False
+    present &= alive(n, hours, rng)
     station, hour = np.nonzero(present | ~calm)
     return station, hour
+
+
+def alive(n: int, hours: int, rng: np.random.Generator) -> np.ndarray:
+    """Whether each device still reports at each hour: one in fifty falls silent in the last two days, for good."""
+    last = np.where(rng.random(n) < 0.02, hours - rng.integers(3, 48, n), hours)
+    return np.arange(hours)[None, :] < last[:, None]
 
 
 def _widen(mask: np.ndarray, hours: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -72,7 +72,9 @@ def test_incidents_are_there_to_be_found(built: CityBuild, truth: pl.DataFrame) 
     assert rain.height > 0
     station, start, end = rain.select("object_id", "starts_at", "ends_at").row(0)
     rows = [row for _, row in served(built, "weather.observation", set()) if row["stationId"] == station]
-    times = {datetime.fromisoformat(row["obsTime"]): row["pre1h"] for row in rows if isinstance(row["pre1h"], float)}
+    times = {
+        datetime.fromisoformat(row["obsTime"]): row["pre1h"] for row in rows if row["qc"] == "0" and row["obsTime"]
+    }
     hours = sorted(time for time in times if time < end)
     best = max(
         sum(times[h] for h in hours if 0 <= (last - h).total_seconds() < 3 * 3600) for last in hours if last >= start
@@ -80,12 +82,31 @@ def test_incidents_are_there_to_be_found(built: CityBuild, truth: pl.DataFrame) 
     assert best >= 50
 
 
+def test_only_the_storms_rain_hard_in_good_readings(built: CityBuild, truth: pl.DataFrame) -> None:
+    gauges: dict[str, dict[datetime, float]] = {}
+    poured = 0
+    for _, row in served(built, "weather.observation", set()):
+        hour = row["obsTime"] and row["stationId"] and row["obsTime"][14:16] == "00"
+        if hour and row["qc"] == "0":
+            sent_in = datetime.fromisoformat(row["uploadTime"]).replace(minute=0, second=0)
+            gauges.setdefault(row["stationId"], {})[sent_in] = row["pre1h"]
+        poured += row["qc"] == "2" and row["pre1h"] >= 25
+    wet = {
+        station
+        for station, rain in gauges.items()
+        if any(sum(rain.get(hour - timedelta(hours=back), 0.0) for back in range(3)) >= 50 for hour in rain)
+    }
+    storms = truth.filter(pl.col("rule_hint").str.starts_with("rain_3h"))
+    assert poured > 0
+    assert wet == set(storms["object_id"])
+
+
 def test_a_pond_loses_its_beach_only_in_the_incident(built: CityBuild, truth: pl.DataFrame) -> None:
     ponds = {row["WKKBM"]: row["GTZXCD"] for _, row in served(built, "emergency.tailings_pond", _bad_files(truth))}
     low = set()
     for _, row in served(built, "emergency.tailings_reading", _bad_files(truth)):
         beach = row["干滩长度(m)"]
-        if beach and row["测点编码"] and float(beach) < ponds[row["测点编码"][:11]]:
+        if beach and row["测点编码"] and row["状态"] == "正常" and float(beach) < ponds[row["测点编码"][:11]]:
             low.add(row["测点编码"][:11])
     assert low == set(truth.filter(pl.col("rule_hint").str.starts_with("dry_beach"))["object_id"])
 
