@@ -90,15 +90,19 @@ select
   coalesce(spread.n_subjects, 0) as n_subjects,
   spread.subdomain_zh || '·' || spread.component_zh || '：' || case
     when not spread.is_present then '辖区内没有登记对象'
+    when reason.area_code is null
+      then cast(spread.n_subjects as {{ sql_type('string') }}) || ' 个对象；没有描述它的数据，取中性值'
     when spread.component = 'exposure' and spread.exposure_basis <> 'objects'
-      then '涉及 ' || cast(spread.people as {{ sql_type('string') }}) || ' 人；最多：' || coalesce(reason.worst_zh, '')
-    else cast(spread.n_subjects as {{ sql_type('string') }}) || ' 个对象；最高：' || coalesce(reason.worst_zh, '')
+      then '涉及 ' || cast(spread.people as {{ sql_type('string') }}) || ' 人；最多：' || reason.worst_zh
+    else cast(spread.n_subjects as {{ sql_type('string') }}) || ' 个对象；最高：' || reason.worst_zh
   end as reason_zh,
   spread.subdomain_en || ', ' || lower(spread.component_en) || ': ' || case
     when not spread.is_present then 'nothing registered in this area'
+    when reason.area_code is null
+      then cast(spread.n_subjects as {{ sql_type('string') }}) || ' objects; no data describe it, the neutral value stands'
     when spread.component = 'exposure' and spread.exposure_basis <> 'objects'
-      then cast(spread.people as {{ sql_type('string') }}) || ' people; most: ' || coalesce(reason.worst_en, '')
-    else cast(spread.n_subjects as {{ sql_type('string') }}) || ' objects; highest: ' || coalesce(reason.worst_en, '')
+      then cast(spread.people as {{ sql_type('string') }}) || ' people; most: ' || reason.worst_en
+    else cast(spread.n_subjects as {{ sql_type('string') }}) || ' objects; highest: ' || reason.worst_en
   end as reason_en,
   spread.method_version
 from spread

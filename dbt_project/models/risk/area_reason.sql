@@ -35,24 +35,29 @@ named as (
     ranked.subdomain,
     ranked.component,
     ranked.place,
-    subject.name_zh || coalesce(
-      '（' || bounds.name_zh || coalesce(' ' || coalesce(classes.name_zh, {{ number_text('signal.raw_value') }}
-      || case when bounds.unit = '1' then '' else ' ' || bounds.unit end), '') || '）', ''
-    ) as text_zh,
-    subject.name_en || coalesce(
-      ' (' || bounds.name_en || coalesce(' ' || coalesce(classes.name_en, {{ number_text('signal.raw_value') }}
-      || case when bounds.unit = '1' then '' else ' ' || bounds.unit end), '') || ')', ''
-    ) as text_en
+    subject.name_zh || '（' || bounds.name_zh || ' ' || case
+      when signal.is_assumed then '无数据'
+      else coalesce(
+        classes.name_zh,
+        {{ number_text('signal.raw_value') }} || case when bounds.unit = '1' then '' else ' ' || bounds.unit end
+      )
+    end || '）' as text_zh,
+    subject.name_en || ' (' || bounds.name_en || ' ' || case
+      when signal.is_assumed then 'no data'
+      else coalesce(
+        classes.name_en,
+        {{ number_text('signal.raw_value') }} || case when bounds.unit = '1' then '' else ' ' || bounds.unit end
+      )
+    end || ')' as text_en
   from ranked
   cross join {{ ref('method') }} as method
   inner join {{ ref('subject') }} as subject on ranked.subject_id = subject.subject_id
-  left join {{ ref('signal') }} as signal
+  inner join {{ ref('signal') }} as signal
     on
       ranked.subject_id = signal.subject_id
       and ranked.as_of_date = signal.as_of_date
       and ranked.signal_code = signal.signal_code
-      and not signal.is_assumed
-  left join {{ ref('signal_bounds') }} as bounds
+  inner join {{ ref('signal_bounds') }} as bounds
     on signal.signal_code = bounds.signal_code and method.method_version = bounds.method_version
   left join {{ ref('signal_classes') }} as classes
     on

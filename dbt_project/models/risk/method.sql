@@ -17,7 +17,7 @@ parameters as (
   select
     method_version,
     {%- for name in [
-      'factor_floor', 'factor_cap', 'index_scale', 'mean_power', 'neutral_value', 'history_days', 'settle_days',
+      'factor_floor', 'factor_cap', 'index_scale', 'mean_power', 'neutral_value', 'history_days', 'opening_share', 'settle_days',
       'carry_days', 'inspection_window_days', 'inspection_count_days', 'attendance_window_days', 'warning_carry_days',
       'online_days', 'reasons_named', 'freshness_fresh', 'freshness_late', 'freshness_silent', 'held_factor',
     ] %}

@@ -13,9 +13,31 @@ changed as (
   where manifest.is_affected
 ),
 
+reporting as (
+  select device_day.landed_on, count(distinct device_day.device_id) as n
+  from {{ ref('device_day') }} as device_day
+  group by device_day.landed_on
+),
+
+registered as (
+  select count(*) as n
+  from {{ ref('device') }}
+  where is_registered
+),
+
+-- Late rows may reach back before the city's data begin; a day on which hardly a device reports does not open history.
+opening as (
+  select min(reporting.landed_on) as first_on
+  from reporting
+  cross join registered
+  cross join {{ ref('method') }} as method
+  where reporting.n >= method.opening_share * registered.n
+),
+
 days as (
-  select distinct landed_on as as_of_date
-  from {{ ref('device_day') }}
+  select reporting.landed_on as as_of_date
+  from reporting
+  inner join opening on reporting.landed_on >= opening.first_on
   union
   select as_of_date
   from {{ this_build() }}
