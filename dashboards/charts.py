@@ -71,6 +71,7 @@ def trend(frame: pl.DataFrame, domains: Sequence[str], words: Words) -> dict[str
 
 
 def risk_map(
+    map_name: str,
     counties: Sequence[Mapping[str, Any]],
     objects: pl.DataFrame,
     picked: str | None,
@@ -79,8 +80,8 @@ def risk_map(
 ) -> dict[str, Any]:
     """County fills by index colour with objects on top, each colour in its own shape.
 
-    `counties`: area_code, name, colour. `aspect_scale`: width of a degree of longitude in degrees of latitude.
-    Data items carry `pick`: the object that a click on them stands for.
+    `map_name`: under which the outlines are registered. `counties`: area_code, name, colour. `aspect_scale`: width of
+    a degree of longitude in degrees of latitude. Data items carry `pick`: the object that a click on them stands for.
     """
     regions = [
         {
@@ -109,6 +110,7 @@ def risk_map(
                 "symbol": look.SYMBOL[colour],
                 "symbolSize": {"red": 11, "orange": 10, "yellow": 8}.get(colour or "", 7),
                 "itemStyle": {
+                    "opacity": 1,
                     "color": look.RISK[colour] if colour else "transparent",
                     "borderColor": look.BACKGROUND if colour else look.RISK[None],
                     "borderWidth": 0.8 if colour else 1.6,
@@ -142,7 +144,7 @@ def risk_map(
         "textStyle": _TEXT,
         "tooltip": {"trigger": "item", "formatter": "{b}", **_TOOLTIP},
         "geo": {
-            "map": "counties",
+            "map": map_name,
             "roam": True,
             "scaleLimit": {"min": 0.8, "max": 20},
             "nameMap": {county["area_code"]: county["name"] for county in counties},

@@ -31,7 +31,7 @@ def draw(scene: Scene, mart: serving.Mart) -> None:
     page = risk.objects(mart, scene.reader, wanted)
     left, right = st.columns([2.1, 1])
     with left:
-        _draw_map(scene, counties, page.frame)
+        _draw_map(scene, counties, page.frame, wanted.area_code)
     with right:
         _legend(scene, page, risk.colour_counts(mart, scene.reader, wanted))
         _facts(scene, mart, page.frame)
@@ -66,20 +66,23 @@ def _filters(scene: Scene, mart: serving.Mart, top: city.Area) -> tuple[risk.Obj
     return wanted, counties
 
 
-def _draw_map(scene: Scene, counties: pl.DataFrame, objects: pl.DataFrame) -> None:
+def _draw_map(scene: Scene, counties: pl.DataFrame, objects: pl.DataFrame, area_code: str | None) -> None:
     from streamlit_echarts import Map, st_echarts  # registers itself at import: only within a running Streamlit
 
     words = scene.words
+    if area_code is not None:  # one county fills the picture
+        counties = counties.filter(pl.col("area_code") == area_code)
     named = [
         {**row, "name": words.pick(row["name_zh"], row["name_en"])}
         for row in counties.sort("area_code").iter_rows(named=True)
     ]
     outlines = risk.county_polygons(tuple(row["area_code"] for row in named))
     scale = risk.aspect_scale(outlines)
-    options = charts.risk_map(named, objects, st.session_state.get("map_picked"), scale, words)
+    name = f"counties-{area_code or 'all'}"
+    options = charts.risk_map(name, named, objects, st.session_state.get("map_picked"), scale, words)
     result: Any = st_echarts(
         options,
-        map=Map("counties", dict(outlines)),
+        map=Map(name, dict(outlines)),
         height="580px",
         events={"click": _CLICK},
         key=f"map_{words.language}",

@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import io
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
-from conftest import Site, served
+from dashboards import look
 from ingest.settings import Home
 from published import publish_city
+from served_pages import Site, served
 
 pytestmark = pytest.mark.browser
 
@@ -97,24 +101,19 @@ def test_filters_of_the_map_and_the_facts_of_an_object(page: Page, site: Site) -
 
 
 def test_a_click_on_the_map_shows_the_object(page: Page, site: Site) -> None:
+    """Finds a pixel in the red of the symbols and clicks there, as a person would."""
     open_page(page, site, "map", "zh")
     page.get_by_role("combobox", name=re.compile("区县")).click()
     page.get_by_role("option", name="猇亭区").click()
     expect(page.get_by_text("显示 21 / 21 个对象")).to_be_visible()
+    expect(page.locator('[data-testid="stApp"]')).to_have_attribute("data-test-script-state", "notRunning")
     canvas = page.locator("canvas").first
-    box = canvas.bounding_box()
-    assert box is not None
-    facts = page.locator("dl.facts")
-    for step in range(40):  # symbols stand close together: walk over them until one answers
-        canvas.click(
-            position={
-                "x": box["width"] * (0.58 + 0.003 * (step % 20)),
-                "y": box["height"] * (0.52 + 0.02 * (step // 20)),
-            }
-        )
-        if facts.count():
-            break
-    expect(facts).to_contain_text("猇亭区")
+    red = np.array([int(look.RISK["red"][at : at + 2], 16) for at in (1, 3, 5)])
+    pixels = np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB")).astype(int)
+    rows, columns = np.nonzero((np.abs(pixels - red) < 4).all(axis=2))
+    assert len(rows) > 20, "no red symbol is drawn"
+    canvas.click(position={"x": int(columns[0]), "y": int(rows[0]) + 2})
+    expect(page.locator("dl.facts")).to_contain_text("猇亭区")
     no_fault(page)
 
 
