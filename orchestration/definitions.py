@@ -20,7 +20,6 @@ from ingest.landing import read_cursor
 from ingest.settings import open_home
 from orchestration import batch as batches
 from orchestration.feed_assets import (
-    daily_partitions,
     feed_asset,
     feed_checks,
     feed_job_name,
@@ -42,14 +41,7 @@ def definitions() -> dg.Definitions:
         assets=[*(feed_asset(c) for c in feeds), warehouse_asset(contracts)],
         asset_checks=[feed_checks(c, contracts) for c in feeds if c.rules],
         jobs=[
-            *(
-                dg.define_asset_job(
-                    feed_job_name(c),
-                    selection=dg.AssetSelection.assets(feed_key(c)),
-                    partitions_def=None if c.is_register else daily_partitions(),
-                )
-                for c in feeds
-            ),
+            *(dg.define_asset_job(feed_job_name(c), dg.AssetSelection.assets(feed_key(c))) for c in feeds),
             dg.define_asset_job(WAREHOUSE_JOB, dg.AssetSelection.assets(*PUBLISHED)),
         ],
         schedules=[*(feed_schedule(c) for c in feeds if c.server.kind != "files"), hourly_build()],
@@ -77,11 +69,11 @@ def warehouse_asset(contracts: Mapping[str, Contract]) -> dg.AssetsDefinition:
             home,
             ops.open_ops(home.ops_url),
             contracts,
-            context.run_id,
+            context.run.run_id,
             lambda: datetime.now(UTC),
             home.environment.get("CITYRISK_CITY_CODE", "420500"),
         )
-        result = batches.BatchResult(context.run_id)
+        result = batches.BatchResult(context.run.run_id)
         with batches.only_run(home):
             batches.check(batch, result)
             batches.build_and_publish(batch, result)

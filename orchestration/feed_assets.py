@@ -32,7 +32,7 @@ def feed_key(contract: Contract) -> dg.AssetKey:
     return dg.AssetKey([contract.department_code, contract.feed])
 
 
-def feed_asset(contract: Contract) -> dg.AssetsDefinition:
+def feed_asset(contract: Contract, retry_policy: dg.RetryPolicy = PULL_RETRIES) -> dg.AssetsDefinition:
     """The asset that pulls one feed. A failed department fails its own asset only."""
 
     @dg.asset(
@@ -44,14 +44,14 @@ def feed_asset(contract: Contract) -> dg.AssetsDefinition:
         metadata={"contract_version": contract.version, "drift_mode": contract.drift_mode},
         partitions_def=None if contract.is_register else daily_partitions(),
         backfill_policy=None if contract.is_register else dg.BackfillPolicy.single_run(),
-        retry_policy=PULL_RETRIES,
+        retry_policy=retry_policy,
         freshness_policy=dg.FreshnessPolicy.time_window(
             fail_window=contract.silent_after, warn_window=contract.late_after
         ),
     )
     def pull(context: dg.AssetExecutionContext) -> dg.MaterializeResult[None]:
         home = open_home(os.environ)
-        intake = open_intake(home, open_ops(home.ops_url), context.run_id, lambda: datetime.now(UTC))
+        intake = open_intake(home, open_ops(home.ops_url), context.run.run_id, lambda: datetime.now(UTC))
         since = context.partition_time_window.start if context.has_partition_key_range else None
         is_today = since is not None and datetime.now(UTC) < since.astimezone(UTC) + _DAY
         outcome = pull_feed(intake, contract, since=None if is_today else since)

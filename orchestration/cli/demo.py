@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -36,6 +38,7 @@ def demo_command(
     if city not in CITY_CODES:
         wrong_use(f"--city {city!r}; expected one of {', '.join(CITY_CODES)}")
     home = current_home()
+    _start_anew(home, {"city": city, "days": days, "seed": seed, "scale": scale})
     create_secrets(home.root)
     typer.echo(f"building {city}: {days} days, seed {seed}, scale {scale} …")
     build_city(home.root, city, days, seed, scale, now())
@@ -43,6 +46,22 @@ def demo_command(
         _batch(open_home({**os.environ, "CITYRISK_CITY_CODE": CITY_CODES[city]}, home.root))
         if not once:
             _serve(home, port)
+
+
+def _start_anew(home: Home, wanted: Mapping[str, object]) -> None:
+    """Empty a home that holds another simulated city; leave one alone that holds the same. Never touch a real home."""
+    marker = home.root / "city" / "build.json"
+    if not marker.exists():
+        if (home.root / "ops.db").exists():
+            failed(f"{home.root} holds data that no demo made; give the demo a CITYRISK_HOME of its own")
+        return
+    held = json.loads(marker.read_text(encoding="utf-8"))
+    if all(held[name] == value for name, value in wanted.items()):
+        return
+    typer.echo(f"{home.root} held {held['city']} (seed {held['seed']}, {held['days']} days); starting anew")
+    for entry in home.root.iterdir():
+        if entry.name not in ("secrets.env", "run.lock"):
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
 @contextmanager

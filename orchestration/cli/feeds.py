@@ -79,12 +79,13 @@ def check_feed_command(feed_id: str, as_json: Json = False) -> None:
     """Run the feed's checks on what landed and is not admitted yet; exit 1 when one fails or is raised."""
     from orchestration.batch import new_run_id
 
+    contract, home = contract_of(feed_id), current_home()
     try:
         from quality.run import check_feed
+
+        verdicts = check_feed(home, ops_engine(home), contract, all_contracts(), new_run_id(now()), now())
     except ImportError as error:
         failed(f"the checks cannot run ({error}); install the extra `quality`")
-    contract, home = contract_of(feed_id), current_home()
-    verdicts = check_feed(home, ops_engine(home), contract, all_contracts(), new_run_id(now()), now())
     rows = [
         {"check": v.check_id, "severity": v.severity, "verdict": v.verdict, "message": v.message_en} for v in verdicts
     ]

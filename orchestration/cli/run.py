@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ingest.pull import Outcome
 from orchestration.cli.shell import (
     Json,
     all_contracts,
@@ -137,7 +139,5 @@ def _instant(text: str | None) -> datetime | None:
     return instant
 
 
-def _outcome_row(outcome: object) -> dict[str, object]:
-    from dataclasses import asdict
-
-    return {name: value for name, value in asdict(outcome).items()}  # type: ignore[call-overload]
+def _outcome_row(outcome: Outcome) -> dict[str, object]:
+    return asdict(outcome)

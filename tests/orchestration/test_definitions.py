@@ -1,0 +1,79 @@
+"""The Dagster graph is what the contracts say, and its steps run."""
+
+from __future__ import annotations
+
+import os
+from datetime import timedelta
+
+import dagster as dg
+import pytest
+
+from ingest.catalogue import load_contracts
+from ingest.settings import Home
+from orchestration.definitions import PUBLISHED, WAREHOUSE_JOB, definitions
+from orchestration.feed_assets import cron_of, feed_asset, feed_job_name, feed_key
+
+pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning")
+
+
+@pytest.fixture(scope="module")
+def repository() -> dg.RepositoryDefinition:
+    return definitions().get_repository_def()
+
+
+def test_every_contract_is_an_asset_with_its_checks_job_and_trigger(repository: dg.RepositoryDefinition) -> None:
+    contracts = load_contracts()
+    triggers = {s.name for s in repository.schedule_defs} | {s.name for s in repository.sensor_defs}
+    checks = {(key.asset_key, key.name) for key in repository.asset_graph.asset_check_keys}
+    for contract in contracts.values():
+        assert feed_key(contract) in repository.assets_defs_by_key
+        assert {(feed_key(contract), rule.id) for rule in contract.rules} <= checks
+        assert repository.has_job(feed_job_name(contract))
+        assert triggers & {f"{contract.slug}__schedule", f"{contract.slug}__drop"}
+
+
+def test_the_warehouse_hangs_on_every_feed(repository: dg.RepositoryDefinition) -> None:
+    feeds = {feed_key(c) for c in load_contracts().values()}
+    for key in PUBLISHED:
+        assert repository.asset_graph.get(key).parent_keys == feeds
+    assert repository.has_job(WAREHOUSE_JOB)
+
+
+def test_facts_have_daily_partitions_and_backfill_in_one_run(repository: dg.RepositoryDefinition) -> None:
+    for contract in load_contracts().values():
+        node = repository.asset_graph.get(feed_key(contract))
+        assert node.is_partitioned is not contract.is_register
+        if node.is_partitioned:
+            assert node.backfill_policy == dg.BackfillPolicy.single_run()
+
+
+@pytest.mark.parametrize(
+    ("cadence", "pattern"),
+    [
+        (timedelta(minutes=5), r"\*/5 \* \* \* \*"),
+        (timedelta(hours=1), r"\d+ \* \* \* \*"),
+        (timedelta(hours=6), r"\d+ \*/6 \* \* \*"),
+        (timedelta(days=1), r"\d+ 1 \* \* \*"),
+        (timedelta(days=7), r"\d+ 1 \* \* 1"),
+        (timedelta(days=30), r"\d+ 1 1 \* \*"),
+    ],
+)
+def test_the_schedule_is_the_cadence(cadence: timedelta, pattern: str) -> None:
+    import re
+    from dataclasses import replace
+
+    contract = replace(load_contracts()["weather.observation"], cadence=cadence)
+    assert re.fullmatch(pattern, cron_of(contract))
+
+
+def test_an_unreachable_department_fails_its_own_asset(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    contract = load_contracts()["emergency.tailings_point"]
+    monkeypatch.setenv("CITYRISK_EMERGENCY_DROP", str(home.root / "nowhere"))
+    assert os.environ["CITYRISK_HOME"] == str(home.root)
+    (home.root / "nowhere" / "point").mkdir(parents=True)
+    asset = feed_asset(contract, dg.RetryPolicy(max_retries=1, delay=0))
+    assert dg.materialize([asset], raise_on_error=False).success
+    monkeypatch.delenv("CITYRISK_EMERGENCY_DROP")
+    with dg.DagsterInstance.ephemeral() as instance:
+        failed = dg.materialize([asset], raise_on_error=False, instance=instance)
+    assert not failed.success
