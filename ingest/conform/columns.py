@@ -14,7 +14,7 @@ from ingest.conform.text import clean_text, is_missing, read_number
 from ingest.conform.times import read_dates, read_instants
 from ingest.conform.units import line
 from ingest.contract import Column
-from ingest.parse.columns import physical_names
+from ingest.parse.columns import fold, physical_names
 
 # Text that people read: their punctuation stays full-width.
 _PROSE = frozenset({"name_zh", "enterprise_name", "address", "title_zh", "text_zh", "substance_name_zh", "findings"})
@@ -79,17 +79,19 @@ def _numbers(text: pl.Series, column: Column) -> ColumnRead:
     sent = _by_hand(text, sent)
     if column.logical_type == "integer":
         sent = sent.set((sent != sent.round(0)).fill_null(False), None)
-    checked = _checked(text, sent)
     a, b = line(column.source_unit or column.unit or "1", column.unit or "1")
     values = sent if (a, b) == (1.0, 0.0) else sent * a + b
     if column.logical_type == "integer":
         values = values.round(0).cast(pl.Int64, strict=False)
+    else:
+        values = values.set(values.is_infinite().fill_null(False), None) if values.is_infinite().any() else values
+    checked = _checked(text, values)
     return ColumnRead(values, checked.empty, checked.bad, sent)
 
 
 def _booleans(text: pl.Series, column: Column) -> ColumnRead:
     words: dict[str, bool] = {**_TRUTH, **_FALSEHOOD}
-    words |= {word: ours.lower() == "true" for word, ours in column.value_map.items()}
+    words |= {fold(word): ours.lower() == "true" for word, ours in column.value_map.items()}
     clean = clean_text(text, fold=True)
     lower = clean.str.to_lowercase()
     values = clean.replace_strict(words, default=None, return_dtype=pl.Boolean)
@@ -115,7 +117,8 @@ def _strings(text: pl.Series, column: Column) -> ColumnRead:
 
 def _in_our_words(values: pl.Series, value_map: Mapping[str, str], allowed: tuple[str, ...]) -> pl.Series:
     """Their words to ours; our own words are understood as well."""
-    words = {word: word for word in (*value_map.values(), *allowed)} | dict(value_map)
+    words = {word: word for word in (*value_map.values(), *allowed)}
+    words |= {word: ours for name, ours in value_map.items() for word in (name, fold(name))}
     return values.replace_strict(words, default=None, return_dtype=pl.String)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -63,6 +63,7 @@ def conform(raw: RawTable, contract: Contract, context: ConformContext) -> Confo
     _drop_duplicates(work)
     _check_moments(work)
     _check_datum(work, found)
+    found = _still_placed(work, found)
     kept = work.findings.kept & _newest_of_key(work)
     notes = work.findings.notes(work.frame[ROW])
     frame, secrets = build_frame(raw.frame, contract, work.values, found, context, work.findings.flags(), kept)
@@ -121,6 +122,15 @@ def _place(work: _Work) -> Places | None:
         _refuse(work, "wrong_type", bad, columns[0], "a geometry")
     work.values[columns[0].name] = pl.Series(columns[0].name, write_wkt(found.geometries), dtype=pl.String)
     return found
+
+
+def _still_placed(work: _Work, found: Places | None) -> Places | None:
+    """Places after all rules: a row that lost one coordinate has no place."""
+    if found is None or found.geometries is not None:
+        return found
+    lon, lat = (work.values[column.name].is_null().to_numpy() for column in places.place_columns(work.contract))
+    nowhere = lon | lat
+    return replace(found, lon=np.where(nowhere, np.nan, found.lon), lat=np.where(nowhere, np.nan, found.lat))
 
 
 def _check_ranges(work: _Work) -> None:

@@ -47,7 +47,7 @@ def read_json(body: bytes, *, numbers_as_text: bool, line: int | None = None) ->
         raise FileFault("empty_file", f"{len(body)} bytes")
     as_text: dict[str, Any] = {"parse_float": str, "parse_int": str} if numbers_as_text else {}
     try:
-        return json.loads(body.decode("utf-8-sig"), parse_constant=str, **as_text)
+        return _without_surrogates(json.loads(body.decode("utf-8-sig"), parse_constant=str, **as_text), body)
     except UnicodeDecodeError as error:
         raise FileFault("truncated_file", f"not UTF-8: {error.reason}", line or error.start) from error
     except json.JSONDecodeError as error:
@@ -56,6 +56,14 @@ def read_json(body: bytes, *, numbers_as_text: bool, line: int | None = None) ->
         raise FileFault("truncated_file", "nested deeper than can be read", line) from error
     except ValueError as error:  # an integer of thousands of digits
         raise FileFault("truncated_file", str(error), line) from error
+
+
+def _without_surrogates(document: Any, body: bytes) -> Any:
+    """Halves of surrogate pairs are no text: they become U+FFFD, which conform refuses row by row."""
+    if rb"\ud" not in body.lower():
+        return document
+    text = json.dumps(document, ensure_ascii=False)
+    return json.loads(text.encode("utf-8", "surrogatepass").decode("utf-8", "replace"), parse_constant=str)
 
 
 def _records(document: Any, contract: Contract) -> list[Record]:

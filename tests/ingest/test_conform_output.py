@@ -124,6 +124,18 @@ def test_places_are_wgs84_and_name_their_county() -> None:
     assert shaped.frame.select("_lon", "_lat").row(2) == (None, None)
 
 
+def test_half_a_place_is_none() -> None:
+    feed = contract(
+        KEY, column("lon", "number", minimum=73, maximum=136, concept="lon"), column("lat", "number", concept="lat"),
+        drift_mode="discard_value",
+    )  # fmt: skip
+    shaped = shape(feed, {"BH": "1", "lon": "111"}, {"BH": "2", "lon": "190", "lat": "30"})
+    assert shaped.frame.select("lon", "lat", "_lon", "_lat", "_area_code").rows() == [
+        (111.0, None, None, None, None),
+        (None, 30.0, None, None, None),
+    ]
+
+
 def test_a_geometry_gives_a_place() -> None:
     feed = contract(KEY, column("shape", concept="geometry_wkt"), datum="GCJ-02")
     shaped = shape(feed, {"BH": "1", "shape": "POINT Z (111.292160 30.689361 12)"}, {"BH": "2"})

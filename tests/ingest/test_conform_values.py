@@ -46,6 +46,7 @@ def read(text: str | None, kind: str = "string", **agreed: Any) -> object:
         ("六层半", "wrong_type"),
         ("点", "wrong_type"),
         ("1e999", "wrong_type"),
+        ("一" * 41, "wrong_type"),
     ],
 )
 def test_numbers(text: str, number: object) -> None:
@@ -67,6 +68,7 @@ def test_integers() -> None:
     assert read("一百二十", "integer") == 120
     assert read("12.0", "integer") == 12
     assert read("3,000", "integer") == 3000
+    assert read("1e30", "integer") == "wrong_type"
 
 
 # ── units ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -93,6 +95,10 @@ def test_units_that_do_not_measure_the_same() -> None:
         line("kg", "m")
     with pytest.raises(UnitError, match="shaku"):
         line("shaku", "m")
+
+
+def test_a_value_that_no_unit_can_hold() -> None:
+    assert read("1e308", "number", unit="m", source_unit="km") == "wrong_type"
 
 
 def test_integers_in_another_unit_are_whole_in_ours() -> None:
@@ -188,6 +194,12 @@ def test_booleans(text: str, truth: bool) -> None:
 def test_booleans_by_map() -> None:
     assert read("在线", "boolean", value_map={"在线": "true", "离线": "false"}) is True
     assert read("离线", "boolean", value_map={"在线": "true", "离线": "false"}) is False
+
+
+def test_words_are_compared_without_full_width_forms() -> None:
+    agreed = {"value_map": {"其他（非住宅）": "other", "GNSS": "gnss"}, "allowed": ("other", "gnss")}
+    assert read("其他(非住宅)", **agreed) == read("其他（非住宅）", **agreed) == "other"
+    assert read("ＧＮＳＳ", **agreed) == "gnss"
 
 
 def test_codes_lose_full_width_forms_and_prose_keeps_its_punctuation() -> None:

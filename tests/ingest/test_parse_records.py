@@ -131,6 +131,12 @@ def test_lines_of_a_database() -> None:
     assert fault(b"[1]\n", "ndjson", flat()).offset == 1
 
 
+def test_half_a_character_is_visible() -> None:
+    raw = parse(rb'[{"id": "\ud83d", "at": "\ud83d\ude00", "x": 1.50}]', "json", flat())
+    assert raw.frame.select("at", "x").row(0) == ("\U0001f600", "1.50")
+    assert "\ufffd" in raw.frame["id"][0]
+
+
 @pytest.mark.parametrize("body", [b"[" * 100_000, b"[" + b"9" * 5000 + b"]", b'{"a":' * 50_000])
 def test_documents_made_to_hurt(body: bytes) -> None:
     assert fault(body, "json", flat()).reason in ("truncated_file", "unreadable_file")
