@@ -135,11 +135,14 @@ def check(batch: Batch, result: BatchResult) -> None:
     try:
         from quality.admit import admit
         from quality.run import check_feeds
+
+        verdicts = check_feeds(
+            batch.home, batch.engine, batch.contracts, list(batch.contracts), batch.run_id, batch.now()
+        )
     except ImportError as error:
         raise BatchError(
             f"the checks did not run ({error}); nothing is published. Install the extra `quality` and run again"
         ) from error
-    verdicts = check_feeds(batch.home, batch.engine, batch.contracts, list(batch.contracts), batch.run_id, batch.now())
     states = admit(batch.engine, verdicts, batch.now())
     result.held = sorted(feed_id for feed_id, state in states.items() if state == "held")
     result.verdicts = {"passed": 0, "failed": 0, "raised": 0}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _DIALECT_NAME = "cityrisk_duckdb"
 
 
-class EngineAbsentError(RuntimeError):
+class EngineAbsentError(ImportError):
     """The library that gives verdicts is not installed; says how to install it."""
 
 

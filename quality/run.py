@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from uuid import uuid4
 
 import sqlalchemy as sa
 
@@ -113,7 +114,9 @@ class Checker:
         return [self._verdict(contract, c, found[c.id], outcomes[c.id], scope) for c in checks]
 
     def _measuring(self, scope: Scope, references: Mapping[str, Sequence[File]]) -> Measuring:
-        return Measuring(scope, references, self._home.build / "spill")
+        """An own folder to spill to: DuckDB makes it when it must, and takes it away again."""
+        self._home.build.mkdir(parents=True, exist_ok=True)
+        return Measuring(scope, references, self._home.build / f"spill-{uuid4().hex}")
 
     def _plain(self, checks: Sequence[Check], found: Mapping[str, Measured | Exception]) -> dict[str, bool | str]:
         """What needs no engine: crashes, and comparisons where there is no number or nothing new."""
