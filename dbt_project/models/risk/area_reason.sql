@@ -36,14 +36,14 @@ named as (
     ranked.component,
     ranked.place,
     subject.name_zh || '（' || bounds.name_zh || ' ' || case
-      when signal.is_assumed then '无数据'
+      when signal.is_assumed then '无'
       else coalesce(
         classes.name_zh,
         {{ number_text('signal.raw_value') }} || case when bounds.unit = '1' then '' else ' ' || bounds.unit end
       )
     end || '）' as text_zh,
     subject.name_en || ' (' || bounds.name_en || ' ' || case
-      when signal.is_assumed then 'no data'
+      when signal.is_assumed then 'none'
       else coalesce(
         classes.name_en,
         {{ number_text('signal.raw_value') }} || case when bounds.unit = '1' then '' else ' ' || bounds.unit end
