@@ -13,9 +13,12 @@ import sqlalchemy as sa
 from access.live import OpsReader
 from access.serving import Mart
 from ingest import ops
+from ingest.contract import ENTITY_CONCEPTS, EVENT_TIME_CONCEPTS
 
 FRESHNESS_WORST_FIRST = ("silent", "late", "fresh")
 _VERDICT_ORDER = ("raised", "failed", "passed")
+# Entities that happen at a time; the others are registers.
+_FACTS = frozenset(name for name, concepts in ENTITY_CONCEPTS.items() if set(concepts) & set(EVENT_TIME_CONCEPTS))
 _ANSWERS = ("landed", "nothing_new")
 _DAY = timedelta(hours=24)
 
@@ -52,7 +55,7 @@ def feed_facts(mart: Mart, live: OpsReader | None, now: datetime) -> list[FeedFa
     """
     published = mart.frame(
         """
-        select f.*, h.freshness, h.last_observed_at, h.last_received_at, h.last_contact_at, h.since_at,
+        select f.*, h.freshness, h.last_observed_at, h.last_received_at, h.last_contact_at,
                coalesce(h.rows_24h, 0) as rows_24h, coalesce(h.quarantined_24h, 0) as quarantined_24h,
                coalesce(h.batches_held, 0) as batches_held, coalesce(h.checks_failed, 0) as checks_failed,
                coalesce(h.checks_raised, 0) as checks_raised
@@ -235,14 +238,14 @@ def _fact(row: dict[str, Any], seen: _Seen | None, now: datetime) -> FeedFact:
 
 
 def _last_sign(row: dict[str, Any], seen: _Seen | None) -> datetime | None:
-    """What freshness counts from: the newest event of a feed of facts, the department's last answer for a register.
-
-    The warehouse decided which: a register's published sign of life is its last contact.
-    """
-    published: datetime | None = row["since_at"]
-    is_register = published is not None and published == row["last_contact_at"]
+    """What freshness counts from: the newest event of a feed of facts, the department's last answer for a register."""
+    published: datetime | None
+    if _FACTS & set(row["entities"].split(";")):
+        published = row["last_observed_at"]
+        return published
+    published = row["last_contact_at"]
     answered = seen.answered_at.get(row["feed_id"]) if seen else None
-    return max(published, answered) if published and answered and is_register else published
+    return max(filter(None, (published, answered)), default=None)
 
 
 def _frame(columns: Sequence[Any], rows: Sequence[Any]) -> pl.DataFrame:

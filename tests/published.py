@@ -108,7 +108,7 @@ create table mart.feed (feed_id text, department_code text, department_zh text, 
   silent_after_s bigint, retention_d bigint, version text, entities text);
 create table mart.feed_health (feed_id text, department_code text, last_observed_at timestamptz,
   last_received_at timestamptz, freshness text, rows_24h bigint, quarantined_24h bigint, batches_held bigint,
-  checks_failed bigint, checks_raised bigint, last_contact_at timestamptz, since_at timestamptz);
+  checks_failed bigint, checks_raised bigint, last_contact_at timestamptz);
 create table mart.area (area_code text, parent_code text, level text, name_zh text, name_en text);
 create table mart.risk_index (as_of_date date, area_code text, area_name_zh text, area_name_en text, domain text,
   index_value double, colour text, confidence text, method_version text);
@@ -219,9 +219,7 @@ def _health(now: datetime) -> list[tuple[object, ...]]:
         at = now - timedelta(minutes=minutes)
         state = "silent" if minutes * 60 > SILENT_AFTER_S else "fresh"
         is_register = entities == "object"
-        contact = at if is_register else at + timedelta(seconds=1)
-        rows.append((feed_id, feed_id.split(".")[0], None if is_register else at, at, state, 1200, 3, 0, 0, 0, contact,
-                     at))  # fmt: skip
+        rows.append((feed_id, feed_id.split(".")[0], None if is_register else at, at, state, 1200, 3, 0, 0, 0, at))
     return rows
 
 

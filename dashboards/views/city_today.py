@@ -12,6 +12,7 @@ from dashboards import charts, look
 from dashboards.parts import Scene, edition_words, title_line, warn_when_stale
 
 _TOP = 8
+_LEAST_POINTS = 0.005  # less would be shown as 0.00
 
 
 def draw(scene: Scene, mart: serving.Mart) -> None:
@@ -136,18 +137,20 @@ def _changes(scene: Scene, frame: pl.DataFrame, domain: str) -> None:
     if frame.is_empty():
         st.html(f'<div class="cr"><h2>{title}</h2><p class="quiet">{words("today.no_before")}</p></div>')
         return
-    largest = frame["points"].abs().max() or 1.0
+    moved = frame.filter(pl.col("points").abs() >= _LEAST_POINTS).head(_TOP)
+    largest = max(moved["points"].abs().to_list(), default=1.0)
     rows = [
         [
             scene.name(row["reason_zh"], row["reason_en"]) + f"<small>{escape(row['factor'])}</small>",
-            look.bar(abs(row["points"]) / float(str(largest)), "#ffb3a0" if row["points"] > 0 else "#8fd3c8"),
+            look.bar(abs(row["points"]) / largest, "#ffb3a0" if row["points"] > 0 else "#8fd3c8"),
             f"{'↑' if row['points'] > 0 else '↓'} {abs(row['points']):.2f}",
         ]
-        for row in frame.head(_TOP).iter_rows(named=True)
+        for row in moved.iter_rows(named=True)
     ]
     total = words("today.changed_sum", points=f"{frame['points'].sum():+.2f}")
     heads = [(words("today.reason"), ""), ("", "wide"), (words("today.points"), "n")]
-    st.html(f'<div class="cr"><h2>{title}<small>{total}</small></h2>{look.table(heads, rows)}</div>')
+    content = look.table(heads, rows) if rows else f'<p class="quiet">{words("today.nothing_moved")}</p>'
+    st.html(f'<div class="cr"><h2>{title}<small>{total}</small></h2>{content}</div>')
 
 
 def _made_of(scene: Scene, frame: pl.DataFrame, domain: str) -> None:

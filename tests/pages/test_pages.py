@@ -91,7 +91,7 @@ def test_filters_of_the_map_and_the_facts_of_an_object(page: Page, site: Site) -
     open_page(page, site, "map", "zh")
     page.get_by_role("radio", name="生产安全").or_(page.get_by_role("button", name="生产安全")).first.click()
     expect(page.get_by_text(re.compile(r"显示 66 / 66 个对象"))).to_be_visible()
-    page.get_by_role("combobox", name=re.compile("选择对象")).click()
+    page.get_by_role("combobox", name=re.compile("选择对象")).fill("猇亭一号罐区")
     page.get_by_role("option", name="猇亭一号罐区").click()
     facts = page.locator("dl.facts")
     expect(facts).to_contain_text("emergency:W0001")
@@ -103,7 +103,7 @@ def test_filters_of_the_map_and_the_facts_of_an_object(page: Page, site: Site) -
 def test_a_click_on_the_map_shows_the_object(page: Page, site: Site) -> None:
     """Finds a pixel in the red of the symbols and clicks there, as a person would."""
     open_page(page, site, "map", "zh")
-    page.get_by_role("combobox", name=re.compile("区县")).click()
+    page.get_by_role("combobox", name=re.compile("区县")).fill("猇亭区")
     page.get_by_role("option", name="猇亭区").click()
     expect(page.get_by_text("显示 21 / 21 个对象")).to_be_visible()
     expect(page.locator('[data-testid="stApp"]')).to_have_attribute("data-test-script-state", "notRunning")
@@ -120,7 +120,7 @@ def test_a_click_on_the_map_shows_the_object(page: Page, site: Site) -> None:
 def test_the_chosen_feed_shows_its_findings(page: Page, site: Site) -> None:
     open_page(page, site, "feeds", "zh")
     expect(page.get_by_text("检查本身出错，按未通过处理")).to_be_visible()
-    page.get_by_role("combobox", name=re.compile("数据源详情")).click()
+    page.get_by_role("combobox", name=re.compile("数据源详情")).fill("fire.unit")
     page.get_by_role("option", name=re.compile("fire.unit")).click()
     expect(page.get_by_text("还没有检查结论。")).to_be_visible()
     no_fault(page)
