@@ -73,10 +73,10 @@ def build(
     if full_refresh:
         arguments.append("--full-refresh")
     if select:
-        arguments += ["--select", *select]
+        arguments += ["--indirect-selection", "cautious", "--select", *select]
     elif is_current and not full_refresh:
         # Nothing came and no model changed: only what looks at the clock can differ.
-        arguments += ["--exclude", *UNTIMED]
+        arguments += ["--indirect-selection", "cautious", "--exclude", *UNTIMED]
     nodes: list[NodeResult] = []
     with _environment(_variables(home)):
         try:
@@ -107,22 +107,34 @@ def unit_test(home: Home, project: Path = PROJECT) -> BuildResult:
 
 
 def _invoke(home: Home, project: Path, arguments: Sequence[str]) -> dbtRunnerResult:
+    """Run one dbt command; what it says from level info on goes to build/dbt/<command>.log."""
     from dbt.cli.main import dbtRunner
 
     work = home.build / "dbt"
-    return dbtRunner().invoke([
+    work.mkdir(parents=True, exist_ok=True)
+    said: list[str] = []
+
+    def listen(event: Any) -> None:
+        if event.info.level != "debug":
+            said.append(f"{event.info.level:5} {event.info.msg}\n")
+
+    # dbt's own log files stay open until the process ends, so it writes none.
+    result = dbtRunner(callbacks=[listen]).invoke([
         *arguments,
         "--project-dir", str(project),
         "--profiles-dir", str(project),
         "--target-path", str(work / "target"),
-        "--log-path", str(work / "logs"),
-        "--log-level-file", "info",
+        "--log-path", str(work),
+        "--log-level-file", "none",
         "--log-level", "none",
         "--no-use-colors",
         "--no-version-check",
         "--no-send-anonymous-usage-stats",
         "--quiet",
     ])  # fmt: skip
+    with (work / f"{arguments[0]}.log").open("w", encoding="utf-8") as log:
+        log.writelines(said)
+    return result
 
 
 def _nodes(result: dbtRunnerResult) -> list[NodeResult]:
