@@ -55,6 +55,8 @@ class Check:
     def expected(self) -> str:
         """The limits as short text that needs no language: `= 0 rows`, `5 … 20000 rows`, `≤ 3 h`."""
         unit = f" {self.unit}"
+        if self.low is not None and self.low == self.high:
+            return f"= {self.low:g}{unit}"
         if self.low is not None and self.high is not None:
             return f"{self.low:.0f} … {self.high:.0f}{unit}"
         if self.low is not None:
