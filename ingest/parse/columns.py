@@ -58,7 +58,7 @@ def settle(frame: pl.DataFrame, contract: Contract, notes: Iterable[Note] = (), 
     present = [name for name in frame.columns if name != ROW]
     missing = [name for name in expected if name not in present]
     unknown = [name for name in present if name not in expected]
-    if present and len(missing) == len(expected):
+    if expected and present and len(missing) == len(expected):
         raise FileFault("unreadable_file", f"columns {_listed(present)}; expected {_listed(expected)}")
     if len(unknown) == 1 and _is_rename(missing, contract):
         raise FileFault("renamed_column", f"{_listed(unknown)} found, expected {_listed(missing)}")

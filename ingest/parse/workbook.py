@@ -21,7 +21,7 @@ def parse_xlsx(body: bytes, contract: Contract) -> RawTable:
     if not body:
         raise FileFault("empty_file", "0 bytes")
     header_rows = int(contract.server.options.get("headerRows", 1))
-    cells = _cells(body, contract.server.options.get("sheet", 0))
+    cells = read_cells(body, contract.server.options.get("sheet", 0))
     if cells.height <= header_rows or not cells.width:
         raise FileFault("empty_file", f"{cells.height} rows, {header_rows} of them headers")
     names = header_names(contract, _header(cells.head(header_rows)))
@@ -35,7 +35,7 @@ def parse_xlsx(body: bytes, contract: Contract) -> RawTable:
     return settle(frame, contract, is_ordered=True)
 
 
-def _cells(body: bytes, sheet: int | str) -> pl.DataFrame:
+def read_cells(body: bytes, sheet: int | str) -> pl.DataFrame:
     """Every cell from A1 on as text, empty ones null."""
     try:
         # skip_rows=0 keeps leading empty rows, so that row numbers stay those of the sheet.
