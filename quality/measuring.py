@@ -21,7 +21,7 @@ from quality.scope import File, Scope
 
 MEMORY_LIMIT = "4GB"
 # DuckDB speaks PostgreSQL's dialect; with another style of parameters every percent sign in a pattern would double.
-_DIALECT = PGDialect(paramstyle="qmark")  # type: ignore[no-untyped-call]
+_DIALECT = PGDialect(paramstyle="qmark")
 
 
 class Measuring:
