@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
@@ -20,7 +21,9 @@ _TOOLTIP = {
 
 def trend(frame: pl.DataFrame, domains: Sequence[str], words: Words) -> dict[str, Any]:
     """Lines of the index by day, one a domain; the whole city is the thick one."""
-    days = frame["as_of_date"].unique().sort().to_list()
+    known: list[date] = sorted(set(frame["as_of_date"].to_list()))
+    # A day without an index is a gap in the line, not a shorter axis.
+    days = [known[0] + timedelta(days=n) for n in range((known[-1] - known[0]).days + 1)] if known else []
     series = []
     for domain in domains:
         values = dict(frame.filter(pl.col("domain") == domain).select("as_of_date", "index_value").iter_rows())

@@ -92,6 +92,7 @@ STYLE = f"""<style>
 .cr .facts dt {{ color: {MUTED}; white-space: nowrap; }} .cr .facts dd {{ margin: 0; overflow-wrap: anywhere; }}
 .cr .quiet, .cr.quiet {{ color: {MUTED}; font-size: .84rem; }}
 .cr .legend {{ display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .82rem; color: {MUTED}; }}
+.cr details {{ margin-top: .4rem; font-size: .88rem; }} .cr summary {{ cursor: pointer; margin-bottom: .3rem; }}
 .cr code {{ background: #22303f; padding: .1em .4em; border-radius: 3px; }}
 @media (max-width: 1100px) {{ .cr .cards {{ grid-template-columns: repeat(2, 1fr); }}
   .cr .card.lead {{ grid-column: 1 / -1; }} .cr .tiles {{ grid-template-columns: repeat(4, 1fr); }} }}

@@ -11,7 +11,7 @@ from access import city, serving
 from dashboards import charts, look
 from dashboards.parts import Scene, edition_words, title_line, warn_when_stale
 
-_TOP = 8
+_TOP = 6
 _LEAST_POINTS = 0.005  # less would be shown as 0.00
 
 

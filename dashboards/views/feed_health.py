@@ -104,6 +104,17 @@ def _detail(scene: Scene, ops: live.OpsReader, facts: list[feeds.FeedFact]) -> N
 
 
 def _verdicts(scene: Scene, frame: pl.DataFrame) -> None:
+    """What did not pass stands open; what passed is folded away behind its number."""
+    words = scene.words
+    bad = _verdict_table(scene, frame.filter(pl.col("verdict") != "passed"))
+    passed = frame.filter(pl.col("verdict") == "passed")
+    if passed.height:
+        sign = look.state_mark("passed", words("feeds.more_passed", n=passed.height))
+        bad += f"<details><summary>{sign}</summary>{_verdict_table(scene, passed)}</details>"
+    _section(words("feeds.verdicts"), bad or None, words("feeds.no_verdicts"))
+
+
+def _verdict_table(scene: Scene, frame: pl.DataFrame) -> str:
     words = scene.words
     rows = [
         [
@@ -118,7 +129,7 @@ def _verdicts(scene: Scene, frame: pl.DataFrame) -> None:
         (words("feeds.verdict"), "keep"), (words("feeds.message"), ""), (words("feeds.found"), "n"),
         (words("feeds.expected"), ""),
     ]  # fmt: skip
-    _section(words("feeds.verdicts"), look.table(heads, rows) if rows else None, words("feeds.no_verdicts"))
+    return look.table(heads, rows) if rows else ""
 
 
 def _notifications(scene: Scene, frame: pl.DataFrame) -> None:

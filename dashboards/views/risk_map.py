@@ -14,7 +14,7 @@ from dashboards import charts, look
 from dashboards.language import Words
 from dashboards.parts import Scene, clock, edition_words, title_line, warn_when_stale
 
-_LISTED = 200
+_LISTED, _WORST = 200, 8
 _CLICK = "function (event) { return event.data && event.data.pick ? event.data.pick : null; }"
 
 
@@ -35,7 +35,7 @@ def draw(scene: Scene, mart: serving.Mart) -> None:
     with right:
         _legend(scene, page, risk.colour_counts(mart, scene.reader, wanted))
         _facts(scene, mart, page.frame)
-    _listing(scene, page.frame)
+        _listing(scene, page.frame)
 
 
 def _filters(scene: Scene, mart: serving.Mart, top: city.Area) -> tuple[risk.ObjectFilter, pl.DataFrame]:
@@ -160,19 +160,15 @@ def _listing(scene: Scene, objects: pl.DataFrame) -> None:
     rows = [
         [
             look.risk_mark(row["residual_colour"], words(f"colour_short.{row['residual_colour'] or 'none'}")),
-            escape(row["name_zh"] or "–") + f"<small>{escape(row['object_id'])}</small>",
-            words(f"domain.{row['domain']}"),
-            _kind(scene, row),
-            scene.name(row["area_name_zh"], row["area_name_en"]),
+            escape(row["name_zh"] or row["object_id"])
+            + f"<small>{_kind(scene, row)} · {scene.name(row['area_name_zh'], row['area_name_en'])}</small>",
             "–" if row["score"] is None else f"{row['score']:.1f}",
         ]
-        for row in objects.head(20).iter_rows(named=True)
+        for row in objects.head(_WORST).iter_rows(named=True)
     ]
-    heads = [
-        (words("map.residual"), "keep"), (words("map.name"), ""), (words("map.domain"), "keep"),
-        (words("map.object_type"), "keep"), (words("map.area"), "keep"), (words("map.score"), "n"),
-    ]  # fmt: skip
-    st.html(f'<div class="cr"><h2>{words("map.objects")}</h2>{look.table(heads, rows)}</div>')
+    heads = [(words("map.residual"), "keep"), (words("map.name"), ""), (words("map.score"), "n")]
+    if rows:
+        st.html(f'<div class="cr"><h2>{words("map.objects")}</h2>{look.table(heads, rows)}</div>')
 
 
 def _kind(scene: Scene, row: dict[str, Any]) -> str:

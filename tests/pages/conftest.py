@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from ingest.settings import Home
 from published import publish_city, remember_runs
@@ -15,6 +15,7 @@ from served_pages import CHROMIUM_ARGUMENTS, Site, served
 @pytest.fixture(scope="session")
 def browser(chromium: Path) -> Iterator[Browser]:
     """One headless Chromium."""
+    expect.set_options(timeout=20_000)  # the first page of a process reads the outlines of the whole country
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=str(chromium), args=CHROMIUM_ARGUMENTS)
         yield opened

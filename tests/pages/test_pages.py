@@ -120,6 +120,9 @@ def test_a_click_on_the_map_shows_the_object(page: Page, site: Site) -> None:
 def test_the_chosen_feed_shows_its_findings(page: Page, site: Site) -> None:
     open_page(page, site, "feeds", "zh")
     expect(page.get_by_text("检查本身出错，按未通过处理")).to_be_visible()
+    expect(page.get_by_text("条数在预期之内")).to_be_hidden()
+    page.get_by_text("另有 1 项通过").click()
+    expect(page.get_by_text("条数在预期之内")).to_be_visible()
     page.get_by_role("combobox", name=re.compile("数据源详情")).fill("fire.unit")
     page.get_by_role("option", name=re.compile("fire.unit")).click()
     expect(page.get_by_text("还没有检查结论。")).to_be_visible()
