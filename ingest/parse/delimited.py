@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import polars as pl
 
@@ -17,6 +18,17 @@ _BOM = b"\xef\xbb\xbf"
 _DEFAULT_ENCODING = "utf-8"
 
 
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """Cells of a file: header, the line that each fitting row starts on, columns, and (line, fields) of odd rows."""
+
+    header: list[str]
+    lines: pl.Series
+    columns: list[pl.Series]
+    odd: list[tuple[int, int]]
+    last_line: int
+
+
 def parse_csv(body: bytes, contract: Contract) -> RawTable:
     """A CSV file; options `encoding` (default utf-8) and `delimiter` (default comma) come from the contract.
 
@@ -24,24 +36,50 @@ def parse_csv(body: bytes, contract: Contract) -> RawTable:
     whose quoting cannot be followed.
     """
     options = contract.server.options
-    encoding = str(options.get("encoding", _DEFAULT_ENCODING))
+    encoding, delimiter = str(options.get("encoding", _DEFAULT_ENCODING)), str(options.get("delimiter", ","))
     text, other = decode(body.removeprefix(_BOM), encoding)
     notes = [_mixed(encoding, other)] if other else []
-    rows = list(_rows(text, str(options.get("delimiter", ","))))
-    if len(rows) < 2:
-        raise FileFault("empty_file", "header only" if rows else "no line with content")
-    header, cells = rows[0][1], rows[1:]
-    if len(cells[-1][1]) < len(header) and not text.endswith(("\n", "\r")):
-        raise FileFault("truncated_file", f"last line has {len(cells[-1][1])} of {len(header)} fields", cells[-1][0])
-    fitting = [(line, fields) for line, fields in cells if len(fields) == len(header)]
-    notes += [_ragged(line, len(fields), len(header)) for line, fields in cells if len(fields) != len(header)]
-    columns = list(zip(*(fields for _, fields in fitting), strict=True)) or [()] * len(header)
-    data = {ROW: pl.Series([str(line) for line, _ in fitting], dtype=pl.String)}
-    for name, values in zip(header_names(contract, header), columns, strict=True):
-        if name.startswith("column_") and not any(values):
+    is_plain = '"' not in text and text.count("\r") == text.count("\r\n")
+    table = _split(text, delimiter) if is_plain else _read(text, delimiter)
+    width = len(table.header)
+    for line, fields in table.odd:
+        if line == table.last_line and fields < width and not text.endswith(("\n", "\r")):
+            raise FileFault("truncated_file", f"last line has {fields} of {width} fields", line)
+        notes.append(Note("wrong_type", "row", "quarantined", str(line), None, f"{fields} fields", f"{width} fields"))
+    data = {ROW: table.lines.cast(pl.String)}
+    for name, values in zip(header_names(contract, table.header), table.columns, strict=True):
+        if name.startswith("column_") and (values == "").all():
             continue  # a separator at every line's end makes an empty column without a name
-        data[name] = pl.Series(values, dtype=pl.String)
+        data[name] = values
     return settle(pl.DataFrame(data), contract, notes, is_ordered=True)
+
+
+def _split(text: str, delimiter: str) -> _Table:
+    """Files without quotes, which are most: a line is a row and every delimiter ends a cell."""
+    lines = pl.Series("text", text.split("\n")).str.strip_chars_end("\r")
+    frame = pl.DataFrame({"line": pl.int_range(1, len(lines) + 1, eager=True), "text": lines})
+    frame = frame.filter(pl.col("text").str.strip_chars(delimiter) != "")
+    if frame.height < 2:
+        raise _empty(frame.height)
+    header = str(frame["text"][0]).split(delimiter)
+    frame = frame.with_columns(pl.col("text").str.count_matches(delimiter, literal=True).alias("n") + 1).slice(1)
+    odd = frame.filter(pl.col("n") != len(header)).select("line", "n").rows()
+    fitting = frame.filter(pl.col("n") == len(header))
+    cells = fitting["text"].str.split_exact(delimiter, len(header) - 1).struct.unnest()
+    return _Table(header, fitting["line"], cells.get_columns(), odd, int(frame["line"][-1]))
+
+
+def _read(text: str, delimiter: str) -> _Table:
+    """Files with quotes, whose cells may hold delimiters and line ends."""
+    rows = list(_rows(text, delimiter))
+    if len(rows) < 2:
+        raise _empty(len(rows))
+    header = rows[0][1]
+    fitting = [(line, fields) for line, fields in rows[1:] if len(fields) == len(header)]
+    odd = [(line, len(fields)) for line, fields in rows[1:] if len(fields) != len(header)]
+    columns = list(zip(*(fields for _, fields in fitting), strict=True)) or [()] * len(header)
+    lines = pl.Series([line for line, _ in fitting], dtype=pl.Int64)
+    return _Table(header, lines, [pl.Series(column, dtype=pl.String) for column in columns], odd, rows[-1][0])
 
 
 def decode(body: bytes, encoding: str) -> tuple[str, list[int]]:
@@ -102,5 +140,5 @@ def _mixed(encoding: str, lines: list[int]) -> Note:
     return Note("mixed_encodings", "file", "corrected", "", None, found, f"every line in {encoding}")
 
 
-def _ragged(line: int, fields: int, expected: int) -> Note:
-    return Note("wrong_type", "row", "quarantined", str(line), None, f"{fields} fields", f"{expected} fields")
+def _empty(rows: int) -> FileFault:
+    return FileFault("empty_file", "header only" if rows else "no line with content")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterator, Set
 from typing import Any
 
 import polars as pl
@@ -14,6 +14,9 @@ from ingest.parse.fault import FileFault
 from ingest.stages import RawTable
 
 Record = dict[str, Any]
+
+_AS_TEXT = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
+_AS_NUMBERS = json.JSONDecoder(parse_constant=str)
 
 
 def parse_json(body: bytes, contract: Contract) -> RawTable:
@@ -45,9 +48,9 @@ def read_json(body: bytes, *, numbers_as_text: bool, line: int | None = None) ->
     """
     if not body.strip():
         raise FileFault("empty_file", f"{len(body)} bytes")
-    as_text: dict[str, Any] = {"parse_float": str, "parse_int": str} if numbers_as_text else {}
+    decoder = _AS_TEXT if numbers_as_text else _AS_NUMBERS
     try:
-        return _without_surrogates(json.loads(body.decode("utf-8-sig"), parse_constant=str, **as_text), body)
+        return _without_surrogates(decoder.decode(body.decode("utf-8-sig")), body)
     except UnicodeDecodeError as error:
         raise FileFault("truncated_file", f"not UTF-8: {error.reason}", line or error.start) from error
     except json.JSONDecodeError as error:
@@ -82,14 +85,35 @@ def _records(document: Any, contract: Contract) -> list[Record]:
 
 def _table(records: list[Record], contract: Contract) -> RawTable:
     parents = {name[:at] for name in expected_names(contract) for at, sign in enumerate(name) if sign == "."}
-    exploded = [part for record in records for part in explode(record, contract.explode)]
-    flat = [flatten(part, parents) if _is_nested(part) else part for part in exploded]
-    names = list(dict.fromkeys(name for record in flat for name in record)) if flat else expected_names(contract)
-    data = {ROW: pl.Series(list(_places(flat, contract)), dtype=pl.String)}
-    for name in names:
-        if name != ROW:
-            data[name] = pl.Series([record.get(name) for record in flat], dtype=pl.String)
-    return settle(pl.DataFrame(data), contract, is_ordered=False)
+    walked = (flatten(part, parents) for record in records for part in explode(record, contract.explode))
+    flat = list(walked) if parents or contract.explode else records
+    try:
+        columns = _columns(flat)
+    except TypeError:  # something else than text in records that should be flat
+        columns = _columns(list(walked))
+    if not records:
+        columns = {name: pl.Series([], dtype=pl.String) for name in expected_names(contract)}
+    frame = pl.DataFrame({ROW: pl.int_range(1, len(flat) + 1, eager=True), **columns})
+    return settle(frame.with_columns(_place(frame, contract).alias(ROW)), contract, is_ordered=False)
+
+
+def _columns(flat: list[Record]) -> dict[str, pl.Series]:
+    """A column for every name that some record has. Raises TypeError for a value that is no text."""
+    names = dict.fromkeys(name for record in flat for name in record)
+    names.pop(ROW, None)
+    return {name: pl.Series([record.get(name) for record in flat], dtype=pl.String) for name in names}
+
+
+def _place(frame: pl.DataFrame, contract: Contract) -> pl.Expr:
+    """The key values joined by `|`; the record's number where the key is personal or wholly missing."""
+    number = pl.format("#{}", ROW)
+    keyed = [contract.column(name) for name in contract.key]
+    if not keyed or any(column.is_personal for column in keyed):
+        return number
+    names = [name for column in keyed for name in physical_names(column)]
+    texts = [pl.col(name).fill_null("") if name in frame.columns else pl.lit("") for name in names]
+    key = pl.concat_str(texts, separator="|")
+    return pl.when(key.str.strip_chars("|") != "").then(key).otherwise(number)
 
 
 def explode(record: Record, member: str | None) -> Iterator[Record]:
@@ -100,11 +124,6 @@ def explode(record: Record, member: str | None) -> Iterator[Record]:
         return
     for item in items or [None]:
         yield {**record, str(member): item}
-
-
-def _is_nested(record: Record) -> bool:
-    """Whether anything but texts stands in a record; most readings are flat and need no walk."""
-    return any(type(value) is not str for value in record.values())
 
 
 def flatten(record: Record, parents: Set[str]) -> dict[str, str | None]:
@@ -137,13 +156,3 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, int | float):
         return repr(value)
     return json.dumps(value, ensure_ascii=False)
-
-
-def _places(flat: Iterable[dict[str, str | None]], contract: Contract) -> Iterator[str]:
-    """The key values joined by `|`; the record's number where the key is personal or wholly missing."""
-    keyed = [contract.column(name) for name in contract.key]
-    names = [name for column in keyed for name in physical_names(column)]
-    is_open = not any(column.is_personal for column in keyed)
-    for number, record in enumerate(flat, 1):
-        values = [record.get(name) or "" for name in names]
-        yield "|".join(values) if is_open and any(values) else f"#{number}"

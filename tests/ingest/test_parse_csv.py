@@ -104,6 +104,15 @@ def test_lines_with_other_field_counts_are_lost_alone() -> None:
     ]
 
 
+def test_quotes_change_nothing_but_what_they_hold() -> None:
+    plain = HEADER + "A1,正常,1\r\n\r\n,,\nA2,故障,\nA3,正常\nA4,正常,2"
+    quoted = plain.replace("A1", '"A1"')
+    assert read(plain).frame.equals(read(quoted).frame)
+    assert read(plain).notes == read(quoted).notes != ()
+    assert fault(plain + "\nA5").offset == fault(quoted + "\nA5").offset == 8
+    assert read("编号,状态,库水位(m)\rA1,正常,1\r").frame["编号"].to_list() == ["A1"]
+
+
 def test_delimiters_and_full_width_headers() -> None:
     raw = read("编号;状态;库水位（m）;\nA1;正常;1;\n", delimiter=";")
     assert raw.frame.rows() == [("2", "A1", "正常", "1")]

@@ -99,6 +99,14 @@ def test_optional_members_may_be_left_out() -> None:
     assert raw.notes == ()
 
 
+def test_places_of_records_without_a_key() -> None:
+    raw = parse(
+        page({"code": "H1", "substances": []}, {"code": None, "substances": [{"cas": "7"}, {}]}), "json", feed()
+    )
+    assert raw.frame["_row"].to_list() == ["H1|", "|7", "#3"]
+    assert parse(b"[{}]", "json", flat()).frame.rows() == [("#1", None, None, None)]
+
+
 def test_renamed_member() -> None:
     assert fault(b'[{"id": "a", "at": "t", "value": 1}]', "json", flat()).reason == "renamed_column"
 
