@@ -68,7 +68,9 @@ def _join_clock(frame: pl.DataFrame) -> pl.DataFrame:
     if len(parts) < 3:
         return frame
     joined = pl.concat_str(parts, separator=" ").alias("+".join(parts))
-    return frame.select(joined, pl.exclude(parts))
+    first = next(name for name in frame.columns if name in parts)
+    kept = [joined if name == first else pl.col(name) for name in frame.columns if name == first or name not in parts]
+    return frame.select(kept)
 
 
 def _leaf(name: str, sample: Sample) -> str:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import statistics
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -199,8 +200,10 @@ def _describe_geojson(body: bytes) -> Sample:
 
 
 def _describe_gpkg(body: bytes) -> Sample:
-    layers = [str(row[0]) for row in pyogrio.list_layers(body)]
-    crs = str(pyogrio.read_info(body, layer=layers[0]).get("crs"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the driver's remarks on a file without a name
+        layers = [str(row[0]) for row in pyogrio.list_layers(body)]
+        crs = str(pyogrio.read_info(body, layer=layers[0]).get("crs"))
     reasons = [f"layer {layers[0]}, the first of {len(layers)}", f"the file says its coordinates are in {crs}"]
     if crs not in DATUM_OF_EPSG:
         reasons.append("CHECK: coordinates that are not degrees of CGCS2000 or WGS 84 must be converted before")
