@@ -1,11 +1,12 @@
 -- One row per hazard unit: S, R, alpha and grade of GB 18218-2018. The grade is null below S = 1; 1 is the worst.
+-- Sums are rounded to nine decimals: equality counts, and binary fractions must not decide it.
 with summed as (
   select
     unit_id,
     sum({{ gb18218_ratio('design_max_t', 'critical_quantity_t') }}) as s_value,
     sum(beta * {{ gb18218_ratio('design_max_t', 'critical_quantity_t') }}) as beta_sum,
     count(*) as n_substances,
-    sum(case when matched_by = 'unmatched' then 1 else 0 end) as n_unmatched,
+    cast(sum(case when matched_by = 'unmatched' then 1 else 0 end) as bigint) as n_unmatched,
     max(case when is_beta_assumed then 1 else 0 end) = 1 as has_assumed_beta
   from {{ ref('major_hazard_substance') }}
   group by unit_id
@@ -14,10 +15,10 @@ with summed as (
 weighted as (
   select
     summed.unit_id,
-    coalesce(summed.s_value, 0.0) as s_value,
+    round(coalesce(summed.s_value, 0.0), 9) as s_value,
     alpha.alpha,
     units.people as exposed_people,
-    alpha.alpha * coalesce(summed.beta_sum, 0.0) as r_value,
+    round(alpha.alpha * coalesce(summed.beta_sum, 0.0), 9) as r_value,
     units.grade as grade_declared,
     summed.n_substances,
     summed.n_unmatched,
