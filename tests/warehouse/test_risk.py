@@ -1,0 +1,224 @@
+"""The upper half of the warehouse: what is published, what moves history and what does not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from datetime import date, timedelta
+
+import duckdb
+import pytest
+
+from ingest import ops
+from orchestration.build import unit_test
+from warehouse import synthetic
+from warehouse.built import DAYS, Warehouse, open_warehouse
+
+INTERFACE = {
+    "feed_health": "feed_id department_code last_observed_at last_received_at freshness rows_24h quarantined_24h "
+    "batches_held checks_failed checks_raised",
+    "risk_index": "as_of_date area_code area_name_zh area_name_en domain index_value colour confidence method_version",
+    "risk_contribution": "as_of_date area_code domain factor weight factor_value contribution reason_zh reason_en",
+    "risk_object": "object_id domain subdomain object_type name_zh area_code department_code lon lat inherent_colour "
+    "residual_colour score",
+    "device": "device_id object_id protocol metric_list status last_observed_at",
+    "reading_hourly": "device_id metric unit hour mean_value min_value max_value n n_flagged",
+    "alert": "alert_id rule_id domain subdomain object_id area_code colour severity_rank state is_exercise opened_at "
+    "acknowledged_at resolved_at closed_at peak_value threshold unit standard clause disposing_unit",
+    "major_hazard": "unit_id s_value r_value alpha exposed_people grade",
+    "vital_sign": "as_of_date sign_code name_zh name_en value unit low high status",
+    "data_dictionary": "table_name column_name description_zh description_en unit owner sensitivity",
+}
+FACTS = ("reading", "event", "inspection")
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """Three days of every feed with every model built; the tests below take it through time, in their order."""
+    made = open_warehouse(tmp_path_factory.mktemp("risk"))
+    synthetic.land_city(made.home, made.engine, made.contracts, DAYS, n=6)
+    made.build(full_refresh=True, select=None)
+    yield made
+    made.engine.dispose()
+
+
+def ask(city: Warehouse, sql: str) -> list[tuple]:
+    """Rows of a query on the built mart file."""
+    with duckdb.connect(":memory:") as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"attach '{city.home.mart}' as published (read_only)")
+        connection.execute("use published.mart")
+        return connection.execute(sql).fetchall()
+
+
+def history(city: Warehouse, last: date, areas: str = "true") -> list[tuple]:
+    """Everything that the index of the days up to `last` says, confidence apart."""
+    return ask(
+        city,
+        f"""
+        select i.as_of_date, i.area_code, i.domain, i.index_value, i.colour, c.factor, c.weight, c.factor_value,
+               c.reason_zh, c.reason_en
+        from risk_index as i join risk_contribution as c using (as_of_date, area_code, domain)
+        where as_of_date <= '{last}' and {areas} order by all
+        """,
+    )
+
+
+def land_facts(city: Warehouse, day: date, batch: str, seed: int = 0) -> None:
+    for contract in city.contracts.values():
+        if not contract.is_register:
+            city.land(contract.id, day, 6, f"{batch}-{contract.slug}", seed)
+
+
+@pytest.mark.slow
+def test_worked_numbers_of_the_standards_hold(city: Warehouse) -> None:
+    tested = unit_test(city.home)
+    assert tested.success, tested.message
+    assert {node.name.rsplit(".", 1)[-1] for node in tested.nodes} >= {
+        "gb18218_s_r_and_grade", "gb18218_alpha_steps", "lec", "risk_matrix", "instrument_intensity", "iaqi",
+        "tangent_angle", "tailings_rollup", "deduction", "index_is_the_weighted_geometric_mean",
+    }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_every_published_table_has_its_columns(city: Warehouse) -> None:
+    found: dict[str, dict[str, str]] = {}
+    for table, column, kind in ask(
+        city, "select table_name, column_name, data_type from duckdb_columns() where schema_name = 'mart'"
+    ):
+        found.setdefault(table, {})[column] = kind
+    for table, columns in INTERFACE.items():
+        assert set(columns.split()) <= found[table].keys(), table
+        for column, kind in found[table].items():
+            if column.endswith("_at") or column == "hour":
+                assert kind == "TIMESTAMP WITH TIME ZONE", (table, column)
+            if column == "as_of_date":
+                assert kind == "DATE", table
+    assert found["alert"]["severity_rank"] == "INTEGER"
+
+
+@pytest.mark.slow
+def test_every_column_is_in_the_dictionary_in_both_languages(city: Warehouse) -> None:
+    told = {
+        (table, column): (zh, en, sensitivity)
+        for table, column, zh, en, sensitivity in ask(
+            city, "select table_name, column_name, description_zh, description_en, sensitivity from data_dictionary"
+        )
+    }
+    columns = ask(city, "select 'mart.' || table_name, column_name from duckdb_columns() where schema_name = 'mart'")
+    columns += city.ask(
+        "select table_schema || '.' || table_name, column_name from information_schema.columns "
+        "where table_schema in ('core', 'risk')"
+    )
+    for name in columns:
+        zh, en, sensitivity = told[name]
+        assert any("一" <= sign <= "鿿" for sign in zh), name
+        assert en, name
+        assert sensitivity in ("public", "internal", "important", "personal", "sensitive"), name
+
+
+@pytest.mark.slow
+def test_contributions_explain_the_index(city: Warehouse) -> None:
+    summed = ask(
+        city,
+        """
+        select any_value(i.index_value), sum(c.contribution), sum(c.weight), min(c.factor_value), max(c.factor_value)
+        from risk_index as i join risk_contribution as c using (as_of_date, area_code, domain)
+        group by as_of_date, area_code, domain
+        """,
+    )
+    assert len(summed) == 4 * 14 * 5  # days with the one of the build, city and counties, domains with all
+    for index, total, weights, low, high in summed:
+        assert math.isclose(total, math.log(index / 100), abs_tol=1e-9)
+        assert math.isclose(weights, 1, abs_tol=1e-9)
+        assert 0.01 <= low <= high <= 1
+        assert 0 <= index <= 100
+
+
+@pytest.mark.slow
+def test_residual_is_never_worse_than_inherent(city: Warehouse) -> None:
+    rank = {"blue": 1, "yellow": 2, "orange": 3, "red": 4}
+    rows = ask(city, "select inherent_colour, residual_colour, inherent_score, score from risk_object")
+    assert [(len(rows),)] == city.ask("select count(*) from core.risk_object")
+    for inherent, residual, inherent_score, score in rows:
+        assert rank[residual] <= rank[inherent]
+        assert score <= inherent_score
+    assert len({residual for _, residual, _, _ in rows}) > 1
+
+
+@pytest.mark.slow
+def test_history_does_not_move_when_newer_data_arrive(city: Warehouse) -> None:
+    before = history(city, DAYS[-1])
+    assert before
+    land_facts(city, DAYS[-1] + timedelta(days=1), "newer", seed=5)
+    city.build(select=None)
+    assert history(city, DAYS[-1]) == before
+
+
+@pytest.mark.slow
+def test_a_late_file_moves_its_day_and_not_the_days_before(city: Warehouse) -> None:
+    before = history(city, DAYS[-1])
+    contract = city.contracts["emergency.tailings_reading"]
+    city.land(contract.id, DAYS[1], 6, "late-file", seed=99)
+    city.build(select=None)
+    after = history(city, DAYS[-1])
+    assert [row for row in after if row[0] < DAYS[1]] == [row for row in before if row[0] < DAYS[1]]
+    moved = {row[5].split(".")[0] for row in set(after) - set(before) if row[7] is not None and row[2] != "all"}
+    assert "tailings" in moved
+    assert "fire" not in moved
+
+
+@pytest.mark.slow
+def test_quiet_feeds_lower_confidence_and_not_risk(city: Warehouse) -> None:
+    last = DAYS[-1] + timedelta(days=1)
+    quiet_on = last + timedelta(days=20)
+    city.now += timedelta(days=20)
+    city.build(select=None)
+    factors = {}
+    for day in (last, quiet_on):
+        factors[day] = ask(
+            city,
+            f"select area_code, domain, factor, weight, factor_value from risk_contribution "
+            f"where as_of_date = '{day}' and factor <> 'weather.hazard' order by all",
+        )
+    assert factors[last]
+    assert factors[quiet_on] == factors[last]  # a warning that ends is news, not silence: weather.hazard apart
+    confidence = dict(
+        ask(city, f"select as_of_date, confidence from risk_index where domain = 'all' and area_code = '420500' "
+                  f"and as_of_date in ('{last}', '{quiet_on}')")
+    )  # fmt: skip
+    assert confidence[quiet_on] == "D"
+    assert confidence[last] < "D"
+    assert {row[0] for row in ask(city, "select distinct freshness from feed_health")} == {"silent", "late", "fresh"}
+
+
+@pytest.mark.slow
+def test_a_rebuild_gives_the_same_history(city: Warehouse) -> None:
+    before = history(city, city.now.date())
+    city.build(full_refresh=True, select=None)
+    after = history(city, city.now.date())
+    assert [row[:3] for row in after] == [row[:3] for row in before]
+    for new, old in zip(after, before, strict=True):
+        assert new[4:] == old[4:] or math.isclose(new[7], old[7], rel_tol=1e-12)
+
+
+@pytest.mark.slow
+def test_held_and_broken_things_show_in_feed_health(city: Warehouse) -> None:
+    with city.engine.begin() as connection:
+        for number, verdict in enumerate(("passed", "failed", "raised")):
+            connection.execute(
+                ops.check_verdict.insert().values(
+                    run_id="r", feed_id="fire.unit", check_id=f"c{number}", kind="k", severity="warning",
+                    verdict=verdict, observed=None, expected="e", message_zh="说明", message_en="m", rows_checked=1,
+                    at=city.now,
+                )
+            )  # fmt: skip
+    city.land("fire.unit", DAYS[0], 3, "held-batch", seed=3, received_at=city.now)
+    city.set_batch("held-batch", "held")
+    city.build(select=None)
+    health = ask(
+        city,
+        "select batches_held, checks_failed, checks_raised, rows_24h from feed_health where feed_id = 'fire.unit'",
+    )
+    assert health == [(1, 1, 1, 3)]
+    assert ask(city, "select count(*) from check_verdict where feed_id = 'fire.unit'") == [(3,)]
