@@ -34,11 +34,15 @@ _HARMLESS_FUNCTIONS = frozenset({"range", "generate_series", "unnest"})
 _TELLTALE_FUNCTIONS = frozenset({"getenv", "current_setting", "getvariable", "current_query", "query", "query_table"})
 
 
-class SqlRefusedError(ValueError):
+class SandboxError(RuntimeError):
+    """A statement that gave no rows: refused, failed or stopped."""
+
+
+class SqlRefusedError(SandboxError):
     """The statement is not one that may be run here; says what was found and what is allowed."""
 
 
-class SqlFailedError(RuntimeError):
+class SqlFailedError(SandboxError):
     """The statement was run and failed, or took too long; carries the engine's words."""
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -12,6 +15,7 @@ import duckdb
 import polars as pl
 import sqlalchemy as sa
 
+from access import serving
 from ingest import ops
 from ingest.settings import Home
 
@@ -312,3 +316,43 @@ def _outcome(feed_id: str, at: datetime) -> dict[str, object]:
 def utc(year: int, month: int, day: int, hour: int = 0) -> datetime:
     """A UTC instant."""
     return datetime(year, month, day, hour, tzinfo=UTC)
+
+
+@dataclass
+class Readings:
+    """What readers met while others published: how often each read, which generations, which errors."""
+
+    counts: list[int]
+    generations: set[str] = field(default_factory=set)
+    errors: list[Exception] = field(default_factory=list)
+
+
+@contextmanager
+def reading(home: Home, n_readers: int, pause_s: float = 0.01) -> Iterator[Readings]:
+    """Readers that open the newest generation again and again, each time checking that the view is whole and new."""
+    met = Readings([0] * n_readers)
+    over = threading.Event()
+
+    def read(number: int) -> None:
+        try:
+            while not over.wait(pause_s):
+                before = serving.newest(home)
+                with serving.open_mart(home) as mart:
+                    row = mart.row("select count(*) as n from mart.risk_index")
+                assert row == {"n": (len(COUNTIES) + 1) * len(DOMAINS) * DAYS}, "a half-built view"
+                assert before is not None
+                assert mart.generation.name >= before.name, "an open must never see an older generation"
+                met.generations.add(mart.generation.name)
+                met.counts[number] += 1
+        except Exception as error:  # noqa: BLE001 whatever any reader met is told to the test
+            met.errors.append(error)
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(n_readers)]
+    for thread in threads:
+        thread.start()
+    try:
+        yield met
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(timeout=30)

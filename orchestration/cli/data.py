@@ -21,14 +21,15 @@ def sql_command(
 ) -> None:
     """Read-only SQL on the newest published generation, sandboxed."""
     from access.sandbox import SandboxError, run_sql
-
     from access.serving import NoGenerationError
 
     try:
-        frame = run_sql(current_home(), text, limit=limit)
+        result = run_sql(current_home(), text, limit=limit)
     except (SandboxError, NoGenerationError) as error:
         failed(str(error))
-    print_rows(frame.to_dicts(), as_json, empty="no rows")
+    print_rows(result.frame.to_dicts(), as_json, empty="no rows")
+    if result.is_truncated:
+        typer.echo(f"only the first {limit} rows; ask for more with --limit", err=True)
 
 
 @app.command("export")
@@ -42,7 +43,6 @@ def export_command(
     """Write one published table to a file, within the caller's rights."""
     from access.export import ExportError, export
     from access.sandbox import SandboxError
-
     from access.serving import NoGenerationError
 
     if fmt not in FORMATS:

@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 
 from dashboards import look
 from ingest.settings import Home
-from published import publish_city
+from published import publish_city, reading
 from served_pages import Site, served
 
 pytestmark = pytest.mark.browser
@@ -152,18 +152,29 @@ def test_old_data_say_that_they_are_old(page: Page, tmp_path: Path) -> None:
         no_fault(page)
 
 
-def test_before_the_first_publish_and_during_publishes(page: Page, tmp_path: Path) -> None:
-    """The page says what to run, fills itself, and then follows every publication without a fault."""
+def test_before_the_first_publish_it_says_what_to_run_and_fills_itself(page: Page, tmp_path: Path) -> None:
     home = Home(tmp_path, {})
     with served(home) as site:
         page.goto(f"{site.url}/?lang=en")
         expect(page.get_by_text("Nothing has been published yet")).to_be_visible()
         expect(page.get_by_text("cityrisk run")).to_be_visible()
+        publish_city(home, datetime.now(UTC))
+        expect(page.locator(".card.lead .value")).to_be_visible()
+        no_fault(page)
+
+
+def test_running_pages_among_twenty_readers_follow_ten_publishes(page: Page, tmp_path: Path) -> None:
+    """Nineteen readers and one open page: no error, no half-built view, and the page shows each newest index."""
+    home = Home(tmp_path, {})
+    now = datetime.now(UTC)
+    publish_city(home, now)
+    with served(home) as site, reading(home, 19, pause_s=0.5) as met:
+        open_page(page, site, "", "zh")
         shown = page.locator(".card.lead .value")
-        now, first = datetime.now(UTC), 0.0
-        for number in range(10):
+        first = float(shown.inner_text())
+        for number in range(1, 11):
             publish_city(home, now + timedelta(seconds=number), shift=float(number))
-            if number == 0:
-                first = float(shown.inner_text())
-            expect(shown).to_have_text(f"{first + number:.1f}", timeout=10_000)
+            expect(shown).to_have_text(f"{first + number:.1f}")
             no_fault(page)
+    assert not met.errors
+    assert len(met.generations) == 11
