@@ -16,7 +16,7 @@ scaled as (
     computed.area_code,
     computed.domain,
     computed.method_version,
-    parameters.value * computed.share as index_value
+    round(parameters.value * computed.share, 10) as index_value
   from computed
   inner join {{ ref('method_parameters') }} as parameters
     on computed.method_version = parameters.method_version and parameters.parameter = 'index_scale'

@@ -1,5 +1,6 @@
 -- One row per day, area, subdomain and component of this build's days: the value from 0 to 1 and what it stands on.
 -- Objects come together by a power mean that lifts the worst; people are counted on fixed bounds.
+-- Rounded far below anything that matters, so that the order in which rows are added never shows.
 -- Where the method says so, a subdomain counts people or vulnerability of all objects of the area.
 with member as (
   select
@@ -83,7 +84,7 @@ based as (
   area_code,
   subdomain,
   '{{ component }}' as component,
-  {{ clipped(component, 'factor_floor', 'factor_cap') }} as factor_value,
+  {{ clipped('round(' ~ component ~ ', 9)', 'factor_floor', 'factor_cap') }} as factor_value,
   n_subjects,
   people,
   exposure_basis,

@@ -85,7 +85,7 @@ select
   spread.subdomain || '.' || spread.component as factor,
   spread.subdomain,
   spread.component,
-  spread.weight,
+  round(spread.weight, 12) as weight,
   coalesce(spread.factor_value, spread.factor_floor) as factor_value,
   coalesce(spread.n_subjects, 0) as n_subjects,
   spread.subdomain_zh || '·' || spread.component_zh || '：' || case
