@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from city import construction, door_http, door_sql, drops, fire, geology, hazards, lifts, pipes, sky, tailings, weather
-from city.clock import Span, beijing_midnight
+from city.clock import Span, whole_hour
 from city.clocks_wrong import plant_wrong_zone
 from city.geography import load_counties
 from city.plan import row_plan
@@ -100,14 +100,14 @@ def build_city(
 ) -> CityBuild:
     """Build `city` under `home/city` (an older build there is replaced) and return how to reach it.
 
-    `as_of` is an aware instant, cut to its Beijing midnight; history covers the `days` days before it. `db_urls` maps
+    `as_of` is an aware instant, cut to its full hour; history covers the `days` times 24 hours before it. `db_urls` maps
     fire, housing, resources to SQLAlchemy URLs; a department without one gets a SQLite file. Raises ValueError for an
     unknown city, a naive `as_of`, or fewer than one day.
     """
     if as_of.tzinfo is None or days < 1 or scale <= 0:
         raise ValueError("as_of must be aware, days at least 1, scale above 0")
     home = home.resolve()
-    profile, span, streams = load_profile(city), Span(beijing_midnight(as_of), days), Streams(city, seed)
+    profile, span, streams = load_profile(city), Span(whole_hour(as_of), days), Streams(city, seed)
     root = home / "city"
     if root.exists():
         shutil.rmtree(root)

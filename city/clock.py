@@ -10,14 +10,14 @@ import numpy.typing as npt
 BEIJING = ZoneInfo("Asia/Shanghai")
 
 
-def beijing_midnight(now: datetime) -> datetime:
-    """The last Beijing midnight at or before the aware instant `now`."""
-    return now.astimezone(BEIJING).replace(hour=0, minute=0, second=0, microsecond=0)
+def whole_hour(now: datetime) -> datetime:
+    """The last full hour at or before the aware instant `now`, in Beijing time."""
+    return now.astimezone(BEIJING).replace(minute=0, second=0, microsecond=0)
 
 
 @dataclass(frozen=True)
 class Span:
-    """History of `days` whole days before `as_of`; local times are naive Beijing wall-clock."""
+    """History of `days` times 24 hours before `as_of`; local times are naive Beijing wall-clock."""
 
     as_of: datetime
     days: int
@@ -43,9 +43,16 @@ class Span:
         return np.datetime64(self.start, "us") + np.arange(self.hours) * np.timedelta64(3600, "s")
 
     @property
-    def dates(self) -> list[date]:
-        """The Beijing days touched by the history."""
-        return [(self.start + timedelta(days=d)).date() for d in range(self.days)]
+    def dates(self) -> npt.NDArray[np.datetime64]:
+        """The Beijing days that the history touches, the first and the last of them perhaps in part."""
+        return np.arange(np.datetime64(self.start, "D"), np.datetime64(self.end, "D") + 1)
+
+    def holds(self, begin: npt.NDArray[np.datetime64], finish: npt.NDArray[np.datetime64]) -> npt.NDArray[np.bool_]:
+        """Which of the pairs of local times lie wholly inside the history."""
+        inside: npt.NDArray[np.bool_] = (begin >= np.datetime64(self.start, "us")) & (
+            finish < np.datetime64(self.end, "us")
+        )
+        return inside
 
     def day_before(self, days: int) -> date:
         """The civil date `days` before the end."""

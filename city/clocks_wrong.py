@@ -33,7 +33,8 @@ def plant_wrong_zone(table: SourceTable, truth: Truth, span: Span, streams: Stre
         rows.append({**template, **shifted, "_uid": top + 1 + step, "_order": float(top + 1 + step)})
     table.frame = pl.concat([table.frame, pl.DataFrame(rows, schema=table.frame.schema)])
     table.sorted()
-    ref = f"device|{name}|{start:%Y-%m-%d}"
+    first = start + timedelta(hours=_FIRST_HOUR)
+    ref = f"device|{name}|{first:%Y-%m-%d}"
     truth.defect("wrong_time_zone", "batch", table.feed_id, ref, object_id=name, at=start, n_rows=_HOURS)
 
 

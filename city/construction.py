@@ -89,9 +89,9 @@ def _attendance(codes: np.ndarray, county: np.ndarray, crew: int, span: Span, st
     """In and out of each worker on each working day; a few forget to pass the gate on the way out."""
     rng = streams.get("construction.attendance")
     workers = _crew(codes, county, crew, span, rng)
-    days = np.datetime64(span.start, "D") + np.arange(span.days)
+    days = span.dates
     sunday = (days.astype(int) + 3) % 7 == 6
-    present = rng.random((len(workers), span.days)) < np.where(sunday, 0.22, 0.92)
+    present = rng.random((len(workers), len(days))) < np.where(sunday, 0.22, 0.92)
     worker, day = np.nonzero(present)
     m = len(worker)
     morning = days[day].astype("datetime64[us]") + rng.normal(7.2 * 3600, 1500, m).astype("timedelta64[s]")
@@ -102,6 +102,7 @@ def _attendance(codes: np.ndarray, county: np.ndarray, crew: int, span: Span, st
     inward = np.arange(len(who)) < m
     stored = passed + rng.integers(3, 150, len(who)).astype("timedelta64[s]")
     order = np.argsort(stored, kind="stable")
+    order = order[span.holds(passed, stored)[order]]
     who, passed, stored, inward = who[order], passed[order], stored[order], inward[order]
     total = len(who)
     faces = np.frombuffer(base64.b64encode(rng.bytes(total * _FACE_CHARS * 3 // 4)), dtype=f"S{_FACE_CHARS}")

@@ -64,9 +64,9 @@ def build(profile: Profile, counties: list[County], span: Span, streams: Streams
 def _inspections(units: np.ndarray, span: Span, streams: Streams) -> SourceTable:
     """About one a unit and day, fewer at weekends; a failed one is put right within a day or stays open."""
     rng = streams.get("fire.inspection")
-    days = np.datetime64(span.start, "D") + np.arange(span.days)
+    days = span.dates
     weekend = (days.astype(int) + 3) % 7 >= 5
-    done = rng.random((len(units), span.days)) < np.where(weekend, 0.62, 0.96)
+    done = rng.random((len(units), len(days))) < np.where(weekend, 0.62, 0.96)
     unit, day = np.nonzero(done)
     m = len(unit)
     at = days[day].astype("datetime64[us]") + rng.integers(8 * 3600, 17 * 3600, m).astype("timedelta64[s]")
@@ -78,6 +78,8 @@ def _inspections(units: np.ndarray, span: Span, streams: Streams) -> SourceTable
     entered = np.where(rectified, np.maximum(entered, put_right + np.timedelta64(600, "s")), entered)
     due = days[day] + rng.choice([3, 7, 15], m)
     order = np.argsort(entered, kind="stable")
+    order = order[span.holds(at, entered)[order]]
+    failed, m = failed[order], len(order)
     names = np.array(naming.people(len(units), rng))
     frame = pl.DataFrame(
         {
@@ -85,10 +87,10 @@ def _inspections(units: np.ndarray, span: Span, streams: Streams) -> SourceTable
             "dwbm": units[unit][order],
             "xcsj": at[order],
             "xcxm": rng.choice(_ITEMS, m, p=[0.25, 0.2, 0.17, 0.16, 0.17, 0.05]),
-            "xcjg": np.where(failed, "不合格", "合格")[order],
-            "yhs": np.where(failed, rng.integers(1, 6, m), 0)[order],
+            "xcjg": np.where(failed, "不合格", "合格"),
+            "yhs": np.where(failed, rng.integers(1, 6, m), 0),
             "zgsj": pl.Series(np.where(rectified, put_right, np.datetime64("NaT"))[order]),
-            "zgqx": pl.Series(np.where(failed, due, np.datetime64("NaT"))[order]).cast(pl.Date),
+            "zgqx": pl.Series(np.where(failed, due[order], np.datetime64("NaT"))).cast(pl.Date),
             "xcr": names[unit][order],
             "lrsj": entered[order],
         }
