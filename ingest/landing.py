@@ -142,6 +142,14 @@ def is_known(engine: sa.Engine, batch_id: str) -> bool:
         return connection.execute(sa.select(ops.batch.c.batch_id).filter_by(batch_id=batch_id)).first() is not None
 
 
+def newest_sha256(engine: sa.Engine, feed_id: str) -> str | None:
+    """Content hash of the batch that came last, None when there is none."""
+    b = ops.batch.c
+    query = sa.select(b.archive_sha256).where(b.feed_id == feed_id, b.media != "compaction")
+    with engine.connect() as connection:
+        return connection.execute(query.order_by(b.received_at.desc()).limit(1)).scalar()
+
+
 def move_cursor(connection: sa.Connection, feed_id: str, value: str | None, at: datetime) -> None:
     """Set where the feed's next pull starts; None leaves it."""
     if value is None:

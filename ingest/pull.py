@@ -59,13 +59,21 @@ class Intake:
         """Archive, parse, conform and land one payload. None when the same bytes were landed before."""
         sha256 = self.archive.put(payload.body)
         batch_id = landing.batch_id_of(contract.id, sha256)
-        if landing.is_known(self.engine, batch_id):
+        if self._is_state(contract) and landing.newest_sha256(self.engine, contract.id) != sha256:
+            # a service tells its present state: what it said before last may be true again, a file stays an old file
+            batch_id = landing.batch_id_of(contract.id, sha256, payload.received_at.isoformat())
+        elif landing.is_known(self.engine, batch_id) or self._is_state(contract):
             landing.record_resent(self.engine, contract, payload, batch_id, sha256)
             return None
         batch = self.shape(contract, payload, batch_id)
         if batch.secrets:
             self.vault.keep(batch.secrets)
         return landing.land(self.home, self.engine, contract, batch, payload, sha256, self.run_id)
+
+    @staticmethod
+    def _is_state(contract: Contract) -> bool:
+        """Whether each payload is the whole present state of a service."""
+        return contract.snapshot == "full" and contract.server.kind != "files"
 
     def shape(self, contract: Contract, payload: Payload, batch_id: str) -> Batch:
         """Parse and conform a payload; a file that is lost as a whole becomes an empty batch with its reason."""

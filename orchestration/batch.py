@@ -134,6 +134,8 @@ def check(batch: Batch, result: BatchResult) -> None:
     """
     try:
         from quality.admit import admit
+        from quality.notify import notify
+        from quality.page import write_pages
         from quality.run import check_feeds
 
         verdicts = check_feeds(
@@ -148,6 +150,8 @@ def check(batch: Batch, result: BatchResult) -> None:
     result.verdicts = {"passed": 0, "failed": 0, "raised": 0}
     for verdict in (v for feed in verdicts.values() for v in feed):
         result.verdicts[verdict.verdict] += 1
+    write_pages(batch.home, batch.engine, batch.contracts, [feed_id for feed_id, found in verdicts.items() if found])
+    notify(batch.home, batch.engine, batch.contracts, batch.now())
 
 
 def build_and_publish(

@@ -15,6 +15,7 @@ from ingest.contract import Contract
 from ingest.ops import open_ops
 from ingest.pull import open_intake, pull_feed
 from ingest.settings import open_home
+from quality.checks import checks_of
 
 CIVIL_ZONE = "Asia/Shanghai"
 PARTITIONS_START = "2020-01-01"
@@ -69,8 +70,9 @@ def feed_asset(contract: Contract, retry_policy: dg.RetryPolicy = PULL_RETRIES) 
 
 
 def feed_checks(contract: Contract, contracts: Mapping[str, Contract]) -> dg.AssetChecksDefinition:
-    """The contract's set rules as checks of its asset; a check that crashed says so and is no data verdict."""
-    specs = [dg.AssetCheckSpec(rule.id, asset=feed_key(contract), description=rule.kind) for rule in contract.rules]
+    """The contract's rules as checks of its asset; a check that crashed says so and is no data verdict."""
+    checks = checks_of(contract)
+    specs = [dg.AssetCheckSpec(check.id, asset=feed_key(contract), description=check.kind) for check in checks]
 
     @dg.multi_asset_check(specs=specs, name=f"{contract.slug}__checks", can_subset=False)
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
@@ -80,12 +82,12 @@ def feed_checks(contract: Contract, contracts: Mapping[str, Contract]) -> dg.Ass
         engine = open_ops(home.ops_url)
         found = check_feed(home, engine, contract, contracts, context.run.run_id, datetime.now(UTC))
         by_id = {verdict.check_id: verdict for verdict in found}
-        for rule in contract.rules:
-            verdict = by_id.get(rule.id)
-            severity = dg.AssetCheckSeverity.ERROR if rule.severity == "error" else dg.AssetCheckSeverity.WARN
+        for promise in checks:
+            verdict = by_id.get(promise.id)
+            severity = dg.AssetCheckSeverity.ERROR if promise.severity == "error" else dg.AssetCheckSeverity.WARN
             yield dg.AssetCheckResult(
                 asset_key=feed_key(contract),
-                check_name=rule.id,
+                check_name=promise.id,
                 passed=verdict is None or verdict.verdict == "passed",
                 severity=severity,
                 description=verdict.message_en if verdict else "nothing new to check",

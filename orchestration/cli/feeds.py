@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import getpass
 from pathlib import Path
 from typing import Annotated
 
+import sqlalchemy as sa
 import typer
 
+from ingest import ops
 from orchestration.cli.shell import (
     Json,
     all_contracts,
@@ -94,6 +97,32 @@ def check_feed_command(feed_id: str, as_json: Json = False) -> None:
         raise typer.Exit(1)
 
 
+@feed_app.command("held")
+@verb
+def list_held(as_json: Json = False) -> None:
+    """Batches that a failed or raised check keeps out of the warehouse."""
+    b = ops.batch.c
+    query = sa.select(b.batch_id, b.feed_id, b.source_ref, b.rows_landed, b.received_at).where(b.state == "held")
+    with ops_engine(current_home()).connect() as connection:
+        rows = [dict(row) for row in connection.execute(query.order_by(b.received_at)).mappings()]
+    print_rows(rows, as_json, empty="no batch is held")
+
+
+@feed_app.command("release")
+@verb
+def release_batch(
+    batch_id: str, reason: Annotated[str, typer.Option(help="Why it may pass; kept with the release.")]
+) -> None:
+    """Admit a held batch in spite of its checks, with your name and reason on record."""
+    from quality.admit import ReleaseError, release
+
+    try:
+        release(ops_engine(current_home()), batch_id, getpass.getuser(), reason, now())
+    except ReleaseError as error:
+        failed(str(error))
+    typer.echo(f"{batch_id} is admitted; the next `cityrisk run` builds it")
+
+
 @feed_app.command("new")
 @verb
 def new_feed(
@@ -102,11 +131,14 @@ def new_feed(
     out: Annotated[Path | None, typer.Option(help="Write the contract here instead of printing it.")] = None,
 ) -> None:
     """Propose a contract from a sample file, with the reason for every guess on stderr."""
-    from ingest.propose import propose
+    from ingest.propose import SampleError, propose
 
     if not sample.is_file():
         wrong_use(f"no file {sample}")
-    proposal = propose(sample, feed_id)
+    try:
+        proposal = propose(sample, feed_id)
+    except SampleError as error:
+        failed(str(error))
     for reason in proposal.reasons:
         typer.echo(reason, err=True)
     if out is None:

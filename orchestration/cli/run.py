@@ -57,6 +57,8 @@ def run_command(
     as_json: Json = False,
 ) -> None:
     """Run one batch: fetch → land → check → build → audit → publish."""
+    from ingest.archive import ArchiveError
+    from ingest.restore import RestoreError
     from orchestration.batch import Batch, BatchError, new_run_id, run_batch
 
     days = days_of(day, first, last)
@@ -70,7 +72,7 @@ def run_command(
     batch = Batch(home, ops_engine(home), contracts, new_run_id(now()), now, city_code)
     try:
         result = run_batch(batch, select=chosen, days=days, full_refresh=full_refresh)
-    except BatchError as error:
+    except (BatchError, RestoreError, ArchiveError) as error:
         failed(str(error))
     if as_json:
         print_json(result)

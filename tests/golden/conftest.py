@@ -23,7 +23,7 @@ from ingest.settings import SECRET_NAMES, Home, open_home
 from orchestration.batch import Batch, BatchResult, run_batch
 from orchestration.cli.demo import departments
 
-AS_OF = datetime(2026, 6, 14, 16, tzinfo=UTC)  # Beijing midnight
+AS_OF = datetime(2026, 6, 15, 3, tzinfo=UTC)  # 11:00 in Beijing
 DAYS = 9
 SCALE = 0.2
 

@@ -12,6 +12,7 @@ from ingest.catalogue import load_contracts
 from ingest.settings import Home
 from orchestration.definitions import PUBLISHED, WAREHOUSE_JOB, definitions
 from orchestration.feed_assets import cron_of, feed_asset, feed_job_name, feed_key
+from quality.checks import checks_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning")
 
@@ -27,7 +28,7 @@ def test_every_contract_is_an_asset_with_its_checks_job_and_trigger(repository: 
     checks = {(key.asset_key, key.name) for key in repository.asset_graph.asset_check_keys}
     for contract in contracts.values():
         assert feed_key(contract) in repository.assets_defs_by_key
-        assert {(feed_key(contract), rule.id) for rule in contract.rules} <= checks
+        assert {(feed_key(contract), check.id) for check in checks_of(contract)} <= checks
         assert repository.has_job(feed_job_name(contract))
         assert triggers & {f"{contract.slug}__schedule", f"{contract.slug}__drop"}
 
