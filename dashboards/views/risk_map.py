@@ -15,7 +15,8 @@ from dashboards.language import Words
 from dashboards.parts import Scene, clock, edition_words, title_line, warn_when_stale
 
 _LISTED, _WORST = 200, 8
-_CLICK = "function (event) { return event.data && event.data.pick ? event.data.pick : null; }"
+# The component keeps its last answer, so each click carries its moment: the same object may be clicked twice.
+_CLICK = "function (event) { if (event.data && event.data.pick) return event.data.pick + '|' + Date.now(); }"
 
 
 def draw(scene: Scene, mart: serving.Mart) -> None:
@@ -90,7 +91,7 @@ def _draw_map(scene: Scene, counties: pl.DataFrame, objects: pl.DataFrame, area_
     clicked = result.get("chart_event") if result else None
     if isinstance(clicked, str) and clicked != st.session_state.get("map_clicked"):
         st.session_state["map_clicked"] = clicked
-        st.session_state["map_picked"] = clicked
+        st.session_state["map_picked"] = clicked.rpartition("|")[0]
         st.rerun()
     st.html(f'<div class="cr quiet">△ {escape(words("map.note"))} · {escape(words("map.counties"))}</div>')
 

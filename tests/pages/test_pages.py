@@ -112,8 +112,17 @@ def test_a_click_on_the_map_shows_the_object(page: Page, site: Site) -> None:
     pixels = np.asarray(Image.open(io.BytesIO(canvas.screenshot())).convert("RGB")).astype(int)
     rows, columns = np.nonzero((np.abs(pixels - red) < 4).all(axis=2))
     assert len(rows) > 20, "no red symbol is drawn"
-    canvas.click(position={"x": int(columns[0]), "y": int(rows[0]) + 2})
-    expect(page.locator("dl.facts")).to_contain_text("猇亭区")
+    place = {"x": int(columns[0]), "y": int(rows[0]) + 2}
+    canvas.click(position=place)
+    facts = page.locator("dl.facts")
+    expect(facts).to_contain_text("猇亭区")
+    clicked = facts.inner_text()
+    page.get_by_role("combobox", name=re.compile("选择对象")).fill("猇亭区电梯3")
+    page.get_by_role("option", name="猇亭区电梯3", exact=True).click()
+    expect(facts).to_contain_text("market:X0003")
+    canvas.click(position=place)  # the same object once more, after another was chosen
+    expect(facts).not_to_contain_text("market:X0003")
+    assert facts.inner_text() == clicked
     no_fault(page)
 
 
