@@ -22,7 +22,7 @@ ranked as (
     row_number() over (
       partition by
         component_value.as_of_date, subject_area.area_code, component_value.subdomain, component_value.component
-      order by component_value.value desc, coalesce(subject.people, 0) desc, component_value.subject_id
+      order by round(component_value.value, 9) desc, coalesce(subject.people, 0) desc, component_value.subject_id
     ) as place
   from component_value
   inner join {{ ref('subject_area') }} as subject_area on component_value.subject_id = subject_area.subject_id

@@ -17,7 +17,7 @@ hazard as (
     as_of_date,
     max(weight * intensity) as hazard,
     max(case when not is_dynamic then weight * intensity end) as static_hazard,
-    max_by(signal_code, weight * intensity) as hazard_signal
+    max_by(signal_code, (round(weight * intensity, 9), signal_code)) as hazard_signal
   from {{ ref('hazard') }}
   where as_of_date in (select as_of_date from {{ ref('risk_day') }})
   group by subject_id, as_of_date
@@ -28,7 +28,7 @@ exposure as (
     subject_id,
     as_of_date,
     sum(weight * intensity) / sum(weight) as exposure,
-    max_by(signal_code, weight * intensity) as exposure_signal
+    max_by(signal_code, (round(weight * intensity, 9), signal_code)) as exposure_signal
   from {{ ref('exposure') }}
   where as_of_date in (select as_of_date from {{ ref('risk_day') }})
   group by subject_id, as_of_date
@@ -39,7 +39,7 @@ vulnerability as (
     subject_id,
     as_of_date,
     sum(weight * intensity) / sum(weight) as vulnerability,
-    max_by(signal_code, weight * intensity) as vulnerability_signal
+    max_by(signal_code, (round(weight * intensity, 9), signal_code)) as vulnerability_signal
   from {{ ref('vulnerability') }}
   where as_of_date in (select as_of_date from {{ ref('risk_day') }})
   group by subject_id, as_of_date
@@ -50,7 +50,7 @@ capacity as (
     subject_id,
     as_of_date,
     sum(weight * intensity) / sum(weight) as capacity,
-    max_by(signal_code, weight * (1 - intensity)) as capacity_signal
+    max_by(signal_code, (round(weight * (1 - intensity), 9), signal_code)) as capacity_signal
   from {{ ref('capacity') }}
   where as_of_date in (select as_of_date from {{ ref('risk_day') }})
   group by subject_id, as_of_date
