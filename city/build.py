@@ -100,9 +100,9 @@ def build_city(
 ) -> CityBuild:
     """Build `city` under `home/city` (an older build there is replaced) and return how to reach it.
 
-    `as_of` is an aware instant, cut to its full hour; history covers the `days` times 24 hours before it. `db_urls` maps
-    fire, housing, resources to SQLAlchemy URLs; a department without one gets a SQLite file. Raises ValueError for an
-    unknown city, a naive `as_of`, or fewer than one day.
+    `as_of` is an aware instant, cut to its full hour; history covers the `days` times 24 hours before it. `db_urls`
+    maps fire, housing, resources to SQLAlchemy URLs; a department without one gets a SQLite file. Raises ValueError
+    for an unknown city, a naive `as_of`, or fewer than one day.
     """
     if as_of.tzinfo is None or days < 1 or scale <= 0:
         raise ValueError("as_of must be aware, days at least 1, scale above 0")

@@ -15,10 +15,12 @@ from typing import Annotated
 import typer
 
 from ingest.settings import Home, open_home
+from orchestration.cli.serve import graph_process
 from orchestration.cli.shell import all_contracts, app, current_home, failed, now, ops_engine, verb, wrong_use
 
 CITY_CODES = {"yichang": "420500", "zunyi": "520300"}
 DEPARTMENTS_PORT = 8766
+GRAPH_PORT = 3070
 
 
 @app.command("demo")
@@ -109,17 +111,26 @@ def _batch(home: Home) -> None:
 
 
 def _serve(home: Home, port: int) -> None:
-    """Run the pages until they end or the user stops them."""
+    """Run the pages and the graph until the pages end or the user stops them."""
     from dashboards.serve import command
 
-    port = _free_port(port)
-    pages = subprocess.Popen(command(home.root, port), env={**os.environ, "CITYRISK_HOME": str(home.root)})
-    typer.echo(f"pages  http://127.0.0.1:{port}   (stop with Ctrl-C)")
+    port, graph_port = _free_port(port), _free_port(GRAPH_PORT)
+    graph_line, graph_environment = graph_process(home, graph_port)
+    log = (home.root / "dagster" / "dagster.log").open("ab")
+    graph = subprocess.Popen(graph_line, env=graph_environment, stdout=log, stderr=log)
+    pages = subprocess.Popen(command(home.root, port))
+    typer.echo(f"pages  http://127.0.0.1:{port}")
+    typer.echo(f"graph  http://127.0.0.1:{graph_port}   (Dagster; ready in a moment)")
+    typer.echo("stop with Ctrl-C")
     try:
         pages.wait()
     except KeyboardInterrupt:
         pages.terminate()
         pages.wait(timeout=10)
+    finally:
+        graph.terminate()
+        graph.wait(timeout=20)
+        log.close()
 
 
 def _free_port(wanted: int) -> int:
