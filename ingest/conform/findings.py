@@ -34,6 +34,7 @@ REASONS = (
     "unknown_area_code",
     "retired_area_code",
     "bad_check_digit",
+    "superseded",
 )
 _RANK = {reason: rank for rank, reason in enumerate(REASONS)}
 _CLEAN = len(REASONS)

@@ -64,7 +64,8 @@ def conform(raw: RawTable, contract: Contract, context: ConformContext) -> Confo
     _check_moments(work)
     _check_datum(work, found)
     found = _still_placed(work, found)
-    kept = work.findings.kept & _newest_of_key(work)
+    _drop_superseded(work)
+    kept = work.findings.kept
     notes = work.findings.notes(work.frame[ROW])
     frame, secrets = build_frame(raw.frame, contract, work.values, found, context, work.findings.flags(), kept)
     return Conformed(frame, notes, secrets)
@@ -183,14 +184,13 @@ def _drop_duplicates(work: _Work) -> None:
     work.findings.lose("duplicate", copies, None, None, "a row that the payload has not said before", outcome="ignored")
 
 
-def _newest_of_key(work: _Work) -> npt.NDArray[np.bool_]:
-    """All rows but those that a later good row of the payload replaces under the same key."""
-    newest = np.ones(work.frame.height, dtype=bool)
+def _drop_superseded(work: _Work) -> None:
+    """Good rows that a later good row of the payload corrects under the same key."""
     rows = _repeated_keys(work, work.findings.kept)
     if len(rows):
         keys = pl.DataFrame(work.values).select(pl.col(name).gather(rows) for name in work.contract.key)
-        newest[rows] = keys.select(last=pl.struct(work.contract.key).is_last_distinct())["last"].to_numpy()
-    return newest
+        is_last = keys.select(last=pl.struct(work.contract.key).is_last_distinct())["last"].to_numpy()
+        work.findings.lose("superseded", rows[~is_last], None, None, "the last word on its key", outcome="ignored")
 
 
 def _repeated_keys(work: _Work, rows: npt.NDArray[np.bool_]) -> Rows:

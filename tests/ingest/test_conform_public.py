@@ -64,8 +64,8 @@ def test_machine_temperature(shared_dir: Path) -> None:
     raw, shaped = take(shared_dir, "public/sensor/nab_machine_temperature_system_failure.csv", "machine_temperature")
     frame = shaped.frame
     assert raw.frame.height == 22_695
-    assert shaped.notes == ()
     assert frame.height == 22_683  # twelve times were sent twice with other values: the later ones stand
+    assert [(note.reason, note.outcome) for note in shaped.notes] == [("superseded", "ignored")] * 12
     assert frame["observed_at"].is_unique().all()
     doubled = frame.filter(pl.col("observed_at") == datetime(2014, 1, 7, 2, tzinfo=UTC))
     assert doubled["temperature_c"].item() == pytest.approx((94.13972336 - 32) / 1.8)
