@@ -134,7 +134,7 @@ def test_duplicate() -> None:
 
 def test_same_key_with_other_values_keeps_the_last() -> None:
     shaped = shape(values(column("x", "number")), {"id": "1", "x": "5"}, {"id": "1", "x": "6"}, {"id": "1", "x": "5"})
-    assert found(shaped) == [("superseded", "ignored", "1"), ("duplicate", "ignored", "3")]
+    assert found(shaped) == [("duplicate", "ignored", "3"), ("superseded", "ignored", "1")]
     assert shaped.frame.select("id", "x").rows() == [("1", 6.0)]
 
 
