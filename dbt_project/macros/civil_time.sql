@@ -61,11 +61,15 @@
     string_agg({{ value }}, '{{ separator }}' order by {{ order_by }})
 {%- endmacro -%}
 
-{#- A number as short text for people: two decimals where it has any. -#}
+{#- A number as short text for people: two decimals where it has any. Sums of fractions differ in their last bits
+    from build to build, so the value is rounded well before the text is. -#}
 {%- macro number_text(value) -%}
-    {{- adapter.dispatch('number_text', 'cityrisk')(value) -}}
+    {{- adapter.dispatch('number_text', 'cityrisk')('round(' ~ value ~ ', 6)') -}}
 {%- endmacro -%}
 
 {%- macro default__number_text(value) -%}
-    case when {{ value }} = round({{ value }}) then cast(cast({{ value }} as bigint) as varchar) else printf('%.2f', {{ value }}) end
+    case
+        when round({{ value }}, 2) = round({{ value }}) then cast(cast(round({{ value }}) as bigint) as varchar)
+        else printf('%.2f', {{ value }})
+    end
 {%- endmacro -%}
