@@ -15,6 +15,8 @@ from dashboards.language import Words
 from dashboards.parts import Scene, clock, edition_words, title_line, warn_when_stale
 
 _LISTED, _WORST = 200, 8
+# More objects than a map can show apart: the first look is then at those that somebody must act on.
+_CROWDED, _FIRST_SHOWN = 1000, ["red", "orange"]
 # The component keeps its last answer, so each click carries its moment: the same object may be clicked twice.
 _CLICK = "function (event) { if (event.data && event.data.pick) return event.data.pick + '|' + Date.now(); }"
 
@@ -55,8 +57,10 @@ def _filters(scene: Scene, mart: serving.Mart, top: city.Area) -> tuple[risk.Obj
         words("map.area"), [None, *names],
         format_func=lambda code: names[code] if code else words("map.all_areas"), key="map_area",
     )  # fmt: skip
+    everything = [*risk.COLOURS, "none"]
+    is_crowded = sum(risk.colour_counts(mart, scene.reader, risk.ObjectFilter()).values()) > _CROWDED
     colours = third.pills(
-        words("map.colours"), [*risk.COLOURS, "none"], selection_mode="multi", default=[*risk.COLOURS, "none"],
+        words("map.colours"), everything, selection_mode="multi", default=_FIRST_SHOWN if is_crowded else everything,
         format_func=lambda one: words(f"colour_short.{one}"), key="map_colours",
     )  # fmt: skip
     wanted = risk.ObjectFilter(

@@ -8,7 +8,7 @@ select
   objects.subdomain,
   objects.object_type,
   objects.object_subtype,
-  coalesce(objects.name_zh, objects.object_id) as name_zh,
+  coalesce(objects.name_zh, split_part(objects.object_id, ':', 2)) as name_zh,
   objects.name_en,
   objects.area_code,
   substr(objects.area_code, 1, 6) as county_code,
