@@ -19,6 +19,7 @@ from golden.conftest import AS_OF, RunCity
 from ingest import ops
 from ingest.ops import open_ops
 from ingest.settings import open_home
+from orchestration.backup import backup, restore
 from orchestration.batch import BatchError, BatchResult, run_batch
 from orchestration.publish import PUBLISHED_TABLES, generations
 
@@ -83,6 +84,18 @@ def test_everything_comes_back_from_the_archive_offline(city: RunCity) -> None:
     assert result.restored > 0
     assert result.outcomes == []
     assert_same(marts(city), before)
+
+
+def test_a_backup_makes_the_same_city_elsewhere(city: RunCity, tmp_path: Path) -> None:
+    before = marts(city)
+    backup(city.home, tmp_path / "city.tar", AS_OF)
+    elsewhere = open_home(city.home.environment, tmp_path / "elsewhere")
+    restore(elsewhere, tmp_path / "city.tar")
+    engine = open_ops(elsewhere.ops_url)
+    moved = replace(city, home=elsewhere, engine=engine)
+    assert run(moved, "elsewhere", select=[]).built
+    assert_same(marts(moved), before)
+    engine.dispose()
 
 
 @pytest.mark.parametrize("step", ["check", "build_and_publish"])

@@ -1,0 +1,102 @@
+"""Put what cannot be made again into one file, and bring it back: the ops store and the encrypted archive.
+
+Landing, warehouse and generations are left out: the next run makes them from these two. Keys are left out too; a
+backup and the keys that open it must not lie in one place.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import sqlite3
+import tarfile
+import tempfile
+from datetime import datetime
+from pathlib import Path
+
+from ingest.settings import Home
+from orchestration.batch import only_run
+
+MANIFEST, OPS = "manifest.json", "ops.db"
+_PART_BYTES = 1 << 20
+
+
+class BackupError(RuntimeError):
+    """A backup that cannot be made or brought back; says what was found and what to do."""
+
+
+def backup(home: Home, target: Path, now: datetime) -> int:
+    """Write `target` (a tar) from a home; returns the number of files in it. Refuses while a batch runs.
+
+    Raises BackupError for an ops store that is not SQLite, BatchError while a batch runs, FileExistsError for a target
+    that is there already.
+    """
+    source = _ops_path(home)
+    partial = target.with_name(target.name + ".partial")
+    if target.exists():
+        raise FileExistsError(f"{target} exists; a backup never replaces another one")
+    with only_run(home), tempfile.TemporaryDirectory() as folder:
+        copied = Path(folder) / OPS
+        with sqlite3.connect(source) as live, sqlite3.connect(copied) as frozen:
+            live.backup(frozen)
+        live.close()
+        frozen.close()
+        files = {OPS: copied} | {
+            f"archive/{path.relative_to(home.archive)}": path
+            for path in sorted(home.archive.rglob("*"))
+            if path.is_file()
+        }
+        digests = {name: _digest(path) for name, path in files.items()}
+        with tarfile.open(partial, "w") as tar:
+            text = json.dumps({"made_at": now.isoformat(), "sha256": digests}, indent=1).encode()
+            entry = tarfile.TarInfo(MANIFEST)
+            entry.size = len(text)
+            tar.addfile(entry, io.BytesIO(text))
+            for name, path in files.items():
+                tar.add(path, arcname=name, recursive=False)
+    partial.rename(target)
+    return len(files)
+
+
+def restore(home: Home, source: Path) -> int:
+    """Bring a backup back into a home that has no data yet; returns the number of files. The next run does the rest.
+
+    Raises BackupError when the home holds data, or when the file is torn, altered or no backup of ours.
+    """
+    if (home.root / OPS).exists() or home.archive.exists():
+        raise BackupError(f"{home.root} holds data; restore into an empty home (set CITYRISK_HOME)")
+    home.root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home.root) as folder:
+        unpacked = Path(folder)
+        try:
+            with tarfile.open(source) as tar:
+                tar.extractall(unpacked, filter="data")
+            manifest = json.loads((unpacked / MANIFEST).read_text(encoding="utf-8"))["sha256"]
+        except (tarfile.TarError, OSError, ValueError, KeyError) as error:
+            raise BackupError(f"{source.name} is torn or no backup of ours: {error}") from error
+        for name, digest in manifest.items():
+            path = unpacked / name
+            if not path.is_file() or _digest(path) != digest:
+                raise BackupError(f"{source.name}: {name} is missing or altered; take another backup")
+        (unpacked / OPS).rename(home.root / OPS)
+        (unpacked / "archive").mkdir(exist_ok=True)
+        (unpacked / "archive").rename(home.archive)
+    return len(manifest)
+
+
+def _ops_path(home: Home) -> Path:
+    if not home.ops_url.startswith("sqlite:///"):
+        raise BackupError("the ops store is not SQLite; use the database server's own backup, and copy archive/ too")
+    path = Path(home.ops_url.removeprefix("sqlite:///"))
+    if not path.exists():
+        raise BackupError(f"{path} does not exist; there is nothing to back up yet")
+    return path
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while part := stream.read(_PART_BYTES):
+            digest.update(part)
+    return digest.hexdigest()

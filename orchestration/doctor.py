@@ -1,0 +1,135 @@
+"""Look a home over and say, per thing, whether it is well and what to do when it is not. Changes nothing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from ingest import ops
+from ingest.archive import Archive, ArchiveError
+from ingest.contract import Contract
+from ingest.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
+from orchestration.batch import BatchError, only_run
+from orchestration.publish import generations
+
+LEAST_FREE_BYTES = 2 << 30
+OLDEST_GENERATION = timedelta(hours=26)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    well: bool
+    found: str
+    next_step: str
+
+
+def examine(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> list[Finding]:
+    """Every finding, well or not. A look that fails is a finding itself and never hides the others."""
+    looks: dict[str, Callable[[], tuple[bool, str, str]]] = {
+        "disk": lambda: _disk(home),
+        "keys": lambda: _keys(home, engine),
+        "settings": lambda: _settings(home, contracts),
+        "landing": lambda: _landing(home, engine),
+        "run lock": lambda: _lock(home),
+        "last run": lambda: _last_run(engine),
+        "generation": lambda: _generation(home, engine, now),
+        "held batches": lambda: _held(engine),
+    }
+    findings = []
+    for subject, look in looks.items():
+        try:
+            well, found, next_step = look()
+        except Exception as error:  # noqa: BLE001 - the doctor must see the rest of the patient
+            well, found, next_step = False, f"{type(error).__name__}: {error}", "read the error; the rest was looked at"
+        findings.append(Finding(subject, well, found, "" if well else next_step))
+    return findings
+
+
+def _disk(home: Home) -> tuple[bool, str, str]:
+    free = shutil.disk_usage(home.root).free
+    return free >= LEAST_FREE_BYTES, f"{free / 2**30:.1f} GiB free", "free some room: a build needs twice its size"
+
+
+def _keys(home: Home, engine: sa.Engine) -> tuple[bool, str, str]:
+    try:
+        archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
+        home.secret(HASH_KEY)
+    except SettingsError as error:
+        return False, str(error), "give the keys that this home was made with"
+    with engine.connect() as connection:
+        newest = connection.execute(
+            sa.select(ops.batch.c.archive_sha256)
+            .where(ops.batch.c.archive_sha256 != "")
+            .order_by(ops.batch.c.received_at.desc())
+            .limit(1)
+        ).scalar()
+    if newest is None:
+        return True, "set; nothing archived yet", ""
+    try:
+        archive.get(newest)
+    except ArchiveError as error:
+        return False, str(error), "give the keys that this home was made with, or restore a backup of archive/"
+    return True, "set; the newest archived bytes open", ""
+
+
+def _settings(home: Home, contracts: Mapping[str, Contract]) -> tuple[bool, str, str]:
+    missing = sorted(
+        {name for contract in contracts.values() for name in _names(contract) if not home.environment.get(name)}
+    )
+    if missing:
+        return False, f"not set: {', '.join(missing)}", "set them, or the feeds that name them cannot be fetched"
+    return True, "every address and credential that a contract names is set", ""
+
+
+def _names(contract: Contract) -> set[str]:
+    named = {str(value) for key, value in contract.server.options.items() if key in ("urlEnv", "tokenEnv")}
+    return named | set(re.findall(r"\$\{([^}]+)\}", contract.server.location or ""))
+
+
+def _landing(home: Home, engine: sa.Engine) -> tuple[bool, str, str]:
+    with engine.connect() as connection:
+        live = [str(p) for (p,) in connection.execute(sa.select(ops.file.c.path).where(ops.file.c.state == "live"))]
+    lost = [path for path in live if not (home.landing / path).exists()]
+    found = f"{len(live)} live files, {len(lost)} not on disk"
+    return not lost, found, "`cityrisk run` brings them back from the archive"
+
+
+def _lock(home: Home) -> tuple[bool, str, str]:
+    try:
+        with only_run(home):
+            return True, "no batch is running", ""
+    except BatchError as error:
+        return True, str(error), ""
+
+
+def _last_run(engine: sa.Engine) -> tuple[bool, str, str]:
+    with engine.connect() as connection:
+        row = connection.execute(sa.select(ops.run).order_by(ops.run.c.started_at.desc()).limit(1)).first()
+    if row is None:
+        return False, "none yet", "`cityrisk run`"
+    found = f"{row.run_id}: {row.result} at step {row.step} {row.detail}".strip()
+    return row.result != "failed", found, "docs/runbooks.md; the next `cityrisk run` repairs what it left"
+
+
+def _generation(home: Home, engine: sa.Engine, now: datetime) -> tuple[bool, str, str]:
+    served = generations(home.serving)
+    with engine.connect() as connection:
+        at = connection.execute(sa.select(sa.func.max(ops.generation.c.published_at))).scalar()
+    if not served or at is None:
+        return False, "nothing published yet", "`cityrisk run`"
+    age = now - at
+    return age < OLDEST_GENERATION, f"{served[-1].name}, {age.total_seconds() / 3600:.1f} h old", "`cityrisk run`"
+
+
+def _held(engine: sa.Engine) -> tuple[bool, str, str]:
+    with engine.connect() as connection:
+        n = connection.execute(sa.select(sa.func.count()).where(ops.batch.c.state == "held")).scalar() or 0
+    return n == 0, f"{n} held", "`cityrisk feed held`, then docs/runbooks.md"
