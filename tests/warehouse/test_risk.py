@@ -197,6 +197,9 @@ def test_a_rebuild_gives_the_same_history(city: Warehouse) -> None:
     before = history(city, city.now.date())
     city.build(full_refresh=True, select=None)
     after = history(city, city.now.date())
+    days = "select landed_on, count(*) from core.device_day group by landed_on order by landed_on"
+    told = f"days with readings {city.ask(days)}, computed {city.ask('select as_of_date from risk.risk_day order by 1')}"
+    assert {row[0] for row in after} == {row[0] for row in before}, told
     assert [row[:3] for row in after] == [row[:3] for row in before]
     for new, old in zip(after, before, strict=True):
         assert new[4:] == old[4:] or math.isclose(new[7], old[7], rel_tol=1e-12)

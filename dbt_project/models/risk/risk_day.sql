@@ -37,7 +37,7 @@ opening as (
 days as (
   select reporting.landed_on as as_of_date
   from reporting
-  inner join opening on reporting.landed_on >= opening.first_on
+  where reporting.landed_on >= (select first_on from opening)
   union
   select as_of_date
   from {{ this_build() }}
