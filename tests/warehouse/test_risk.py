@@ -198,7 +198,8 @@ def test_a_rebuild_gives_the_same_history(city: Warehouse) -> None:
     city.build(full_refresh=True, select=None)
     after = history(city, city.now.date())
     days = "select landed_on, count(*) from core.device_day group by landed_on order by landed_on"
-    told = f"days with readings {city.ask(days)}, computed {city.ask('select as_of_date from risk.risk_day order by 1')}"
+    computed = city.ask("select as_of_date from risk.risk_day order by as_of_date")
+    told = f"days with readings {city.ask(days)}, computed {computed}"
     assert {row[0] for row in after} == {row[0] for row in before}, told
     assert [row[:3] for row in after] == [row[:3] for row in before]
     for new, old in zip(after, before, strict=True):
