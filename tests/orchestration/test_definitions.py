@@ -11,7 +11,7 @@ import pytest
 from ingest.catalogue import load_contracts
 from ingest.settings import Home
 from orchestration.definitions import PUBLISHED, WAREHOUSE_JOB, definitions
-from orchestration.feed_assets import cron_of, feed_asset, feed_job_name, feed_key
+from orchestration.feed_assets import cron_of, feed_asset, feed_checks, feed_job_name, feed_key
 from quality.checks import checks_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning")
@@ -78,3 +78,24 @@ def test_an_unreachable_department_fails_its_own_asset(home: Home, monkeypatch: 
     with dg.DagsterInstance.ephemeral() as instance:
         failed = dg.materialize([asset], raise_on_error=False, instance=instance)
     assert not failed.success
+
+
+def test_thirty_days_are_one_run_and_its_checks_tell_their_verdicts(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contracts = load_contracts()
+    contract = contracts["emergency.tailings_reading"]
+    drop = home.root / "drop" / "reading"
+    drop.mkdir(parents=True)
+    header = ",".join(column.physical_name for column in contract.columns)
+    rows = [f"P1,2026-06-{day:02d} 08:00:00,82.1,6.4,88.5,12.5,105.3,0.0,正常" for day in range(1, 31)]
+    (drop / "june.csv").write_bytes("\n".join([header, *rows, ""]).encode("gb18030"))
+    monkeypatch.setenv("CITYRISK_EMERGENCY_DROP", str(drop.parent))
+    june = {"dagster/asset_partition_range_start": "2026-06-01", "dagster/asset_partition_range_end": "2026-06-30"}
+    with dg.DagsterInstance.ephemeral() as instance:
+        run = dg.materialize([feed_asset(contract), feed_checks(contract, contracts)], instance=instance, tags=june)
+    event = run.asset_materializations_for_node("emergency__tailings_reading")[0]
+    assert event.metadata["dagster/row_count"].value == 30
+    verdicts = {evaluation.check_name: evaluation.passed for evaluation in run.get_asset_check_evaluations()}
+    assert verdicts.keys() == {check.id for check in checks_of(contract)}
+    assert [name for name, passed in verdicts.items() if not passed] == ["reference_point_id", "freshness"]
