@@ -138,15 +138,7 @@ def no_settings_from_outside() -> Iterator[None]:
         yield
 
 
-# ── one worker a module, nothing skipped in CI, a floor under the number of tests ─────────────────────────────────────
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a module on one worker, so that what it builds is built once; a test may name a group of its own."""
-    for item in items:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::", 1)[0]))
-
-
+# ── nothing skipped in CI, a floor under the number of tests ─────────────────────────────────────
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
     """In CI a skip is a failure: the machine lacks something that it was meant to have."""

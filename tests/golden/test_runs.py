@@ -23,7 +23,7 @@ from orchestration.backup import backup, restore
 from orchestration.batch import BatchError, BatchResult, run_batch
 from orchestration.publish import PUBLISHED_TABLES, generations
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.xdist_group("golden")]
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 # feed_health counts by the clock of its run, the rest depends on data alone.
 DATA_TABLES = tuple(name for name in PUBLISHED_TABLES if name != "feed_health")

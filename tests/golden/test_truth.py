@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from golden.conftest import RunCity
 from ingest import ops
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.xdist_group("golden")]
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 FOUND_BY = ("feed_id", "grain", "reason", "outcome", "source_ref")
 
