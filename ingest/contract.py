@@ -39,8 +39,15 @@ ENTITY_CONCEPTS: Mapping[str, tuple[str, ...]] = {
     "substance": ("object_id", "cas_no", "substance_name_zh", "hazard_class", "design_max_t"),
 }  # fmt: skip
 
+# Any feed may say where its rows are; a moving device does so with each reading.
+PLACE_CONCEPTS = frozenset({"lon", "lat"})
+
 # The concept that says when a fact happened in the world; late, future and partition rules stand on it.
 EVENT_TIME_CONCEPTS = ("observed_at", "occurred_at", "inspected_at")
+
+# How devices reach the product, and what their frames are written in.
+TRANSPORTS = ("mqtt", "tcp", "udp")
+STREAM_PROTOCOLS = ("json", "hj212", "jt808", "sl651", "gb26875")
 
 _SLA_UNITS = {"min": "minutes", "h": "hours", "d": "days", "y": "years"}
 
@@ -101,9 +108,13 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where the department serves the feed. `${NAME}` in texts is an environment variable, never a value."""
+    """Where the department serves the feed. `${NAME}` in texts is an environment variable, never a value.
 
-    kind: Literal["api", "sql", "files"]
+    A feed of kind `stream` is pushed by devices: `dialect` is the transport (mqtt, tcp, udp), `location` the MQTT topic
+    filter or None, `file_format` the protocol of its frames (json, hj212, jt808, sl651, gb26875).
+    """
+
+    kind: Literal["api", "sql", "files", "stream"]
     dialect: str
     location: str | None
     file_format: str | None
@@ -163,6 +174,16 @@ class Contract:
     def landed_columns(self) -> tuple[Column, ...]:
         """Columns that leave the archive: all but those whose mask is `drop`."""
         return tuple(c for c in self.columns if c.mask != "drop")
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether devices push the feed through the broker instead of being asked for it."""
+        return self.server.kind == "stream"
+
+    @property
+    def raw_feed(self) -> str:
+        """The feed under whose subject the raw bytes stand: its own, or one whose frames carry this feed as well."""
+        return str(self.server.options.get("stream", self.id))
 
     @property
     def event_time(self) -> Column | None:
@@ -249,6 +270,7 @@ def _check(contract: Contract, origin: str) -> None:
         if entity not in ENTITY_CONCEPTS:
             raise ContractError(f"{origin}: entity {entity!r}, expected one of {sorted(ENTITY_CONCEPTS)}")
     known = {concept for entity in contract.entities for concept in ENTITY_CONCEPTS[entity]}
+    known |= PLACE_CONCEPTS
     for column in contract.columns:
         if column.concept and column.concept not in known:
             raise ContractError(
@@ -319,9 +341,32 @@ def _server(origin: str, servers: list[Mapping[str, Any]]) -> Server:
             return Server("api", "http", server["location"], "json", options)
         case "local" | "sftp" | "s3":
             return Server("files", kind, server.get("path") or server.get("location"), server["format"], options)
+        case "custom" if "transport" in options:
+            return _stream_server(origin, options)
         case _ if "urlEnv" in options:
             return Server("sql", kind, None, None, options)
-    raise ContractError(f"{origin}: server type {kind!r} without urlEnv; expected api, local, sftp, s3 or a database")
+    raise ContractError(
+        f"{origin}: server type {kind!r} without urlEnv or transport; expected api, local, sftp, s3, a database, or "
+        "custom with a transport"
+    )
+
+
+def _stream_server(origin: str, options: Mapping[str, Any]) -> Server:
+    """ODCS has no server type for devices, so these are `custom` with transport, protocol, record, topic, stream."""
+    transport, protocol = options["transport"], options.get("protocol")
+    if transport not in TRANSPORTS:
+        raise ContractError(f"{origin}: transport {transport!r}, expected one of {TRANSPORTS}")
+    if protocol not in STREAM_PROTOCOLS:
+        raise ContractError(f"{origin}: protocol {protocol!r}, expected one of {STREAM_PROTOCOLS}")
+    if protocol != "json" and not options.get("record"):
+        raise ContractError(
+            f"{origin}: protocol {protocol} without `record`: say which kind of its records this feed is"
+        )
+    if transport == "mqtt" and not options.get("topic") and "stream" not in options:
+        raise ContractError(
+            f"{origin}: transport mqtt without `topic`, the filter that the feed's devices publish under"
+        )
+    return Server("stream", transport, options.get("topic"), protocol, options)
 
 
 def _duration(feed_id: str, sla: Mapping[str, Any]) -> timedelta:

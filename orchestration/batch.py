@@ -117,7 +117,8 @@ def fetch(
     batch: Batch, intake: Intake, select: Collection[str] | None = None, days: Sequence[date] | None = None
 ) -> list[Outcome]:
     """Pull the feeds, registers first, so that readings find their devices. Two departments at a time."""
-    chosen = [c for c in batch.contracts.values() if select is None or c.id in select]
+    pulled = [c for c in batch.contracts.values() if not c.is_stream]
+    chosen = [c for c in pulled if select is None or c.id in select]
     since = datetime.combine(min(days), time(), CIVIL_ZONE) if days else None
     outcomes: list[Outcome] = []
     for wave in (True, False):

@@ -44,7 +44,7 @@ def definitions() -> dg.Definitions:
             *(dg.define_asset_job(feed_job_name(c), dg.AssetSelection.assets(feed_key(c))) for c in feeds),
             dg.define_asset_job(WAREHOUSE_JOB, dg.AssetSelection.assets(*PUBLISHED)),
         ],
-        schedules=[*(feed_schedule(c) for c in feeds if c.server.kind != "files"), hourly_build()],
+        schedules=[*(feed_schedule(c) for c in feeds if c.server.kind in ("api", "sql")), hourly_build()],
         sensors=[*(drop_sensor(c) for c in feeds if c.server.kind == "files"), landed_sensor()],
         executor=dg.in_process_executor,
     )

@@ -37,3 +37,5 @@ def pull(contract: Contract, home: Home, cursor: str | None, now: Callable[[], d
             from ingest.connect.files import pull_files
 
             return pull_files(contract, home, cursor, now)
+        case "stream":  # devices push it; a fetch has nothing to ask
+            return iter(())

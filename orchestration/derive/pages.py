@@ -124,6 +124,9 @@ def _place(contract: Contract) -> str:
             return f"HTTP, `{server.location}`"
         case "files":
             return f"files ({server.file_format}), `{server.location}`"
+        case "stream":
+            topic = f", topic `{server.location}`" if server.location else ""
+            return f"pushed by devices: {server.dialect}, protocol {server.file_format}{topic}"
 
 
 def _limits(column: Column) -> str:
