@@ -1,0 +1,103 @@
+"""The process manager of a home: real processes that are started, killed, asked and stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ingest.settings import Home
+from orchestration.processes import Process, ProcessError, noted, start, status, stop
+from waiting import until
+
+# A process that says its port and answers as it is told to.
+SERVICE = """
+import json, os, pathlib, sys
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+class Answer(BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(int(sys.argv[2]))
+        self.end_headers()
+        self.wfile.write(b"here " + os.environ["GREETING"].encode())
+    def log_message(self, *args):
+        pass
+
+server = HTTPServer(("127.0.0.1", 0), Answer)
+note = pathlib.Path(os.environ["CITYRISK_HOME"], "run", sys.argv[1] + ".json")
+text = json.dumps({"pid": os.getpid(), "ports": {"metrics": server.server_port}})
+note.with_suffix(".new").write_text(text)
+note.with_suffix(".new").replace(note)
+server.serve_forever()
+"""
+
+
+def service(home: Home, name: str, answer: int = 200, greeting: str = '50% of "all"') -> Process:
+    def health() -> str | None:
+        ports = noted(home, name).get("ports")
+        return f"http://127.0.0.1:{ports['metrics']}/health" if ports else None
+
+    script = home.root / "service.py"
+    script.write_text(SERVICE, encoding="utf-8")
+    line = (sys.executable, str(script), name, str(answer))
+    return Process(name, line, health, environment={"GREETING": greeting})
+
+
+@pytest.fixture
+def managed(home: Home) -> Iterator[Home]:
+    yield home
+    stop(home)
+
+
+def test_all_are_started_and_well(managed: Home) -> None:
+    both = [service(managed, "second"), service(managed, "first")]
+    start(managed, both, os.environ, within_s=20)
+    assert {(state.name, state.state, state.health) for state in status(managed, both)} == {
+        ("first", "running", "well"),
+        ("second", "running", "well"),
+    }
+    assert status(managed, both)[0].detail == 'here 50% of "all"'
+
+
+def test_what_dies_is_started_again(managed: Home) -> None:
+    one = [service(managed, "mortal")]
+    start(managed, one, os.environ, within_s=20)
+    first = noted(managed, "mortal")["pid"]
+    os.kill(first, signal.SIGKILL)
+    until(lambda: status(managed, one)[0].health == "well" and status(managed, one)[0].pid != first, within_s=20)
+
+
+def test_a_second_start_adds_and_removes(managed: Home) -> None:
+    start(managed, [service(managed, "old"), service(managed, "kept")], os.environ, within_s=20)
+    kept = noted(managed, "kept")["pid"]
+    now = [service(managed, "kept"), service(managed, "new")]
+    start(managed, now, os.environ, within_s=20)
+    assert noted(managed, "kept")["pid"] == kept
+    assert [state.state for state in status(managed, [*now, service(managed, "old")])] == [
+        "running",
+        "running",
+        "stopped",
+    ]
+
+
+def test_one_that_is_not_well_is_named_with_its_log(managed: Home) -> None:
+    broken = Process("broken", (sys.executable, "-c", "raise SystemExit('no key was given')"), lambda: None)
+    with pytest.raises(ProcessError, match=r"broken is .*(?s:.*)no key was given"):
+        start(managed, [service(managed, "fine"), broken], os.environ, within_s=3)
+    unwell = service(managed, "unwell", answer=503)
+    assert [state.health for state in status(managed, [service(managed, "fine"), unwell])] == ["well", "not asked"]
+
+
+def test_stopping_leaves_nobody(managed: Home) -> None:
+    one = [service(managed, "short")]
+    start(managed, one, os.environ, within_s=20)
+    pid = noted(managed, "short")["pid"]
+    assert stop(managed)
+    assert not Path(f"/proc/{pid}").exists()
+    assert not stop(managed)
+    assert status(managed, one)[0].state == "stopped"

@@ -1,0 +1,14 @@
+"""Wait for something that happens in another process, with a deadline and no blind sleep longer than a blink."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+def until(condition: Callable[[], object], within_s: float = 10.0, what: str = "it") -> None:
+    """Return as soon as `condition` holds. Raises AssertionError when it does not within `within_s` seconds."""
+    deadline = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} did not happen within {within_s:g} s"
+        time.sleep(0.02)
