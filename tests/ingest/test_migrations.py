@@ -13,11 +13,13 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from alerting import tables
 from ingest import migrate, ops
 from ingest.migrate import MigrationError
 
 
 def differences(engine: sa.Engine) -> list[object]:
+    assert tables.alert.metadata is ops.metadata
     with engine.connect() as connection:
         return list(compare_metadata(MigrationContext.configure(connection), ops.metadata))
 
