@@ -14,7 +14,9 @@ from pathlib import Path
 DEFAULT_HOME = Path("var")
 ARCHIVE_KEY = "CITYRISK_ARCHIVE_KEY"  # 32 bytes, base64: encrypts archive and vault
 HASH_KEY = "CITYRISK_HASH_KEY"  # 32 bytes, base64: keys the hashes of personal data
-SECRET_NAMES = (ARCHIVE_KEY, HASH_KEY)
+STREAM_KEY = "CITYRISK_STREAM_KEY"  # 32 bytes, base64: encrypts what the broker keeps on disk
+NATS_PASSWORD = "CITYRISK_NATS_PASSWORD"  # our own; with `_<DEPARTMENT>` behind it, that of a department's devices
+SECRET_NAMES = (ARCHIVE_KEY, HASH_KEY, STREAM_KEY, NATS_PASSWORD)
 
 
 class SettingsError(RuntimeError):
@@ -59,6 +61,16 @@ class Home:
         return self.root / "serving"
 
     @property
+    def stream(self) -> Path:
+        """What our own broker keeps: configuration, encrypted streams, MQTT sessions."""
+        return self.root / "stream"
+
+    @property
+    def run(self) -> Path:
+        """One small file per running process: its id, ports and start."""
+        return self.root / "run"
+
+    @property
     def ops_url(self) -> str:
         """SQLAlchemy URL of the ops store."""
         return self.environment.get("CITYRISK_OPS_URL") or f"sqlite:///{self.root / 'ops.db'}"
@@ -69,6 +81,13 @@ class Home:
         if not value:
             raise SettingsError(f"{name} is not set; give it in the environment or in {self.root / 'secrets.env'}")
         return value
+
+    def number(self, name: str, default: int) -> int:
+        """A whole number from the environment, `default` when it is not set. Raises SettingsError for anything else."""
+        text = self.environment.get(name) or str(default)
+        if not (text.isascii() and text.isdigit()):
+            raise SettingsError(f"{name} is {text!r}, expected a whole number such as {default}")
+        return int(text)
 
     def secret(self, name: str) -> bytes:
         """A 32-byte key from the environment. Raises SettingsError when absent or of another length."""

@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from broker_server import BrokerServer, running_broker
 from ingest.settings import SECRET_NAMES, Home, open_home
 from servers import ServerAbsentError, mariadb, postgres
 
@@ -47,6 +48,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     (root / "secrets.env").write_text("".join(f"{name}={key}\n" for name, key in keys.items()), encoding="utf-8")
     monkeypatch.setenv("CITYRISK_HOME", str(root))
     return open_home(dict(os.environ))
+
+
+@pytest.fixture
+def broker(home: Home) -> Iterator[BrokerServer]:
+    """A private broker in the test's home; `broker.home` knows its ports. Streams are made by `ensure_streams`."""
+    with running_broker(home) as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

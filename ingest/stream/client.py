@@ -1,0 +1,79 @@
+"""Connections of our processes to the broker: ours, or any NATS by URL.
+
+A connection outlives the broker: it comes back by itself, for as long as it takes. Not here: what is published.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import nats
+from nats.aio.client import Client
+
+from ingest.settings import NATS_PASSWORD, Home
+from ingest.stream.broker import MQTT_PORT, NATS_PORT, OUR_USER
+from ingest.stream.running import port_of
+
+log = logging.getLogger(__name__)
+
+RECONNECT_EVERY_S = 0.25
+CONNECT_WITHIN_S = 5
+
+
+def nats_url(home: Home) -> str:
+    """Where the broker listens: CITYRISK_NATS_URL, or our own. Raises SettingsError."""
+    given = home.environment.get("CITYRISK_NATS_URL")
+    return given or f"nats://127.0.0.1:{port_of(home, 'broker', 'nats', 'CITYRISK_NATS_PORT', NATS_PORT)}"
+
+
+def mqtt_address(home: Home) -> tuple[str, int]:
+    """Host and port of the broker's MQTT listener, on the host of its URL. Raises SettingsError."""
+    host = urlsplit(nats_url(home)).hostname or "127.0.0.1"
+    return host, port_of(home, "broker", "mqtt", "CITYRISK_MQTT_PORT", MQTT_PORT)
+
+
+async def connect(home: Home, name: str) -> Client:
+    """A connection of the process `name`; close it with `await client.close()`.
+
+    Credentials are those in the URL, or ours. Raises nats.errors.Error or OSError when the broker cannot be reached
+    now; once connected it reconnects for ever.
+    """
+    url = nats_url(home)
+    has_own = urlsplit(url).username is not None
+    return await nats.connect(
+        url,
+        name=name,
+        user=None if has_own else OUR_USER,
+        password=None if has_own else home.require(NATS_PASSWORD),
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=RECONNECT_EVERY_S,  # type: ignore[arg-type]  # any number of seconds; typed too narrowly
+        connect_timeout=CONNECT_WITHIN_S,
+        error_cb=_on_error,
+        disconnected_cb=_on_disconnect,
+        reconnected_cb=_on_reconnect,
+    )
+
+
+@asynccontextmanager
+async def connected(home: Home, name: str) -> AsyncIterator[Client]:
+    """A connection for the length of a block."""
+    client = await connect(home, name)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def _on_error(error: Exception) -> None:
+    log.warning("broker: %s", error or type(error).__name__)
+
+
+async def _on_disconnect() -> None:
+    log.warning("broker: connection lost; trying again every %g s", RECONNECT_EVERY_S)
+
+
+async def _on_reconnect() -> None:
+    log.info("broker: connected again")

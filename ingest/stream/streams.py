@@ -1,0 +1,111 @@
+"""The two streams, RAW and LIVE: what they keep, and how room is made in them.
+
+Both refuse what does not fit (discard new), so a publisher learns of it and nothing acknowledged is dropped. What
+consumers have acknowledged stays for looking back until the room is needed. Not here: the messages' form
+(`ingest.stream.raw`, `ingest.stream.live`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from nats.aio.client import Client
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+from nats.js.errors import NotFoundError
+from nats.js.manager import JetStreamManager
+
+from ingest.settings import Home
+from ingest.stream.live import micros
+
+RAW = "RAW"
+LIVE = "LIVE"
+DUPLICATES_WITHIN_S = 120.0
+GIBIBYTE = 1024**3
+# Above the first share of a stream's size, acknowledged messages go until the second is reached.
+FULL_SHARE, ROOMY_SHARE = 0.8, 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How much of a stream is kept, by settings of a home."""
+
+    subjects: tuple[str, ...]
+    max_bytes: int
+    max_age_s: float
+
+
+def keeping_of(home: Home) -> Mapping[str, Keeping]:
+    """Stream → what it keeps. CITYRISK_RAW_MAX_BYTES, …_MAX_AGE_H, and the same for LIVE. Raises SettingsError."""
+    return {
+        RAW: Keeping(
+            ("raw.>",),
+            home.number("CITYRISK_RAW_MAX_BYTES", 4 * GIBIBYTE),
+            home.number("CITYRISK_RAW_MAX_AGE_H", 168) * 3600.0,
+        ),
+        LIVE: Keeping(
+            ("live.>",),
+            home.number("CITYRISK_LIVE_MAX_BYTES", 2 * GIBIBYTE),
+            home.number("CITYRISK_LIVE_MAX_AGE_H", 72) * 3600.0,
+        ),
+    }
+
+
+def stored_bytes_of(home: Home) -> int:
+    """What both streams may take together, and as much again for the blocks that the server writes before it cuts."""
+    return 2 * sum(keeping.max_bytes for keeping in keeping_of(home).values())
+
+
+async def ensure_streams(client: Client, home: Home, now: datetime) -> None:
+    """Make the streams that are missing, bring the limits of the others to the settings; messages stay.
+
+    A new stream's first sequence is `now` in microseconds: positions that other stores remember of a lost stream lie
+    below it, so nothing of the new one is ever taken for already seen.
+    """
+    manager = client.jsm()
+    for name, keeping in keeping_of(home).items():
+        config = _config(name, keeping)
+        try:
+            standing = (await manager.stream_info(name)).config
+        except NotFoundError:
+            config.first_seq = micros(now)
+            await manager.add_stream(config)
+            continue
+        config.first_seq = standing.first_seq
+        await manager.update_stream(config)
+
+
+def _config(name: str, keeping: Keeping) -> StreamConfig:
+    return StreamConfig(
+        name=name,
+        subjects=list(keeping.subjects),
+        retention=RetentionPolicy.LIMITS,
+        storage=StorageType.FILE,
+        discard=DiscardPolicy.NEW,
+        max_bytes=keeping.max_bytes,
+        max_age=keeping.max_age_s,
+        duplicate_window=DUPLICATES_WITHIN_S,
+        num_replicas=1,
+    )
+
+
+async def make_room(manager: JetStreamManager, stream: str) -> int:
+    """Drop the oldest messages that every consumer has acknowledged once a stream is nearly full; gives how many.
+
+    A stream that nobody consumes keeps everything.
+    """
+    info = await manager.stream_info(stream)
+    state, limit = info.state, info.config.max_bytes or 0
+    if limit <= 0 or not state.messages or state.bytes < FULL_SHARE * limit:
+        return 0
+    consumers = await manager.consumers_info(stream)
+    floors = [one.ack_floor.stream_seq for one in consumers if one.ack_floor and one.config.durable_name]
+    if not floors:
+        return 0
+    surplus = int((state.bytes - ROOMY_SHARE * limit) * state.messages / state.bytes)
+    keep_from = min(min(floors) + 1, state.first_seq + surplus)
+    if keep_from <= state.first_seq:
+        return 0
+    await manager.purge_stream(stream, seq=keep_from)
+    return keep_from - state.first_seq
