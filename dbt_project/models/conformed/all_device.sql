@@ -47,6 +47,60 @@ resources__geo_device as (
   from {{ ref('stg_resources__geo_device') }}
 ),
 
+urban__gas_device_rows as (
+  select
+    'urban:' || device_id as device_id,
+    'urban:' || space_id as object_id,
+    name_zh,
+    coalesce(_area_code, area_code) as area_code,
+    _lon as lon,
+    _lat as lat,
+    installed_on,
+    cast(null as {{ sql_type('timestamp') }}) as updated_at,
+    'mqtt' as protocol,
+    'methane_pct_lel,methane_pct_vol,gas_pressure_kpa,air_temperature_c' as metric_list,
+    {{ json_of([]) }} as attributes,
+    'urban.gas_device' as feed_id,
+    'urban' as department_code,
+    'lifeline' as domain,
+    'gas' as subdomain,
+    landed_on,
+    _batch_id as batch_id,
+    _received_at as received_at
+  from {{ ref('stg_urban__gas_device') }}
+),
+
+urban__gas_device as (
+  {{ latest_by_key('urban__gas_device_rows', ['device_id'], ['received_at', 'batch_id', 'attributes']) }}
+),
+
+urban__tunnel_device_rows as (
+  select
+    'urban:' || device_id as device_id,
+    'urban:' || compartment_id as object_id,
+    name_zh,
+    coalesce(_area_code, area_code) as area_code,
+    _lon as lon,
+    _lat as lat,
+    installed_on,
+    cast(null as {{ sql_type('timestamp') }}) as updated_at,
+    'mqtt' as protocol,
+    'methane_pct_lel,oxygen_pct_vol,h2s_mg_m3,air_temperature_c,humidity_pct,water_level_m' as metric_list,
+    {{ json_of(['humidity_limit_pct', 'sump_limit_m']) }} as attributes,
+    'urban.tunnel_device' as feed_id,
+    'urban' as department_code,
+    'lifeline' as domain,
+    'utility_tunnel' as subdomain,
+    landed_on,
+    _batch_id as batch_id,
+    _received_at as received_at
+  from {{ ref('stg_urban__tunnel_device') }}
+),
+
+urban__tunnel_device as (
+  {{ latest_by_key('urban__tunnel_device_rows', ['device_id'], ['received_at', 'batch_id', 'attributes']) }}
+),
+
 weather__station as (
   select
     'weather:' || station_id as device_id,
@@ -73,5 +127,9 @@ weather__station as (
 select * from emergency__tailings_point
 union all
 select * from resources__geo_device
+union all
+select * from urban__gas_device
+union all
+select * from urban__tunnel_device
 union all
 select * from weather__station

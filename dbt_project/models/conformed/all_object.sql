@@ -191,6 +191,37 @@ resources__geo_point as (
   from {{ ref('stg_resources__geo_point') }}
 ),
 
+urban__gas_device as (
+  select
+    'urban:' || space_id as object_id,
+    space_type as object_subtype,
+    name_zh,
+    cast(null as {{ sql_type('string') }}) as name_en,
+    coalesce(_area_code, area_code) as area_code,
+    _lon as lon,
+    _lat as lat,
+    cast(null as {{ sql_type('string') }}) as geometry_wkt,
+    cast(null as {{ sql_type('string') }}) as credit_code,
+    operator_name as enterprise_name,
+    cast(null as {{ sql_type('string') }}) as address,
+    cast(null as {{ sql_type('date') }}) as built_on,
+    cast(null as {{ sql_type('string') }}) as status,
+    cast(null as {{ sql_type('string') }}) as grade,
+    people_nearby as people,
+    cast(null as {{ sql_type('timestamp') }}) as updated_at,
+    'gas_space' as object_type,
+    _flags as flags,
+    {{ json_of([]) }} as attributes,
+    'urban.gas_device' as feed_id,
+    'urban' as department_code,
+    'lifeline' as domain,
+    'gas' as subdomain,
+    landed_on,
+    _batch_id as batch_id,
+    _received_at as received_at
+  from {{ ref('stg_urban__gas_device') }}
+),
+
 urban__pipe as (
   select
     'urban:' || pipe_id as object_id,
@@ -220,6 +251,37 @@ urban__pipe as (
     _batch_id as batch_id,
     _received_at as received_at
   from {{ ref('stg_urban__pipe') }}
+),
+
+urban__tunnel_device as (
+  select
+    'urban:' || compartment_id as object_id,
+    compartment_type as object_subtype,
+    name_zh,
+    cast(null as {{ sql_type('string') }}) as name_en,
+    coalesce(_area_code, area_code) as area_code,
+    _lon as lon,
+    _lat as lat,
+    cast(null as {{ sql_type('string') }}) as geometry_wkt,
+    cast(null as {{ sql_type('string') }}) as credit_code,
+    operator_name as enterprise_name,
+    cast(null as {{ sql_type('string') }}) as address,
+    cast(null as {{ sql_type('date') }}) as built_on,
+    cast(null as {{ sql_type('string') }}) as status,
+    cast(null as {{ sql_type('string') }}) as grade,
+    cast(null as {{ sql_type('integer') }}) as people,
+    cast(null as {{ sql_type('timestamp') }}) as updated_at,
+    'tunnel_compartment' as object_type,
+    _flags as flags,
+    {{ json_of(['humidity_limit_pct', 'sump_limit_m']) }} as attributes,
+    'urban.tunnel_device' as feed_id,
+    'urban' as department_code,
+    'lifeline' as domain,
+    'utility_tunnel' as subdomain,
+    landed_on,
+    _batch_id as batch_id,
+    _received_at as received_at
+  from {{ ref('stg_urban__tunnel_device') }}
 )
 
 select * from emergency__major_hazard
@@ -234,4 +296,8 @@ select * from market__elevator
 union all
 select * from resources__geo_point
 union all
+select * from urban__gas_device
+union all
 select * from urban__pipe
+union all
+select * from urban__tunnel_device

@@ -44,6 +44,39 @@ emergency__tailings_reading as (
   {{ unpivot_metrics('emergency__tailings_reading_wide', ['dry_beach_m', 'phreatic_depth_m', 'pore_pressure_kpa', 'surface_displacement_mm', 'pool_level_m', 'rain_1h_mm']) }}
 ),
 
+emergency__tailings_sensor_read as (
+  select
+    'emergency:' || point_id as device_id,
+    observed_at,
+    cast(null as {{ sql_type('timestamp') }}) as transmitted_at,
+    coalesce(quality_flag, 'normal') as quality_flag,
+    {{ has_word('_flags', 'late') }} as is_late,
+    'emergency.tailings_sensor' as feed_id,
+    'emergency' as department_code,
+    'work_safety' as domain,
+    'tailings' as subdomain,
+    landed_on,
+    _batch_id as batch_id,
+    _received_at as received_at,
+    cast(dry_beach_m as {{ sql_type('number') }}) as dry_beach_m,
+    cast(phreatic_depth_m as {{ sql_type('number') }}) as phreatic_depth_m,
+    cast(pore_pressure_kpa as {{ sql_type('number') }}) as pore_pressure_kpa,
+    cast(surface_displacement_mm as {{ sql_type('number') }}) as surface_displacement_mm,
+    cast(pool_level_m as {{ sql_type('number') }}) as pool_level_m,
+    cast(rain_1h_mm as {{ sql_type('number') }}) as rain_1h_mm
+  from {{ ref('stg_emergency__tailings_sensor') }}
+),
+
+emergency__tailings_sensor_wide as (
+  select emergency__tailings_sensor_read.*, device.object_id
+  from emergency__tailings_sensor_read
+  left join device on emergency__tailings_sensor_read.device_id = device.device_id
+),
+
+emergency__tailings_sensor as (
+  {{ unpivot_metrics('emergency__tailings_sensor_wide', ['dry_beach_m', 'phreatic_depth_m', 'pore_pressure_kpa', 'surface_displacement_mm', 'pool_level_m', 'rain_1h_mm']) }}
+),
+
 resources__geo_reading_read as (
   select
     'resources:' || device_id as device_id,
@@ -74,6 +107,70 @@ resources__geo_reading_wide as (
 
 resources__geo_reading as (
   {{ unpivot_metrics('resources__geo_reading_wide', ['displacement_mm', 'crack_width_mm', 'tilt_deg', 'rain_1h_mm', 'soil_moisture_pct']) }}
+),
+
+urban__gas_reading_read as (
+  select
+    'urban:' || device_id as device_id,
+    observed_at,
+    cast(null as {{ sql_type('timestamp') }}) as transmitted_at,
+    coalesce(quality_flag, 'normal') as quality_flag,
+    {{ has_word('_flags', 'late') }} as is_late,
+    'urban.gas_reading' as feed_id,
+    'urban' as department_code,
+    'lifeline' as domain,
+    'gas' as subdomain,
+    landed_on,
+    _batch_id as batch_id,
+    _received_at as received_at,
+    cast(methane_pct_lel as {{ sql_type('number') }}) as methane_pct_lel,
+    cast(methane_pct_vol as {{ sql_type('number') }}) as methane_pct_vol,
+    cast(gas_pressure_kpa as {{ sql_type('number') }}) as gas_pressure_kpa,
+    cast(air_temperature_c as {{ sql_type('number') }}) as air_temperature_c
+  from {{ ref('stg_urban__gas_reading') }}
+),
+
+urban__gas_reading_wide as (
+  select urban__gas_reading_read.*, device.object_id
+  from urban__gas_reading_read
+  left join device on urban__gas_reading_read.device_id = device.device_id
+),
+
+urban__gas_reading as (
+  {{ unpivot_metrics('urban__gas_reading_wide', ['methane_pct_lel', 'methane_pct_vol', 'gas_pressure_kpa', 'air_temperature_c']) }}
+),
+
+urban__tunnel_reading_read as (
+  select
+    'urban:' || device_id as device_id,
+    observed_at,
+    cast(null as {{ sql_type('timestamp') }}) as transmitted_at,
+    coalesce(quality_flag, 'normal') as quality_flag,
+    {{ has_word('_flags', 'late') }} as is_late,
+    'urban.tunnel_reading' as feed_id,
+    'urban' as department_code,
+    'lifeline' as domain,
+    'utility_tunnel' as subdomain,
+    landed_on,
+    _batch_id as batch_id,
+    _received_at as received_at,
+    cast(methane_pct_lel as {{ sql_type('number') }}) as methane_pct_lel,
+    cast(oxygen_pct_vol as {{ sql_type('number') }}) as oxygen_pct_vol,
+    cast(h2s_mg_m3 as {{ sql_type('number') }}) as h2s_mg_m3,
+    cast(air_temperature_c as {{ sql_type('number') }}) as air_temperature_c,
+    cast(humidity_pct as {{ sql_type('number') }}) as humidity_pct,
+    cast(water_level_m as {{ sql_type('number') }}) as water_level_m
+  from {{ ref('stg_urban__tunnel_reading') }}
+),
+
+urban__tunnel_reading_wide as (
+  select urban__tunnel_reading_read.*, device.object_id
+  from urban__tunnel_reading_read
+  left join device on urban__tunnel_reading_read.device_id = device.device_id
+),
+
+urban__tunnel_reading as (
+  {{ unpivot_metrics('urban__tunnel_reading_wide', ['methane_pct_lel', 'oxygen_pct_vol', 'h2s_mg_m3', 'air_temperature_c', 'humidity_pct', 'water_level_m']) }}
 ),
 
 weather__observation_read as (
@@ -144,7 +241,61 @@ select
   landed_on,
   batch_id,
   received_at
+from emergency__tailings_sensor
+union all
+select
+  device_id,
+  observed_at,
+  transmitted_at,
+  quality_flag,
+  object_id,
+  metric,
+  value,
+  is_late,
+  feed_id,
+  department_code,
+  domain,
+  subdomain,
+  landed_on,
+  batch_id,
+  received_at
 from resources__geo_reading
+union all
+select
+  device_id,
+  observed_at,
+  transmitted_at,
+  quality_flag,
+  object_id,
+  metric,
+  value,
+  is_late,
+  feed_id,
+  department_code,
+  domain,
+  subdomain,
+  landed_on,
+  batch_id,
+  received_at
+from urban__gas_reading
+union all
+select
+  device_id,
+  observed_at,
+  transmitted_at,
+  quality_flag,
+  object_id,
+  metric,
+  value,
+  is_late,
+  feed_id,
+  department_code,
+  domain,
+  subdomain,
+  landed_on,
+  batch_id,
+  received_at
+from urban__tunnel_reading
 union all
 select
   device_id,
