@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import sqlalchemy as sa
 
+from alerting import tables as alerts
 from ingest import ops
 from ingest.contract import Contract
 from ingest.settings import Home
@@ -23,7 +24,7 @@ CIVIL_ZONE = ZoneInfo("Asia/Shanghai")
 # Snapshots for the warehouse. The vault and the cursors are nobody's business there.
 SNAPSHOT_TABLES = (
     ops.batch, ops.file, ops.fetch_outcome, ops.quarantine, ops.check_verdict, ops.generation, ops.run,
-    ops.notification, ops.operator_action,
+    ops.notification, ops.operator_action, alerts.alert, alerts.member, alerts.alert_event,
 )  # fmt: skip
 
 LANDED_SCHEMA = {
@@ -194,6 +195,8 @@ def _snapshot(engine: sa.Engine, table: sa.Table) -> pl.DataFrame:
 
 def _polars_type(column: sa.Column[object]) -> pl.DataType:
     match column.type:
+        case sa.Boolean():
+            return pl.Boolean()
         case sa.Integer():
             return pl.Int64()
         case sa.Float():
