@@ -1,0 +1,71 @@
+"""What the platform owes a terminal: the general answer 0x8001, the registration answer 0x8100, the media answer 0x8800.
+
+JT/T 808-2013 §8.2, §8.6, §8.53. A terminal repeats a message until it is answered, so an answer says "safe with us". The
+serial of an answer is that of the message it answers.
+
+Not here: whether a terminal may speak; whoever knows sends `refusal` instead.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ingest.protocols.frame import Message
+from ingest.protocols.jt808.encode import Sender, frame, general_answer_body, registration_answer_body
+
+ACCEPTED, FAILED = 0, 1
+NO_SUCH_TERMINAL = 4  # 0x8100; 1 and 3 are "registered already", 2 "no such vehicle"
+
+# Answers to a question of the platform; answering these again would never end.
+NOT_ANSWERED = frozenset({0x0001, 0x0104, 0x0107, 0x0201, 0x0302, 0x0500, 0x0700, 0x0802, 0x0805, 0x1003, 0x1205})
+
+
+def answers(message: Message, now: datetime) -> tuple[bytes, ...]:
+    """The frames the platform owes the device once the message is safe; empty when none is due. Needs no time."""
+    message_id = _number(message, "message_id")
+    if message_id == 0x0100 and message.part is None:
+        return (registration_answer(message, ACCEPTED, auth_code(message.device_id)),)
+    if message_id == 0x0801 and message.part is None and "media_id" in message.fields:
+        return (_reply(message, 0x8800, _number(message, "media_id").to_bytes(4)),)
+    return _general(message, ACCEPTED)
+
+
+def refusal(message: Message, result: int = FAILED) -> tuple[bytes, ...]:
+    """The same answers with a refused result: 0x8100 "no such terminal" to a registration, else 0x8001 with `result`."""
+    if _number(message, "message_id") == 0x0100 and message.part is None:
+        return (registration_answer(message, NO_SUCH_TERMINAL),)
+    return _general(message, result)
+
+
+def registration_answer(message: Message, result: int, code: str = "") -> bytes:
+    """0x8100 to a registration; the code is sent only with result 0."""
+    body = registration_answer_body(_number(message, "serial"), result, code)
+    return _reply(message, 0x8100, body)
+
+
+def auth_code(device_id: str) -> str:
+    """The code a registered terminal authenticates with.
+
+    It is made of the id and proves nothing: a terminal is let in because the register of devices lists it.
+    """
+    return f"A{device_id}"
+
+
+def _general(message: Message, result: int) -> tuple[bytes, ...]:
+    message_id = _number(message, "message_id")
+    if message_id >= 0x8000 or message_id in NOT_ANSWERED:
+        return ()
+    return (_reply(message, 0x8001, general_answer_body(_number(message, "serial"), message_id, result)),)
+
+
+def _reply(message: Message, message_id: int, body: bytes) -> bytes:
+    sender = Sender(
+        str(message.fields["phone"]), _number(message, "edition"), _number(message, "protocol_version") or 1
+    )
+    return frame(sender, message_id, _number(message, "serial"), body)
+
+
+def _number(message: Message, name: str) -> int:
+    value = message.fields[name]
+    assert isinstance(value, int)
+    return value
