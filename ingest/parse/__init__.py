@@ -11,6 +11,7 @@ from ingest.contract import Contract
 from ingest.parse.delimited import parse_csv
 from ingest.parse.fault import FileFault
 from ingest.parse.features import parse_geojson, parse_gpkg
+from ingest.parse.frames import media
 from ingest.parse.records import parse_json, parse_ndjson
 from ingest.parse.workbook import parse_xlsx
 from ingest.stages import RawTable
@@ -24,6 +25,7 @@ _MEDIA: Mapping[str, Callable[[bytes, Contract], RawTable]] = {
     "xlsx": parse_xlsx,
     "geojson": parse_geojson,
     "gpkg": parse_gpkg,
+    **media(),
 }
 
 

@@ -1,0 +1,272 @@
+"""RAW messages of a stream → text table: JSON bodies and frames of device protocols.
+
+A frame that cannot be used costs itself alone: the others of its message, and the other devices of the tick, are not
+its neighbours in a file. So everything that a file would be refused for is a note on one entry here. Pure.
+
+Not here: sessions with devices (`ingest.listen`), what values mean (`ingest.conform`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import orjson
+import polars as pl
+
+from ingest.contract import STREAM_PROTOCOLS, Column, Contract
+from ingest.parse.columns import ROW, expected_names, physical_names
+from ingest.parse.fault import FileFault
+from ingest.parse.records import as_text, explode, flatten
+from ingest.protocols import BadFrame, Codec, Message, codec
+from ingest.stages import Note, RawTable
+from ingest.stream.bundle import StoredMessage, unbundle
+from ingest.stream.raw import RawEntry, RawFormError, unpack
+
+BAD_FRAME = "bad_frame"
+JSON = "json"
+_FOUND_LENGTH = 80
+_BODY_FORM = "a JSON object or an array of objects"
+
+Records = list[Mapping[str, Any]]
+
+
+def medium_of(protocol: str) -> str:
+    """The medium word of an archived bundle of this protocol, at most 12 letters."""
+    return f"raw-{protocol}"
+
+
+def media() -> dict[str, Callable[[bytes, Contract], RawTable]]:
+    """Medium word → parser, for every protocol that devices speak."""
+    return {medium_of(protocol): partial(_parse_bundle, protocol) for protocol in STREAM_PROTOCOLS}
+
+
+def is_bundle(medium: str) -> bool:
+    """Whether archived bytes of this medium are a bundle of RAW messages."""
+    return medium.startswith(medium_of(""))
+
+
+def tables_of(messages: Sequence[StoredMessage], contracts: Sequence[Contract]) -> dict[str, RawTable]:
+    """The tables of all feeds that one raw feed's messages carry, by feed id; each frame is decoded once.
+
+    `_row` is `<sequence>.<entry>`, with `.<record>` behind it where an entry may hold several. What was wrong with
+    messages and frames is noted once, under the feed whose subject they came on.
+    """
+    places, notes = _entries(messages)
+    found: dict[tuple[str, frozenset[str]], _Rows] = {}
+    tables = {}
+    for contract in contracts:
+        protocol, lenient = contract.server.file_format or JSON, frozenset(contract.server.options.get("lenient", ()))
+        rows = found.get((protocol, lenient))
+        if rows is None:
+            rows = _json_rows(places) if protocol == JSON else _protocol_rows(places, codec(protocol), lenient)
+            found[protocol, lenient] = rows
+        own = [*notes, *rows.notes] if contract.id == contract.raw_feed else []
+        tables[contract.id] = _table(rows.of_kind(contract.server.options.get("record")), contract, own)
+    return tables
+
+
+def _parse_bundle(protocol: str, body: bytes, contract: Contract) -> RawTable:
+    """An archived bundle. Raises FileFault for bytes that are none, or frames of another protocol than agreed."""
+    if protocol != contract.server.file_format:
+        raise FileFault("unreadable_file", f"frames of {protocol}; the contract says {contract.server.file_format}")
+    try:
+        messages = unbundle(body)
+    except RawFormError as error:
+        raise FileFault("truncated_file", str(error)) from error
+    return tables_of(messages, [contract])[contract.id]
+
+
+@dataclass(slots=True)
+class _Rows:
+    """Records with where each stands and who sent it; `kinds` is empty where records have no kind (JSON)."""
+
+    places: list[str] = field(default_factory=list)
+    devices: list[str] = field(default_factory=list)
+    records: Records = field(default_factory=list)
+    kinds: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+
+    def of_kind(self, kind: object) -> _Rows:
+        """The records of one kind; all of them where records have none."""
+        return self.where([k == kind for k in self.kinds]) if self.kinds else self
+
+    def where(self, kept: Sequence[bool]) -> _Rows:
+        """The records for which `kept` is true, without notes."""
+        if all(kept):
+            return _Rows(self.places, self.devices, self.records)
+        rows = [i for i, keep in enumerate(kept) if keep]
+        return _Rows([self.places[i] for i in rows], [self.devices[i] for i in rows], [self.records[i] for i in rows])
+
+
+def _entries(messages: Sequence[StoredMessage]) -> tuple[list[tuple[str, RawEntry]], list[Note]]:
+    places: list[tuple[str, RawEntry]] = []
+    notes = []
+    for message in messages:
+        try:
+            entries = unpack(message.body)
+        except RawFormError as error:
+            notes.append(_bad(str(message.sequence), "", str(error), "a message in our own form"))
+            continue
+        head = f"{message.sequence}."
+        places += [(f"{head}{number}", entry) for number, entry in enumerate(entries)]
+    return places, notes
+
+
+def _json_rows(places: Iterable[tuple[str, RawEntry]]) -> _Rows:
+    rows = _Rows()
+    add_place, add_device, add_record = rows.places.append, rows.devices.append, rows.records.append
+    for place, entry in places:
+        try:
+            document = orjson.loads(entry.body)
+        except orjson.JSONDecodeError as error:
+            found = f"{len(entry.body)} bytes that are not JSON from byte {error.pos} on"
+            rows.notes.append(_bad(place, entry.device_id, found, _BODY_FORM))
+            continue
+        if type(document) is dict:
+            add_place(place)
+            add_device(entry.device_id)
+            add_record(document)
+        elif type(document) is list and document and all(type(record) is dict for record in document):
+            rows.places += [f"{place}.{number}" for number in range(len(document))]
+            rows.devices += [entry.device_id] * len(document)
+            rows.records += document
+        else:
+            found = f"a {type(document).__name__} of {len(entry.body)} bytes"
+            rows.notes.append(_bad(place, entry.device_id, found, _BODY_FORM))
+    return rows
+
+
+def _protocol_rows(places: Iterable[tuple[str, RawEntry]], coded: Codec, lenient: frozenset[str]) -> _Rows:
+    rows = _Rows()
+    for place, entry in places:
+        number = 0
+        for message in _messages(place, entry, coded, lenient, rows.notes):
+            for record in message.records:
+                rows.places.append(f"{place}.{number}")
+                rows.devices.append(entry.device_id or message.device_id)
+                rows.records.append(record.values)
+                rows.kinds.append(record.kind)
+                number += 1
+    return rows
+
+
+def _messages(
+    place: str, entry: RawEntry, coded: Codec, lenient: frozenset[str], notes: list[Note]
+) -> Iterator[Message]:
+    """Whole messages of an entry, those in parts joined; what cannot be used becomes a note."""
+    splitter, parts = coded.splitter(lenient), list[bytes]()
+    for piece in (*splitter.feed(entry.body), *splitter.close()):
+        try:
+            if isinstance(piece, BadFrame):
+                raise piece
+            message = coded.decode(piece, lenient)
+            if message.part is not None:
+                parts.append(piece)
+                if len(parts) < message.part[1]:
+                    continue
+                message, parts = coded.join(parts, lenient), []
+        except BadFrame as error:
+            found = f"{error.reason} at byte {error.offset} of {len(entry.body)}: {error.found}"
+            notes.append(_bad(place, entry.device_id, found, error.expected))
+            continue
+        yield message
+    if parts:
+        found = f"{len(parts)} parts of a message in {len(entry.body)} bytes"
+        notes.append(_bad(place, entry.device_id, found, "all parts of the message"))
+
+
+def _table(rows: _Rows, contract: Contract, notes: list[Note]) -> RawTable:
+    expected = expected_names(contract)
+    if contract.server.file_format == JSON:
+        rows = _flat(rows, contract)
+        rows, unknown, drift = _settled(rows, frozenset(expected), contract)
+        notes = [*notes, *drift]
+    else:
+        unknown = []  # a codec's records hold every field of the protocol; a feed agrees on some
+    owner = contract.by_concept("device_id")
+    own_id = physical_names(owner)[0] if owner is not None and len(physical_names(owner)) == 1 else None
+    numbers = {name for column in contract.columns if _is_number(column) for name in physical_names(column)}
+    columns = [pl.Series(ROW, rows.places, dtype=pl.String)]
+    for name in (*expected, *unknown):
+        values = [record.get(name) for record in rows.records]
+        if name == own_id and None in values:  # the topic or the session says whose reading it is
+            values = [device or None if v is None else v for v, device in zip(values, rows.devices, strict=True)]
+        columns.append(_texts(name, values, name in numbers))
+    return RawTable(pl.DataFrame(columns), tuple(notes))
+
+
+def _flat(rows: _Rows, contract: Contract) -> _Rows:
+    """Nested records as dotted columns, only for feeds that expect such."""
+    parents = {name[:at] for name in expected_names(contract) for at, sign in enumerate(name) if sign == "."}
+    if not parents and not contract.explode:
+        return rows
+    flat = _Rows()
+    for place, device, record in zip(rows.places, rows.devices, rows.records, strict=True):
+        for number, part in enumerate(explode(dict(record), contract.explode)):
+            flat.places.append(f"{place}.{number}" if contract.explode else place)
+            flat.devices.append(device)
+            flat.records.append(flatten(part, parents))
+    return flat
+
+
+def _settled(rows: _Rows, expected: frozenset[str], contract: Contract) -> tuple[_Rows, list[str], list[Note]]:
+    """Rows whose fields the contract can take, unknown fields that it keeps, and notes on the others."""
+    shapes = {shape: frozenset(shape) for shape in set(map(tuple, rows.records))}
+    foreign = {shape for shape, names in shapes.items() if not names & expected}
+    extra = {shape: names - expected for shape, names in shapes.items() if names - expected}
+    if not foreign and not extra:
+        return rows, [], []
+    mode, kept, notes = contract.drift_mode, list[bool](), list[Note]()
+    agreed = f"{len(expected)} agreed fields"
+    for place, device, record in zip(rows.places, rows.devices, rows.records, strict=True):
+        shape = tuple(record)
+        unknown = ", ".join(sorted(extra.get(shape, ())))[:_FOUND_LENGTH]
+        if shape in foreign:
+            notes.append(_bad(place, device, f"an object of {len(shape)} other fields", ", ".join(sorted(expected))))
+        elif unknown and (mode == "freeze" or (mode == "discard_row" and _fills(record, extra[shape]))):
+            notes.append(Note("extra_column", "row", "quarantined", place, unknown, None, agreed))
+        else:
+            kept.append(True)
+            continue
+        kept.append(False)
+    names = sorted({name for shape, more in extra.items() if shape not in foreign for name in more})
+    if names and mode in ("evolve", "discard_value"):
+        n_rows = sum(tuple(record) in extra for record in rows.records)
+        listed = ", ".join(names)[:_FOUND_LENGTH]
+        notes.append(Note("extra_column", "batch", "flagged", "", listed, listed, agreed, n_rows))
+    return rows.where(kept), names if mode == "evolve" else [], notes
+
+
+def _fills(record: Mapping[str, Any], names: Iterable[str]) -> bool:
+    return any(record[name] not in (None, "") for name in names)
+
+
+def _texts(name: str, values: list[Any], is_number: bool) -> pl.Series:
+    """Values as text, a whole column at once where its values are of one type."""
+    kinds = set(map(type, values))
+    kinds.discard(type(None))
+    if kinds <= {str}:
+        return pl.Series(name, values, dtype=pl.String)
+    if kinds == {float} or (is_number and kinds == {int, float}):
+        return pl.Series(name, values, dtype=pl.Float64, strict=False).cast(pl.String)
+    if kinds == {int} and max(abs(v) for v in values if v is not None) < 2**63:
+        return pl.Series(name, values, dtype=pl.Int64).cast(pl.String)
+    return pl.Series(name, [_text(value) for value in values], dtype=pl.String)
+
+
+def _text(value: Any) -> str | None:
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else as_text(value)
+
+
+def _is_number(column: Column) -> bool:
+    return column.logical_type in ("number", "integer")
+
+
+def _bad(place: str, device_id: str, found: str, expected: str) -> Note:
+    """A frame or body that is kept out; nothing of its content is shown, it may be personal."""
+    found = f"{device_id}: {found}" if device_id else found
+    return Note(BAD_FRAME, "row", "quarantined", place, None, found[:_FOUND_LENGTH], expected[:_FOUND_LENGTH])
