@@ -84,9 +84,9 @@ def moment(digits: str) -> datetime | None:
     """A time as ten or twelve digits (6.6.2.5) in Beijing time, None when it is none. Years are of this century."""
     if not digits.isascii() or not digits.isdigit():
         return None
-    year, *rest = (int(digits[at : at + 2]) for at in range(0, len(digits), 2))
+    year, month, day, hour, minute, *second = (int(digits[at : at + 2]) for at in range(0, len(digits), 2))
     try:
-        return datetime(2000 + year, *rest, tzinfo=BEIJING)
+        return datetime(2000 + year, month, day, hour, minute, second[0] if second else 0, tzinfo=BEIJING)
     except ValueError:
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from ingest.protocols.frame import NOTHING, BadFrame, Message
+from ingest.protocols.frame import NOTHING, BadFrame, Message, Record
 from ingest.protocols.resync import Resync, Shape
 from ingest.protocols.sl651 import rows as r
 from ingest.protocols.sl651 import wire as w
@@ -101,7 +101,7 @@ def _message(wire: w.Wire, body: Body | None, lenient: frozenset[str], parts: in
         fields["part_bytes"] = len(wire.body)
     elif parts:
         fields["parts"] = parts
-    records = ()
+    records: tuple[Record, ...] = ()
     deviations = set(wire.deviations)
     if body is not None:
         records = r.rows(body, function.word, lenient) if wire.part is None else ()

@@ -147,7 +147,7 @@ def number(raw: bytes, decimals: int) -> float | None:
     digits = (raw[1:] if negative else raw).hex()
     if not digits.isdigit():
         return None
-    size = int(digits) / 10**decimals
+    size = int(digits) / int(10**decimals)
     return -size if negative else size
 
 
