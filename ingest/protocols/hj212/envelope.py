@@ -23,7 +23,7 @@ LENIENT = {
     "lf_tail": "the frame ends with LF instead of CR LF",
 }
 
-_HEX = re.compile(rb"[0-9A-Fa-f]{4}")
+HEX = re.compile(rb"[0-9A-Fa-f]{4}")
 _CLOSED = re.compile(rb"(.*&&\s*)([0-9A-Fa-f]{1,4})", re.DOTALL)
 
 
@@ -38,7 +38,7 @@ def open_envelope(frame: bytes, lenient: frozenset[str], used: set[str]) -> tupl
     body = _without_tail(frame, lenient, used)
     end = HEAD_BYTES + length
     segment, digits = body[HEAD_BYTES:end], body[end:]
-    if len(digits) != CRC_BYTES or not _HEX.fullmatch(digits):
+    if len(digits) != CRC_BYTES or not HEX.fullmatch(digits):
         segment, digits = _by_content(body, end, lenient, used)
     if len(segment) > MAX_SEGMENT_BYTES:
         if "over_length" not in lenient:
@@ -92,7 +92,7 @@ def _by_content(body: bytes, end: int, lenient: frozenset[str], used: set[str]) 
     if len(body) < end + CRC_BYTES:
         raise BadFrame("truncated", len(body), f"{len(body)} bytes", f"{end + CRC_BYTES} by the length field")
     digits = body[end : end + CRC_BYTES]
-    if not _HEX.fullmatch(digits):
+    if not HEX.fullmatch(digits):
         raise BadFrame("no check where the length says", end, show(digits), "4 hex digits")
     raise BadFrame("bytes after the check", end + CRC_BYTES, show(body[end + CRC_BYTES :]), "CR LF")
 

@@ -11,13 +11,13 @@ import re
 
 from ingest.protocols.frame import BadFrame
 from ingest.protocols.hj212.crc import crc
-from ingest.protocols.hj212.envelope import CRC_BYTES, HEAD_BYTES, MAX_DIGITS_BYTES, MAX_SEGMENT_BYTES, show
+from ingest.protocols.hj212.envelope import CRC_BYTES, HEAD_BYTES, HEX, MAX_DIGITS_BYTES, MAX_SEGMENT_BYTES, show
 
 MAX_FRAME_BYTES = HEAD_BYTES + MAX_DIGITS_BYTES + CRC_BYTES + 2
 
 _START = re.compile(rb"##[0-9]{4}")
 _END = re.compile(rb"\n|(?=##[0-9]{4})")
-_MAY_START = re.compile(rb"##?[0-9]{0,3}\Z|#\Z")
+_MAY_START = re.compile(rb"#\Z|##[0-9]{0,3}\Z")
 _CLOSED = re.compile(rb"&&\s*[0-9A-Fa-f]{4}\Z")
 _LINE_ENDS = b"\r\n"
 
@@ -25,12 +25,15 @@ _LINE_ENDS = b"\r\n"
 class Stream:
     """The splitter of one connection or one body; see `ingest.protocols.frame.Splitter`.
 
-    Noise comes out as one BadFrame a stretch, at the latest when it is as long as the longest frame.
+    Noise comes out as one BadFrame a stretch, at the latest when it is as long as the longest frame. The check of each
+    start is worked out once, however small the pieces that come: hostile bytes cost linear time.
     """
 
     def __init__(self, lenient: frozenset[str]) -> None:
         self._longest = MAX_DIGITS_BYTES if "over_length" in lenient else MAX_SEGMENT_BYTES
         self._buffer = bytearray()
+        self._n_gone = 0
+        self._unsound: set[int] = set()
         self._noise_start = b""
         self._n_noise = 0
 
@@ -65,6 +68,8 @@ class Stream:
         if at_end:
             self._end_noise(found)
         del self._buffer[:at]
+        self._n_gone += at
+        self._unsound = {start for start in self._unsound if start >= self._n_gone}
         return found
 
     def _size(self, buffer: bytes, at: int, at_end: bool) -> int:
@@ -92,13 +97,12 @@ class Stream:
         length = int(buffer[at + 2 : at + HEAD_BYTES])
         end = at + HEAD_BYTES + length
         digits = buffer[end : end + CRC_BYTES]
-        if length > self._longest or len(digits) < CRC_BYTES:
+        if length > self._longest or len(digits) < CRC_BYTES or self._n_gone + at in self._unsound:
             return 0
-        try:
-            found = int(digits, 16)
-        except ValueError:
-            return 0
-        return HEAD_BYTES + length + CRC_BYTES if found == crc(buffer[at + HEAD_BYTES : end]) else 0
+        if HEX.fullmatch(digits) and int(digits, 16) == crc(buffer[at + HEAD_BYTES : end]):
+            return HEAD_BYTES + length + CRC_BYTES
+        self._unsound.add(self._n_gone + at)
+        return 0
 
     def _overtaken(self, buffer: bytes, at: int) -> bool:
         """Whether a later frame is already whole: then the one at `at` has lost bytes and waits for nothing."""
@@ -106,9 +110,9 @@ class Stream:
         return any(self._sound(buffer, start.start()) for start in starts)
 
     def _skip(self, noise: bytes, found: list[bytes | BadFrame]) -> None:
-        if not self._n_noise:
-            noise = noise.lstrip(_LINE_ENDS)
         while noise:
+            if not self._n_noise and not (noise := noise.lstrip(_LINE_ENDS)):
+                return
             taken = noise[: MAX_FRAME_BYTES - self._n_noise]
             self._noise_start = (self._noise_start + taken)[:17]
             self._n_noise += len(taken)
