@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, event, exc
+from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, event, exc
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0002"  # the newest step in ingest/migrations/versions; a change of these tables needs a further one
+REVISION = "0004"  # the newest step in ingest/migrations/versions; a change of these tables needs a further one
 
 metadata = MetaData()
 
@@ -186,6 +186,67 @@ notification = Table(
     Column("delivered_at", UtcText),
     Column("attempts", Integer, nullable=False),
     Index("ix_notification_open", "feed_id", "kind", "cleared_at"),
+)  # fmt: skip
+
+# A person's word on one device of a gateway: banned, or allowed although no register lists it.
+device_access = Table(
+    "device_access", metadata,
+    Column("raw_feed", String(80), primary_key=True),
+    Column("device_id", String(80), primary_key=True),
+    Column("verdict", String(8), nullable=False),  # banned, allowed
+    Column("actor", String(80), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", UtcText, nullable=False),
+)  # fmt: skip
+
+# How each device was last heard by a gateway or over MQTT; written every few seconds, counts since it was first heard.
+device_link = Table(
+    "device_link", metadata,
+    Column("raw_feed", String(80), primary_key=True),
+    Column("device_id", String(80), primary_key=True),
+    Column("transport", String(4), nullable=False),  # tcp, udp, mqtt
+    Column("standing", String(8), nullable=False),  # known, unknown, banned
+    Column("address", String(64), nullable=False),  # '' over MQTT: the broker does not tell
+    Column("is_connected", sa.Boolean, nullable=False),
+    Column("first_heard_at", UtcText, nullable=False),
+    Column("last_frame_at", UtcText),
+    Column("last_bad_at", UtcText),
+    Column("last_bad_reason", Text),
+    Column("frames", BigInteger, nullable=False),
+    Column("bad_frames", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("deviations", Text, nullable=False),  # JSON: lenient option → frames that needed it
+)  # fmt: skip
+
+# How far intake has come in a stream: everything up to `sequence` is landed. One row a stream.
+stream_position = Table(
+    "stream_position", metadata,
+    Column("stream", String(20), primary_key=True),
+    Column("sequence", BigInteger, nullable=False),
+    Column("opened_at", UtcText, nullable=False),  # batches received before are history: they never enter LIVE
+    Column("moved_at", UtcText, nullable=False),
+)  # fmt: skip
+
+# How each feed of a stream stands, for pages and assets; counts since intake first saw the feed.
+stream_progress = Table(
+    "stream_progress", metadata,
+    Column("feed_id", String(80), primary_key=True),
+    Column("raw_sequence", BigInteger, nullable=False),
+    Column("watermark_at", UtcText),  # the newest event time that landed
+    Column("lag", BigInteger, nullable=False),  # messages of the whole stream that wait for intake
+    Column("rows_in", BigInteger, nullable=False),
+    Column("rows_landed", BigInteger, nullable=False),
+    Column("rows_quarantined", BigInteger, nullable=False),
+    Column("rows_ignored", BigInteger, nullable=False),
+    Column("late", BigInteger, nullable=False),  # rows that came longer after their event than the feed's agreement
+    Column("updated_at", UtcText, nullable=False),
+)  # fmt: skip
+
+# Batches of pulled and pushed feeds that LIVE has not seen, written where they land.
+live_waiting = Table(
+    "live_waiting", metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("batch_id", String(32), nullable=False, unique=True),
 )  # fmt: skip
 
 operator_action = Table(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import urlsplit
 
 import nats
@@ -19,7 +20,7 @@ from ingest.stream.running import port_of
 
 log = logging.getLogger(__name__)
 
-RECONNECT_EVERY_S = 0.25
+RECONNECT_EVERY_S: Any = 0.25  # any number of seconds; the library says whole ones
 CONNECT_WITHIN_S = 5
 
 
@@ -49,7 +50,7 @@ async def connect(home: Home, name: str) -> Client:
         user=None if has_own else OUR_USER,
         password=None if has_own else home.require(NATS_PASSWORD),
         max_reconnect_attempts=-1,
-        reconnect_time_wait=RECONNECT_EVERY_S,  # type: ignore[arg-type]  # any number of seconds; typed too narrowly
+        reconnect_time_wait=RECONNECT_EVERY_S,
         connect_timeout=CONNECT_WITHIN_S,
         error_cb=_on_error,
         disconnected_cb=_on_disconnect,
@@ -68,7 +69,7 @@ async def connected(home: Home, name: str) -> AsyncIterator[Client]:
 
 
 async def _on_error(error: Exception) -> None:
-    log.warning("broker: %s", error or type(error).__name__)
+    log.warning("broker: %s", str(error) or type(error).__name__)
 
 
 async def _on_disconnect() -> None:

@@ -35,7 +35,7 @@ def subject_of(feed_id: str, device_id: str = MANY) -> str:
 
 def pack(entries: Sequence[RawEntry]) -> bytes:
     """The message body of entries in the order they came."""
-    parts = []
+    parts: list[bytes] = []
     for entry in entries:
         device = entry.device_id.encode()
         parts += (_HEAD.pack(entry.received_at_us, len(device), len(entry.body)), device, entry.body)

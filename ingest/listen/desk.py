@@ -1,0 +1,152 @@
+"""One protocol's desk: what a frame is, whose it is, whether its sender may speak, what is owed once it is safe.
+
+The doors (`session` for TCP, `datagram` for UDP) bring frames here. Not here: sockets, and waiting for the broker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ingest.contract import Contract
+from ingest.listen.counts import Counts
+from ingest.listen.known import Known, Standing
+from ingest.listen.links import LinkBook
+from ingest.protocols import BadFrame, Codec, Message, codec
+from ingest.stream.live import micros
+from ingest.stream.raw import RawEntry
+
+DEVICE_ID_CHARACTERS = 64
+PARTS = 256  # frames of one message
+BEGUN = 8  # messages in parts that one peer may have begun
+
+
+class Refused(Exception):
+    """A frame of a device that may not speak; `replies` tell it so where the protocol has words for that."""
+
+    def __init__(self, raw_feed: str, device_id: str, standing: Standing, replies: tuple[bytes, ...] = ()) -> None:
+        super().__init__(f"{raw_feed}: device {device_id!r} is {standing}")
+        self.raw_feed, self.device_id, self.standing, self.replies = raw_feed, device_id, standing, replies
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A frame that is in order: `entry` (None: nothing to keep) must be safe before `replies` are sent."""
+
+    raw_feed: str
+    device_id: str
+    entry: RawEntry | None
+    replies: tuple[bytes, ...]
+
+
+@dataclass(slots=True)
+class Begun:
+    """A message of which parts are missing: its frames by number, and what was answered to them."""
+
+    frames: dict[int, bytes] = field(default_factory=dict)
+    answered: set[bytes] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Peer:
+    """What a door remembers of one connection or address."""
+
+    transport: str
+    address: str
+    begun: dict[tuple[object, ...], Begun] = field(default_factory=dict)
+
+
+class Desk:
+    """The desk of one protocol, shared by its doors."""
+
+    def __init__(
+        self,
+        protocol: str,
+        contracts: Sequence[Contract],
+        known: Known,
+        links: LinkBook,
+        counts: Counts,
+        now: Callable[[], datetime],
+    ) -> None:
+        self.protocol = protocol
+        self.codec: Codec = codec(protocol)
+        self.now = now
+        self.links, self.counts = links, counts
+        self._known = known
+        self.raw_feeds = tuple(sorted({contract.raw_feed for contract in contracts}))
+        self._lenient = {feed: _lenient_of(feed, contracts) for feed in self.raw_feeds}
+        self.lenient = frozenset[str]().union(*self._lenient.values())
+
+    def take(self, frame: bytes, peer: Peer) -> Taken:
+        """Judge one frame. Raises BadFrame or Refused."""
+        now = self.now()
+        message = self.codec.decode(frame, self.lenient)
+        raw_feed = self._admit(message, peer, now)
+        replies = self.codec.answers(message, now)
+        if message.part is None:
+            return Taken(raw_feed, message.device_id, _entry(message, frame, now), replies)
+        begun = self._collect(message, frame, peer)
+        begun.answered.update(replies)
+        if len(begun.frames) < message.part[1]:
+            return Taken(raw_feed, message.device_id, None, replies)
+        frames = [begun.frames[number] for number in sorted(begun.frames)]
+        whole = self.codec.join(frames, self.lenient)
+        replies += tuple(one for one in self.codec.answers(whole, now) if one not in begun.answered)
+        return Taken(raw_feed, message.device_id, _entry(whole, b"".join(frames), now), replies)
+
+    def _admit(self, message: Message, peer: Peer, now: datetime) -> str:
+        """The raw feed of a message whose sender may speak, and needs no tolerance that its source does not have."""
+        device_id = message.device_id
+        if not device_id or len(device_id) > DEVICE_ID_CHARACTERS or not device_id.isprintable():
+            raise BadFrame("device id", 0, repr(device_id[:80]), f"1 to {DEVICE_ID_CHARACTERS} printable characters")
+        raw_feed, standing = self._known.standing(self.raw_feeds, device_id)
+        if standing != "known":
+            self.links.refused(raw_feed, device_id, standing, peer.transport, peer.address, now)
+            self.counts.refused.labels(self.protocol, standing).inc()
+            refusal: Callable[[Message], tuple[bytes, ...]] = getattr(self.codec, "refusal", _no_words)
+            raise Refused(raw_feed, device_id, standing, refusal(message))
+        unwanted = [name for name in message.deviations if name not in self._lenient[raw_feed]]
+        if unwanted:
+            self.links.bad(raw_feed, device_id, unwanted[0], now)
+            raise BadFrame(
+                unwanted[0], 0, self.codec.LENIENT.get(unwanted[0], "a deviation"), "a frame to the standard"
+            )
+        link = self.links.heard(raw_feed, device_id, peer.transport, peer.address, now)
+        if message.deviations:
+            link.deviations.update(message.deviations)
+        self.counts.frames.labels(self.protocol).inc()
+        return raw_feed
+
+    def _collect(self, message: Message, frame: bytes, peer: Peer) -> Begun:
+        """The message that a part belongs to, with the part in it; a whole one is no longer remembered."""
+        assert message.part is not None
+        number, total = message.part
+        if not 1 <= number <= total <= PARTS:
+            raise BadFrame("part", 0, f"{number} of {total}", f"1 to {PARTS} of as many")
+        key = (message.device_id, message.kind, message.fields.get("part_key"), total)
+        if peer.begun.get(key, Begun()).frames.get(number, frame) != frame:
+            del peer.begun[key]  # the device began another message of this kind
+        begun = peer.begun.setdefault(key, Begun())
+        begun.frames[number] = frame
+        if len(begun.frames) == total:
+            del peer.begun[key]
+        while len(peer.begun) > BEGUN:
+            del peer.begun[next(iter(peer.begun))]
+        return begun
+
+
+def _entry(message: Message, body: bytes, now: datetime) -> RawEntry | None:
+    """What is kept of a whole message; one without records (a heartbeat, a registration) leaves nothing."""
+    return RawEntry(message.device_id, micros(now), body) if message.records else None
+
+
+def _lenient_of(raw_feed: str, contracts: Sequence[Contract]) -> frozenset[str]:
+    """The tolerances that the contracts of a raw feed agree on."""
+    options: list[Mapping[str, object]] = [one.server.options for one in contracts if one.raw_feed == raw_feed]
+    named = [one.get("lenient", ()) for one in options]
+    return frozenset(str(option) for several in named if isinstance(several, list | tuple) for option in several)
+
+
+def _no_words(_message: Message) -> tuple[bytes, ...]:
+    return ()

@@ -1,0 +1,104 @@
+"""Which devices may speak: those that a landed register lists, and those that a person allowed; never one banned.
+
+What is known is read again every few seconds. Before a register has landed for the first time nobody can be judged by
+it, and devices come again. Not here: writing bans (`ingest.listen.devices`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+import sqlalchemy as sa
+
+from ingest import ops
+from ingest.contract import Contract, ContractError
+from ingest.landing import live_files
+from ingest.settings import Home
+
+Standing = Literal["known", "unknown", "banned", "unready"]
+
+# JT/T 808-2019 pads a phone number with zeros that the edition of 2013 lacks; the codec names devices without them.
+_AS_ON_THE_WIRE: Mapping[str, Callable[[str], str]] = {"jt808": lambda phone: phone.lstrip("0") or "0"}
+
+
+@dataclass(frozen=True, slots=True)
+class Register:
+    """The column that lists a feed's devices."""
+
+    feed_id: str
+    column: str
+    protocol: str
+
+
+class Known:
+    """What is known of the devices of all stream feeds. `refresh` reads files and ops store; `standing` only looks up."""
+
+    def __init__(self, home: Home, engine: sa.Engine, contracts: Mapping[str, Contract]) -> None:
+        self._home, self._engine, self._contracts = home, engine, contracts
+        streams = [contract for contract in contracts.values() if contract.is_stream]
+        self._registers: dict[str, list[Register]] = {one.raw_feed: [] for one in streams}
+        self._accepts: set[str] = set()
+        for contract in streams:
+            register = register_of(contract, contracts)
+            if register is not None and register not in self._registers[contract.raw_feed]:
+                self._registers[contract.raw_feed].append(register)
+            if contract.server.options.get("unknownDevices", "refuse") == "accept":
+                self._accepts.add(contract.raw_feed)
+        self._read: dict[Register, tuple[list[Path], frozenset[str]]] = {}
+        self._verdicts: Mapping[tuple[str, str], str] = {}
+
+    def refresh(self) -> None:
+        """Read bans, and registers of which something new has landed."""
+        access = ops.device_access.c
+        with self._engine.connect() as connection:
+            rows = connection.execute(sa.select(access.raw_feed, access.device_id, access.verdict)).all()
+        self._verdicts = {(str(feed), str(device)): str(verdict) for feed, device, verdict in rows}
+        for register in {one for several in self._registers.values() for one in several}:
+            files = live_files(self._engine, self._home, register.feed_id)
+            if register not in self._read or self._read[register][0] != files:
+                self._read[register] = (files, _devices(register, self._contracts[register.feed_id], files))
+
+    def standing(self, raw_feeds: Sequence[str], device_id: str) -> tuple[str, Standing]:
+        """The feed among `raw_feeds` that a device belongs to, and how it stands there."""
+        for feed in raw_feeds:
+            verdict = self._verdicts.get((feed, device_id))
+            if verdict is not None:
+                return feed, "banned" if verdict == "banned" else "known"
+        is_ready = True
+        for feed in raw_feeds:
+            for register in self._registers[feed]:
+                files, devices = self._read.get(register, ((), frozenset()))
+                if device_id in devices:
+                    return feed, "known"
+                is_ready &= bool(files)
+        for feed in raw_feeds:
+            if feed in self._accepts:
+                return feed, "known"
+        return raw_feeds[0], "unknown" if is_ready else "unready"
+
+
+def register_of(contract: Contract, contracts: Mapping[str, Contract]) -> Register | None:
+    """The register that a stream contract names (`<feed_id>.<column>`), None without. Raises ContractError."""
+    named = contract.server.options.get("register")
+    if named is None:
+        return None
+    feed_id, _, column = str(named).rpartition(".")
+    if feed_id not in contracts:
+        raise ContractError(f"{contract.id}: register {named!r}: no feed {feed_id!r}; expected <feed_id>.<column>")
+    return Register(feed_id, contracts[feed_id].column(column).landed_name, contract.server.file_format or "json")
+
+
+def _devices(register: Register, contract: Contract, files: Sequence[Path]) -> frozenset[str]:
+    """The ids in a register: of a full snapshot only those of the newest one."""
+    if not files:
+        return frozenset()
+    rows = pl.scan_parquet(list(files), missing_columns="insert", extra_columns="ignore")
+    if contract.snapshot == "full":
+        rows = rows.filter(pl.col("_received_at") == pl.col("_received_at").max())
+    ids = rows.select(pl.col(register.column).cast(pl.String)).drop_nulls().unique().collect().to_series()
+    on_the_wire = _AS_ON_THE_WIRE.get(register.protocol, str)
+    return frozenset(on_the_wire(one) for one in ids.to_list())
