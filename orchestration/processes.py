@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import configparser
 import hashlib
-import json
 import shlex
 import subprocess
 import sys
@@ -60,11 +59,6 @@ class ProcessState:
     log: Path
 
 
-def folder(home: Home) -> Path:
-    """Where the manager and the processes leave their notes."""
-    return home.root / "run"
-
-
 def start(home: Home, processes: Sequence[Process], environment: Mapping[str, str], within_s: float) -> None:
     """Start the manager with these processes, or bring a running one in line; return when all of them are well.
 
@@ -94,12 +88,12 @@ def stop(home: Home) -> bool:
     """Stop all processes and the manager; False when none was running."""
     if not _is_up(home):
         return False
-    pid_file = folder(home) / "supervisord.pid"
+    pid_file = home.run / "supervisord.pid"
     _call(home, "shutdown")
     deadline = time.monotonic() + 3 * STOP_WITHIN_S
     while pid_file.exists() or _is_up(home):
         if time.monotonic() > deadline:
-            raise ProcessError(f"the manager did not stop; see {folder(home) / 'supervisord.log'}")
+            raise ProcessError(f"the manager did not stop; see {home.run / 'supervisord.log'}")
         time.sleep(POLL_S)
     return True
 
@@ -112,16 +106,6 @@ def status(home: Home, processes: Sequence[Process]) -> list[ProcessState]:
     return [
         _state(home, process, known.get(process.name)) for process in sorted(processes, key=lambda one: one.priority)
     ]
-
-
-def noted(home: Home, name: str) -> dict[str, Any]:
-    """What a running process wrote of itself: pid, ports, started_at; empty when it has not yet."""
-    path = folder(home) / f"{name}.json"
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        return {}
-    return found
 
 
 def _state(home: Home, process: Process, info: Mapping[str, Any] | None) -> ProcessState:
@@ -147,7 +131,7 @@ def _ask(process: Process) -> tuple[str, str]:
 
 def _write(home: Home, processes: Sequence[Process]) -> None:
     """The manager's configuration. `%` is its escape character, so it is doubled in everything of ours."""
-    place = folder(home)
+    place = home.run
     place.mkdir(parents=True, exist_ok=True)
     socket = str(_socket(home)).replace("%", "%%")
     config = configparser.RawConfigParser()
@@ -184,7 +168,7 @@ def _write(home: Home, processes: Sequence[Process]) -> None:
 
 
 def _launch(home: Home, environment: Mapping[str, str]) -> None:
-    line = [sys.executable, "-m", "supervisor.supervisord", "-c", str(folder(home) / "supervisord.conf")]
+    line = [sys.executable, "-m", "supervisor.supervisord", "-c", str(home.run / "supervisord.conf")]
     done = subprocess.run(line, env=dict(environment), capture_output=True, text=True, check=False)
     if done.returncode:
         raise ProcessError(f"the process manager did not start: {(done.stderr or done.stdout).strip()}")
@@ -227,7 +211,7 @@ def _call(home: Home, method: str, *arguments: Any) -> Any:
 
 def _socket(home: Home) -> Path:
     """The manager's socket: in the home, or, where that path is too long for one, in the machine's temporary folder."""
-    place = folder(home) / "supervisord.sock"
+    place = home.run / "supervisord.sock"
     if len(str(place).encode()) <= SOCKET_PATH_BYTES:
         return place
     short = hashlib.sha256(str(place).encode()).hexdigest()[:16]
@@ -235,7 +219,7 @@ def _socket(home: Home) -> Path:
 
 
 def _log(home: Home, name: str) -> Path:
-    return folder(home) / f"{name}.log"
+    return home.run / f"{name}.log"
 
 
 def _tail(log: Path, lines: int = 12) -> str:

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from ingest.settings import Home
-from orchestration.processes import Process, ProcessError, noted, start, status, stop
+from ingest.stream.running import read_running
+from orchestration.processes import Process, ProcessError, start, status, stop
 from waiting import until
 
 # A process that says its port and answers as it is told to.
 SERVICE = """
 import json, os, pathlib, sys
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 class Answer(BaseHTTPRequestHandler):
@@ -30,7 +30,9 @@ class Answer(BaseHTTPRequestHandler):
 
 server = HTTPServer(("127.0.0.1", 0), Answer)
 note = pathlib.Path(os.environ["CITYRISK_HOME"], "run", sys.argv[1] + ".json")
-text = json.dumps({"pid": os.getpid(), "ports": {"metrics": server.server_port}})
+text = json.dumps({
+    "pid": os.getpid(), "ports": {"metrics": server.server_port}, "started_at": "2026-11-22T00:00:00+00:00",
+})
 note.with_suffix(".new").write_text(text)
 note.with_suffix(".new").replace(note)
 server.serve_forever()
@@ -39,13 +41,19 @@ server.serve_forever()
 
 def service(home: Home, name: str, answer: int = 200, greeting: str = '50% of "all"') -> Process:
     def health() -> str | None:
-        ports = noted(home, name).get("ports")
-        return f"http://127.0.0.1:{ports['metrics']}/health" if ports else None
+        running = read_running(home, name)
+        return f"http://127.0.0.1:{running.ports['metrics']}/health" if running else None
 
     script = home.root / "service.py"
     script.write_text(SERVICE, encoding="utf-8")
     line = (sys.executable, str(script), name, str(answer))
     return Process(name, line, health, environment={"GREETING": greeting})
+
+
+def pid_of(home: Home, name: str) -> int:
+    running = read_running(home, name)
+    assert running is not None
+    return running.pid
 
 
 @pytest.fixture
@@ -67,17 +75,17 @@ def test_all_are_started_and_well(managed: Home) -> None:
 def test_what_dies_is_started_again(managed: Home) -> None:
     one = [service(managed, "mortal")]
     start(managed, one, os.environ, within_s=20)
-    first = noted(managed, "mortal")["pid"]
+    first = pid_of(managed, "mortal")
     os.kill(first, signal.SIGKILL)
     until(lambda: status(managed, one)[0].health == "well" and status(managed, one)[0].pid != first, within_s=20)
 
 
 def test_a_second_start_adds_and_removes(managed: Home) -> None:
     start(managed, [service(managed, "old"), service(managed, "kept")], os.environ, within_s=20)
-    kept = noted(managed, "kept")["pid"]
+    kept = pid_of(managed, "kept")
     now = [service(managed, "kept"), service(managed, "new")]
     start(managed, now, os.environ, within_s=20)
-    assert noted(managed, "kept")["pid"] == kept
+    assert pid_of(managed, "kept") == kept
     assert [state.state for state in status(managed, [*now, service(managed, "old")])] == [
         "running",
         "running",
@@ -96,7 +104,7 @@ def test_one_that_is_not_well_is_named_with_its_log(managed: Home) -> None:
 def test_stopping_leaves_nobody(managed: Home) -> None:
     one = [service(managed, "short")]
     start(managed, one, os.environ, within_s=20)
-    pid = noted(managed, "short")["pid"]
+    pid = pid_of(managed, "short")
     assert stop(managed)
     assert not Path(f"/proc/{pid}").exists()
     assert not stop(managed)

@@ -1,0 +1,84 @@
+"""`cityrisk up | down | status`: all processes of a home together."""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+import typer
+
+from ingest.settings import Home, open_home
+from orchestration.cli.shell import Json, all_contracts, app, current_home, failed, print_rows, verb
+
+WITHIN_S = 90.0
+
+
+@app.command("up")
+@verb
+def up_command(
+    within: Annotated[float, typer.Option(help="Seconds until every process must be well.")] = WITHIN_S,
+) -> None:
+    """Start every process of this home, or bring them in line with its settings, and print the addresses."""
+    bring_up(current_home(), within)
+
+
+@app.command("down")
+@verb
+def down_command() -> None:
+    """Stop every process of this home."""
+    from orchestration.processes import ProcessError, stop
+
+    try:
+        was_up = stop(current_home())
+    except ProcessError as error:
+        failed(str(error))
+    typer.echo("stopped" if was_up else "nothing was running")
+
+
+@app.command("status")
+@verb
+def status_command(as_json: Json = False) -> None:
+    """How every process of this home is; exit 1 when one is not well."""
+    from orchestration.processes import status
+    from orchestration.services import services
+
+    home = current_home()
+    states = status(home, services(home))
+    rows: list[dict[str, Any]] = [
+        {
+            "process": state.name,
+            "state": state.state,
+            "health": state.health,
+            "pid": state.pid,
+            "since": state.since,
+            "detail": state.detail,
+            **({"log": state.log} if as_json else {}),
+        }
+        for state in states
+    ]
+    print_rows(rows, as_json)
+    if any(state.health != "well" for state in states):
+        raise typer.Exit(1)
+
+
+def bring_up(home: Home, within_s: float = WITHIN_S) -> None:
+    """Give the home what its stream needs, start its processes and print where its pages are."""
+    from ingest.secrets import add_stream_secrets
+    from orchestration.processes import ProcessError, start
+    from orchestration.services import services
+
+    add_stream_secrets(home.root, mqtt_departments(), home.environment)
+    ready = open_home(os.environ, home.root)
+    processes = services(ready)
+    try:
+        start(ready, processes, {**os.environ, "CITYRISK_HOME": str(ready.root)}, within_s)
+    except ProcessError as error:
+        failed(str(error))
+    for process in processes:
+        typer.echo(f"{process.name:9} {process.page or 'well'}")
+
+
+def mqtt_departments() -> list[str]:
+    """Departments whose devices speak MQTT, by the contracts."""
+    streams = [contract for contract in all_contracts().values() if contract.is_stream]
+    return sorted({contract.department_code for contract in streams if contract.server.dialect == "mqtt"})

@@ -1,0 +1,54 @@
+"""The processes that make up a running home: broker, listen, intake, alerting, pages and graph.
+
+Each can also be run alone from a shell, by the verb of its name. Not here: how they are started and watched
+(`orchestration.processes`).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from dashboards.serve import command as pages_command
+from ingest.settings import Home
+from ingest.stream.running import read_running
+from orchestration.processes import Process
+
+PAGES_PORT, GRAPH_PORT = 8501, 3070
+PROGRAM = Path(sys.executable).with_name("cityrisk")
+
+
+def services(home: Home) -> list[Process]:
+    """What runs in a home, in the order it starts.
+
+    A home that names another broker starts none; the graph needs its extra to be installed. Raises SettingsError for
+    ports that cannot be used.
+    """
+    found = [] if home.environment.get("CITYRISK_NATS_URL") else [_ours(home, "broker", 10, "/healthz")]
+    found += [_ours(home, "listen", 20), _ours(home, "intake", 30), _ours(home, "alerting", 40)]
+    pages_port = home.number("CITYRISK_PAGES_PORT", PAGES_PORT)
+    pages = f"http://127.0.0.1:{pages_port}"
+    found.append(
+        Process("pages", tuple(pages_command(home.root, pages_port)), lambda: f"{pages}/_stcore/health", 50, page=pages)
+    )
+    if importlib.util.find_spec("dagster") is not None:
+        graph_port = home.number("CITYRISK_GRAPH_PORT", GRAPH_PORT)
+        graph = f"http://127.0.0.1:{graph_port}"
+        line = (str(PROGRAM), "graph", "--port", str(graph_port))
+        found.append(Process("graph", line, lambda: f"{graph}/server_info", 60, page=graph))
+    return found
+
+
+def _ours(home: Home, name: str, priority: int, path: str = "/health") -> Process:
+    """A process that leaves a note of its ports and answers for its own health."""
+    return Process(name, (str(PROGRAM), name), _health(home, name, path), priority)
+
+
+def _health(home: Home, name: str, path: str) -> Callable[[], str | None]:
+    def address() -> str | None:
+        running = read_running(home, name)
+        return f"http://127.0.0.1:{running.ports['metrics']}{path}" if running else None
+
+    return address
