@@ -1,7 +1,7 @@
-"""What the platform owes a terminal: the general answer 0x8001, the registration answer 0x8100, the media answer 0x8800.
+"""What the platform owes a terminal: general answer 0x8001, registration answer 0x8100, media answer 0x8800.
 
-JT/T 808-2013 §8.2, §8.6, §8.53. A terminal repeats a message until it is answered, so an answer says "safe with us". The
-serial of an answer is that of the message it answers.
+JT/T 808-2013 §8.2, §8.6, §8.53. A terminal repeats a message until it is answered, so an answer says "safe with us".
+The serial of an answer is that of the message it answers.
 
 Not here: whether a terminal may speak; whoever knows sends `refusal` instead.
 """
@@ -31,7 +31,7 @@ def answers(message: Message, now: datetime) -> tuple[bytes, ...]:
 
 
 def refusal(message: Message, result: int = FAILED) -> tuple[bytes, ...]:
-    """The same answers with a refused result: 0x8100 "no such terminal" to a registration, else 0x8001 with `result`."""
+    """The same with a refused result: 0x8100 "no such terminal" to a registration, else 0x8001 with `result`."""
     if _number(message, "message_id") == 0x0100 and message.part is None:
         return (registration_answer(message, NO_SUCH_TERMINAL),)
     return _general(message, result)

@@ -1,7 +1,7 @@
 """Additional items of a position: standard ones by (id, length), and vendors' own as captures showed them.
 
-JT/T 808-2013 table 27, JT/T 808-2019 table 27 (05, 06), JT/T 1078-2016 table 14 (14 to 18). Devices use standard ids for
-their own things with other lengths, so a row counts only for its length; everything else stays raw.
+JT/T 808-2013 table 27, JT/T 808-2019 table 27 (05, 06), JT/T 1078-2016 table 14 (14 to 18). Devices use standard ids
+for their own things with other lengths, so a row counts only for its length; everything else stays raw.
 
 Not here: driver behaviour (`behaviour`).
 """

@@ -139,7 +139,7 @@ def _date(bcd: bytes) -> str | None:
     if not digits.isdecimal():
         return None
     year, month, day = 2000 + int(digits[:2]), int(digits[2:4]), int(digits[4:])
-    if not 1 <= month <= 12 or not 1 <= day <= _MONTH_DAYS[month - 1] or (month, day) == (2, 29) and year % 4:
+    if not 1 <= month <= 12 or not 1 <= day <= _MONTH_DAYS[month - 1] or ((month, day) == (2, 29) and year % 4):
         return None
     return f"{year}-{month:02d}-{day:02d}"
 

@@ -1,4 +1,4 @@
-"""What a platform sends to terminals: message id → (our word, clause, layouts). Decoded for logs and the simulated city.
+"""What a platform sends to terminals: message id → (our word, clause, layouts), for logs and the simulated city.
 
 Clauses are those of JT/T 808-2013 or JT/T 1078-2016.
 

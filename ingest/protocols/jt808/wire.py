@@ -20,7 +20,8 @@ LONGEST_HEADER = 21  # 2019, sub-packaged
 MAX_FRAME_BYTES = 2 + 2 * (LONGEST_HEADER + MAX_BODY_BYTES + 1)
 
 LENIENT = {
-    "unescaped_7d": "a 7D that is not followed by 01 or 02 stands for itself",
+    "unescaped_7d": "a 7D that is not followed by 01 or 02 stands for itself, and so does any 7D of a frame that was "
+    "not escaped at all, when length and checksum prove it",
     "wrong_checksum": "the XOR byte is not checked",
     "body_length": "the body is as long as what arrived, whatever the header says",
     "unescaped_7e": "a stream is not cut at a 7E inside a frame that stated length and checksum prove",
@@ -83,6 +84,8 @@ def unescape(frame: bytes, lenient: frozenset[str] = NOTHING) -> tuple[bytes, bo
     content = frame[1:-1]
     if ESCAPE not in content:
         return content, False
+    if "unescaped_7d" in lenient and _holds(content):
+        return content, True
     out, literal, at = [], False, 1
     first, *rest = content.split(ESCAPE)
     out.append(first)
@@ -128,17 +131,24 @@ def open_frame(frame: bytes, lenient: frozenset[str] = NOTHING) -> Envelope:
 
 def _prove(content: bytes, inside: int) -> None:
     """A 7E that was not escaped is taken for itself when length and checksum prove it. Raises BadFrame when not."""
-    properties = int.from_bytes(content[2:4])
-    head = (17 if properties & _EDITION_2019 else 12) + (4 if properties & _SUB_PACKAGED else 0)
-    if len(content) != head + (properties & MAX_BODY_BYTES) + 1 or checksum(content):
+    if not _holds(content):
         raise BadFrame("flag inside the frame", inside, "7E", "7E only at both ends")
+
+
+def _holds(content: bytes) -> bool:
+    """Whether the stated length and the checksum agree with what is there."""
+    properties = int.from_bytes(content[2:4])
+    return len(content) == _head_bytes(properties) + (properties & MAX_BODY_BYTES) + 1 and not checksum(content)
+
+
+def _head_bytes(properties: int) -> int:
+    return (17 if properties & _EDITION_2019 else 12) + (4 if properties & _SUB_PACKAGED else 0)
 
 
 def _header_bytes(content: bytes, frame: bytes) -> int:
     """How long the header is. Raises BadFrame when header and checksum do not fit."""
     if len(content) >= 4:
-        properties = content[2] << 8
-        head = (17 if properties & _EDITION_2019 else 12) + (4 if properties & _SUB_PACKAGED else 0)
+        head = _head_bytes(content[2] << 8)
         if len(content) > head:
             return head
     else:
