@@ -188,11 +188,12 @@ def _definition(cursor: _Cursor, guide: int) -> tuple[str, e.Element | None, int
 
 
 def _value(element: e.Element | None, raw: bytes, decimals: int, body: Body, lenient: frozenset[str]) -> Value:
-    value = e.value_of(element, raw, decimals)
-    if NINES_ARE_MISSING in lenient and len(raw) > 1 and raw.count(0x99) == len(raw):
-        body.deviations.add(NINES_ARE_MISSING)
-        return None
-    return value
+    if NINES_ARE_MISSING in lenient and (element is None or element.guide != e.STATE):
+        digits = raw.hex().lstrip("0")
+        if digits.strip("9") == "" and len(digits) >= (element.digits if element else 2 * len(raw)):
+            body.deviations.add(NINES_ARE_MISSING)
+            return None
+    return e.value_of(element, raw, decimals)
 
 
 def _series(cursor: _Cursor, context: Context, guide: int, n_bytes: int) -> None:

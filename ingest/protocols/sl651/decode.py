@@ -38,7 +38,7 @@ def decode(frame: bytes, lenient: frozenset[str] = NOTHING) -> Message:
     """One frame to a message; a packet of several tells its part and leaves its rows to `join`. Raises BadFrame."""
     wire = w.take_apart(frame, lenient)
     function = function_of(wire.function)
-    if wire.part is None:
+    if wire.part is None or not wire.is_up:  # a confirmation of packets has its head whatever number it names
         return _message(wire, _body(wire, function, lenient), lenient)
     if wire.part[0] > 1:
         return _message(wire, None, lenient)
