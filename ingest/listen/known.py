@@ -35,7 +35,7 @@ class Register:
 
 
 class Known:
-    """What is known of the devices of all stream feeds. `refresh` reads files and ops store; `standing` only looks up."""
+    """What is known of all devices. `refresh` reads files and the ops store; `standing` only looks up."""
 
     def __init__(self, home: Home, engine: sa.Engine, contracts: Mapping[str, Contract]) -> None:
         self._home, self._engine, self._contracts = home, engine, contracts

@@ -1,0 +1,254 @@
+"""The MQTT bridge: a durable QoS 1 session on the broker's own MQTT listener, from which messages go into RAW.
+
+The broker answers a device before any stream has its message, even when none takes it (measured). What it has answered
+waits in this session, on disk, until we acknowledge it, and we do so only after RAW has it: a crash of either side, a
+full RAW or a missing one leaves messages waiting here. Not here: whose topics are whose (the broker's permissions).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+import logging
+import socket
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from paho.mqtt.client import Client, MQTTMessage, MQTTv311, topic_matches_sub
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+
+from ingest.archive import Archive
+from ingest.contract import Contract
+from ingest.listen.counts import Counts
+from ingest.listen.known import Known
+from ingest.listen.links import LinkBook
+from ingest.settings import NATS_PASSWORD, Home
+from ingest.stream.broker import OUR_USER
+from ingest.stream.client import mqtt_address, nats_url
+from ingest.stream.live import micros
+from ingest.stream.packer import EntryTooLarge, Packer
+from ingest.stream.raw import RawEntry
+
+log = logging.getLogger(__name__)
+
+KEEP_ALIVE_S = 30
+AGAIN_AFTER_S = 0.5
+READS_A_TURN = 100
+TOPICS_KEPT = 200_000
+DEVICE_ID_CHARACTERS = 64
+
+
+class Bridge:
+    """One session. Everything runs in the event loop's thread."""
+
+    def __init__(
+        self,
+        home: Home,
+        contracts: Mapping[str, Contract],
+        packer: Packer,
+        known: Known,
+        links: LinkBook,
+        counts: Counts,
+        archive: Archive,
+        now: Callable[[], datetime],
+    ) -> None:
+        self._home, self._packer, self._known, self._links = home, packer, known, links
+        self._counts, self._archive, self._now = counts, archive, now
+        self._filters = filters_of(contracts)
+        self._places: dict[str, tuple[str, str]] = {}
+        self._loop = asyncio.get_running_loop()
+        self._lost = asyncio.Event()
+        self._connection = 0  # counts connections: packet ids of an earlier one mean nothing to a later one
+        self._under_way: set[int] = set()
+        self._held: list[MQTTMessage] = []
+        self._seen = 0
+        self.is_subscribed = False
+        self._client = self._made_client()
+
+    async def run(self) -> None:
+        """Hold the session until cancelled; connect again whenever the connection is lost."""
+        if not self._filters:
+            return
+        try:
+            while True:
+                try:
+                    await self._connect()
+                    await self._tend()
+                except OSError as error:
+                    log.warning("mqtt: %s; trying again", error)
+                finally:
+                    self._drop_socket()
+                await asyncio.sleep(AGAIN_AFTER_S)
+        finally:
+            self._client.disconnect()
+            self._client.loop_write()
+
+    def judge_held(self) -> None:
+        """Look again at messages of devices whose register had not landed when they came."""
+        held, self._held = self._held, []
+        for message in held:
+            self._judge(message)
+
+    def _made_client(self) -> Client:
+        # Whoever connects with the id of a session takes it over, so a department must not be able to guess ours.
+        user, password = _credentials(self._home)
+        proof = hmac.new(password.encode(), b"mqtt session of listen", hashlib.sha256).hexdigest()
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=f"cityrisk-{proof[:32]}",
+            clean_session=False,
+            protocol=MQTTv311,
+            manual_ack=True,
+            reconnect_on_failure=False,
+        )
+        client.username_pw_set(user, password)
+        client.on_connect = self._on_connect
+        client.on_subscribe = self._on_subscribe
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_socket_register_write = self._on_want_write
+        return client
+
+    async def _connect(self) -> None:
+        host, port = mqtt_address(self._home)
+        self._lost.clear()
+        self._connection += 1
+        self._under_way.clear()
+        self._held.clear()
+        await asyncio.to_thread(self._client.connect, host, port, KEEP_ALIVE_S)
+        found: Any = self._client.socket()
+        if found is None:
+            raise OSError(f"{host}:{port}: connection closed at once")
+        # Nagle's algorithm would hold each acknowledgement back for tens of milliseconds.
+        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._loop.add_reader(found, self._read)
+        self._client.loop_write()
+
+    async def _tend(self) -> None:
+        """Keep the connection alive until it is lost."""
+        while not self._lost.is_set():
+            try:
+                async with asyncio.timeout(1):
+                    await self._lost.wait()
+            except TimeoutError:
+                if self._client.loop_misc() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                    return
+
+    def _read(self) -> None:
+        """Take what the socket has, several packets a turn."""
+        for _ in range(READS_A_TURN):
+            before = self._seen
+            if self._client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                self._drop_socket()
+                self._lost.set()
+                return
+            if self._seen == before:
+                return
+
+    def _drop_socket(self) -> None:
+        found: Any = self._client.socket()
+        self.is_subscribed = False
+        if found is not None and found.fileno() >= 0:
+            self._loop.remove_reader(found)
+            self._loop.remove_writer(found)
+            found.close()
+
+    def _on_want_write(self, _client: Client, _data: Any, _socket: Any) -> None:
+        self._loop.call_soon_threadsafe(self._client.loop_write)
+
+    def _on_connect(self, client: Client, _data: Any, flags: Any, reason: Any, _properties: Any) -> None:
+        if reason.is_failure:
+            log.error("mqtt: the broker refuses us: %s; check %s", reason, NATS_PASSWORD)
+            self._lost.set()
+            return
+        log.info("mqtt: connected, session %s", "kept" if flags.session_present else "new")
+        client.subscribe([(one, 1) for one in self._filters])
+
+    def _on_subscribe(self, _client: Client, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
+        refused = [one for one, reason in zip(self._filters, reasons, strict=False) if reason.is_failure]
+        if refused:
+            log.error("mqtt: the broker refuses the subscription to %s", ", ".join(refused))
+        self.is_subscribed = not refused
+
+    def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        log.warning("mqtt: connection lost (%s)", reason)
+        self._lost.set()
+
+    def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        self._seen += 1
+        if message.qos:
+            if message.mid in self._under_way:
+                return  # sent again because RAW is slow; the first one is still on its way there
+            self._under_way.add(message.mid)
+        self._judge(message)
+
+    def _judge(self, message: MQTTMessage) -> None:
+        """Pass a message on, hold it, or drop it with a reason that is counted."""
+        topic = message.topic
+        feed, device = self._places.get(topic) or self._place(topic)
+        if not feed:
+            self._drop(message, "topic")
+            return
+        feed, standing = self._known.standing((feed,), device)
+        now = self._now()
+        if standing == "unready":
+            self._held.append(message)
+        elif standing != "known":
+            self._links.refused(feed, device, standing, "mqtt", "", now)
+            self._counts.refused.labels("mqtt", standing).inc()
+            self._drop(message, standing)
+        else:
+            self._pass_on(message, feed, device, now)
+
+    def _pass_on(self, message: MQTTMessage, feed: str, device: str, now: datetime) -> None:
+        self._links.heard(feed, device, "mqtt", "", now)
+        stored = partial(self._acknowledge, message.mid, self._connection) if message.qos else None
+        entry = RawEntry(device, micros(now), bytes(message.payload))
+        try:
+            self._packer.add(feed, entry, stored)
+        except EntryTooLarge as error:
+            kept_as = self._archive.put(entry.body)
+            log.error("%s; archived as %s", error, kept_as)
+            self._drop(message, "too_large")
+
+    def _place(self, topic: str) -> tuple[str, str]:
+        """Feed and device of a topic seen for the first time; ('', '') when it is nobody's."""
+        device = topic.rpartition("/")[2]
+        feed = next((feed for one, feed in self._filters.items() if topic_matches_sub(one, topic)), "")
+        if not device or len(device) > DEVICE_ID_CHARACTERS or not device.isprintable():
+            feed, device = "", ""
+        if len(self._places) >= TOPICS_KEPT:
+            self._places.clear()
+        self._places[topic] = (feed, device)
+        return feed, device
+
+    def _drop(self, message: MQTTMessage, cause: str) -> None:
+        self._counts.dropped.labels(cause).inc()
+        if message.qos:
+            self._acknowledge(message.mid, self._connection)
+
+    def _acknowledge(self, mid: int, connection: int) -> None:
+        if connection == self._connection:
+            self._under_way.discard(mid)
+            self._client.ack(mid, 1)
+
+
+def filters_of(contracts: Mapping[str, Contract]) -> dict[str, str]:
+    """MQTT topic filter → raw feed, of every contract over MQTT."""
+    return {
+        contract.server.location: contract.raw_feed
+        for contract in contracts.values()
+        if contract.is_stream and contract.server.dialect == "mqtt" and contract.server.location
+    }
+
+
+def _credentials(home: Home) -> tuple[str, str]:
+    """User and password for the broker: those in its URL, or ours."""
+    parts = urlsplit(nats_url(home))
+    if parts.username is not None:
+        return parts.username, parts.password or ""
+    return OUR_USER, home.require(NATS_PASSWORD)

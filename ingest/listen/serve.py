@@ -1,0 +1,208 @@
+"""The listening process: gateways, MQTT bridge and push door, all into the same streams and ledger.
+
+It may be killed at any time: nothing was acknowledged that is not in RAW or in the archive. It waits for the broker as
+long as it takes. Not here: what becomes of RAW (intake).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from datetime import datetime
+
+import nats.errors
+import polars as pl
+import sqlalchemy as sa
+import uvicorn
+from nats.aio.client import Client
+from nats.js.errors import NotFoundError
+
+from ingest import ops
+from ingest.archive import Archive
+from ingest.contract import Contract
+from ingest.listen.counts import Counts
+from ingest.listen.gateway import Gateway, desks_of
+from ingest.listen.known import Known
+from ingest.listen.limits import limits_of
+from ingest.listen.links import LinkBook, write_links
+from ingest.listen.mqtt import Bridge
+from ingest.listen.push import push_app
+from ingest.listen.receipt import deliver_into
+from ingest.pull import open_intake
+from ingest.settings import ARCHIVE_KEY, Home
+from ingest.stream.client import connect
+from ingest.stream.packer import Packer
+from ingest.stream.streams import RAW, ensure_streams, make_room
+from ingest.stream.telemetry import Health, told
+
+log = logging.getLogger(__name__)
+
+PUSH_PORT = 8790
+REFRESH_EVERY_S = 2.0
+WRITE_EVERY_S = 5.0
+BROKER_AGAIN_S = 0.5
+
+
+async def serve(
+    home: Home, contracts: Mapping[str, Contract], now: Callable[[], datetime], stop: asyncio.Event
+) -> None:
+    """Listen until `stop` is set. Raises SettingsError or OSError when a door cannot be opened.
+
+    Once `$HOME/run/listen.json` is written with the ports, every door is open.
+    """
+    started_at = now()
+    engine = await asyncio.to_thread(ops.open_ops, home.ops_url)
+    client = await broker(home, stop)
+    if client is None:
+        return
+    try:
+        await ensure_streams(client, home, now())
+        await _Listening(home, contracts, now, engine, client).run(started_at, stop)
+    finally:
+        await client.close()
+        engine.dispose()
+
+
+async def broker(home: Home, stop: asyncio.Event) -> Client | None:
+    """A connection to the broker once it is up; None when `stop` is set first."""
+    told_once = False
+    while not stop.is_set():
+        try:
+            return await connect(home, "listen")
+        except (nats.errors.Error, OSError) as error:
+            if not told_once:
+                log.warning("broker cannot be reached yet: %s", str(error) or type(error).__name__)
+                told_once = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), BROKER_AGAIN_S)
+    return None
+
+
+class _Listening:
+    """What one run of the process holds."""
+
+    def __init__(
+        self,
+        home: Home,
+        contracts: Mapping[str, Contract],
+        now: Callable[[], datetime],
+        engine: sa.Engine,
+        client: Client,
+    ) -> None:
+        self._home, self._contracts, self._now, self._engine, self._client = home, contracts, now, engine, client
+        self._counts, self._links = Counts(), LinkBook()
+        self._known = Known(home, engine, contracts)
+        self._room_wanted = asyncio.Event()
+        self._packer = Packer(client, on_full=self._room_wanted.set)
+        self._gateway = Gateway(home, self._packer, limits_of(home), self._counts)
+        archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
+        self._bridge = Bridge(
+            home, contracts, self._packer, self._known, self._links, self._counts, archive, now
+        )  # fmt: skip
+
+    async def run(self, started_at: datetime, stop: asyncio.Event) -> None:
+        """Open every door, tend them until `stop`, close them."""
+        await asyncio.to_thread(self._known.refresh)
+        await asyncio.to_thread(self._links.load, self._engine)
+        desks = desks_of(self._contracts, self._known, self._links, self._counts, self._now)
+        try:
+            await self._gateway.open(desks)
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(self._bridge.run()), *map(tasks.create_task, self._upkeep())]
+                ports = dict(self._gateway.ports)
+                door = self._push_door()
+                if door is not None:
+                    running.append(tasks.create_task(door.serve()))
+                    ports["push"] = await _port_of(door)
+                with told(self._home, "listen", ports, started_at, self._counts.registry, self._health):
+                    await stop.wait()
+                if door is not None:
+                    door.should_exit = True
+                    await running.pop()
+                for task in running:
+                    task.cancel()
+        finally:
+            await self._gateway.close()
+            await self._packer.close()
+            await asyncio.to_thread(write_links, self._engine, self._links.take_changed())
+
+    def _upkeep(self) -> list[Coroutine[None, None, None]]:
+        return [
+            _every(REFRESH_EVERY_S, "registers and bans", self._refresh),
+            _every(WRITE_EVERY_S, "links", self._write),
+            _every(WRITE_EVERY_S, "room in RAW", self._make_room, self._room_wanted),
+        ]
+
+    async def _refresh(self) -> None:
+        await asyncio.to_thread(self._known.refresh)
+        self._bridge.judge_held()
+
+    async def _write(self) -> None:
+        self._counts.entries.set(self._packer.entries)
+        self._counts.pending.set(self._packer.pending_bytes)
+        self._counts.waiting.set(self._packer.is_waiting)
+        await asyncio.to_thread(write_links, self._engine, self._links.take_changed())
+
+    async def _make_room(self) -> None:
+        with contextlib.suppress(NotFoundError):  # no RAW: publishers say so
+            dropped = await make_room(self._client.jsm(), RAW)
+            if dropped:
+                log.info("RAW: %d acknowledged messages gave way to new ones", dropped)
+
+    def _push_door(self) -> uvicorn.Server | None:
+        """The HTTP door when some feed has a token."""
+        if not any(name.startswith("CITYRISK_PUSH_TOKEN_") for name in self._home.environment):
+            return None
+        run_id = self._now().strftime("listen-%Y%m%dT%H%M%SZ")
+        intake = open_intake(self._home, self._engine, run_id, self._now)
+        app = push_app(self._home, self._contracts, deliver_into(intake, self._contracts), self._now)
+        host = self._home.environment.get("CITYRISK_PUSH_HOST") or "127.0.0.1"
+        port = self._home.number("CITYRISK_PUSH_PORT", PUSH_PORT)
+        return _Quiet(uvicorn.Config(app, host=host, port=port, log_config=None, lifespan="off"))
+
+    def _health(self) -> Health:
+        is_well = self._client.is_connected and not self._packer.is_waiting
+        return Health(
+            is_well,
+            {
+                "broker": "connected" if self._client.is_connected else "lost",
+                "mqtt": "subscribed" if self._bridge.is_subscribed else "not subscribed",
+                "raw": self._packer.failure or "takes messages",
+                "entries": self._packer.entries,
+                "pending_bytes": self._packer.pending_bytes,
+            },
+        )
+
+
+class _Quiet(uvicorn.Server):
+    """A server that leaves signals to the process it is part of."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
+
+
+async def _port_of(door: uvicorn.Server) -> int:
+    """The port of a server that is starting."""
+    while not door.started:
+        await asyncio.sleep(0.01)
+    return int(door.servers[0].sockets[0].getsockname()[1])
+
+
+async def _every(
+    seconds: float, what: str, work: Callable[[], Awaitable[None]], sooner: asyncio.Event | None = None
+) -> None:
+    """Do something again and again, at once when `sooner` is set; a failure is told and does not end it."""
+    sooner = sooner or asyncio.Event()
+    while True:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(sooner.wait(), seconds)
+            await asyncio.sleep(0.2)  # the same trouble may ask many times
+        sooner.clear()
+        try:
+            await work()
+        except (nats.errors.Error, sa.exc.SQLAlchemyError, pl.exceptions.PolarsError, OSError) as error:
+            log.warning("%s: %s; trying again in %g s", what, str(error) or type(error).__name__, seconds)

@@ -1,0 +1,11 @@
+"""`python -m ingest.stream`: become the broker of the home that CITYRISK_HOME names."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+
+from ingest.settings import open_home
+from ingest.stream.broker import run_broker
+
+run_broker(open_home(os.environ), datetime.now(UTC), os.environ)
