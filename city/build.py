@@ -7,10 +7,29 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from city import construction, door_http, door_sql, drops, fire, geology, hazards, lifts, pipes, sky, tailings, weather
+from city import (
+    construction,
+    door_http,
+    door_sql,
+    drops,
+    dust,
+    fire,
+    fire_devices,
+    geology,
+    hazards,
+    hydrology,
+    lifts,
+    outfalls,
+    pipes,
+    sensors,
+    sky,
+    tailings,
+    vehicles,
+    weather,
+)
 from city.clock import Span, whole_hour
 from city.clocks_wrong import plant_wrong_zone
-from city.geography import load_counties
+from city.geography import County, load_counties
 from city.plan import row_plan
 from city.planting import Planted, plant
 from city.profiles import Profile, load_profile
@@ -19,16 +38,21 @@ from city.table import SourceTable
 from city.truth import Truth
 
 _SQL = {
-    "fire": {"t_xfdw": "fire.unit", "t_xfxc": "fire.inspection"},
-    "housing": {"t_project": "housing.site", "t_attendance": "housing.attendance"},
+    "fire": {"t_xfdw": "fire.unit", "t_xfxc": "fire.inspection", "t_xfsb": "fire.device"},
+    "housing": {"t_project": "housing.site", "t_attendance": "housing.attendance", "t_dust": "housing.dust_monitor"},
     "resources": {"device": "resources.geo_device", "reading": "resources.geo_reading"},
+    "transport": {"t_vehicle": "transport.vehicle"},
 }
 _HTTP = {
     "weather.station": None,
     "weather.observation": None,
     "weather.warning": None,
     "emergency.major_hazard": "substances",
+    "ecology.outfall": None,
+    "water.station": None,
 }
+# In this order each draws its token from one stream; new ones come last so that no other moves.
+_HTTP_DEPARTMENTS = ("weather", "emergency", "ecology", "water")
 DEFAULT_PORT = 8766
 
 
@@ -53,7 +77,7 @@ class CityBuild:
     def env(self, port: int = DEFAULT_PORT) -> dict[str, str]:
         """Every environment value a client of this city needs, with the HTTP service on `port` of this machine."""
         values = {}
-        for department in ("weather", "emergency"):
+        for department in _HTTP_DEPARTMENTS:
             values[f"CITYRISK_{department.upper()}_URL"] = f"http://127.0.0.1:{port}/{department}"
             values[f"CITYRISK_{department.upper()}_TOKEN"] = self.tokens[department]
         for department, url in self.db_urls.items():
@@ -101,8 +125,8 @@ def build_city(
     """Build `city` under `home/city` (an older build there is replaced) and return how to reach it.
 
     `as_of` is an aware instant, cut to its full hour; history covers the `days` times 24 hours before it. `db_urls`
-    maps fire, housing, resources to SQLAlchemy URLs; a department without one gets a SQLite file. Raises ValueError
-    for an unknown city, a naive `as_of`, or fewer than one day.
+    maps fire, housing, resources, transport to SQLAlchemy URLs; a department without one gets a SQLite file. Raises
+    ValueError for an unknown city, a naive `as_of`, or fewer than one day.
     """
     if as_of.tzinfo is None or days < 1 or scale <= 0:
         raise ValueError("as_of must be aware, days at least 1, scale above 0")
@@ -127,7 +151,7 @@ def build_city(
     _note_table_rows(tables, planted, truth)
     truth.write(root / "truth.parquet")
     rng = streams.get("tokens")
-    tokens = {name: rng.bytes(16).hex() for name in ("weather", "emergency")}
+    tokens = {name: rng.bytes(16).hex() for name in _HTTP_DEPARTMENTS}
     build = CityBuild(home, city, span.as_of, days, seed, scale, urls, tokens)
     build.save()
     build.write_env()
@@ -162,7 +186,35 @@ def draw(profile: Profile, span: Span, streams: Streams, scale: float, truth: Tr
     tables.append(hazards.build(profile, counties, span, streams, size("major_hazards")))
     tables.append(lifts.build(profile, counties, span, streams, size("elevators")))
     tables.append(pipes.build(profile, counties, span, streams, size("pipes")))
+    tables += _reporting(profile, counties, span, streams, scale, brigade.units, bureau.sites)
     return {table.feed_id: table for table in tables}
+
+
+def _reporting(
+    profile: Profile,
+    counties: list[County],
+    span: Span,
+    streams: Streams,
+    scale: float,
+    units: SourceTable,
+    sites: SourceTable,
+) -> list[SourceTable]:
+    """Registers of the devices that report by themselves (`city.live` plays them)."""
+
+    def size(name: str) -> int:
+        return profile.count(name, scale)
+
+    fleet = (size("vehicles"), size("vehicle_firms"), size("drivers"))
+    stations = (size("river_stations"), size("rain_stations"))
+    return [
+        vehicles.build(profile, counties, span, streams, fleet),
+        fire_devices.build(profile, units, span, streams),
+        dust.build(profile, sites, span, streams),
+        outfalls.build(profile, counties, span, streams, size("outfalls")),
+        hydrology.build(profile, counties, span, streams, stations),
+        sensors.build_gas(profile, counties, span, streams, size("gas_detectors")),
+        sensors.build_tunnels(profile, counties, span, streams, size("tunnel_compartments")),
+    ]
 
 
 def _serve_tables(root: Path, tables: dict[str, SourceTable], urls: dict[str, str]) -> None:
@@ -191,6 +243,8 @@ def _drop_files(
     drops.write_geo_points(drop("resources/point", "resources.geo_point"), streams.get("drop.geo_point"), defects)
     drops.write_lifts(drop("market/elevator", "market.elevator"), defects)
     drops.write_pipes(drop("urban/pipe", "urban.pipe"), defects)
+    drops.write_register(drop("urban/gas_device", "urban.gas_device"), "燃气监测设备")
+    drops.write_register(drop("urban/tunnel_device", "urban.tunnel_device"), "管廊监测设备")
 
 
 def _note_table_rows(tables: dict[str, SourceTable], planted: dict[str, list[Planted]], truth: Truth) -> None:

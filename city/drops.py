@@ -265,3 +265,11 @@ def write_pipes(drop: Drop, defects: bool) -> None:
         content = path.read_bytes()
         drop.put(torn, content[: len(content) * 2 // 5], drop.day(4, 9))
         drop.note_file("truncated_file", torn)
+
+
+def write_register(drop: Drop, title: str) -> None:
+    """A register of devices as one CSV."""
+    rows = door_files.text_frame(drop.table)
+    name = f"{title}_{drop.span.day_before(16):%Y%m%d}.csv"
+    drop.put(name, door_files.csv_bytes(rows), drop.day(16, 9))
+    drop.note_rows(rows["_uid"].to_list(), name, 2)

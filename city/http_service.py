@@ -1,4 +1,4 @@
-"""The HTTP departments: weather and emergency, with tokens, paging, `since`, a rate limit and now and then a fault."""
+"""The HTTP departments with tokens, paging, `since`, a rate limit and now and then a fault."""
 
 import asyncio
 import time
@@ -20,6 +20,8 @@ ROUTES = {
     "/weather/v1/observations": "weather.observation",
     "/weather/v1/warnings": "weather.warning",
     "/emergency/api/v2/hazards": "emergency.major_hazard",
+    "/ecology/v1/outfalls": "ecology.outfall",
+    "/water/v1/stations": "water.station",
 }
 _MAX_SIZE = 5000
 

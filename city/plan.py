@@ -1,5 +1,6 @@
 """Which defects are planted in which feed, and how many at scale 1."""
 
+from city.plan_live import live_plan
 from city.planting import (
     Planting,
     check_digit,
@@ -22,7 +23,7 @@ _NO_NUMBER = ("异常", "12..5", "1O3.2", "E-404")
 def row_plan(profile: Profile) -> dict[str, list[Planting]]:
     """Row defects by feed id."""
     entries = [*_weather(profile), *_emergency(profile), *_fire(profile), *_housing(profile)]
-    entries += [*_resources(profile), *_market_and_urban(profile)]
+    entries += [*_resources(profile), *_market_and_urban(profile), *live_plan(profile)]
     plan: dict[str, list[Planting]] = {}
     for entry in entries:
         plan.setdefault(entry.feed_id, []).append(entry)

@@ -29,8 +29,8 @@ ENTITY_CONCEPTS: Mapping[str, tuple[str, ...]] = {
     "device": ("device_id", "object_id", "name_zh", "area_code", "lon", "lat", "installed_on", "updated_at"),
     "reading": ("device_id", "observed_at", "transmitted_at", "quality_flag"),
     "event": (
-        "event_id", "event_type", "event_subtype", "object_id", "area_code", "occurred_at", "ended_at", "colour",
-        "title_zh", "text_zh", "person_key", "transmitted_at",
+        "event_id", "event_type", "event_subtype", "object_id", "device_id", "area_code", "occurred_at", "ended_at",
+        "colour", "title_zh", "text_zh", "person_key", "transmitted_at",
     ),
     "inspection": (
         "inspection_id", "object_id", "inspected_at", "item", "result", "findings", "rectified_at", "due_on",
@@ -352,7 +352,10 @@ def _server(origin: str, servers: list[Mapping[str, Any]]) -> Server:
 
 
 def _stream_server(origin: str, options: Mapping[str, Any]) -> Server:
-    """ODCS has no server type for devices, so these are `custom` with transport, protocol, record, topic, stream."""
+    """ODCS has no server type for devices, so these are `custom` with transport, protocol, record, topic, stream.
+
+    Frames may hold rows of several feeds: `having` keeps those that have one of its fields, `lacking` those with none.
+    """
     transport, protocol = options["transport"], options.get("protocol")
     if transport not in TRANSPORTS:
         raise ContractError(f"{origin}: transport {transport!r}, expected one of {TRANSPORTS}")
@@ -366,6 +369,9 @@ def _stream_server(origin: str, options: Mapping[str, Any]) -> Server:
         raise ContractError(
             f"{origin}: transport mqtt without `topic`, the filter that the feed's devices publish under"
         )
+    for name in ("having", "lacking"):
+        if not isinstance(options.get(name, []), list):
+            raise ContractError(f"{origin}: {name} is {options[name]!r}, expected a list of the protocol's field names")
     return Server("stream", transport, options.get("topic"), protocol, options)
 
 

@@ -65,7 +65,7 @@ def tables_of(messages: Sequence[StoredMessage], contracts: Sequence[Contract]) 
             rows = _json_rows(places) if protocol == JSON else _protocol_rows(places, codec(protocol), lenient)
             found[protocol, lenient] = rows
         own = [*notes, *rows.notes] if contract.id == contract.raw_feed else []
-        tables[contract.id] = _table(rows.of_kind(contract.server.options.get("record")), contract, own)
+        tables[contract.id] = _table(rows.of_kind(contract.server.options.get("record")).meant(contract), contract, own)
     return tables
 
 
@@ -93,6 +93,19 @@ class _Rows:
     def of_kind(self, kind: object) -> _Rows:
         """The records of one kind; all of them where records have none."""
         return self.where([k == kind for k in self.kinds]) if self.kinds else self
+
+    def meant(self, contract: Contract) -> _Rows:
+        """The records that a feed is about: with one of the fields of `having`, with none of `lacking`."""
+        having, lacking = (contract.server.options.get(name) for name in ("having", "lacking"))
+        if not having and not lacking:
+            return self
+        return self.where(
+            [
+                (not having or any(record.get(name) is not None for name in having))
+                and not any(record.get(name) is not None for name in lacking or ())
+                for record in self.records
+            ]
+        )
 
     def where(self, kept: Sequence[bool]) -> _Rows:
         """The records for which `kept` is true, without notes."""

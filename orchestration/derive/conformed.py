@@ -21,6 +21,7 @@ class Branch:
     columns: tuple[tuple[str, str], ...]  # expression, name
     is_whole_batch: bool  # children of a full snapshot: only the newest batch that names their parent holds them
     is_repeated: bool  # the feed has several rows a key of this entity: only the newest stands
+    is_by_device: bool  # an event that names a device and no object: the object is the one the device stands at
 
 
 def models(contracts: Iterable[Contract]) -> dict[str, str]:
@@ -52,7 +53,12 @@ def _branch(entity: str, contract: Contract) -> Branch:
         columns=tuple((_expression(entity, contract, field.name), field.name) for field in fields_of(entity)),
         is_whole_batch=entity == "substance" and contract.snapshot == "full",
         is_repeated=is_repeated,
+        is_by_device=entity == "event" and _names_a_device_only(contract),
     )
+
+
+def _names_a_device_only(contract: Contract) -> bool:
+    return contract.by_concept("device_id") is not None and contract.by_concept("object_id") is None
 
 
 def _expression(entity: str, contract: Contract, name: str) -> str:

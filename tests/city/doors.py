@@ -17,7 +17,10 @@ import pyogrio.raw
 from city.build import CityBuild
 
 Rows = Iterator[tuple[str, dict[str, Any]]]
-HTTP = ("weather.station", "weather.observation", "weather.warning", "emergency.major_hazard")
+HTTP = (
+    *("weather.station", "weather.observation", "weather.warning"),
+    *("emergency.major_hazard", "ecology.outfall", "water.station"),
+)
 TABLES = {
     "fire.unit": ("fire", "t_xfdw", ("dwbm",)),
     "fire.inspection": ("fire", "t_xfxc", ("xcbh",)),
@@ -25,6 +28,9 @@ TABLES = {
     "housing.attendance": ("housing", "t_attendance", ("id",)),
     "resources.geo_device": ("resources", "device", ("dev_sn",)),
     "resources.geo_reading": ("resources", "reading", ("dev_sn", "mon_time")),
+    "transport.vehicle": ("transport", "t_vehicle", ("clbh",)),
+    "fire.device": ("fire", "t_xfsb", ("sbbm",)),
+    "housing.dust_monitor": ("housing", "t_dust", ("mn",)),
 }
 FOLDERS = {
     "emergency.tailings_pond": "emergency/pond",
@@ -33,12 +39,16 @@ FOLDERS = {
     "resources.geo_point": "resources/point",
     "market.elevator": "market/elevator",
     "urban.pipe": "urban/pipe",
+    "urban.gas_device": "urban/gas_device",
+    "urban.tunnel_device": "urban/tunnel_device",
 }
 KEYS = {
     "weather.station": ("stationId",),
     "weather.observation": ("stationId", "obsTime"),
     "weather.warning": ("identifier",),
     "emergency.major_hazard": ("hazardCode", "substances.cas"),
+    "ecology.outfall": ("outfallCode",),
+    "water.station": ("stcd",),
 }
 FEEDS = (*HTTP, *TABLES, *FOLDERS)
 

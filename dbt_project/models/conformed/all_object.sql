@@ -1,6 +1,37 @@
 -- One row per object_id. Risk objects of all registers (风险对象).
 -- Derived from the contracts whose entity is `object` by `cityrisk derive`; not edited by hand.
 with
+ecology__outfall as (
+  select
+    'ecology:' || outfall_id as object_id,
+    cast(null as {{ sql_type('string') }}) as object_subtype,
+    name_zh,
+    cast(null as {{ sql_type('string') }}) as name_en,
+    coalesce(_area_code, area_code) as area_code,
+    _lon as lon,
+    _lat as lat,
+    cast(null as {{ sql_type('string') }}) as geometry_wkt,
+    credit_code,
+    enterprise_name,
+    cast(null as {{ sql_type('string') }}) as address,
+    cast(null as {{ sql_type('date') }}) as built_on,
+    cast(null as {{ sql_type('string') }}) as status,
+    cast(null as {{ sql_type('string') }}) as grade,
+    cast(null as {{ sql_type('integer') }}) as people,
+    cast(null as {{ sql_type('timestamp') }}) as updated_at,
+    'outfall' as object_type,
+    _flags as flags,
+    {{ json_of(['receiving_water', 'cod_limit_mg_l', 'nh3_n_limit_mg_l', 'ph_min', 'ph_max']) }} as attributes,
+    'ecology.outfall' as feed_id,
+    'ecology' as department_code,
+    'work_safety' as domain,
+    'pollution' as subdomain,
+    landed_on,
+    _batch_id as batch_id,
+    _received_at as received_at
+  from {{ ref('stg_ecology__outfall') }}
+),
+
 emergency__major_hazard_rows as (
   select
     'emergency:' || unit_id as object_id,
@@ -191,6 +222,37 @@ resources__geo_point as (
   from {{ ref('stg_resources__geo_point') }}
 ),
 
+transport__vehicle as (
+  select
+    'transport:' || vehicle_id as object_id,
+    vehicle_type as object_subtype,
+    name_zh,
+    cast(null as {{ sql_type('string') }}) as name_en,
+    coalesce(_area_code, area_code) as area_code,
+    _lon as lon,
+    _lat as lat,
+    cast(null as {{ sql_type('string') }}) as geometry_wkt,
+    credit_code,
+    firm_name as enterprise_name,
+    cast(null as {{ sql_type('string') }}) as address,
+    registered_on as built_on,
+    operating_status as status,
+    cast(null as {{ sql_type('string') }}) as grade,
+    seats as people,
+    updated_at,
+    'key_vehicle' as object_type,
+    _flags as flags,
+    {{ json_of(['terminal_edition', 'plate_colour', 'speed_limit_kmh']) }} as attributes,
+    'transport.vehicle' as feed_id,
+    'transport' as department_code,
+    'public_safety' as domain,
+    'key_vehicle' as subdomain,
+    landed_on,
+    _batch_id as batch_id,
+    _received_at as received_at
+  from {{ ref('stg_transport__vehicle') }}
+),
+
 urban__gas_device as (
   select
     'urban:' || space_id as object_id,
@@ -211,7 +273,7 @@ urban__gas_device as (
     cast(null as {{ sql_type('timestamp') }}) as updated_at,
     'gas_space' as object_type,
     _flags as flags,
-    {{ json_of([]) }} as attributes,
+    {{ json_of(['gateway_id']) }} as attributes,
     'urban.gas_device' as feed_id,
     'urban' as department_code,
     'lifeline' as domain,
@@ -273,7 +335,7 @@ urban__tunnel_device as (
     cast(null as {{ sql_type('timestamp') }}) as updated_at,
     'tunnel_compartment' as object_type,
     _flags as flags,
-    {{ json_of(['humidity_limit_pct', 'sump_limit_m']) }} as attributes,
+    {{ json_of(['humidity_limit_pct', 'sump_limit_m', 'gateway_id']) }} as attributes,
     'urban.tunnel_device' as feed_id,
     'urban' as department_code,
     'lifeline' as domain,
@@ -282,8 +344,41 @@ urban__tunnel_device as (
     _batch_id as batch_id,
     _received_at as received_at
   from {{ ref('stg_urban__tunnel_device') }}
+),
+
+water__station as (
+  select
+    'water:' || station_id as object_id,
+    station_type as object_subtype,
+    name_zh,
+    cast(null as {{ sql_type('string') }}) as name_en,
+    coalesce(_area_code, area_code) as area_code,
+    _lon as lon,
+    _lat as lat,
+    cast(null as {{ sql_type('string') }}) as geometry_wkt,
+    cast(null as {{ sql_type('string') }}) as credit_code,
+    cast(null as {{ sql_type('string') }}) as enterprise_name,
+    cast(null as {{ sql_type('string') }}) as address,
+    cast(null as {{ sql_type('date') }}) as built_on,
+    cast(null as {{ sql_type('string') }}) as status,
+    cast(null as {{ sql_type('string') }}) as grade,
+    cast(null as {{ sql_type('integer') }}) as people,
+    cast(null as {{ sql_type('timestamp') }}) as updated_at,
+    'water_station' as object_type,
+    _flags as flags,
+    {{ json_of(['river_name', 'warning_level_m', 'guarantee_level_m', 'historical_max_level_m']) }} as attributes,
+    'water.station' as feed_id,
+    'water' as department_code,
+    'natural_hazard' as domain,
+    'flood' as subdomain,
+    landed_on,
+    _batch_id as batch_id,
+    _received_at as received_at
+  from {{ ref('stg_water__station') }}
 )
 
+select * from ecology__outfall
+union all
 select * from emergency__major_hazard
 union all
 select * from emergency__tailings_pond
@@ -296,8 +391,12 @@ select * from market__elevator
 union all
 select * from resources__geo_point
 union all
+select * from transport__vehicle
+union all
 select * from urban__gas_device
 union all
 select * from urban__pipe
 union all
 select * from urban__tunnel_device
+union all
+select * from water__station

@@ -1,0 +1,34 @@
+-- One row per station and time; newest row of each key. Rain at hydrological stations (雨量).
+-- Facts: only the days that this build calls affected, all files of them.
+-- Derived from ingest/contracts/water/rain_reading.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- depends_on: {{ source('landing', 'water__rain_reading') }}
+{%- set columns = {
+  'device_id': 'string',
+  'observed_at': 'timestamp',
+  'sent_at': 'timestamp',
+  'rain_mm': 'number',
+} %}
+
+with landed as (
+  {{ landed('water.rain_reading', columns, is_register=False) }}
+),
+
+latest as (
+  {{ latest_by_rare_key('landed', ['device_id', 'observed_at']) }}
+)
+
+select
+  device_id,
+  observed_at,
+  sent_at,
+  rain_mm,
+  _batch_id,
+  _row,
+  _received_at,
+  _flags,
+  _extra,
+  _area_code,
+  _lon,
+  _lat,
+  landed_on
+from latest
