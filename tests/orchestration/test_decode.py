@@ -26,14 +26,15 @@ def outcomes(result: Result) -> list[dict[str, Any]]:
 
 
 def some_frames(shared_dir: Path, protocol: str) -> list[tuple[bytes, bool]]:
-    """(frame, whether it is valid) of the captured frames of a protocol that need no option."""
+    """(frame, whether it is valid) of the captured whole frames of a protocol that need no option."""
     lines = (shared_dir / f"protocols/{protocol}.jsonl").read_text("utf-8").splitlines()
     found = []
     for vector in map(json.loads, lines):
-        if not {"kind", "lenient"} & vector.keys():
-            text = vector.get("frame") or vector.get("hex")
-            as_text = str(vector.get("encoding", "hex")).startswith("text")
-            found.append((text.encode() if as_text else bytes.fromhex(text), bool(vector["valid"])))
+        if {"kind", "lenient"} & vector.keys() or "body" in vector["encoding"]:
+            continue
+        is_text = vector["encoding"].startswith("text")
+        frame = vector["frame"].encode() if is_text else bytes.fromhex(vector["frame"])
+        found.append((frame, bool(vector["valid"])))
     return found
 
 

@@ -1,7 +1,7 @@
 """Write frames: uploads as devices send them, and the answers that a platform owes.
 
-HJ 212-2017 6.3 and 6.5. The simulated city speaks through these. Not here: when to answer
-(`ingest.listen`), reading (`ingest.protocols.hj212.segment`).
+HJ 212-2017 6.3 and 6.5. The simulated city speaks through these. Not here: when to answer (`ingest.listen`), reading
+(`ingest.protocols.hj212.segment`).
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def answers(message: Message, now: datetime) -> tuple[bytes, ...]:
     """What the sender of a message is owed: nothing unless its Flag asks for an answer (6.3.2 table 3).
 
     Uploads get 9014, notices 9013. A request is meant for a device; we are none and refuse it with 9011. Each part of
-    a joined message that asked gets its own answer.
+    a joined message that asked gets its own answer. A device that checks with MODBUS is answered with MODBUS.
     """
     fields = message.fields
     code = str(fields["command_code"])
@@ -102,7 +102,8 @@ def answers(message: Message, now: datetime) -> tuple[bytes, ...]:
             _segment(
                 number or digits(now, with_milliseconds=True),
                 message.device_id, "91", answer, str(fields.get("password", "")), flags, None, body,
-            )
+            ),
+            with_modbus="crc_modbus" in message.deviations,
         )
         for number in cast(list[str], fields["answer_to"])
     )  # fmt: skip

@@ -48,11 +48,14 @@ def open_envelope(frame: bytes, lenient: frozenset[str], used: set[str]) -> tupl
     return segment, digits.decode("ascii").upper()
 
 
-def close_envelope(segment: bytes) -> bytes:
-    """A frame around a data segment. Raises ValueError for one that is longer than the standard allows."""
+def close_envelope(segment: bytes, with_modbus: bool = False) -> bytes:
+    """A frame around a data segment. Raises ValueError for one that is longer than the standard allows.
+
+    `with_modbus` is for devices that know no other check.
+    """
     if len(segment) > MAX_SEGMENT_BYTES:
         raise ValueError(f"a data segment of {len(segment)} bytes; at most {MAX_SEGMENT_BYTES}, send it in parts")
-    return b"##%04d%s%04X\r\n" % (len(segment), segment, crc(segment))
+    return b"##%04d%s%04X\r\n" % (len(segment), segment, modbus(segment) if with_modbus else crc(segment))
 
 
 def _length(frame: bytes) -> int:

@@ -30,7 +30,7 @@ from ingest.protocols.hj212.codes import (
     UNKNOWN_FLAG,
     Command,
 )
-from ingest.protocols.hj212.factors import FACTORS, WATER, present_code
+from ingest.protocols.hj212.factors import FACTORS, WATER, Factor, present_code
 from ingest.protocols.hj212.segment import Segment
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
@@ -45,9 +45,12 @@ _FRESH = {
 
 _PARTICULATES = ("a34001", "a34002", "a34004")
 _DUST_SYSTEM = "39"
-_WIDE: Mapping[str, tuple[str, ...]] = {
-    "dust": (*_PARTICULATES, "a34005", "LA", "a01001", "a01002", "a01006", "a01007", "a01008"),
-    "water": tuple(factor.code for factor in WATER),
+_WIDE: Mapping[str, Mapping[str, Factor]] = {
+    "dust": {
+        code: FACTORS[code]
+        for code in (*_PARTICULATES, "a34005", "LA", "a01001", "a01002", "a01006", "a01007", "a01008")
+    },
+    "water": {factor.code: factor for factor in WATER},
 }
 _WIDE_FIELDS = ("Rtd", "Min", "Avg", "Max", "Cou", "Flag")
 
@@ -143,7 +146,7 @@ def _wide_rows(segment: Segment, when: Mapping[str, Value]) -> Iterator[Record]:
     for kind, codes in _WIDE.items():
         if kind == "dust" and not dusty:
             continue
-        found = {code: by_code[code] for code in codes if code in by_code}
+        found = {code: values for code, values in by_code.items() if code in codes}
         columns = {
             code: {name: _number(values[name]) for name in _WIDE_FIELDS if name in values and name != "Flag"}
             for code, values in found.items()

@@ -130,8 +130,9 @@ def _put_head(segment: Segment, at: int, key: str, value: str) -> None:
 
 
 def _put_field(segment: Segment, at: int, key: str, value: str, lenient: frozenset[str], used: set[str]) -> None:
-    code, dash, field = (part.strip() for part in key.rpartition("-"))
-    if dash and code:
+    code, _, field = key.rpartition("-")
+    if code := code.strip():
+        field = field.strip()
         if field.lower() == "td" and "td_field" in lenient:
             used.add("td_field")
             field = "Rtd"

@@ -310,6 +310,13 @@ def test_an_answer_without_a_request_number_has_ours() -> None:
     assert found.startswith(b"##0059QN=20260615120000000;ST=91;CN=9014;")
 
 
+def test_a_device_with_another_check_is_answered_with_it() -> None:
+    segment = f"{HEAD}CP=&&DataTime=20260615115900;a34002-Rtd=1&&"
+    message = hj212.decode(framed(segment, check=modbus(segment.encode())), frozenset({"crc_modbus"}))
+    (found,) = hj212.answers(message, NOW)
+    assert found[-6:] == b"%04X\r\n" % modbus(found[6:-6])
+
+
 def test_every_answer_is_a_command() -> None:
     assert {command.answer for command in COMMANDS.values()} - {""} <= set(COMMANDS)
 
