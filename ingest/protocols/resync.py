@@ -29,6 +29,9 @@ class Shape:
     starts: str
 
 
+PATIENCE = 32
+
+
 @dataclass(slots=True)
 class _Candidate:
     start: int
@@ -36,7 +39,10 @@ class _Candidate:
 
 
 class Resync:
-    """A splitter for one stream. Each candidate is checked once, so hostile bytes cost linear time.
+    """A splitter for one stream. Each candidate is checked once.
+
+    After `PATIENCE` broken frames without a good one, what lies inside a broken frame is no longer looked at: bytes
+    made to look like frames within frames must not cost more than their length.
 
     A later candidate that is whole and valid wins over an earlier one that still waits: a false start must not hold
     back the frames behind it. Noise is told as one BadFrame when a frame ends it, when it fills `max_bytes`, or at the
@@ -53,6 +59,7 @@ class Resync:
         self._noise = 0
         self._head = b""
         self._broken: BadFrame | None = None
+        self._n_broken = 0
 
     def feed(self, data: bytes) -> list[bytes | BadFrame]:
         """Complete frames in order, with what lay between them."""
@@ -89,8 +96,11 @@ class Resync:
     def _settle(self) -> tuple[int, int] | None:
         """The span of the first candidate that is a frame; candidates that cannot be one are dropped."""
         waiting: list[_Candidate] = []
+        skipped = 0
         for number, candidate in enumerate(self._candidates):
-            start = candidate.start
+            start = end = candidate.start
+            if start < skipped:
+                continue
             try:
                 if candidate.size is None:
                     candidate.size = self._shape.size(bytes(self._buffer[start : start + self._shape.head_bytes]))
@@ -101,6 +111,9 @@ class Resync:
                 self._shape.check(bytes(self._buffer[start:end]))
             except BadFrame as broken:
                 self._broken = self._broken or broken
+                if end > start:
+                    self._n_broken += 1
+                    skipped = end if self._n_broken > PATIENCE else 0
                 continue
             self._candidates = [c for c in self._candidates[number + 1 :] if c.start >= end]
             return start, end
@@ -109,6 +122,7 @@ class Resync:
 
     def _take(self, start: int, end: int) -> list[bytes | BadFrame]:
         frame = bytes(self._buffer[start:end])
+        self._n_broken = 0
         self._lose(start)
         told = self._tell()
         self._cut(end - start)

@@ -13,7 +13,7 @@ MISSING = "M"
 HEAD_CHARS = 16
 _STEP = re.compile(r"DR([DHN])(\d\d)")
 _STEP_MIN = {"D": 1440, "H": 60, "N": 1}
-_NUMBER = re.compile(r"-?\d+(\.\d+)?")
+_NUMBER = re.compile(r"-?\d{1,15}(\.\d{1,7})?")
 _HEX = re.compile(r"([0-9A-Fa-f]{2})+")
 
 

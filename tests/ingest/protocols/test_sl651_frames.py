@@ -14,6 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.protocols import BadFrame, Message, codec, sl651
+from ingest.protocols.resync import PATIENCE, Resync, Shape
+from ingest.protocols.sl651 import wire as w
 from ingest.protocols.sl651.wire import crc16
 
 pytestmark = pytest.mark.shared
@@ -252,6 +254,23 @@ def test_a_false_start_does_not_hold_back_the_frame_behind_it(frames: dict[str, 
     assert [one for one in found if isinstance(one, bytes)] == [good]
 
 
+def test_frames_within_frames_cost_no_more_than_their_length(frames: dict[str, Any]) -> None:
+    checked: list[int] = []
+
+    def check(frame: bytes) -> None:
+        checked.append(len(frame))
+        w.check(frame)
+
+    head = b"\x7e\x7e" + b"\x03" * 9 + b"\x0f\x03\x02"  # wherever such a frame ends, an end character stands
+    split = Resync(Shape((w.HEX_MARK,), w.size, check, w.ASCII_HEAD, w.MAX_FRAME_BYTES, "7E7E"))
+    told = split.feed(head * 4000)
+    assert {type(one) for one in told} == {BadFrame}
+    assert len(checked) <= PATIENCE + 2 * len(head) * 4000 / checked[0]
+    good = raw(frames["csdn-30-02"])
+    after = [*split.feed(b"\0" * w.MAX_FRAME_BYTES), *split.feed(good)]
+    assert [one for one in after if isinstance(one, bytes)] == [good]
+
+
 @settings(max_examples=60, deadline=None)
 @given(data=st.binary(max_size=600), cuts=st.lists(st.integers(0, 600), max_size=8))
 def test_random_bytes_raise_nothing_but_bad_frames(data: bytes, cuts: list[int]) -> None:
@@ -281,7 +300,7 @@ def test_mutated_frames_raise_nothing_but_bad_frames(frames: dict[str, Any], dat
             message = sl651.decode(candidate, frozenset(data.draw(st.sets(st.sampled_from(sorted(sl651.LENIENT))))))
         except BadFrame:
             continue
-        json.dumps(message.fields)
+        json.dumps(message.fields, ensure_ascii=False, allow_nan=False).encode()
         for record in message.records:
             assert set(record.values) <= set(sl651.RECORD_FIELDS[record.kind])
         sl651.answers(message, datetime(2026, 7, 1, tzinfo=UTC))
