@@ -88,6 +88,9 @@ def message_of(envelope: Envelope) -> Message:
     records: list[Record] = []
     part = envelope.part if envelope.part and envelope.part[1] > 1 else None
     kind = kind_of(envelope.message_id)
+    if part:
+        # Serials of one message run on, so all its parts agree on this one (JT/T 808-2013 §4.4.3).
+        fields["part_key"] = (envelope.serial - part[0] + 1) & 0xFFFF
     if envelope.encryption or part or kind == "unknown":
         fields["body"] = envelope.body.hex()
     elif envelope.message_id in POSITIONS:
