@@ -183,6 +183,8 @@ def _definition(cursor: _Cursor, guide: int) -> tuple[str, e.Element | None, int
     if guide == e.VENDOR:
         identifier += f"{cursor.byte('an extended guide'):02X}"
     definition = cursor.byte("a definition")
+    if guide == e.STATE and definition >> 3 != e.STATE_BYTES:
+        raise BadFrame("definition", cursor.at - 1, f"{definition >> 3} bytes", f"{e.STATE_BYTES} bytes of ZT")
     element = e.BY_GUIDE.get(guide)
     return element.identifier if element else identifier, element, definition >> 3, definition & 7
 

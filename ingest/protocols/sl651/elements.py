@@ -30,6 +30,7 @@ class Element:
 # Guides with a fixed definition byte equal to themselves (notes a–d and f of table C.1), and the state word.
 TIME, STATION, MANUAL, PICTURE, RAIN_SERIES, LEVEL_SERIES, VELOCITY_BATCH = 0xF0, 0xF1, 0xF2, 0xF3, 0xF4, 0xF5, 0xFD
 LAST_LEVEL_SERIES, STEP, STATE, VENDOR = 0xFC, 0x04, 0x45, 0xFF
+STATE_BYTES = 4
 SERIES_POINTS, RAIN_STEP_MM, LEVEL_STEP_M = 12, 10, 100  # steps per unit: 0.1 mm and 0.01 m
 
 _PLAIN: tuple[tuple[int, str, str, int, int], ...] = (
@@ -170,7 +171,8 @@ def minutes(hours_and_minutes: float | None) -> float | None:
 def packed(element: Element, value: float | None) -> tuple[int, bytes]:
     """The definition byte (table 26) and the BCD bytes of a value; None as FF. Raises ValueError when it is too big."""
     if element.guide == STATE:
-        return 4 << 3, int(value).to_bytes(4, "big") if value is not None else b"\xff" * 4
+        word = 0xFFFFFFFF if value is None else int(value)
+        return STATE_BYTES << 3, word.to_bytes(STATE_BYTES, "big")
     if value is None:
         return element.n_bytes << 3 | element.decimals, b"\xff" * element.n_bytes
     if element.identifier == "DT":

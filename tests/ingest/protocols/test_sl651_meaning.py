@@ -95,6 +95,14 @@ def test_an_hour_report_is_twelve_rows_and_the_last_has_the_rest(frames: dict[st
     assert (rows[0]["station_class"], rows[0]["report"], rows[0]["station_code"]) == ("river", "hourly", "11223344")
 
 
+def test_a_relayed_row_is_of_the_station_in_its_body(frames: dict[str, bytes]) -> None:
+    body = frames["csdn-32-03"]
+    relayed = body[:3] + bytes.fromhex("00EA61EA61") + body[8:-2]
+    message = sl651.decode(relayed + crc_bit_by_bit(relayed).to_bytes(2, "big"))
+    assert message.device_id == "00EA61EA61"
+    assert [r.values["station_id"] for r in message.records] == ["0011223344"]
+
+
 def test_a_test_report_is_kept_apart(frames: dict[str, bytes]) -> None:
     assert [r.kind for r in sl651.decode(frames["csdn-30-02"]).records] == ["test"]
     assert [r.kind for r in sl651.decode(frames["csdn-32-03"]).records] == ["hydro"]
