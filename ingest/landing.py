@@ -6,11 +6,14 @@ Files are written first and mean nothing until the transaction commits; a crash 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import sqlalchemy as sa
@@ -22,11 +25,24 @@ from ingest.stages import Batch, Landed, LandedFile, Note, Payload
 
 CIVIL_ZONE = "Asia/Shanghai"
 NOT_LANDED_BEFORE = "a row that has not landed before"
+LAST_WORD = "the last word on its key"
 
 
 def batch_id_of(feed_id: str, archive_sha256: str, variant: str = "") -> str:
     """The same bytes of the same feed are the same batch, whatever the file was called."""
     return hashlib.sha256(f"{feed_id}\0{archive_sha256}\0{variant}".encode()).hexdigest()[:32]
+
+
+@contextmanager
+def writing(home: Home, *, alone: bool = False) -> Iterator[None]:
+    """Hold the landing folder from a file's writing to its ledger row; `alone` waits until nobody writes.
+
+    Several processes land at the same time (a batch, intake, the push door), and one of them sweeps.
+    """
+    home.root.mkdir(parents=True, exist_ok=True)
+    with (home.root / "landing.lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
 
 
 def source_ref_of(payload_ref: str, locator: str, is_file: bool) -> str:
@@ -49,6 +65,11 @@ def live_files(engine: sa.Engine, home: Home, feed_id: str, days: Sequence[str] 
         query = query.where(ops.file.c.landed_on.in_(days))
     with engine.connect() as connection:
         return [home.landing / str(path) for (path,) in connection.execute(query)]
+
+
+def civil_date(at: datetime) -> date:
+    """The Beijing day of an instant."""
+    return at.astimezone(ZoneInfo(CIVIL_ZONE)).date()
 
 
 def with_landed_on(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame:
@@ -82,6 +103,15 @@ def split_duplicates(
     return frame.join(again, on="_row", how="anti"), notes
 
 
+def split_superseded(frame: pl.DataFrame, contract: Contract) -> tuple[pl.DataFrame, list[str]]:
+    """Take out rows whose key a later row of the frame has, and say their places: one batch says a key once."""
+    key = [contract.column(name).landed_name for name in contract.key]
+    is_last = frame.select(last=pl.struct(key).is_last_distinct())["last"]
+    if is_last.all():
+        return frame, []
+    return frame.filter(is_last), frame.filter(~is_last)["_row"].to_list()
+
+
 def write_files(home: Home, contract: Contract, batch_id: str, frame: pl.DataFrame) -> tuple[LandedFile, ...]:
     """Write one Parquet file per Beijing day under a name that only this batch uses.
 
@@ -103,28 +133,39 @@ def write_files(home: Home, contract: Contract, batch_id: str, frame: pl.DataFra
 
 
 def land(
-    home: Home, engine: sa.Engine, contract: Contract, batch: Batch, payload: Payload, archive_sha256: str, run_id: str
+    home: Home,
+    engine: sa.Engine,
+    contract: Contract,
+    batch: Batch,
+    payload: Payload,
+    archive_sha256: str,
+    run_id: str,
+    *,
+    is_new: bool = False,
 ) -> Landed:
-    """Write a batch's files and make them live, with its notes and the feed's cursor, in one transaction."""
+    """Write a batch's files and make them live, with its notes and the feed's cursor, in one transaction.
+
+    `is_new` says that rows which landed before are already out, so that no landed file is read.
+    """
     frame, notes = batch.frame, list(batch.notes)
-    if contract.snapshot == "incremental" and not frame.is_empty():
+    if contract.snapshot == "incremental" and not frame.is_empty() and not is_new:
         days = None if contract.is_register else with_landed_on(frame, contract)["landed_on"].unique().to_list()
         frame, repeats = split_duplicates(frame, contract, live_files(engine, home, contract.id, days))
         notes += repeats
-    files = write_files(home, contract, batch.batch_id, frame) if not frame.is_empty() else ()
-    landed = Landed(
-        batch_id=batch.batch_id,
-        feed_id=contract.id,
-        files=files,
-        rows_in=batch.rows_in,
-        rows_landed=frame.height,
-        rows_quarantined=_rows(notes, "quarantined"),
-        rows_ignored=_rows(notes, "ignored"),
-    )
-    with engine.begin() as connection:
-        _record_batch(connection, contract, landed, payload, archive_sha256, run_id)
-        _record_notes(connection, contract, batch.batch_id, notes, payload, archive_sha256)
-        move_cursor(connection, contract.id, payload.cursor, payload.received_at)
+    with writing(home):
+        landed = Landed(
+            batch_id=batch.batch_id,
+            feed_id=contract.id,
+            files=write_files(home, contract, batch.batch_id, frame) if not frame.is_empty() else (),
+            rows_in=batch.rows_in,
+            rows_landed=frame.height,
+            rows_quarantined=_rows(notes, "quarantined"),
+            rows_ignored=_rows(notes, "ignored"),
+        )
+        with engine.begin() as connection:
+            _record_batch(connection, contract, landed, payload, archive_sha256, run_id)
+            _record_notes(connection, contract, batch.batch_id, notes, payload, archive_sha256)
+            move_cursor(connection, contract.id, payload.cursor, payload.received_at)
     return landed
 
 
@@ -166,12 +207,23 @@ def read_cursor(engine: sa.Engine, feed_id: str) -> str | None:
 
 def sweep_orphans(home: Home, engine: sa.Engine) -> list[Path]:
     """Remove files that no ledger row names: what a crash between writing and committing left behind."""
-    with engine.connect() as connection:
-        known = {path for (path,) in connection.execute(sa.select(ops.file.c.path))}
-    orphans = [p for p in home.landing.rglob("*") if p.is_file() and str(p.relative_to(home.landing)) not in known]
-    for path in orphans:
-        path.unlink()
+    with writing(home, alone=True):
+        with engine.connect() as connection:
+            known = {path for (path,) in connection.execute(sa.select(ops.file.c.path))}
+        orphans = [p for p in home.landing.rglob("*") if p.is_file() and str(p.relative_to(home.landing)) not in known]
+        for path in orphans:
+            path.unlink()
     return orphans
+
+
+def is_listing(grain: str, expected: str | None) -> bool:
+    """Whether such a note's locator lists row places, separated by blanks: those that a stream's batch left out."""
+    return grain == "batch" and expected in (NOT_LANDED_BEFORE, LAST_WORD)
+
+
+def listing(reason: str, expected: str, places: Sequence[str]) -> list[Note]:
+    """One note for all rows that a stream's batch left out for a reason; none when there are none."""
+    return [Note(reason, "batch", "ignored", " ".join(places), None, None, expected, len(places))] if places else []
 
 
 def _rows(notes: Iterable[Note], outcome: str) -> int:
@@ -209,6 +261,8 @@ def _record_batch(
                 for f in landed.files
             ],
         )  # fmt: skip
+    if landed.files and not contract.is_stream and not contract.is_register:
+        connection.execute(sa.insert(ops.live_waiting).values(batch_id=landed.batch_id))
 
 
 def _record_notes(
@@ -231,7 +285,9 @@ def _record_notes(
                 "reason": note.reason,
                 "grain": note.grain,
                 "outcome": note.outcome,
-                "source_ref": source_ref_of(payload.source_ref, note.locator, is_file),
+                "source_ref": source_ref_of(
+                    payload.source_ref, "" if is_listing(note.grain, note.expected) else note.locator, is_file
+                ),
                 "locator": note.locator,
                 "column_name": note.column,
                 "found": note.found,

@@ -23,8 +23,11 @@ from ingest.connect import ConnectError, cursor_at, pull
 from ingest.contract import Contract
 from ingest.geo import AreaIndex
 from ingest.parse import FileFault, parse
+from ingest.parse.frames import is_bundle
 from ingest.settings import ARCHIVE_KEY, HASH_KEY, Home
 from ingest.stages import Batch, Landed, Note, Payload, RawTable
+from ingest.stream.bundle import ticks
+from ingest.stream.live import instant
 from ingest.vault import Vault
 
 log = logging.getLogger(__name__)
@@ -78,13 +81,20 @@ class Intake:
     def shape(self, contract: Contract, payload: Payload, batch_id: str) -> Batch:
         """Parse and conform a payload; a file that is lost as a whole becomes an empty batch with its reason."""
         try:
-            raw = parse(payload.body, payload.media, contract)
+            tables = read(payload, contract)
         except FileFault as fault:
             note = Note(fault.reason, "file", "quarantined", "", found=fault.detail)
             return Batch(batch_id, contract.id, pl.DataFrame(), (note,), rows_in=0)
-        raw = apply_overrides(raw, read_overrides(self.engine, contract))
-        shaped = self.conform(contract, raw, payload.received_at, known_places(self, contract))
-        return Batch(batch_id, contract.id, shaped.frame, shaped.notes, raw.frame.height, shaped.secrets)
+        overrides, places = read_overrides(self.engine, contract), known_places(self, contract)
+        shaped = [self.conform(contract, apply_overrides(raw, overrides), at, places) for raw, at in tables]
+        return Batch(
+            batch_id,
+            contract.id,
+            pl.concat([one.frame for one in shaped]),
+            tuple(note for one in shaped for note in one.notes),
+            sum(raw.frame.height for raw, _ in tables),
+            {hash_: clear for one in shaped for hash_, clear in one.secrets.items()},
+        )
 
     def conform(
         self, contract: Contract, raw: RawTable, received_at: datetime, places: pl.DataFrame | None
@@ -154,6 +164,20 @@ def _from_department(intake: Intake, contract: Contract, since: datetime | None)
         return
     for payload in pull(contract, intake.home, cursor_at(contract, since), intake.now):
         yield replace(payload, cursor=None)
+
+
+def read(payload: Payload, contract: Contract) -> list[tuple[RawTable, datetime]]:
+    """A payload's tables with their instants of receipt: one, but for a stream's bundle, which has one a tick.
+
+    Raises FileFault for a payload that is lost as a whole.
+    """
+    if not is_bundle(payload.media):
+        return [(parse(payload.body, payload.media, contract), payload.received_at)]
+    try:
+        parts = list(ticks(payload.body))
+    except ValueError as error:
+        raise FileFault("truncated_file", str(error)) from error
+    return [(parse(body, payload.media, contract), instant(at_us)) for at_us, body in parts]
 
 
 def known_places(intake: Intake, contract: Contract) -> pl.DataFrame | None:

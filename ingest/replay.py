@@ -49,6 +49,7 @@ def replay_batch(intake: Intake, contract: Contract, source: sa.Row[Any]) -> Rep
         frame = frame.filter(pl.col("_row").is_in(waiting)) if "" not in waiting else frame
     if frame.is_empty():
         return Replayed(contract.id, source.batch_id, len(waiting), 0)
+    frame, _ = landing.split_superseded(frame, contract)
     variant = f"replay {contract.version} {sorted(frame['_row'].to_list())!r}"
     batch_id = landing.batch_id_of(contract.id, source.archive_sha256, variant)
     if landing.is_known(intake.engine, batch_id):  # landed by a run that died before it could mark the rows

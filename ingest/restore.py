@@ -13,8 +13,7 @@ import sqlalchemy as sa
 
 from ingest import landing, ops
 from ingest.contract import Contract
-from ingest.parse import parse
-from ingest.pull import Intake, apply_overrides, read_overrides
+from ingest.pull import Intake, apply_overrides, read, read_overrides
 from ingest.stages import Payload
 
 
@@ -63,8 +62,11 @@ def frame_of(intake: Intake, contract: Contract, row: sa.Row[Any]) -> pl.DataFra
         parts = [frame_of(intake, contract, _batch_row(intake.engine, part)) for part in row.source_ref.split()]
         return pl.concat(parts, how="diagonal_relaxed")
     payload = Payload(contract.id, intake.archive.get(row.archive_sha256), row.media, row.source_ref, row.received_at)
-    raw = apply_overrides(parse(payload.body, payload.media, contract), read_overrides(intake.engine, contract))
-    frame = intake.conform(contract, raw, payload.received_at, places=None).frame
+    overrides = read_overrides(intake.engine, contract)
+    frame = pl.concat(
+        intake.conform(contract, apply_overrides(raw, overrides), at, places=None).frame
+        for raw, at in read(payload, contract)
+    )
     repeats, refused, replayed = _places(intake.engine, row.batch_id)
     frame = frame.filter(~pl.col("_row").is_in(repeats)) if repeats else frame
     if replayed:
@@ -83,7 +85,8 @@ def _places(engine: sa.Engine, batch_id: str) -> tuple[list[str], list[str], lis
                 sa.or_(q.batch_id == batch_id, q.replayed_batch_id == batch_id)
             )
         ).all()
-    repeats = [r.locator for r in rows if r.expected == landing.NOT_LANDED_BEFORE]
+    repeats = [r.locator for r in rows if r.expected == landing.NOT_LANDED_BEFORE and r.grain == "row"]
+    repeats += [place for r in rows if landing.is_listing(r.grain, r.expected) for place in r.locator.split()]
     refused = [r.locator for r in rows if r.outcome == "quarantined" and r.grain == "row"]
     replayed = [r for r in rows if r.replayed_batch_id == batch_id]
     whole = any(r.grain != "row" for r in replayed)

@@ -26,7 +26,7 @@ class StoredMessage:
 
 def bundle(messages: Sequence[StoredMessage]) -> bytes:
     """Messages of one feed in stream order as one archive object."""
-    parts = []
+    parts: list[bytes] = []
     for message in messages:
         parts += (_HEAD.pack(message.taken_at_us, message.sequence, len(message.body)), message.body)
     return b"".join(parts)

@@ -1,0 +1,88 @@
+"""What intake tells of itself: counters for Prometheus, and one ops row a feed for assets and pages.
+
+Not here: serving them (`ingest.stream.telemetry`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import sqlalchemy as sa
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from ingest import ops
+from ingest.stages import Landed
+from ingest.stream.tick import Feed, Shaped
+
+_TICK_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
+
+
+class Meters:
+    """The counters of one intake process."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        feed = ("feed",)
+        self.rows_in = Counter("cityrisk_intake_rows_in", "Rows read from RAW", feed, registry=registry)
+        self.rows_live = Counter("cityrisk_intake_rows_live", "Rows published to LIVE", feed, registry=registry)
+        self.rows_landed = Counter("cityrisk_intake_rows_landed", "Rows landed", feed, registry=registry)
+        self.quarantined = Counter("cityrisk_intake_rows_quarantined", "Rows refused", feed, registry=registry)
+        self.ignored = Counter("cityrisk_intake_rows_ignored", "Rows that said nothing new", feed, registry=registry)
+        self.late = Counter("cityrisk_intake_rows_late", "Rows later than agreed", feed, registry=registry)
+        self.watermark = Gauge("cityrisk_intake_watermark_seconds", "Newest event time", feed, registry=registry)
+        self.lag = Gauge("cityrisk_intake_lag_messages", "RAW messages that wait", registry=registry)
+        self.waiting = Gauge("cityrisk_intake_rows_waiting", "Rows that have not landed", registry=registry)
+        self.backlog = Gauge("cityrisk_intake_batches_waiting", "Landed batches that LIVE lacks", registry=registry)
+        self.unknown = Counter("cityrisk_intake_messages_unknown", "RAW messages of no contract", registry=registry)
+        self.tick = Histogram("cityrisk_intake_tick_seconds", "One tick", registry=registry, buckets=_TICK_SECONDS)
+        self.landing = Histogram("cityrisk_intake_landing_seconds", "One landing", registry=registry)
+
+    def count(self, shaped: Iterable[Shaped], feeds: Mapping[str, Feed]) -> None:
+        """Count one tick."""
+        for one in shaped:
+            self.rows_in.labels(one.feed_id).inc(one.rows_in)
+            self.rows_live.labels(one.feed_id).inc(one.frame.height)
+            self.quarantined.labels(one.feed_id).inc(one.quarantined)
+            self.ignored.labels(one.feed_id).inc(one.ignored)
+            self.late.labels(one.feed_id).inc(one.late)
+            watermark_at = feeds[one.feed_id].waiting.watermark_at
+            if watermark_at is not None:
+                self.watermark.labels(one.feed_id).set(watermark_at.timestamp())
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is added to a feed's row after a landing."""
+
+    feed_id: str
+    raw_sequence: int
+    watermark_at: datetime | None
+    late: int
+    landed: Landed | None
+
+
+def write_progress(engine: sa.Engine, standings: Iterable[Standing], lag: int, now: datetime) -> None:
+    """Bring the rows of feeds up to date in one transaction: counts are added, the watermark never falls."""
+    p = ops.stream_progress.c
+    with engine.begin() as connection:
+        known = {row.feed_id: row for row in connection.execute(sa.select(ops.stream_progress))}
+        for one in standings:
+            before, landed = known.get(one.feed_id), one.landed
+            marks = [at for at in (before.watermark_at if before else None, one.watermark_at) if at is not None]
+            values = {
+                "raw_sequence": one.raw_sequence,
+                "watermark_at": max(marks, default=None),
+                "lag": lag,
+                "rows_in": (before.rows_in if before else 0) + (landed.rows_in if landed else 0),
+                "rows_landed": (before.rows_landed if before else 0) + (landed.rows_landed if landed else 0),
+                "rows_quarantined": (before.rows_quarantined if before else 0)
+                + (landed.rows_quarantined if landed else 0),
+                "rows_ignored": (before.rows_ignored if before else 0) + (landed.rows_ignored if landed else 0),
+                "late": (before.late if before else 0) + one.late,
+                "updated_at": now,
+            }
+            if before is None:
+                connection.execute(sa.insert(ops.stream_progress).values(feed_id=one.feed_id, **values))
+            else:
+                connection.execute(sa.update(ops.stream_progress).where(p.feed_id == one.feed_id).values(**values))
