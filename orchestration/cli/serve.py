@@ -1,15 +1,24 @@
-"""`cityrisk listen | pages | graph`: the long-running processes of a home, one a verb, each on loopback by default."""
+"""The long-running processes of a home, one a verb, each on loopback by default and in the foreground.
+
+`cityrisk broker | listen | intake | alerting | pages | graph`; `cityrisk up` runs them all.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ingest.contract import Contract
 from ingest.settings import Home
-from orchestration.cli.shell import all_contracts, app, current_home, failed, now, ops_engine, verb
+from orchestration.cli.shell import all_contracts, app, current_home, failed, now, verb
 
 # Dagster's own telemetry is off, finished runs go after a month, and two runs at most work at a time: the machine is
 # small, and the run lock lets only one of them build.
@@ -26,26 +35,44 @@ retention:
     purge_after_days: {skipped: 7, failure: 30, success: 30}
 """
 
+Serve = Callable[[Home, Mapping[str, Contract], Callable[[], datetime], asyncio.Event], Awaitable[None]]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
-Host = Annotated[str, typer.Option(help="Address to listen on.")]
+
+
+@app.command("broker")
+@verb
+def broker_command() -> None:
+    """Become the broker of this home: streams, and the MQTT door for devices."""
+    from ingest.stream.broker import run_broker
+
+    run_broker(current_home(), now(), os.environ)
 
 
 @app.command("listen")
 @verb
-def listen_command(port: Port = 8790, host: Host = "127.0.0.1") -> None:
-    """Open the HTTP push door: POST /push/<feed_id> with the feed's own token."""
-    import uvicorn
+def listen_command() -> None:
+    """Listen to devices (TCP, UDP, MQTT) and open the HTTP push door of feeds that have a token."""
+    from ingest.listen.serve import serve
 
-    from ingest.listen.push import push_app
-    from ingest.listen.receipt import deliver_into
-    from ingest.pull import open_intake
-    from orchestration.batch import new_run_id
+    _forever(serve)
 
-    home, contracts = current_home(), all_contracts()
-    if not any(name.startswith("CITYRISK_PUSH_TOKEN_") for name in home.environment):
-        failed("no feed is open: set CITYRISK_PUSH_TOKEN_<DEPARTMENT>_<FEED> for each department that pushes")
-    intake = open_intake(home, ops_engine(home), new_run_id(now()), now)
-    uvicorn.run(push_app(home, contracts, deliver_into(intake, contracts), now), host=host, port=port)
+
+@app.command("intake")
+@verb
+def intake_command() -> None:
+    """Take what came in: conform it, hand it to alerting, land it."""
+    from ingest.stream.intake import serve
+
+    _forever(serve)
+
+
+@app.command("alerting")
+@verb
+def alerting_command() -> None:
+    """Compare readings with the rules, open and follow alerts, tell people."""
+    from alerting.serve import serve
+
+    _forever(serve)
 
 
 @app.command("pages")
@@ -64,6 +91,19 @@ def graph_command(port: Port = 3070) -> None:
     """Run Dagster with its schedules and sensors for this home, and its page."""
     line, environment = graph_process(current_home(), port)
     os.execve(line[0], line, environment)
+
+
+def _forever(serve: Serve) -> None:
+    """Run a process of this home until SIGTERM or SIGINT asks it to stop."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+
+    async def until_signal() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await serve(current_home(), all_contracts(), now, stop)
+
+    asyncio.run(until_signal())
 
 
 def graph_process(home: Home, port: int) -> tuple[list[str], dict[str, str]]:
