@@ -159,7 +159,7 @@ silence = Table(
 maintenance_window = Table(
     "maintenance_window", metadata,
     Column("window_id", String(32), primary_key=True),
-    Column("target_kind", String(10), nullable=False),  # object, device, area, rule
+    Column("target_kind", String(10), nullable=False),  # object, device, area, feed
     Column("target", String(120), nullable=False),
     Column("starts_at", UtcText, nullable=False),
     Column("ends_at", UtcText, nullable=False),

@@ -1,0 +1,120 @@
+"""What time alone does to alerts: silences end, reminders and escalations fall due, groups are told.
+
+Every timer is a column, and a tick looks at what is due, not at what it did before: a process that was away goes on
+where the last one stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from alerting import tables
+from alerting.desk import Desk
+from alerting.grouping import News
+from alerting.lifecycle import Deed, Verb, move
+from alerting.notices import flush
+from alerting.suppression import Settled, settle
+from alerting.work import Work, in_transaction
+
+_AT_ONCE = 500  # alerts in one transaction, so that nobody waits long for a turn
+_VERBS = {
+    "remind": Verb.REMINDED, "escalate": Verb.ESCALATED, "close": Verb.CLOSED, "archive": Verb.ARCHIVED,
+}  # fmt: skip
+_SETTLE_EVERY = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Ticked:
+    """What one tick did."""
+
+    n_steps: int
+    n_calmed: int
+    settled: Settled | None
+    notices: tuple[str, ...]
+
+
+class Clock:
+    """Ticks of one process. It remembers only when it last settled, to spare passes that could find nothing."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._settled_at: datetime | None = None
+        self._is_stale = True
+
+    def stale(self) -> None:
+        """Alerts changed: settle on the next tick."""
+        self._is_stale = True
+
+    def tick(self, desk: Desk, now: datetime) -> Ticked:
+        """Everything that is due at `now`: settle first, so that nothing is told which ought to be quiet."""
+        settled = None
+        steps, calmed = take_steps(self._engine, desk, now), calm(self._engine, desk, now)
+        if self._is_stale or steps or self._settled_at is None or now - self._settled_at >= _SETTLE_EVERY:
+            self._is_stale = False
+            settled = settle(self._engine, desk, now)
+            self._settled_at = now
+        return Ticked(steps, calmed, settled, flush(self._engine, desk, now))
+
+
+def take_steps(engine: sa.Engine, desk: Desk, now: datetime) -> int:
+    """Take every reminder, escalation, closing and archiving that is due; how many there were."""
+    table, n_taken = tables.alert, 0
+    while True:
+        with engine.connect() as connection:
+            query = sa.select(table.c.alert_id).where(table.c.next_step_at <= now)
+            due = connection.scalars(query.order_by(table.c.next_step_at).limit(_AT_ONCE)).all()
+        if not due:
+            return n_taken
+        n_taken += in_transaction(engine, lambda connection, due=due: _take(connection, desk, due, now))  # type: ignore[misc]
+
+
+def _take(connection: sa.Connection, desk: Desk, due: Sequence[str], now: datetime) -> int:
+    work = Work(connection, desk, now)
+    work.load_alerts(tables.alert.c.alert_id, due, tables.alert.c.next_step_at <= now)
+    for alert in list(work.alerts.values()):
+        row = desk.escalations.step(alert["state"], alert["colour"], alert["step_no"])
+        if row is None:  # rows changed since the timer was set
+            work.set_timers(alert)
+            continue
+        standing = (alert["state"], alert["colour"], alert["step_no"], alert["entered_state_at"])
+        columns = {"step_no": desk.escalations.taken_by(*standing, now)}
+        verb = _VERBS[row.action]
+        if verb is Verb.ESCALATED:
+            columns["escalation_level"] = alert["escalation_level"] + 1
+        minutes = (now - alert["entered_state_at"]) // timedelta(minutes=1)
+        reason = f"{alert['state']} for {minutes} min" + (f"; now with {row.to_role}" if row.to_role else "")
+        deed = Deed("clock", reason, now, now, details={"to_role": row.to_role})
+        work.take(move(alert, verb, deed, columns), row.to_role)
+    work.save()
+    return len(work.alerts)
+
+
+def calm(engine: sa.Engine, desk: Desk, now: datetime) -> int:
+    """Take the mark from alerts that stopped flapping; one that is open then is told again."""
+    table = tables.alert
+    is_over = (table.c.flapping_until <= now, table.c.is_flapping)
+    with engine.connect() as connection:
+        due = connection.scalars(sa.select(table.c.alert_id).where(*is_over).limit(_AT_ONCE)).all()
+    if not due:
+        return 0
+
+    def calmed(connection: sa.Connection) -> int:
+        work = Work(connection, desk, now)
+        work.load_alerts(table.c.alert_id, due, *is_over)
+        for alert in list(work.alerts.values()):
+            quiet = {"is_flapping": False, "flapping_until": None, "flips_at": "[]"}
+            if alert["state"] in ("closed", "archived"):
+                alert |= quiet
+                continue
+            work.take(move(alert, Verb.CALMED, Deed("clock", "stays as it is now", now, now), quiet))
+            if alert["state"] == "open":
+                news = News(alert["alert_id"], "new_episode", alert["severity_rank"], "duty_officer", now)
+                work.news.append((news, alert))
+        work.save()
+        return len(work.alerts)
+
+    return in_transaction(engine, calmed)

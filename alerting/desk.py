@@ -1,0 +1,61 @@
+"""Everything about people that rows say, read from the newest rules generation: the duty desk's book.
+
+Not here: rules and thresholds (`alerting.rules`).
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from alerting.escalation import Escalations
+from alerting.grouping import Grouping
+from alerting.inhibition import Inhibition, inhibitions_of
+from alerting.legal import Guides
+from alerting.outbox import Route, routes_of
+from alerting.routing import Routing
+
+TABLES = (
+    "areas", "organisations", "responsibilities", "contacts", "handling_guides", "escalations", "grouping",
+    "inhibitions", "routes",
+)  # fmt: skip
+
+
+class DeskError(RuntimeError):
+    """A table of the duty desk is missing; says which and how to get it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """Routing, guides, timers, groups, inhibitions and routes of one city."""
+
+    routing: Routing
+    guides: Guides
+    escalations: Escalations
+    grouping: Grouping
+    inhibitions: tuple[Inhibition, ...]
+    routes: tuple[Route, ...]
+
+
+def load_desk(*folders: Path) -> Desk:
+    """The desk from CSV files, each table from the first folder that has it. Raises DeskError for a missing one."""
+    rows = {name: _read(name, folders) for name in TABLES}
+    return Desk(
+        Routing(rows["areas"], rows["organisations"], rows["responsibilities"], rows["contacts"]),
+        Guides(rows["handling_guides"]),
+        Escalations(rows["escalations"]),
+        Grouping(rows["grouping"]),
+        inhibitions_of(rows["inhibitions"]),
+        routes_of(rows["routes"]),
+    )
+
+
+def _read(name: str, folders: tuple[Path, ...]) -> list[dict[str, str]]:
+    for folder in folders:
+        path = folder / f"{name}.csv"
+        if path.is_file():
+            with path.open(encoding="utf-8", newline="") as file:
+                return list(csv.DictReader(file))
+    places = ", ".join(map(str, folders))
+    raise DeskError(f"no {name}.csv in {places}; publish the rules again, a generation holds every table of the desk")

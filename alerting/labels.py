@@ -1,0 +1,101 @@
+"""What silences, inhibitions and groups know an alert by, and how rows say which alerts they mean.
+
+A matcher is `label=value`, `rank>=n`, `rank<=n`; several stand behind one another with `;` and all must hold. An
+`area_code` matches the area and everything below it. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from alerting.lifecycle import Row
+
+Labels = Mapping[str, str | int]
+# Few values each, so that thousands of alerts share one combination; the rest names single places and things.
+KINDS = ("rule_id", "domain", "subdomain", "object_type", "metric", "rank", "exercise")
+PLACES = ("object_id", "device_id", "area_code", "county", "city", "disposing_unit")
+
+
+class MatcherError(ValueError):
+    """A matcher that cannot be read; says which labels there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """One condition on one label."""
+
+    label: str
+    test: str  # =, >=, <=
+    value: str
+
+    def holds(self, labels: Labels) -> bool:
+        """Whether an alert with these labels is meant."""
+        found = labels[self.label]
+        if self.test == "=":
+            if self.label == "area_code":
+                return str(found).startswith(branch_of(self.value))
+            return str(found) == self.value
+        return int(found) >= int(self.value) if self.test == ">=" else int(found) <= int(self.value)
+
+
+def parse(text: str) -> tuple[Matcher, ...]:
+    """The matchers of one cell.
+
+    >>> parse("subdomain=flood;rank>=4")[1]
+    Matcher(label='rank', test='>=', value='4')
+    """
+    return tuple(_one(part.strip()) for part in text.split(";") if part.strip())
+
+
+def _one(part: str) -> Matcher:
+    for test in (">=", "<=", "="):
+        label, found, value = part.partition(test)
+        if not found:
+            continue
+        if label not in KINDS + PLACES or (test != "=" and (label != "rank" or not value.isdigit())):
+            break
+        return Matcher(label, test, value)
+    raise MatcherError(f"matcher {part!r}; expected label=value or rank>=n, with a label of {KINDS + PLACES}")
+
+
+def of_mapping(wanted: Mapping[str, str]) -> tuple[Matcher, ...]:
+    """The matchers of a silence, which names labels and values. Raises MatcherError for a label there is not."""
+    return tuple(_one(f"{label}={value}") for label, value in sorted(wanted.items()))
+
+
+def all_hold(matchers: Sequence[Matcher], labels: Labels) -> bool:
+    """Whether every matcher holds; no matcher means no alert, never all of them."""
+    return bool(matchers) and all(matcher.holds(labels) for matcher in matchers)
+
+
+def labels_of(alert: Row) -> dict[str, str | int]:
+    """The labels of an alert's row."""
+    area = alert["area_code"]
+    return {
+        "rule_id": alert["rule_id"],
+        "domain": alert["domain"],
+        "subdomain": alert["subdomain"],
+        "object_type": alert["object_type"],
+        "metric": alert["metric"],
+        "rank": alert["severity_rank"],
+        "exercise": int(alert["is_exercise"]),
+        "object_id": alert["object_id"],
+        "device_id": alert["device_id"] or "",
+        "area_code": area,
+        "county": area[:6],
+        "city": area[:4],
+        "disposing_unit": alert["disposing_unit"],
+    }
+
+
+def branch_of(area_code: str) -> str:
+    """What the codes of an area and of everything below it begin with.
+
+    >>> branch_of("420500"), branch_of("420502"), branch_of("420502001")
+    ('4205', '420502', '420502001')
+    """
+    code = area_code
+    while 2 < len(code) <= 6 and code.endswith("00"):
+        code = code[:-2]
+    return code

@@ -1,0 +1,203 @@
+"""Tell people what waits: due groups become notices, notices become deliveries, in one transaction.
+
+Not here: when a group is due, how many notices a storm may make (`alerting.grouping`), sending (`alerting.channels`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from alerting import tables
+from alerting.desk import Desk
+from alerting.grouping import STORM, URGENCY, Policy, may_tell, title_of
+from alerting.labels import all_hold, labels_of
+from alerting.lifecycle import COLOURS, Row
+from alerting.outbox import EVERY, body_of, deliveries_of
+from alerting.suppression import silences_now
+from alerting.work import in_transaction
+
+_NOT_TOLD = "kept quiet"  # in place of a notice: the alert was suppressed before anybody was told
+
+
+@dataclass(slots=True)
+class _Due:
+    """A group whose time has come, with its news and the alerts that they are about."""
+
+    group: Row
+    policy: Policy
+    news: list[Row]
+    alerts: dict[str, Row]
+
+    @property
+    def rank(self) -> int:
+        return max(one["severity_rank"] for one in self.news)
+
+
+def flush(engine: sa.Engine, desk: Desk, now: datetime) -> tuple[str, ...]:
+    """Tell every group that is due; returns the ids of the notices."""
+    group = tables.alert_group.c
+    with engine.connect() as connection:
+        if connection.scalar(sa.select(group.group_key).where(group.flush_at <= now).limit(1)) is None:
+            return ()
+    return in_transaction(engine, lambda connection: _flush(connection, desk, now))
+
+
+def _flush(connection: sa.Connection, desk: Desk, now: datetime) -> tuple[str, ...]:
+    due = _due(connection, desk, now)
+    window = desk.grouping.rest.storm_window
+    notice = tables.alert_notice.c
+    query = sa.select(notice.created_at, notice.group_key, notice.severity_rank).where(notice.created_at > now - window)
+    recent = [(row.created_at, row.group_key, row.severity_rank) for row in connection.execute(query)]
+    made: list[str] = []
+    while due:
+        first = due[0]
+        verdict = may_tell(desk.grouping.rest, recent, first.rank, now)
+        if verdict == "wait":
+            _wait(connection, due, recent, desk, now)
+            break
+        together = [one for one in due if one.group["is_exercise"] == first.group["is_exercise"]]
+        told = [first] if verdict == "alone" else together
+        key = first.group["group_key"] if verdict == "alone" else STORM
+        made.append(_tell(connection, desk, told, key, now))
+        recent.append((now, key, max(one.rank for one in told)))
+        due = [one for one in due if one not in told]
+    return tuple(made)
+
+
+def _due(connection: sa.Connection, desk: Desk, now: datetime) -> list[_Due]:
+    """Due groups with something left to tell, the worst first; what was kept quiet meanwhile is struck out."""
+    table, news = tables.alert_group, tables.alert_news.c
+    groups = connection.execute(sa.select(table).where(table.c.flush_at <= now)).mappings().all()
+    waiting: dict[str, list[Row]] = {row["group_key"]: [] for row in groups}
+    is_due = sa.select(table.c.group_key).where(table.c.flush_at <= now)
+    query = sa.select(tables.alert_news).where(news.notice_id.is_(None), news.group_key.in_(is_due))
+    for row in connection.execute(query.order_by(news.news_id)).mappings():
+        waiting[row["group_key"]].append(row)
+    alert = tables.alert.c
+    concerned = sa.select(news.alert_id).where(news.notice_id.is_(None), news.group_key.in_(is_due))
+    alerts = {
+        row["alert_id"]: row
+        for row in connection.execute(sa.select(tables.alert).where(alert.alert_id.in_(concerned))).mappings()
+    }
+    silences = silences_now(connection, now)
+    quiet = {
+        alert_id
+        for alert_id, row in alerts.items()
+        if row["state"] == "suppressed" or any(all_hold(one.matchers, labels_of(row)) for one in silences)
+    }
+    _strike_out(connection, [one["news_id"] for found in waiting.values() for one in found if one["alert_id"] in quiet])
+    due = []
+    for group in groups:
+        found = [one for one in waiting[group["group_key"]] if one["alert_id"] not in quiet]
+        if found:
+            policy = desk.grouping.policy(alerts[found[0]["alert_id"]]["domain"])
+            due.append(_Due(group, policy, found, {one["alert_id"]: alerts[one["alert_id"]] for one in found}))
+        else:
+            connection.execute(sa.update(table).where(table.c.group_key == group["group_key"]).values(flush_at=None))
+    return sorted(due, key=lambda one: (-one.rank, one.group["flush_at"], one.group["group_key"]))
+
+
+def _strike_out(connection: sa.Connection, news_ids: Sequence[int]) -> None:
+    table = tables.alert_news
+    if news_ids:
+        query = sa.update(table).where(table.c.news_id == sa.bindparam("b_id")).values(notice_id=_NOT_TOLD)
+        connection.execute(query, [{"b_id": one} for one in news_ids])
+
+
+def _wait(
+    connection: sa.Connection,
+    due: Sequence[_Due],
+    recent: Sequence[tuple[datetime, str, int]],
+    desk: Desk,
+    now: datetime,
+) -> None:
+    """Put groups off until the storm's next common notice."""
+    together = max((at for at, key, _ in recent if key == STORM), default=now)
+    table = tables.alert_group
+    query = sa.update(table).where(table.c.group_key.in_([one.group["group_key"] for one in due]))
+    connection.execute(query.values(flush_at=together + desk.grouping.rest.storm_interval))
+
+
+def _tell(connection: sa.Connection, desk: Desk, told: Sequence[_Due], key: str, now: datetime) -> str:
+    alerts = list({alert_id: alert for one in told for alert_id, alert in one.alerts.items()}.values())
+    news = [row for one in told for row in one.news]
+    kinds = _kinds(news)
+    notice = _notice(told, alerts, news, key, now)
+    body = orjson.dumps(body_of(notice, alerts, kinds, now)).decode()
+    connection.execute(sa.insert(tables.alert_notice).values({**notice, "body": body}))
+    deliveries = deliveries_of(notice, body, alerts, desk.routes, now)
+    if deliveries:
+        connection.execute(sa.insert(tables.alert_delivery), deliveries)
+    table = tables.alert_news
+    keys = [one.group["group_key"] for one in told]
+    waiting = (table.c.notice_id.is_(None), table.c.group_key.in_(keys))
+    connection.execute(sa.update(table).where(*waiting).values(notice_id=notice["notice_id"]))
+    groups = tables.alert_group
+    query = sa.update(groups).where(groups.c.group_key == sa.bindparam("b_key"))
+    connection.execute(
+        query.values(flush_at=None, last_notice_at=now, told_rank=sa.bindparam("b_rank")),
+        [{"b_key": one.group["group_key"], "b_rank": _told_rank(one, now)} for one in told],
+    )
+    return str(notice["notice_id"])
+
+
+def _told_rank(due: _Due, now: datetime) -> int:
+    last = due.group["last_notice_at"]
+    is_quiet = last is None or now - last >= due.policy.interval
+    return due.rank if is_quiet else max(due.rank, due.group["told_rank"])
+
+
+def _notice(
+    told: Sequence[_Due], alerts: Sequence[Row], news: Sequence[Row], key: str, now: datetime
+) -> dict[str, Any]:
+    rank = max(one["severity_rank"] for one in news)
+    kind = min((one["kind"] for one in news), key=URGENCY.index)
+    is_exercise = bool(told[0].group["is_exercise"])
+    title_zh, title_en = title_of(kind, alerts, is_exercise)
+    return {
+        "notice_id": secrets.token_hex(16),
+        "group_key": key,
+        "kind": kind,
+        "colour": COLOURS[rank],
+        "severity_rank": rank,
+        "domain": _shared({alert["domain"] for alert in alerts}),
+        "subdomain": _shared({alert["subdomain"] for alert in alerts}),
+        "area_code": _area([alert["area_code"] for alert in alerts]),
+        "disposing_unit": _shared({alert["disposing_unit"] for alert in alerts}),
+        "to_role": _shared({one["to_role"] for one in news}),
+        "n_alerts": len(alerts),
+        "is_exercise": is_exercise,
+        "title_zh": title_zh,
+        "title_en": title_en,
+        "first_news_at": min(one["at"] for one in news),
+        "created_at": now,
+    }
+
+
+def _kinds(news: Sequence[Row]) -> Mapping[str, str]:
+    """The most urgent kind of news of each alert."""
+    kinds: dict[str, str] = {}
+    for one in news:
+        before = kinds.get(one["alert_id"], one["kind"])
+        kinds[one["alert_id"]] = min(before, one["kind"], key=URGENCY.index)
+    return kinds
+
+
+def _shared(values: set[str]) -> str:
+    return values.pop() if len(values) == 1 else EVERY
+
+
+def _area(codes: Sequence[str]) -> str:
+    """The smallest area that holds all: the same code, county or city."""
+    for length in (12, 9, 6, 4):
+        cut = {code[:length] for code in codes}
+        if len(cut) == 1:
+            return cut.pop() + "00" * (length == 4)
+    return EVERY

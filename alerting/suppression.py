@@ -1,0 +1,133 @@
+"""Bring what is suppressed in line with what silences and inhibitions say now: one pass over the open alerts.
+
+The pass looks without holding anybody up, then writes only the differences. It is a function of the store and the
+time, so that after a crash the next pass puts right whatever the last one could not finish.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+import sqlalchemy as sa
+
+from alerting import tables
+from alerting.desk import Desk
+from alerting.inhibition import inhibited
+from alerting.labels import Matcher, all_hold, labels_of, of_mapping
+from alerting.lifecycle import WORKED_ON, Deed, Row, Verb, move
+from alerting.work import Work, in_transaction
+
+_SEEN = (
+    "alert_id", "state", "severity_rank", "rule_id", "domain", "subdomain", "object_type", "metric", "is_exercise",
+    "object_id", "device_id", "area_code", "disposing_unit", "opened_at", "suppressed_by",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How many alerts a pass looked at, suppressed and released."""
+
+    n_seen: int
+    n_suppressed: int
+    n_released: int
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A silence that holds now."""
+
+    silence_id: str
+    matchers: tuple[Matcher, ...]
+    reason: str
+
+
+def settle(engine: sa.Engine, desk: Desk, now: datetime) -> Settled:
+    """One pass. Silences whose time is over end with it, and what they kept quiet is told."""
+    with engine.connect() as connection:
+        columns = [tables.alert.c[name] for name in _SEEN]
+        states = tables.alert.c.state.in_(("suppressed", *WORKED_ON))
+        alerts = connection.execute(sa.select(*columns).where(states)).mappings().all()
+        over = _over(connection, now)
+        silences = silences_now(connection, now)
+    wanted = causes(alerts, silences, desk)
+    changed = [
+        alert["alert_id"]
+        for alert in alerts
+        if alert["state"] in ("open", "suppressed")
+        and alert["suppressed_by"] != wanted.get(alert["alert_id"], _NOBODY)[0]
+    ]
+    if not changed and not over:
+        return Settled(len(alerts), 0, 0)
+    n_suppressed, n_released = in_transaction(
+        engine, lambda connection: _write(connection, desk, changed, over, wanted, now)
+    )
+    return Settled(len(alerts), n_suppressed, n_released)
+
+
+_NOBODY: tuple[str | None, str] = (None, "")
+
+
+def causes(alerts: Sequence[Row], silences: Sequence[Silence], desk: Desk) -> dict[str, tuple[str | None, str]]:
+    """Who keeps which alert quiet, and why: `silence:<id>` before `alert:<id>`."""
+    found: dict[str, tuple[str | None, str]] = {
+        alert_id: (f"alert:{source_id}", f"{row.reason_zh} / {row.reason_en}")
+        for alert_id, (source_id, row) in inhibited(alerts, desk.inhibitions).items()
+    }
+    if silences:
+        for alert in alerts:
+            labels = labels_of(alert)
+            for one in silences:
+                if all_hold(one.matchers, labels):
+                    found[alert["alert_id"]] = (f"silence:{one.silence_id}", one.reason)
+                    break
+    return found
+
+
+def _write(
+    connection: sa.Connection,
+    desk: Desk,
+    changed: Sequence[str],
+    over: Sequence[str],
+    wanted: Mapping[str, tuple[str | None, str]],
+    now: datetime,
+) -> tuple[int, int]:
+    work = Work(connection, desk, now)
+    work.load_alerts(tables.alert.c.alert_id, changed)
+    n_suppressed = n_released = 0
+    for alert_id in changed:
+        alert = work.alerts[alert_id]
+        cause, reason = wanted.get(alert_id, _NOBODY)
+        if cause is not None and alert["state"] == "open":
+            actor = "silence" if cause.startswith("silence:") else "inhibition"
+            deed = Deed(actor, reason, now, now, details={"by": cause})
+            work.take(move(alert, Verb.SUPPRESSED, deed, {"suppressed_by": cause}))
+            n_suppressed += 1
+        elif cause is not None and alert["state"] == "suppressed":
+            alert["suppressed_by"] = cause
+        elif cause is None and alert["state"] == "suppressed":
+            actor = "silence" if str(alert["suppressed_by"]).startswith("silence:") else "inhibition"
+            deed = Deed(actor, "what kept it quiet is over", now, now, details={"by": alert["suppressed_by"]})
+            work.take(move(alert, Verb.RELEASED, deed))
+            n_released += 1
+    work.save()
+    if over:
+        table = tables.silence
+        query = sa.update(table).where(table.c.silence_id.in_(over), table.c.ended_at.is_(None))
+        connection.execute(query.values(ended_at=now, ended_by="clock"))
+    return n_suppressed, n_released
+
+
+def _over(connection: sa.Connection, now: datetime) -> list[str]:
+    s = tables.silence.c
+    return list(connection.scalars(sa.select(s.silence_id).where(s.ended_at.is_(None), s.ends_at <= now)))
+
+
+def silences_now(connection: sa.Connection, now: datetime) -> list[Silence]:
+    """The silences that hold now, in the order of their ids."""
+    s = tables.silence.c
+    holds = (s.ended_at.is_(None), s.starts_at <= now, s.ends_at > now)
+    rows = connection.execute(sa.select(s.silence_id, s.matchers, s.reason).where(*holds).order_by(s.silence_id))
+    return [Silence(row.silence_id, of_mapping(orjson.loads(row.matchers)), row.reason) for row in rows]

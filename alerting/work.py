@@ -1,0 +1,223 @@
+"""One transaction's work on alerts: loaded once, changed in memory by pure steps, written once.
+
+Not here: which steps are taken (`alerting.store`, `alerting.deeds`, `alerting.clock`).
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import orjson
+import sqlalchemy as sa
+
+from alerting import tables
+from alerting.desk import Desk
+from alerting.flapping import FLIPS, flipped, is_muted
+from alerting.grouping import TOLD_AS, News, Told, flush_at
+from alerting.lifecycle import Deed, Event, Row, Step, Verb, move
+
+Result = TypeVar("Result")
+WRITER_LOCK = 7_243_110_002  # of PostgreSQL: one writer of alerts at a time, as SQLite has it anyway
+ATTEMPTS = 8
+_CHUNK = 500  # values in one IN list
+_TIMED = ("open", "acknowledged", "dispatched", "resolved", "closed")
+_RETRIED = ("40001", "40P01", "23505")  # serialisation, deadlock, somebody else was first
+
+
+class Conflict(RuntimeError):
+    """Somebody changed the alert between our look and our write; tried again, or told to the person."""
+
+
+def in_transaction(engine: sa.Engine, work: Callable[[sa.Connection], Result]) -> Result:
+    """Run `work` as the only writer of alerts, whole or not at all, again when another one came first."""
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            with engine.begin() as connection:
+                _take_turn(connection)
+                return work(connection)
+        except (Conflict, sa.exc.IntegrityError, sa.exc.OperationalError) as error:
+            if attempt == ATTEMPTS or not _may_pass(error):
+                raise
+            time.sleep(random.uniform(0.005, 0.02) * attempt)
+    raise AssertionError("unreachable")
+
+
+def _take_turn(connection: sa.Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(WRITER_LOCK)))
+    else:
+        # Writes nothing, but makes this the writer before the first look, so that the look stays true.
+        position = tables.alert_position
+        connection.execute(sa.update(position).where(sa.false()).values(moved_at=position.c.moved_at))
+
+
+def _may_pass(error: Exception) -> bool:
+    if isinstance(error, Conflict):
+        return True
+    cause = getattr(error, "orig", error)
+    return getattr(cause, "sqlstate", None) in _RETRIED or "locked" in str(cause) or "UNIQUE" in str(cause)
+
+
+class Work:
+    """Alerts and members of one transaction. `take` applies a step, `save` writes everything."""
+
+    def __init__(self, connection: sa.Connection, desk: Desk, now: datetime) -> None:
+        self.connection, self.desk, self.now = connection, desk, now
+        self.alerts: dict[str, dict[str, Any]] = {}
+        self.members: dict[str, dict[str, Any]] = {}
+        self.events: list[Event] = []
+        self.news: list[tuple[News, Row]] = []
+        self._stored: dict[str, dict[str, Any]] = {}  # alerts as they were loaded
+        self._stored_members: dict[str, dict[str, Any]] = {}
+
+    # ── look ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+    def load_alerts(self, column: sa.Column[Any], values: Iterable[object], *conditions: Any) -> None:
+        """Load alerts by values of a column, those not yet here."""
+        for part in _parts(values):
+            query = sa.select(tables.alert).where(column.in_(part), *conditions)
+            for row in self.connection.execute(query).mappings():
+                if row["alert_id"] not in self.alerts:
+                    self.alerts[row["alert_id"]] = dict(row)
+                    self._stored[row["alert_id"]] = dict(row)
+
+    def load_members(self, column: sa.Column[Any], values: Iterable[object], *conditions: Any) -> None:
+        """Load members by values of a column, those not yet here."""
+        for part in _parts(values):
+            query = sa.select(tables.member).where(column.in_(part), *conditions)
+            for row in self.connection.execute(query).mappings():
+                if row["episode_id"] not in self.members:
+                    self.members[row["episode_id"]] = dict(row)
+                    self._stored_members[row["episode_id"]] = dict(row)
+
+    def alert(self, alert_id: str) -> dict[str, Any] | None:
+        """One alert, loaded when it is not here yet."""
+        if alert_id not in self.alerts:
+            self.load_alerts(tables.alert.c.alert_id, [alert_id])
+        return self.alerts.get(alert_id)
+
+    # ── change ────────────────────────────────────────────────────────────────────────────────────────────────────────
+    def take(self, step: Step, to_role: str = "duty_officer") -> None:
+        """Apply a step to its alert: columns, history, timers, flapping, news."""
+        alert = self.alerts[step.event.alert_id]
+        alert.update(step.columns)
+        self.events.append(step.event)
+        verb = step.event.kind
+        muted = is_muted(alert, verb)
+        if verb in FLIPS:
+            self._flip(alert, step.event)
+        self.set_timers(alert)
+        if verb in TOLD_AS and alert["state"] not in ("suppressed", "pending") and not muted and _concerns(step.event):
+            news = News(alert["alert_id"], TOLD_AS[verb], alert["severity_rank"], to_role, self.now)
+            self.news.append((news, alert))
+
+    def set_timers(self, alert: dict[str, Any]) -> None:
+        """Set when the next step by the clock is due, and by when the state must be left."""
+        timed = alert["state"] in _TIMED
+        state, colour, since = alert["state"], alert["colour"], alert["entered_state_at"]
+        escalations = self.desk.escalations
+        alert["next_step_at"] = escalations.next_at(state, colour, alert["step_no"], since) if timed else None
+        alert["due_at"] = escalations.due_at(state, colour, since) if timed else None
+
+    def _flip(self, alert: dict[str, Any], event: Event) -> None:
+        flips = flipped(alert, event.known_at, self.desk.grouping.policy(alert["domain"]))
+        began = flips.is_flapping and not alert["is_flapping"]
+        alert |= {"flips_at": flips.flips_at, "flapping_until": flips.flapping_until}
+        if began:
+            deed = Deed("clock", "began and ended too often", event.at, event.known_at)
+            self.take(move(alert, Verb.FLAPPING, deed, {"is_flapping": True}))
+
+    # ── write ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+    def save(self) -> None:
+        """Write what changed. Raises Conflict when an alert is no longer as it was loaded."""
+        self._save_alerts()
+        self._save_members()
+        if self.events:
+            self.connection.execute(sa.insert(tables.alert_event), [_event_row(event) for event in self.events])
+        if self.news:
+            self._save_news()
+
+    def _save_alerts(self) -> None:
+        table = tables.alert
+        new, changed = [], []
+        for alert_id, alert in self.alerts.items():
+            stored = self._stored.get(alert_id)
+            if stored is None:
+                new.append(alert)
+            elif alert != stored:
+                alert["version"] = stored["version"] + 1
+                changed.append({**alert, "b_id": alert_id, "b_version": stored["version"]})
+        if new:
+            self.connection.execute(sa.insert(table), new)
+        if changed:
+            query = sa.update(table).where(
+                table.c.alert_id == sa.bindparam("b_id"), table.c.version == sa.bindparam("b_version")
+            )
+            written = self.connection.execute(query, changed)
+            if written.rowcount != len(changed):
+                raise Conflict(f"{len(changed) - written.rowcount} of {len(changed)} alerts were changed meanwhile")
+
+    def _save_members(self) -> None:
+        table = tables.member
+        changed = [row for key, row in self.members.items() if row != self._stored_members.get(key)]
+        new = [row for row in changed if row["episode_id"] not in self._stored_members]
+        old = [{**row, "b_id": row["episode_id"]} for row in changed if row["episode_id"] in self._stored_members]
+        if new:
+            self.connection.execute(sa.insert(table), new)
+        if old:
+            query = sa.update(table).where(table.c.episode_id == sa.bindparam("b_id"))
+            self.connection.execute(query, old)
+
+    def _save_news(self) -> None:
+        table, rows = tables.alert_group, []
+        placed = [(news, alert, self.desk.grouping.group_of(alert, news.to_role)) for news, alert in self.news]
+        keys = {key for _, _, (key, _, _) in placed}
+        known = {}
+        for part in _parts(keys):
+            found = self.connection.execute(sa.select(table).where(table.c.group_key.in_(part))).mappings()
+            known |= {row["group_key"]: dict(row) for row in found}
+        new_keys = keys - known.keys()
+        for news, alert, (key, policy, common) in placed:
+            group = known.setdefault(key, _new_group(key, policy.policy_id, common, alert))
+            told = Told(group["last_notice_at"], group["told_rank"])
+            group["flush_at"] = flush_at(policy, told, group["flush_at"], news.severity_rank, news.at)
+            rows.append({
+                "group_key": key, "alert_id": news.alert_id, "kind": news.kind, "severity_rank": news.severity_rank,
+                "to_role": news.to_role, "at": news.at, "notice_id": None,
+            })  # fmt: skip
+        if new_keys:
+            self.connection.execute(sa.insert(table), [known[key] for key in sorted(new_keys)])
+        old = [{"b_key": key, "b_flush": known[key]["flush_at"]} for key in sorted(keys - new_keys)]
+        if old:
+            query = sa.update(table).where(table.c.group_key == sa.bindparam("b_key"))
+            self.connection.execute(query.values(flush_at=sa.bindparam("b_flush")), old)
+        self.connection.execute(sa.insert(tables.alert_news), rows)
+
+
+def _concerns(event: Event) -> bool:
+    """People hear of an end only when they heard of the beginning."""
+    return event.kind is not Verb.CLEARED or event.from_state not in ("suppressed", "resolved")
+
+
+def _new_group(key: str, policy_id: str, common: Row, alert: Row) -> dict[str, Any]:
+    return {
+        "group_key": key, "policy_id": policy_id, "labels": orjson.dumps(common).decode(),
+        "is_exercise": alert["is_exercise"], "flush_at": None, "last_notice_at": None, "told_rank": 0,
+    }  # fmt: skip
+
+
+def _event_row(event: Event) -> dict[str, Any]:
+    return {
+        "alert_id": event.alert_id, "kind": event.kind.value, "from_state": event.from_state,
+        "to_state": event.to_state, "colour": event.colour, "value": event.value, "reason": event.reason,
+        "actor": event.actor, "at": event.at, "known_at": event.known_at, "episode_id": event.episode_id,
+        "number": event.number, "details": orjson.dumps(event.details, default=str).decode(),
+    }  # fmt: skip
+
+
+def _parts(values: Iterable[object]) -> Iterable[Sequence[object]]:
+    whole = list(values)
+    return (whole[start : start + _CHUNK] for start in range(0, len(whole), _CHUNK))
