@@ -122,12 +122,12 @@ def _read_positions(envelope: Envelope, device_id: str, fields: dict[str, object
     read_many = read_batch if envelope.message_id == 0x0704 else read_vendor_batch
     head, positions = read_many(envelope, device_id)
     fields |= head
-    fields["locations"] = [position.fields() for position in positions]
+    fields["locations"] = [position.add_to({}) for position in positions]
     return [record for position in positions for record in position.records()]
 
 
 def _one(position: Position, fields: dict[str, object]) -> list[Record]:
-    fields |= position.fields()
+    position.add_to(fields)
     return position.records()
 
 
@@ -137,7 +137,7 @@ def _read_media(envelope: Envelope, device_id: str, fields: dict[str, object]) -
     fields |= read(reader, _MEDIA)
     position = read_position(envelope, device_id, reader.at, min(reader.at + BASE.size, reader.stop))
     reader.take(BASE.size)
-    fields |= {"location": position.fields(), "packet": hex_rest(reader)}
+    fields |= {"location": position.add_to({}), "packet": hex_rest(reader)}
     return []
 
 
@@ -148,9 +148,8 @@ def _read_media_list(envelope: Envelope, device_id: str, fields: dict[str, objec
     listed = []
     for _ in range(u16(reader)):
         media = read(reader, _LISTED)
-        media["location"] = read_position(
-            envelope, device_id, reader.at, min(reader.at + BASE.size, reader.stop)
-        ).fields()
+        position = read_position(envelope, device_id, reader.at, min(reader.at + BASE.size, reader.stop))
+        media["location"] = position.add_to({})
         reader.take(BASE.size)
         listed.append(media)
     if reader.left:

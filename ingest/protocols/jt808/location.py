@@ -163,14 +163,10 @@ class Position:
             records.append(Record("behaviour", shared | flat))  # type: ignore[arg-type]  # all but the list is flat
         return records
 
-    def fields(self) -> dict[str, object]:
+    def add_to(self, fields: dict[str, object]) -> dict[str, object]:
         """Everything for a person: the record's values and the raw words behind them."""
-        fields: dict[str, object] = {
-            **self.values,
-            "lat_raw": self.lat_raw,
-            "lon_raw": self.lon_raw,
-            "raw_items": self.raw_items,
-        }
+        fields.update(self.values)
+        fields["lat_raw"], fields["lon_raw"], fields["raw_items"] = self.lat_raw, self.lon_raw, self.raw_items
         if self.vendor:
             fields["vendor"] = self.vendor
         if self.behaviours:
