@@ -30,8 +30,9 @@ class EpisodeChange:
     """One numbered change of one episode.
 
     `at` is event time (the device's clock), `known_at` stream time (when the reading that told came in). `evidence`:
-    reading, rest (enough normal readings or time since the last event), silence, composite, rollup. `details` carries
-    what a person may ask: the readings of several conditions, the members of a composite or roll-up.
+    reading, rest (time enough since the last event), silence, composite, rollup, rule (the rule says something else
+    now: no proof that the danger is over). `details` carries what a person may ask: the readings of several
+    conditions, the members of a composite or roll-up.
     """
 
     episode_id: str
@@ -56,6 +57,10 @@ class EpisodeChange:
     evidence: str = "reading"
     is_late: bool = False
     details: Mapping[str, object] = field(default_factory=dict)
+    lon: float | None = None  # of a moving device where it was, else of the register
+    lat: float | None = None
+    area_code: str | None = None
+    condition_id: str = ""  # the row of alert_conditions.csv; it has the standard where `threshold_id` is empty
 
 
 def episode_id_of(rule_id: str, object_id: str, device_id: str | None, started_at: datetime) -> str:

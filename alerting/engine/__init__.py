@@ -1,0 +1,11 @@
+"""The one rule engine: readings in order of arrival become changes of episodes, live and on history alike.
+
+Pure: no clock, file, socket or database; time is what the batches say. Not here: rows of rules (`alerting.rules`),
+people, channels and stores (the rest of `alerting`).
+"""
+
+from alerting.engine.fold import Engine
+from alerting.engine.packing import generation_of
+from alerting.engine.world import FeedShape, Registry, Thing, shape_of, shapes_of
+
+__all__ = ["Engine", "FeedShape", "Registry", "Thing", "generation_of", "shape_of", "shapes_of"]

@@ -1,0 +1,264 @@
+"""The fold: LIVE batches in stream order in, changes of episodes out, and the whole state as bytes.
+
+Rows of one instant (`received_at`) win over timers due at it; timers fire at their own instants as soon as the stream
+has passed them; rules on episodes are judged when an instant is over. So neither how rows are cut into batches nor how
+often time is carried forward changes an episode.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from alerting.engine import packing
+from alerting.engine.levels import Hit, Say, Track
+from alerting.engine.limits import Limits, is_within
+from alerting.engine.members import Member, MemberRule, OpenEpisodes, as_details
+from alerting.engine.reading import ReadingRule
+from alerting.engine.silence import SilenceRule
+from alerting.engine.tell import change_of
+from alerting.engine.world import FeedShape, Registry
+from alerting.episode import Change, EpisodeChange
+from alerting.rules.model import MaintenanceWindow, Rule, RuleSet
+from ingest.stream.live import CLOCK_FEED, LiveBatch, micros
+
+Runner = ReadingRule | SilenceRule | MemberRule
+Columns = Mapping[str, Sequence[Any]]
+_NORMAL = frozenset({None, "normal"})
+
+
+class Engine:
+    """The state machines of one set of rules over one registry."""
+
+    def __init__(self, ruleset: RuleSet, registry: Registry) -> None:
+        self.ruleset, self.registry = ruleset, registry
+        self.now = 0  # stream time, microseconds
+        self._out: list[EpisodeChange] = []
+        self._tracks: dict[str, dict[str, dict[str, Track]]] = {rule.rule_id: {} for rule in ruleset.rules}
+        self._heard: dict[str, dict[str, dict[str, int]]] = {}
+        self._timers: list[tuple[int, int, str]] = []  # instant, place of the runner, key
+        self._build()
+
+    # ── folding ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    def fold(self, batch: LiveBatch) -> list[EpisodeChange]:
+        """Take one batch and say what changed, timers that went off before it first."""
+        received = micros(batch.received_at)
+        self._advance(received)
+        shape = self.registry.shapes.get(batch.feed_id)
+        if shape is not None and batch.feed_id != CLOCK_FEED and batch.height:
+            for silence in self._silences.get(batch.feed_id, ()):
+                silence.fold(batch.columns, received)
+            readings = self._readings.get(batch.feed_id)
+            if readings:
+                columns = self._usable(shape, batch.columns, received)
+                for reading in readings:
+                    reading.fold(columns, received)
+        out, self._out = self._out, []
+        return out
+
+    def renew(self, ruleset: RuleSet, registry: Registry | None = None) -> list[EpisodeChange]:
+        """Take newer rules (or registers): unchanged rules keep their states.
+
+        What was open under a rule that is gone or says something else now ends with the evidence `rule`: that is no
+        proof that the danger is over, and a reading that still breaches opens a new episode.
+        """
+        kept = {rule.rule_id for rule in ruleset.rules if self._is_same(rule)}
+        for runner in self._runners:
+            if runner.rule.rule_id not in kept:
+                for t in sorted(runner.tracks.values(), key=lambda t: t.key):
+                    runner.levels.end(t, max(t.at, self.now), self.now, "rule", runner.say)
+                runner.tracks.clear()
+        self._settle(self.now)
+        shown = {rule_id: found for rule_id, found in self._episodes.by_rule.items() if rule_id in kept}
+        self._tracks = {r.rule_id: self._tracks[r.rule_id] if r.rule_id in kept else {} for r in ruleset.rules}
+        self._heard = {rule_id: heard for rule_id, heard in self._heard.items() if rule_id in kept}
+        self.ruleset, self.registry = ruleset, registry or self.registry
+        self._build()
+        self._resume(shown)
+        out, self._out = self._out, []
+        return out
+
+    def _is_same(self, rule: Rule) -> bool:
+        old = self.ruleset.by_id.get(rule.rule_id)
+        return old is not None and old.fingerprint == rule.fingerprint
+
+    # ── states ────────────────────────────────────────────────────────────────────────────────────────────────────────
+    def snapshot(self) -> bytes:
+        """Everything that is not quiet, as bytes; exact to the microsecond and the last bit."""
+        return packing.pack(packing.Saved(self.now, self._tracks, self._heard, self._episodes), self.ruleset)
+
+    @classmethod
+    def restore(cls, body: bytes, ruleset: RuleSet, registry: Registry) -> Engine:
+        """The engine as it was. With newer rules, states of changed ones are dropped: use `renew` to end them aloud.
+
+        Raises ValueError for bytes of another layout: fold from the beginning of the stream instead.
+        """
+        engine = cls(ruleset, registry)
+        saved = packing.unpack(body, ruleset)
+        engine.now = saved.now
+        engine._tracks.update(saved.tracks)
+        engine._heard.update(saved.heard)
+        engine._build()
+        engine._resume(saved.episodes.by_rule)
+        engine._episodes.dirty = saved.episodes.dirty
+        return engine
+
+    @property
+    def open_count(self) -> int:
+        """Tracks that are on, pending or remembered."""
+        return sum(len(t) for found in self._tracks.values() for t in found.values())
+
+    # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+    def _advance(self, received: int) -> None:
+        """Carry stream time forward; what was due strictly before `received` happens at its own instant."""
+        if received <= self.now:
+            return
+        self._settle(self.now)
+        while self._timers and self._timers[0][0] < received:
+            due = self._timers[0][0]
+            while self._timers and self._timers[0][0] == due:
+                _, place, key = heapq.heappop(self._timers)
+                self._runners[place].ring(key, due)
+            self._settle(due)
+        self.now = received
+
+    def _settle(self, now: int) -> None:
+        """Judge rules on episodes until nothing changes: an item first, then the pond that looks at items."""
+        while self._episodes.dirty:
+            dirty, self._episodes.dirty = self._episodes.dirty, {}
+            for runner in self._members:
+                before = len(self._out)
+                runner.look(dirty, now)
+                if len(self._out) > before:
+                    self._set_timers(runner)
+
+    def _set_timers(self, runner: MemberRule) -> None:
+        for t in runner.tracks.values():
+            for due in runner.timers(t):
+                self._push(due, runner, t.key)
+
+    def _push(self, due: int, runner: Runner, key: str) -> None:
+        heapq.heappush(self._timers, (due, self._places[id(runner)], key))
+
+    # ── building ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    def _build(self) -> None:
+        """Runners of all rules around the states that are there."""
+        rules = self.ruleset.rules
+        self._episodes = OpenEpisodes({m for rule in rules for m in rule.members})
+        self._readings: dict[str, list[ReadingRule]] = {}
+        self._silences: dict[str, list[SilenceRule]] = {}
+        self._members: list[MemberRule] = []
+        self._member_rules: dict[str, MemberRule] = {}
+        self._runners: list[Runner] = []
+        self._timers.clear()
+        for rule in rules:
+            if rule.members:
+                tracks = self._tracks[rule.rule_id].setdefault("", {})
+                member = MemberRule(rule, tracks, self._episodes, self._say_for(rule, ""))
+                self._members.append(member)
+                self._member_rules[rule.rule_id] = member
+                self._runners.append(member)
+                continue
+            for feed_id in rule.feeds:
+                shape = self.registry.shapes.get(feed_id)
+                if shape is not None:
+                    self._runners.append(self._runner(rule, shape))
+        self._places = {id(runner): place for place, runner in enumerate(self._runners)}
+
+    def _runner(self, rule: Rule, shape: FeedShape) -> ReadingRule | SilenceRule:
+        tracks = self._tracks[rule.rule_id].setdefault(shape.department, {})
+        say = self._say_for(rule, "" if rule.key in ("area", "feed") else f"{shape.department}:")
+        if rule.kind == "silence":
+            heard = self._heard.setdefault(rule.rule_id, {}).setdefault(shape.department, {})
+            silence = SilenceRule(rule, shape, self.registry, tracks, heard, say, self._push, self._maintenance_end)
+            self._silences.setdefault(shape.feed_id, []).append(silence)
+            return silence
+        limits = Limits(rule, self.ruleset.overrides, self.registry)
+        reading = ReadingRule(rule, shape, limits, tracks, say, self._push)
+        self._readings.setdefault(shape.feed_id, []).append(reading)
+        return reading
+
+    def _resume(self, shown: Mapping[str, dict[tuple[str, str | None], Member]]) -> None:
+        """Timers from the states alone, and the open episodes that rules on episodes have seen."""
+        for runner in self._runners:
+            if isinstance(runner, SilenceRule):
+                for key in sorted(runner.heard.keys() - runner.tracks.keys()):
+                    self._push(runner.due_of(key), runner, key)
+                continue
+            for t in runner.tracks.values():
+                for due in runner.timers(t):
+                    self._push(due, runner, t.key)
+        for rule_id, members in self._episodes.by_rule.items():
+            members.update(shown.get(rule_id, {}))
+
+    # ── what may count ────────────────────────────────────────────────────────────────────────────────────────────────
+    def _usable(self, shape: FeedShape, columns: Mapping[str, Sequence[Any]], received: int) -> Columns:
+        """The columns without rows that prove nothing: calibration, maintenance, fault, a window of maintenance."""
+        flags = columns.get(shape.quality or "")
+        is_good = [True] * len(next(iter(columns.values())))
+        if flags is not None and not _NORMAL.issuperset(flags):
+            is_good = [flag in _NORMAL for flag in flags]
+        windows = self._windows(shape.feed_id, received)
+        if windows:
+            keys, moments = columns[shape.device or shape.object or shape.at or ""], columns[shape.at or ""]
+            for i, (key, at) in enumerate(zip(keys, moments, strict=True)):
+                thing_id = f"{shape.department}:{key}"
+                if any(start <= at < end and self._concerns(w, thing_id) for start, end, w in windows):
+                    is_good[i] = False
+        if all(is_good):
+            return columns
+        return {name: [v for v, good in zip(values, is_good, strict=True) if good] for name, values in columns.items()}
+
+    def _windows(self, feed_id: str, known: int) -> list[tuple[int, int, MaintenanceWindow]]:
+        """Windows that were known at an instant and may concern rows of a feed."""
+        return [
+            (micros(w.starts_at), micros(w.ends_at), w)
+            for w in self.ruleset.windows
+            if micros(w.known_at) <= known and (w.scope != "feed" or w.code == feed_id)
+        ]
+
+    def _concerns(self, window: MaintenanceWindow, thing_id: str) -> bool:
+        if window.scope == "feed":
+            return True
+        device = self.registry.devices.get(thing_id)
+        object_id = (device.object_id if device else None) or thing_id
+        if window.scope == "area":
+            area = self.registry.place(object_id, thing_id)[2]
+            return area is not None and is_within(area, window.code)
+        return window.code == (thing_id if window.scope == "device" else object_id)
+
+    def _maintenance_end(self, feed_id: str, key: str, at: int) -> int:
+        """End of the maintenance in which a key's silence is right, 0 outside."""
+        thing_id = f"{feed_id.partition('.')[0]}:{key}"
+        ends = [
+            end for start, end, w in self._windows(feed_id, self.now)
+            if start <= at < end and self._concerns(w, thing_id)
+        ]  # fmt: skip
+        return max(ends, default=0)
+
+    # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    def _say_for(self, rule: Rule, prefix: str) -> Say:
+        ranks = sorted({c.rank for c in rule.conditions})
+
+        def say(t: Track, change: Change, level: int, hit: Hit, at: int, known: int, evidence: str) -> None:
+            who = self._names(rule, prefix + t.key)
+            told = change_of(rule, self.registry, who, t, change, hit, ranks[level], at, known, evidence)
+            if rule.members:
+                members = as_details(self._member_rules[rule.rule_id].members_of(t.key))
+                told = replace(told, details={**told.details, "members": members})
+            self._episodes.note(told, at)
+            if not rule.is_member_only:
+                self._out.append(told)
+
+        return say
+
+    def _names(self, rule: Rule, key: str) -> tuple[str, str | None]:
+        """Object and device of a key; a device that stands at no object of a register is its own object."""
+        if rule.members or rule.key not in ("device",):
+            return key, None
+        device = self.registry.devices.get(key)
+        if device is None and key in self.registry.objects:
+            return key, None
+        return (device.object_id if device else None) or key, key

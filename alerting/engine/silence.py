@@ -1,0 +1,141 @@
+"""Silence: who has not been heard for so long, although nobody said that silence is right there.
+
+A device counts from its first word on. Watched is stream time, whatever the device's clock says, and only speaking
+again ends it. Not here: readings' values; a calibration or a fault is a sign of life too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from alerting.engine.judge import is_in_span
+from alerting.engine.levels import Hit, Levels, Say, Track
+from alerting.engine.reading import levels_of
+from alerting.engine.world import FeedShape, Registry
+from alerting.episode import Change
+from alerting.rules.model import Rule
+
+_SECOND_US = 1_000_000
+_MINUTE_US = 60 * _SECOND_US
+
+Push = Callable[[int, "SilenceRule", str], None]
+Busy = Callable[[str, str, int], int]  # feed, key, instant → end of the maintenance it lies in, 0 outside
+
+
+class SilenceRule:
+    """One silence rule on one feed; `heard` is when each key spoke last."""
+
+    def __init__(
+        self, rule: Rule, shape: FeedShape, registry: Registry, tracks: dict[str, Track], heard: dict[str, int],
+        say: Say, push: Push, in_maintenance: Busy,
+    ) -> None:  # fmt: skip
+        self.rule, self.shape, self.registry = rule, shape, registry
+        self.tracks, self.heard = tracks, heard
+        self.say, self.push, self.in_maintenance = say, push, in_maintenance
+        self.levels: Levels = levels_of(rule, 1)
+        self.silence_us = rule.silence_s * _SECOND_US
+        self._gateway_of: dict[str, str | None] = {}
+        self._is_quiet_place: dict[str, bool] = {}
+
+    def fold(self, columns: Mapping[str, Sequence[Any]], received: int) -> None:
+        """Take note of everybody who speaks in a batch."""
+        if self.rule.key == "feed":
+            self._hear({self.shape.feed_id}, received)
+            return
+        raw = columns.get(self.shape.device or self.shape.object or "")
+        if not raw:
+            return
+        speaking = {key for key in raw if key is not None}
+        if self.rule.key == "gateway":
+            self._hear({gateway for key in speaking if (gateway := self._gateway(key))}, received)
+            return
+        resting = self._resting(raw, columns)
+        self._hear(speaking - resting, received)
+        for key in resting:
+            self._end(key, received)
+            self.heard.pop(key, None)
+
+    def ring(self, key: str, due: int) -> None:
+        """A timer went off: open when nobody was heard since, or come back when silence would be right until later."""
+        heard = self.heard.get(key)
+        if heard is None or key in self.tracks or self._due(key, heard) != due:
+            if heard is not None and key not in self.tracks and self._due(key, heard) > due:
+                self.push(self._due(key, heard), self, key)
+            return
+        condition = self.rule.conditions[0]
+        seconds = (due - heard) / _SECOND_US
+        hit = Hit(condition, seconds, condition.threshold)
+        t = self.tracks[key] = Track(key, 1)
+        t.last = seconds
+        self.levels.take(t, due, due, 0, 0, [hit], self._silent)
+
+    def due_of(self, key: str) -> int:
+        """When the key would have been silent for too long."""
+        return self._due(key, self.heard[key])
+
+    def _hear(self, keys: set[str], received: int) -> None:
+        if self.tracks and not self.tracks.keys().isdisjoint(keys):
+            for key in sorted(keys & self.tracks.keys()):
+                self._end(key, received)
+        fresh = keys - self.heard.keys()
+        self.heard.update(dict.fromkeys(keys, received))
+        for key in sorted(fresh):
+            if self._is_rightly_quiet(key):
+                del self.heard[key]
+            else:
+                self.push(self._due(key, received), self, key)
+
+    def _end(self, key: str, received: int) -> None:
+        t = self.tracks.pop(key, None)
+        if t is not None:
+            self.levels.end(t, received, received, "reading", self.say)
+            self.heard.pop(key, None)  # its timer went off and is set anew
+
+    def _due(self, key: str, heard: int) -> int:
+        """Silence counts from the last word, from the end of quiet hours, and from the end of maintenance."""
+        due = heard + self.silence_us
+        for _ in range(8):
+            later = max(self._after_quiet_hours(due), self.in_maintenance(self.shape.feed_id, key, due))
+            if not later:
+                break
+            due = later + self.silence_us
+        return due
+
+    def _after_quiet_hours(self, due: int) -> int:
+        hours = self.rule.quiet_hours
+        if hours is None or not is_in_span(hours, due):
+            return 0
+        minute = (due // _MINUTE_US + 8 * 60) % 1440
+        return (due // _MINUTE_US + (hours[1] - minute) % 1440) * _MINUTE_US
+
+    def _resting(self, raw: Sequence[Any], columns: Mapping[str, Sequence[Any]]) -> set[str]:
+        """Keys whose last row in the batch says that silence will be right: a parked vehicle."""
+        if self.rule.quiet_when is None or self.rule.quiet_when[0] not in columns:
+            return set()
+        name, value = self.rule.quiet_when
+        last = dict(zip(raw, columns[name], strict=True))
+        return {key for key, cell in last.items() if key is not None and _word(cell) == value}
+
+    def _is_rightly_quiet(self, key: str) -> bool:
+        """Whether the register says so: a site that has not begun, a well that was given up."""
+        if self.rule.quiet_when is None or self.rule.key in ("feed", "gateway"):
+            return False
+        name, value = self.rule.quiet_when
+        if key not in self._is_quiet_place:
+            found = self.registry.attribute(f"{self.shape.department}:{key}", name)
+            self._is_quiet_place[key] = _word(found) == value
+        return self._is_quiet_place[key]
+
+    def _gateway(self, key: str) -> str | None:
+        if key not in self._gateway_of:
+            found = self.registry.attribute(f"{self.shape.department}:{key}", self.rule.group_by or "")
+            self._gateway_of[key] = None if found is None else str(found)
+        return self._gateway_of[key]
+
+    def _silent(self, t: Track, change: Change, level: int, hit: Hit, at: int, known: int, _: str) -> None:
+        self.say(t, change, level, hit, at, known, "silence")
+
+
+def _word(value: object) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)

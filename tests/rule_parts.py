@@ -1,0 +1,51 @@
+"""What tests of rules share: the committed rule tables as one folder, shapes of all feeds, and batches by hand."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from alerting.engine import Registry, Thing, shapes_of
+from alerting.rules import RULE_FILES
+from ingest.catalogue import load_contracts
+from ingest.stream.live import LiveBatch, micros
+
+SEEDS = Path(__file__).parents[1] / "dbt_project" / "seeds"
+SHAPES = shapes_of(load_contracts().values())
+CITY = Registry(SHAPES)
+
+
+def rules_folder(folder: Path) -> Path:
+    """A copy of the rule tables of this checkout, to be edited at will."""
+    target = folder / "rules"
+    target.mkdir()
+    for name in RULE_FILES:
+        found = next(path for path in (SEEDS / "alerting" / name, SEEDS / name) if path.exists())
+        shutil.copy(found, target / name)
+    return target
+
+
+def batch(feed_id: str, received_at: datetime, rows: Sequence[Mapping[str, Any]], **defaults: Any) -> LiveBatch:
+    """Rows as one LIVE batch; instants may be datetimes. Every row has the columns of the first."""
+    names = list(dict.fromkeys([*rows[0], *defaults]))
+    columns = {name: [_plain({**defaults, **row}.get(name)) for row in rows] for name in names}
+    return LiveBatch(feed_id, received_at, "test", columns)
+
+
+def gas(at: datetime, methane_pct_lel: float, device: str = "D1", received_at: datetime | None = None) -> LiveBatch:
+    """One reading of one gas detector."""
+    row = {"device_id": device, "observed_at": at, "methane_pct_lel": methane_pct_lel, "quality_flag": "normal"}
+    return batch("urban.gas_reading", received_at or at, [row])
+
+
+def thing(thing_id: str, object_id: str | None = None, lon: float | None = None, lat: float | None = None,
+          area_code: str | None = None, **attributes: Any) -> Thing:  # fmt: skip
+    """A registered object or device."""
+    return Thing(thing_id, object_id, None, None, lon, lat, area_code, attributes)
+
+
+def _plain(value: Any) -> Any:
+    return micros(value) if isinstance(value, datetime) else value
