@@ -240,6 +240,29 @@ alert_delivery = Table(
     Index("ix_alert_delivery_alert", "alert_id"),
 )  # fmt: skip
 
+# CAP messages that went out; updates and lifts refer to the earlier ones of their chain.
+cap_message = Table(
+    "cap_message", metadata,
+    Column("identifier", String(120), primary_key=True),
+    Column("channel_id", String(40), nullable=False),
+    Column("alert_id", String(32), ForeignKey("alert.alert_id"), nullable=False),
+    Column("number", Integer, nullable=False),  # of the alert's messages on this channel, from 1
+    Column("chain", Integer, nullable=False),  # a lift ends a chain; what begins again afterwards is the next one
+    Column("msg_type", String(10), nullable=False),  # Alert, Update, Cancel
+    Column("status", String(10), nullable=False),  # Actual, Exercise
+    Column("sender", String(120), nullable=False),
+    Column("sent_at", UtcText, nullable=False),
+    Column("expires_at", UtcText, nullable=False),
+    Column("colour", String(8), nullable=False),
+    Column("says", String(64), nullable=False),  # hash of what readers see: the same again is not sent again
+    Column("delivery_id", String(32), nullable=False),
+    Column("title_zh", Text, nullable=False),
+    Column("title_en", Text, nullable=False),
+    Column("body", Text, nullable=False),  # the XML as it was sent
+    Index("ux_cap_message_number", "channel_id", "alert_id", "number", unique=True),
+    Index("ix_cap_message_sent", "channel_id", "sent_at"),
+)  # fmt: skip
+
 # Up to where the LIVE stream is applied; moves in the transaction that applies it.
 alert_position = Table(
     "alert_position", metadata,
