@@ -1,6 +1,6 @@
 """Driver behaviour: additional items 0x64 to 0x67 and 0x70 of a position, in the two regional layouts.
 
-T/JSATL 12-2017 ("Su-biao") tables 4-15 to 4-18 and T/GDRTA 002-2020 ("Yue-biao") differ in the alarm identifier only:
+T/JSATL 12-2017 ("Su-biao") tables 4-15 to 4-20 and T/GDRTA 002-2020 ("Yue-biao") differ in the alarm identifier only:
 16 bytes with a terminal id of 7, or 40 bytes with one of 30. The item's length tells them apart; an item of another
 length is a vendor's own and stays raw.
 """
@@ -30,7 +30,7 @@ ADAS = {
     0x10: "road_sign_seen",
     0x11: "picture_taken",
 }
-# T/JSATL 12-2017 table 4-16; from 0x06 to 0x0F what T/GDRTA 002-2020 adds.
+# T/JSATL 12-2017 table 4-17; from 0x06 to 0x0F what T/GDRTA 002-2020 adds.
 DSM = {
     0x01: "fatigue",
     0x02: "phone_call",
@@ -48,7 +48,7 @@ DSM_GDRTA = DSM | {
     0x0C: "hands_off_wheel",
     0x0D: "phone_playing",
 }
-# T/JSATL 12-2017 table 4-17, bits of 报警/事件类型 of one wheel.
+# T/JSATL 12-2017 table 4-19, bits of 报警/事件类型 of one wheel.
 TYRE_BITS = {
     0: "tyre_report",
     1: "pressure_high",
@@ -59,7 +59,7 @@ TYRE_BITS = {
     6: "slow_leak",
     7: "battery_low",
 }
-# T/JSATL 12-2017 table 4-18.
+# T/JSATL 12-2017 table 4-20.
 BLIND_SPOT = {0x01: "rear_approach", 0x02: "left_rear_approach", 0x03: "right_rear_approach"}
 # An item 0x70 that later regional standards share; seen in captures.
 HARSH = {0x01: "harsh_acceleration", 0x02: "harsh_braking", 0x03: "sharp_turn"}
@@ -226,14 +226,3 @@ def place(lon_raw: int, lat_raw: int) -> tuple[float | None, float | None]:
     if (lat_raw or lon_raw) and lat_raw <= 90_000_000 and lon_raw <= 180_000_000:
         return lon_raw / 1_000_000, lat_raw / 1_000_000
     return None, None
-
-
-VEHICLE_BITS = {
-    "acc_on": 0,
-    "left_turn": 1,
-    "right_turn": 2,
-    "wipers": 3,
-    "brake": 4,
-    "card_inserted": 5,
-    "positioned": 10,
-}

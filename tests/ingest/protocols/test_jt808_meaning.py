@@ -12,7 +12,7 @@ from ingest.protocols.jt808.wire import checksum
 
 JT808 = codec("jt808")
 
-# One DSM item of T/JSATL 12-2017 table 4-16: alarm 1, start, type, level 2, degree 7, 72 km/h, place, time, identifier.
+# One DSM item of T/JSATL 12-2017 table 4-17: alarm 1, start, type, level 2, degree 7, 72 km/h, place, time, identifier.
 DSM = "00000001 01 {type:02x} 02 07 00000000 48 0042 01d44fa2 06a2190f 260815033000 0401 "
 JSATL_LABEL = "59433030303031 260815033000 03 02 00"
 GDRTA_LABEL = "4744" + "00" * 28 + "260815033000 03 02 0000"
