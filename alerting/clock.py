@@ -66,7 +66,7 @@ def take_steps(engine: sa.Engine, desk: Desk, now: datetime) -> int:
     while True:
         with engine.connect() as connection:
             query = sa.select(table.c.alert_id).where(table.c.next_step_at <= now)
-            due = connection.scalars(query.order_by(table.c.next_step_at).limit(_AT_ONCE)).all()
+            due: Sequence[str] = connection.scalars(query.order_by(table.c.next_step_at).limit(_AT_ONCE)).all()
         if not due:
             return n_taken
         n_taken += in_transaction(engine, lambda connection, due=due: _take(connection, desk, due, now))  # type: ignore[misc]
@@ -98,7 +98,7 @@ def calm(engine: sa.Engine, desk: Desk, now: datetime) -> int:
     table = tables.alert
     is_over = (table.c.flapping_until <= now, table.c.is_flapping)
     with engine.connect() as connection:
-        due = connection.scalars(sa.select(table.c.alert_id).where(*is_over).limit(_AT_ONCE)).all()
+        due: Sequence[str] = connection.scalars(sa.select(table.c.alert_id).where(*is_over).limit(_AT_ONCE)).all()
     if not due:
         return 0
 

@@ -151,7 +151,7 @@ def move(alert: Row, verb: Verb, deed: Deed, columns: Row | None = None) -> Step
     `alert` may lack a state (it is new) but has its id and colour. Raises IllegalStep.
     """
     before: str | None = alert.get("state")
-    after = STEPS[verb].get(before)
+    after: str | None = STEPS[verb].get(before)
     if after is None:
         raise IllegalStep(_refusal(alert, verb, before))
     if verb in _NEEDS_COMMENT and not deed.reason.strip():
@@ -170,7 +170,7 @@ def move(alert: Row, verb: Verb, deed: Deed, columns: Row | None = None) -> Step
     if after != before or changed.get("severity_rank", 0) > alert.get("severity_rank", 0):
         # Escalation counts from here: a new state, or a danger that grew.
         changed |= {"entered_state_at": deed.known_at, "step_no": 0}
-    colour = changed.get("colour", alert["colour"])
+    colour = str(changed.get("colour", alert["colour"]))
     event = Event(
         alert["alert_id"], verb, before, after, colour, changed.get("value", alert.get("value")), deed.reason,
         deed.actor, deed.at, deed.known_at, deed.episode_id, deed.number, deed.details,

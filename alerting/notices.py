@@ -21,7 +21,7 @@ from alerting.labels import all_hold, labels_of
 from alerting.lifecycle import COLOURS, Row
 from alerting.outbox import EVERY, body_of, deliveries_of
 from alerting.suppression import silences_now
-from alerting.work import in_transaction
+from alerting.work import in_transaction, rows_of
 
 _NOT_TOLD = "kept quiet"  # in place of a notice: the alert was suppressed before anybody was told
 
@@ -37,7 +37,7 @@ class _Due:
 
     @property
     def rank(self) -> int:
-        return max(one["severity_rank"] for one in self.news)
+        return max(int(one["severity_rank"]) for one in self.news)
 
 
 def flush(engine: sa.Engine, desk: Desk, now: datetime) -> tuple[str, ...]:
@@ -74,18 +74,16 @@ def _flush(connection: sa.Connection, desk: Desk, now: datetime) -> tuple[str, .
 def _due(connection: sa.Connection, desk: Desk, now: datetime) -> list[_Due]:
     """Due groups with something left to tell, the worst first; what was kept quiet meanwhile is struck out."""
     table, news = tables.alert_group, tables.alert_news.c
-    groups = connection.execute(sa.select(table).where(table.c.flush_at <= now)).mappings().all()
+    groups = rows_of(connection, sa.select(table).where(table.c.flush_at <= now))
     waiting: dict[str, list[Row]] = {row["group_key"]: [] for row in groups}
     is_due = sa.select(table.c.group_key).where(table.c.flush_at <= now)
     query = sa.select(tables.alert_news).where(news.notice_id.is_(None), news.group_key.in_(is_due))
-    for row in connection.execute(query.order_by(news.news_id)).mappings():
+    for row in rows_of(connection, query.order_by(news.news_id)):
         waiting[row["group_key"]].append(row)
     alert = tables.alert.c
     concerned = sa.select(news.alert_id).where(news.notice_id.is_(None), news.group_key.in_(is_due))
-    alerts = {
-        row["alert_id"]: row
-        for row in connection.execute(sa.select(tables.alert).where(alert.alert_id.in_(concerned))).mappings()
-    }
+    found_alerts = rows_of(connection, sa.select(tables.alert).where(alert.alert_id.in_(concerned)))
+    alerts: dict[str, Row] = {row["alert_id"]: row for row in found_alerts}
     silences = silences_now(connection, now)
     quiet = {
         alert_id

@@ -21,7 +21,7 @@ from alerting.episode import Change, EpisodeChange
 from alerting.joining import ENDED, Subject, alert_id_of, member_after, step_for
 from alerting.legal import facts, matters_of
 from alerting.lifecycle import IllegalStep, Row, Verb
-from alerting.work import Work, in_transaction
+from alerting.work import Work, in_transaction, rows_of
 
 SubjectOf = Callable[[EpisodeChange], Subject]
 CIVIL_ZONE = ZoneInfo("Asia/Shanghai")  # responsibilities change hands at a day's end there
@@ -267,7 +267,7 @@ def position_of(engine: sa.Engine, consumer: str) -> Row | None:
     """The stored position and snapshot of a consumer, None when it never read."""
     table = tables.alert_position
     with engine.connect() as connection:
-        return connection.execute(sa.select(table).where(table.c.consumer == consumer)).mappings().first()
+        return next(iter(rows_of(connection, sa.select(table).where(table.c.consumer == consumer))), None)
 
 
 def note_snapshot(engine: sa.Engine, consumer: str, path: str, sequence: int) -> None:

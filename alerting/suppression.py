@@ -18,7 +18,7 @@ from alerting.desk import Desk
 from alerting.inhibition import inhibited
 from alerting.labels import Matcher, all_hold, labels_of, of_mapping
 from alerting.lifecycle import WORKED_ON, Deed, Row, Verb, move
-from alerting.work import Work, in_transaction
+from alerting.work import Work, in_transaction, rows_of
 
 _SEEN = (
     "alert_id", "state", "severity_rank", "rule_id", "domain", "subdomain", "object_type", "metric", "is_exercise",
@@ -49,7 +49,7 @@ def settle(engine: sa.Engine, desk: Desk, now: datetime) -> Settled:
     with engine.connect() as connection:
         columns = [tables.alert.c[name] for name in _SEEN]
         states = tables.alert.c.state.in_(("suppressed", *WORKED_ON))
-        alerts = connection.execute(sa.select(*columns).where(states)).mappings().all()
+        alerts = rows_of(connection, sa.select(*columns).where(states))
         over = _over(connection, now)
         silences = silences_now(connection, now)
     wanted = causes(alerts, silences, desk)

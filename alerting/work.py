@@ -79,18 +79,18 @@ class Work:
         """Load alerts by values of a column, those not yet here."""
         for part in _parts(values):
             query = sa.select(tables.alert).where(column.in_(part), *conditions)
-            for row in self.connection.execute(query).mappings():
+            for row in rows_of(self.connection, query):
                 if row["alert_id"] not in self.alerts:
-                    self.alerts[row["alert_id"]] = dict(row)
+                    self.alerts[row["alert_id"]] = row
                     self._stored[row["alert_id"]] = dict(row)
 
     def load_members(self, column: sa.Column[Any], values: Iterable[object], *conditions: Any) -> None:
         """Load members by values of a column, those not yet here."""
         for part in _parts(values):
             query = sa.select(tables.member).where(column.in_(part), *conditions)
-            for row in self.connection.execute(query).mappings():
+            for row in rows_of(self.connection, query):
                 if row["episode_id"] not in self.members:
-                    self.members[row["episode_id"]] = dict(row)
+                    self.members[row["episode_id"]] = row
                     self._stored_members[row["episode_id"]] = dict(row)
 
     def alert(self, alert_id: str) -> dict[str, Any] | None:
@@ -175,10 +175,10 @@ class Work:
         table, rows = tables.alert_group, []
         placed = [(news, alert, self.desk.grouping.group_of(alert, news.to_role)) for news, alert in self.news]
         keys = {key for _, _, (key, _, _) in placed}
-        known = {}
+        known: dict[str, dict[str, Any]] = {}
         for part in _parts(keys):
-            found = self.connection.execute(sa.select(table).where(table.c.group_key.in_(part))).mappings()
-            known |= {row["group_key"]: dict(row) for row in found}
+            found = rows_of(self.connection, sa.select(table).where(table.c.group_key.in_(part)))
+            known |= {row["group_key"]: row for row in found}
         new_keys = keys - known.keys()
         for news, alert, (key, policy, common) in placed:
             group = known.setdefault(key, _new_group(key, policy.policy_id, common, alert))
@@ -216,6 +216,11 @@ def _event_row(event: Event) -> dict[str, Any]:
         "actor": event.actor, "at": event.at, "known_at": event.known_at, "episode_id": event.episode_id,
         "number": event.number, "details": orjson.dumps(event.details, default=str).decode(),
     }  # fmt: skip
+
+
+def rows_of(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
+    """The rows of a query, by column."""
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _parts(values: Iterable[object]) -> Iterable[Sequence[object]]:

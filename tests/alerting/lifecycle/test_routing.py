@@ -1,0 +1,112 @@
+"""Who disposes: exactly one unit for every rule in every area, with a duty office; and the guide that goes with it."""
+
+import csv
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from alerting.desk import Desk, DeskError, load_desk
+from alerting.legal import Guides
+from alerting.routing import ROLES, Routing, RoutingError
+
+SEEDS = Path(__file__).resolve().parents[3] / "dbt_project" / "seeds"
+TODAY = date(2026, 6, 1)
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    with (SEEDS / f"{name}.csv").open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def kinds() -> set[tuple[str, str]]:
+    """Every kind of risk that a rule, a threshold or a feed has."""
+    found = {(row["domain"], row["subdomain"]) for row in rows("thresholds") + rows("generated/feeds")}
+    path = SEEDS / "alerting" / "alert_rules.csv"
+    if path.is_file():
+        found |= {(row["domain"], row["subdomain"]) for row in rows("alerting/alert_rules")}
+    return found
+
+
+@pytest.mark.parametrize("city", ["420500", "520300"])
+def test_every_kind_in_every_area_has_one_unit(desk: Desk, city: str) -> None:
+    areas = [row["area_code"] for row in rows("areas") if row["city_code"] == city]
+    assert len(areas) > 100
+    assert len(kinds()) > 20
+    for area in areas:
+        for domain, subdomain in kinds():
+            unit = desk.routing.disposing(area, domain, subdomain, TODAY)
+            assert unit.organisation_id.startswith(city), (area, subdomain)
+            assert unit.duty_phone
+            assert unit.duty_email
+
+
+def test_an_area_without_a_row_belongs_to_the_one_above(desk: Desk) -> None:
+    unit = desk.routing.disposing("420502001", "natural_hazard", "flood", TODAY)
+    assert (unit.organisation_id, unit.basis) == ("420500:water", "dispose:420500")
+    unknown_street = desk.routing.disposing("420502999", "natural_hazard", "flood", TODAY)
+    assert unknown_street.organisation_id == "420500:water"
+
+
+def test_a_kind_that_nobody_is_named_for_goes_to_who_commands(desk: Desk) -> None:
+    unit = desk.routing.disposing("420502", "work_safety", "incident", TODAY)
+    assert (unit.organisation_id, unit.basis) == ("420500:emergency", "command:420500")
+    assert desk.routing.disposing("420502", "all", "feed", TODAY).basis == "government:420500"
+
+
+def test_a_nearer_and_newer_row_wins(desk: Desk) -> None:
+    def duty(area: str, organisation: str, valid_from: str, valid_to: str = "") -> dict[str, str]:
+        return {
+            "area_code": area, "domain": "natural_hazard", "risk_type": "flood", "role": "dispose",
+            "organisation_id": organisation, "valid_from": valid_from, "valid_to": valid_to,
+        }  # fmt: skip
+
+    duties = [
+        duty("420500", "420500:water", "2021-01-01"),
+        duty("420502", "420502", "2024-01-01", "2025-12-31"),
+        duty("420500", "420500:emergency", "2026-01-01"),
+    ]
+    routing = Routing(rows("areas"), rows("organisations"), duties, rows("alerting/contacts"))
+
+    def unit(area: str, on: date) -> str:
+        return routing.disposing(area, "natural_hazard", "flood", on).organisation_id
+
+    assert unit("420502001", date(2025, 6, 1)) == "420502"
+    assert unit("420503", date(2025, 6, 1)) == "420500:water"
+    assert unit("420502001", TODAY) == "420500:emergency"
+
+
+def test_all_six_roles_are_named(desk: Desk) -> None:
+    named = {role: desk.routing.named(role, "520302", "lifeline", "gas", TODAY) for role in ROLES}
+    assert len(named) == 6
+    assert all(named.values())
+
+
+def test_an_area_of_no_known_city_is_refused(desk: Desk) -> None:
+    with pytest.raises(RoutingError, match="'990000' lies in none of the cities"):
+        desk.routing.disposing("990000", "lifeline", "gas", TODAY)
+
+
+def test_who_issues_follows_the_law(desk: Desk) -> None:
+    assert desk.routing.issuer("420502001", "") == ("西陵区人民政府", "People's Government of Xiling District")
+    assert desk.routing.issuer("420502001", "weather")[0] == "宜昌市气象局"
+    assert desk.routing.issuer("420500", "")[0] == "宜昌市人民政府"
+
+
+def test_every_kind_and_colour_has_a_guide_in_both_languages() -> None:
+    guides = Guides(rows("alerting/handling_guides"))
+    own = 0
+    for domain, subdomain in kinds():
+        for colour in ("red", "orange", "yellow", "blue"):
+            guide = guides.of(domain, subdomain, colour)
+            assert guide.measures_zh
+            assert guide.measures_en
+            assert guide.evidence_grade
+            own += guide.guide_id == f"{subdomain}_{colour}"
+    assert own >= 80
+    assert guides.of("lifeline", "something new", "red").guide_id == "lifeline_any_red"
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DeskError, match=r"no areas\.csv in "):
+        load_desk(tmp_path)
