@@ -27,6 +27,7 @@ from orchestration.feed_assets import (
     feed_schedule,
 )
 from orchestration.publish import PUBLISHED_TABLES, audit
+from orchestration.stream_assets import EPISODES, episode_spec, report_sensor, stream_spec
 
 WAREHOUSE_JOB = "warehouse__build"
 PUBLISHED = [dg.AssetKey(["mart", table]) for table in PUBLISHED_TABLES]
@@ -37,15 +38,25 @@ def definitions() -> dg.Definitions:
     """Every asset, check, job, schedule and sensor of this checkout's contracts."""
     contracts = load_contracts(Path(os.environ.get("CITYRISK_CONTRACTS") or CONTRACT_ROOT))
     feeds = list(contracts.values())
+    pulled, streams = [c for c in feeds if not c.is_stream], [c for c in feeds if c.is_stream]
     return dg.Definitions(
-        assets=[*(feed_asset(c) for c in feeds), warehouse_asset(contracts)],
+        assets=[
+            *(feed_asset(c) for c in pulled),
+            *(stream_spec(c) for c in streams),
+            episode_spec(feeds),
+            warehouse_asset(contracts),
+        ],
         asset_checks=[feed_checks(c, contracts) for c in feeds if c.rules],
         jobs=[
-            *(dg.define_asset_job(feed_job_name(c), dg.AssetSelection.assets(feed_key(c))) for c in feeds),
+            *(dg.define_asset_job(feed_job_name(c), dg.AssetSelection.assets(feed_key(c))) for c in pulled),
             dg.define_asset_job(WAREHOUSE_JOB, dg.AssetSelection.assets(*PUBLISHED)),
         ],
         schedules=[*(feed_schedule(c) for c in feeds if c.server.kind in ("api", "sql")), hourly_build()],
-        sensors=[*(drop_sensor(c) for c in feeds if c.server.kind == "files"), landed_sensor()],
+        sensors=[
+            *(drop_sensor(c) for c in feeds if c.server.kind == "files"),
+            landed_sensor(),
+            report_sensor(contracts),
+        ],
         executor=dg.in_process_executor,
     )
 
@@ -59,7 +70,8 @@ def warehouse_asset(contracts: Mapping[str, Contract]) -> dg.AssetsDefinition:
     @dg.multi_asset(
         name="warehouse",
         specs=[
-            dg.AssetSpec(key, group_name="mart", deps=[feed_key(c) for c in contracts.values()]) for key in PUBLISHED
+            dg.AssetSpec(key, group_name="mart", deps=[*(feed_key(c) for c in contracts.values()), EPISODES])
+            for key in PUBLISHED
         ],
         can_subset=False,
     )
