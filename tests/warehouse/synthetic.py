@@ -102,7 +102,8 @@ def _value(
         case "event_id" | "inspection_id":
             return f"{day:%Y%m%d}-{index:06d}"
         case "observed_at" | "occurred_at" | "inspected_at":
-            return (midnight + timedelta(minutes=index % 1440)).astimezone(UTC)
+            # Devices of all feeds have the same ids here, so each feed reports at a second of its own.
+            return (midnight + timedelta(minutes=index % 1440, seconds=len(contract.id))).astimezone(UTC)
         case "transmitted_at":
             return (midnight + timedelta(minutes=index % 1440 + 1)).astimezone(UTC)
         case "area_code":
