@@ -52,6 +52,7 @@ class Policy:
     red_wait: timedelta
     wait: timedelta
     interval: timedelta
+    red_interval: timedelta
     flap_changes: int
     flap_window: timedelta
     storm_after: int
@@ -72,7 +73,7 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """When a group last heard something, and the highest rank of it."""
+    """When a group last heard something, and the highest rank in that interval."""
 
     last_at: datetime | None = None
     rank: int = 0
@@ -100,16 +101,17 @@ class Grouping:
         return key[:200], policy, common
 
 
-def flush_at(policy: Policy, told: Told, waiting_until: datetime | None, rank: int, at: datetime) -> datetime:
-    """When a group with a new piece of news is told; never later than what already waits."""
-    is_quiet = told.last_at is None or at - told.last_at >= policy.interval
-    told_rank = 0 if is_quiet else told.rank
-    if rank >= RED and told_rank < RED:
-        due = at + policy.red_wait
-    elif is_quiet:
-        due = at + policy.wait
-    else:
-        due = max(at + policy.wait, (told.last_at or at) + policy.interval)
+def flush_at(policy: Policy, told: Told, waiting_until: datetime | None, news: News) -> datetime:
+    """When a group with a new piece of news is told; never later than what already waits.
+
+    A red in a group that was not told of one goes at once, and what the clock reminds of is late already.
+    """
+    is_red = news.severity_rank >= RED
+    interval = policy.red_interval if is_red else policy.interval
+    due = news.at + (policy.red_wait if is_red else policy.wait)
+    is_first_red = is_red and told.rank < RED
+    if told.last_at is not None and not is_first_red and news.kind not in ("reminded", "escalated"):
+        due = max(due, told.last_at + interval)
     return min(due, waiting_until) if waiting_until is not None else due
 
 
@@ -163,6 +165,6 @@ def _policy(row: Mapping[str, str]) -> Policy:
 
     return Policy(
         row["policy_id"], row["domain"], tuple(row["group_by"].split()), seconds("red_wait_s"), seconds("wait_s"),
-        seconds("interval_s"), int(row["flap_changes"]), seconds("flap_window_s"), int(row["storm_after"]),
+        seconds("interval_s"), seconds("red_interval_s"), int(row["flap_changes"]), seconds("flap_window_s"), int(row["storm_after"]),
         seconds("storm_window_s"), seconds("storm_interval_s"),
     )  # fmt: skip

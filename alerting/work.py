@@ -183,7 +183,7 @@ class Work:
         for news, alert, (key, policy, common) in placed:
             group = known.setdefault(key, _new_group(key, policy.policy_id, common, alert))
             told = Told(group["last_notice_at"], group["told_rank"])
-            group["flush_at"] = flush_at(policy, told, group["flush_at"], news.severity_rank, news.at)
+            group["flush_at"] = flush_at(policy, told, group["flush_at"], news)
             rows.append({
                 "group_key": key, "alert_id": news.alert_id, "kind": news.kind, "severity_rank": news.severity_rank,
                 "to_role": news.to_role, "at": news.at, "notice_id": None,
@@ -220,7 +220,9 @@ def _event_row(event: Event) -> dict[str, Any]:
 
 def rows_of(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
     """The rows of a query, by column."""
-    return [dict(row) for row in connection.execute(query).mappings()]
+    result = connection.execute(query)
+    names = tuple(result.keys())
+    return [dict(zip(names, row, strict=True)) for row in result]
 
 
 def _parts(values: Iterable[object]) -> Iterable[Sequence[object]]:
