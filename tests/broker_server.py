@@ -14,15 +14,18 @@ from ingest.settings import Home
 from ingest.stream.broker import BrokerPorts, broker_command, broker_environment, choose_ports, free_port
 
 READY_WITHIN_S = 20.0
-PORTS = ("CITYRISK_NATS_PORT", "CITYRISK_MQTT_PORT", "CITYRISK_METRICS_PORT")
+PORTS = ("CITYRISK_NATS_PORT", "CITYRISK_MQTT_PORT")
+FREE_PORTS = {
+    f"CITYRISK_{name}_PORT": "0" for name in ("METRICS", "JT808", "HJ212", "SL651", "GB26875", "PUSH")
+}
 
 
 class BrokerServer:
-    """A running nats-server; `home` is the given one with the ports in its environment."""
+    """A running nats-server; `home` is the given one with the ports in its environment, all others free ones."""
 
     def __init__(self, home: Home) -> None:
         chosen = {name: str(free_port()) for name in PORTS}
-        self.home = replace(home, environment={**home.environment, **chosen})
+        self.home = replace(home, environment={**FREE_PORTS, **home.environment, **chosen})
         self.ports: BrokerPorts = choose_ports(self.home)
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -46,6 +49,11 @@ class BrokerServer:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
+
+    def set(self, **settings: str) -> Home:
+        """The home with more settings; they hold for processes started with it and for the broker's next start."""
+        self.home = replace(self.home, environment={**self.home.environment, **settings})
+        return self.home
 
     def stop(self) -> None:
         """End it as its manager does (SIGTERM)."""

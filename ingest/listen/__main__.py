@@ -26,4 +26,5 @@ async def _until_signal() -> None:
     await serve(open_home(os.environ), load_contracts(), lambda: datetime.now(UTC), stop)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -8,4 +8,5 @@ from datetime import UTC, datetime
 from ingest.settings import open_home
 from ingest.stream.broker import run_broker
 
-run_broker(open_home(os.environ), datetime.now(UTC), os.environ)
+if __name__ == "__main__":
+    run_broker(open_home(os.environ), datetime.now(UTC), os.environ)

@@ -1,0 +1,133 @@
+"""What a device's MQTT message was answered for is in RAW in the end, whatever happens to broker, bridge or stream."""
+
+import asyncio
+import os
+import subprocess
+import sys
+
+import pytest
+
+from broker_server import BrokerServer
+from ingest.stream import streams
+from ingest.stream.client import connected
+from listening import Device, entries_in_raw, listening, now, open_contracts, raw_holds, until
+
+TOPIC = "urban/gas_reading/QY-1"
+PASSWORD = "c2FtcGxl"
+
+
+@pytest.fixture
+def gas(broker: BrokerServer) -> BrokerServer:
+    """A broker that knows the department's password."""
+    broker.stop()
+    broker.set(CITYRISK_NATS_PASSWORD_URBAN=PASSWORD)
+    broker.start()
+    return broker
+
+
+def bodies(count: int, mark: str) -> list[bytes]:
+    return [b'{"n":%d,"mark":"%s"}' % (number, mark.encode()) for number in range(count)]
+
+
+def test_messages_come_in_order_under_their_device(gas: BrokerServer) -> None:
+    async def whole() -> None:
+        async with listening(gas.home, open_contracts("urban.gas_reading")), connected(gas.home, "test") as client:
+            device = Device(gas.home, "urban")
+            device.publish(TOPIC, bodies(50, "order"))
+            found = await raw_holds(client, 50)
+            device.close()
+            assert [entry.body for _, entry in found] == bodies(50, "order")
+            assert {(subject, entry.device_id) for subject, entry in found} == {
+                ("raw.urban.gas_reading.QY-1", "QY-1")
+            }  # fmt: skip
+
+    asyncio.run(whole())
+
+
+def test_a_killed_broker_loses_nothing_acknowledged(gas: BrokerServer) -> None:
+    async def whole() -> None:
+        async with listening(gas.home, open_contracts("urban.gas_reading")), connected(gas.home, "test") as client:
+            device = Device(gas.home, "urban")
+            for round_number in range(3):
+                device.publish(TOPIC, bodies(300, f"round {round_number}"))
+                await until(lambda: len(device.acknowledged) % 300 > 50)
+                await asyncio.to_thread(gas.kill)
+                await asyncio.to_thread(gas.start)
+                await until(lambda number=round_number: len(device.acknowledged) == 300 * (number + 1))
+            device.close()
+            found = await raw_holds(client, 900)
+            assert {entry.body for _, entry in found} == device.acknowledged
+
+    asyncio.run(whole())
+
+
+def test_a_killed_listener_loses_nothing_acknowledged(gas: BrokerServer) -> None:
+    gas.set(CITYRISK_OPS_URL=f"sqlite:///{gas.home.root / 'ops.db'}")
+
+    def started() -> subprocess.Popen[bytes]:
+        (gas.home.run / "listen.json").unlink(missing_ok=True)
+        code = (
+            "import asyncio, sys; sys.path.insert(0, sys.argv[1])\n"
+            "from listening import now, open_contracts; from ingest.listen.serve import serve\n"
+            "from ingest.settings import open_home; import os\n"
+            "async def run(): await serve(open_home(os.environ), open_contracts('urban.gas_reading'), now, "
+            "asyncio.Event())\n"
+            "asyncio.run(run())"
+        )
+        environment = {**os.environ, **gas.home.environment, "CITYRISK_HOME": str(gas.home.root)}
+        return subprocess.Popen([sys.executable, "-c", code, os.path.dirname(listening.__code__.co_filename)],
+                                env=environment)  # fmt: skip
+
+    async def whole() -> None:
+        async with connected(gas.home, "test") as client:
+            process = started()
+            await until(lambda: (gas.home.run / "listen.json").exists())
+            device = Device(gas.home, "urban")
+            try:
+                for number in range(3):
+                    device.publish(TOPIC, bodies(300, f"round {number}"))
+                    await until(lambda: len(device.acknowledged) % 300 > 50)
+                    process.kill()
+                    process.wait()
+                    process = started()
+                    await until(lambda number=number: len(device.acknowledged) == 300 * (number + 1))
+                found = await raw_holds(client, 900)
+                assert {entry.body for _, entry in found} == device.acknowledged
+            finally:
+                device.close()
+                process.kill()
+                process.wait()
+
+    asyncio.run(whole())
+
+
+def test_a_full_stream_keeps_messages_waiting(gas: BrokerServer) -> None:
+    async def whole() -> None:
+        small = gas.set(CITYRISK_RAW_MAX_BYTES="4096")
+        async with listening(small, open_contracts("urban.gas_reading")), connected(small, "test") as client:
+            device = Device(small, "urban")
+            device.publish(TOPIC, bodies(400, "a full stream"))
+            await until(lambda: len(device.acknowledged) == 400)
+            device.close()
+            before = await entries_in_raw(client)
+            assert len(before) < 400
+            await streams.ensure_streams(client, gas.set(CITYRISK_RAW_MAX_BYTES="1000000"), now())
+            found = await raw_holds(client, 400)
+            assert {entry.body for _, entry in found} == device.acknowledged
+
+    asyncio.run(whole())
+
+
+def test_a_missing_stream_keeps_messages_waiting(gas: BrokerServer) -> None:
+    async def whole() -> None:
+        async with listening(gas.home, open_contracts("urban.gas_reading")), connected(gas.home, "test") as client:
+            await client.jsm().delete_stream(streams.RAW)
+            device = Device(gas.home, "urban")
+            device.publish(TOPIC, bodies(200, "a missing stream"))
+            await until(lambda: len(device.acknowledged) == 200)
+            device.close()
+            await streams.ensure_streams(client, gas.home, now())
+            found = await raw_holds(client, 200)
+            assert {entry.body for _, entry in found} == device.acknowledged
+
+    asyncio.run(whole())
