@@ -10,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ingest.conform.findings import Rows
-from ingest.conform.text import clean_text, is_missing, read_number
+from ingest.conform.text import SMALL, clean_text, is_missing, is_plain, read_number
 from ingest.conform.times import read_dates, read_instants
 from ingest.conform.units import line
 from ingest.contract import Column
@@ -21,6 +21,7 @@ _PROSE = frozenset({"name_zh", "enterprise_name", "address", "title_zh", "text_z
 _TRUTH = {"true": True, "1": True, "yes": True, "y": True, "是": True, "有": True}
 _FALSEHOOD = {"false": False, "0": False, "no": False, "n": False, "否": False, "无": False}
 _UNREADABLE = "\ufffd"
+_NONE: Rows = np.array([], dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +75,15 @@ def expectation(column: Column) -> str:
 
 
 def _numbers(text: pl.Series, column: Column) -> ColumnRead:
-    sent = text.cast(pl.Float64, strict=False)
-    sent = sent.set(sent.is_nan() | sent.is_infinite(), None) if sent.is_finite().all() is False else sent
-    sent = _by_hand(text, sent)
+    sent = _by_hand(text, _finite(text.cast(pl.Float64, strict=False)))
     if column.logical_type == "integer":
         sent = sent.set((sent != sent.round(0)).fill_null(False), None)
     a, b = line(column.source_unit or column.unit or "1", column.unit or "1")
     values = sent if (a, b) == (1.0, 0.0) else sent * a + b
     if column.logical_type == "integer":
         values = values.round(0).cast(pl.Int64, strict=False)
-    else:
-        values = values.set(values.is_infinite().fill_null(False), None) if values.is_infinite().any() else values
+    elif values is not sent:
+        values = _finite(values)
     checked = _checked(text, values)
     return ColumnRead(values, checked.empty, checked.bad, sent)
 
@@ -110,7 +109,7 @@ def _strings(text: pl.Series, column: Column) -> ColumnRead:
         values = values.set(~values.is_in(list(column.allowed)).fill_null(True), None)
     if column.pattern:
         values = values.set(~values.str.contains(column.pattern).fill_null(True), None)
-    if values.str.contains(_UNREADABLE, literal=True).any():
+    if not is_plain(clean) and values.str.contains(_UNREADABLE, literal=True).any():
         values = values.set(values.str.contains(_UNREADABLE, literal=True).fill_null(False), None)
     return _compared(clean, values)
 
@@ -119,11 +118,22 @@ def _in_our_words(values: pl.Series, value_map: Mapping[str, str], allowed: tupl
     """Their words to ours; our own words are understood as well."""
     words = {word: word for word in (*value_map.values(), *allowed)}
     words |= {word: ours for name, ours in value_map.items() for word in (name, fold(name))}
+    if len(values) <= SMALL:
+        return pl.Series(values.name, list(map(words.get, values.to_list())), dtype=pl.String)
     return values.replace_strict(words, default=None, return_dtype=pl.String)
+
+
+def _finite(values: pl.Series) -> pl.Series:
+    """Numbers without those that are none or have no end."""
+    if np.count_nonzero(~np.isfinite(values.to_numpy())) == values.null_count():
+        return values
+    return values.set(values.is_nan() | values.is_infinite(), None)
 
 
 def _by_hand(text: pl.Series, found: pl.Series) -> pl.Series:
     """Read what the fast way left, each distinct text once."""
+    if found.null_count() == text.null_count():
+        return found
     left = text.filter(found.is_null() & text.is_not_null()).unique().to_list()
     values = {value: number for value in left if (number := read_number(value)) is not None}
     if not values:
@@ -134,6 +144,8 @@ def _by_hand(text: pl.Series, found: pl.Series) -> pl.Series:
 
 def _checked(text: pl.Series, values: pl.Series) -> ColumnRead:
     """Tell empty from bad among the rows without a value, looking at each distinct text once."""
+    if values.null_count() == text.null_count():
+        return ColumnRead(values, _nulls(text), _NONE)
     unread = values.is_null() & text.is_not_null()
     empty = text.is_null()
     if unread.any():
@@ -144,5 +156,13 @@ def _checked(text: pl.Series, values: pl.Series) -> ColumnRead:
 
 def _compared(clean: pl.Series, values: pl.Series) -> ColumnRead:
     """The same for text that is already clean: empty is null."""
+    if values.null_count() == clean.null_count():
+        return ColumnRead(values, _nulls(clean), _NONE)
     bad = (values.is_null() & clean.is_not_null()).arg_true().to_numpy().astype(np.int64)
     return ColumnRead(values, clean.is_null().to_numpy(), bad)
+
+
+def _nulls(series: pl.Series) -> npt.NDArray[np.bool_]:
+    if not series.null_count():
+        return np.zeros(len(series), dtype=bool)
+    return series.is_null().to_numpy()

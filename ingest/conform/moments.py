@@ -46,19 +46,21 @@ def delay_of(contract: Contract, values: dict[str, pl.Series], received_at: date
         return None
     moment = values[event.name]
     received = pl.Series("sent", [received_at], dtype=pl.Datetime("us", "UTC")).new_from_index(0, len(moment))
-    told = received if sent is None else values[sent.name].zip_with(values[sent.name].is_not_null(), received)
-    seconds = (told - moment).dt.total_seconds(fractional=True)
+    told = received if sent is None else values[sent.name]
+    if told.null_count():
+        told = told.zip_with(told.is_not_null(), received)
+    seconds = (told - moment).cast(pl.Int64).cast(pl.Float64) / 1_000_000
     return Delay(event, sent is not None, seconds)
 
 
 def late(delay: Delay) -> pl.Series:
     """Rows sent more than two days after their event."""
-    return (delay.seconds > LATE_AFTER.total_seconds()).fill_null(False)
+    return pl.Series(delay.seconds.to_numpy() > LATE_AFTER.total_seconds())
 
 
 def future(delay: Delay) -> pl.Series:
     """Rows whose event is more than ten minutes after they were sent."""
-    return (delay.seconds < -FUTURE_AFTER.total_seconds()).fill_null(False)
+    return pl.Series(delay.seconds.to_numpy() < -FUTURE_AFTER.total_seconds())
 
 
 def shifted_groups(
@@ -68,9 +70,8 @@ def shifted_groups(
 
     A group is one device of a service or database, or the whole file (`groups` None). Only `rows` are looked at.
     """
-    shifted = ((delay.seconds.abs() - ZONE_SHIFT.total_seconds()).abs() <= ZONE_TOLERANCE.total_seconds()).fill_null(
-        False
-    )
+    seconds = np.abs(delay.seconds.to_numpy())
+    shifted = pl.Series(np.abs(seconds - ZONE_SHIFT.total_seconds()) <= ZONE_TOLERANCE.total_seconds())
     if not delay.has_sent or not shifted.any():
         return
     names = pl.Series("group", [""]).new_from_index(0, len(shifted)) if groups is None else groups.alias("group")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import polars as pl
 
 from ingest.conform.columns import ColumnRead
@@ -12,12 +13,13 @@ from ingest.contract import Column
 
 def out_of_range(values: pl.Series, column: Column) -> pl.Series:
     """Which values lie below the minimum or above the maximum, in our unit."""
-    bad = pl.Series([False]).new_from_index(0, len(values)) if len(values) else pl.Series([], dtype=pl.Boolean)
+    numbers = values.cast(pl.Float64).to_numpy()  # null is NaN, which is neither below nor above
+    bad = np.zeros(len(numbers), dtype=bool)
     if column.minimum is not None:
-        bad = bad | (values < column.minimum).fill_null(False)
+        bad |= numbers < column.minimum
     if column.maximum is not None:
-        bad = bad | (values > column.maximum).fill_null(False)
-    return bad
+        bad |= numbers > column.maximum
+    return pl.Series(values.name, bad)
 
 
 def unit_slips(read: ColumnRead, column: Column) -> dict[str, Rows]:
@@ -25,9 +27,12 @@ def unit_slips(read: ColumnRead, column: Column) -> dict[str, Rows]:
     if column.plausible is None or read.as_sent is None:
         return {}
     low, high = column.plausible
+    numbers = read.values.cast(pl.Float64).to_numpy()
+    if not ((numbers < low) | (numbers > high)).any():
+        return {}
     odd = ((read.values < low) | (read.values > high)).fill_null(False)
     found: dict[str, Rows] = {}
-    for unit in column.unit_slips if odd.any() else ():
+    for unit in column.unit_slips:
         a, b = line(unit, column.unit or "1")
         fits = odd & (read.as_sent * a + b).is_between(low, high).fill_null(False)
         found[unit] = fits.arg_true().to_numpy()

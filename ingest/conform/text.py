@@ -14,8 +14,20 @@ _CHINESE_NUMBER = re.compile(r"负?[0-9.点〇零一二两三四五六七八九�
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
+# Up to so many values, a loop over them costs less than setting up work on a whole column.
+SMALL = 512
+
+
+def is_plain(text: pl.Series) -> bool:
+    """Whether a short column holds printable ASCII alone; False for a long one, which nobody looked at."""
+    return len(text) <= SMALL and all(v is None or (v.isascii() and v.isprintable()) for v in text.to_list())
+
+
 def clean_text(text: pl.Series, *, fold: bool) -> pl.Series:
     """Outer blanks off, words for nothing to null; `fold` also turns full-width forms into plain ones (NFKC)."""
+    if is_plain(text):
+        stripped = (None if value is None else value.strip(" ") for value in text.to_list())
+        return pl.Series(text.name, [None if v in MISSING else v for v in stripped], dtype=pl.String)
     clean = text.str.strip_chars()
     if fold and clean.str.contains(r"[^\x00-\x7F]").any():
         clean = clean.str.normalize("NFKC").str.strip_chars()

@@ -64,6 +64,8 @@ def _by_format(text: pl.Series, form: str, zone: str) -> pl.Series | None:
 
 def _fill(text: pl.Series, found: pl.Series, read: Callable[[str], date | None]) -> pl.Series:
     """Read what the formats left, each distinct text once."""
+    if found.null_count() == text.null_count():
+        return found
     left = text.filter(found.is_null() & text.is_not_null()).unique().to_list()
     read_by_text = {value: moment for value in left if (moment := read(value)) is not None}
     if not read_by_text:
