@@ -12,7 +12,7 @@ with device_value as (
     daily.hour_sum,
     row_number() over (
       partition by reference.as_of_date, daily.device_id, daily.metric
-      order by daily.landed_on desc
+      order by daily.landed_on desc, daily.feed_id
     ) as place
   from {{ ref('feed_reference') }} as reference
   cross join {{ ref('method') }} as method

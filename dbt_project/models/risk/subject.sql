@@ -1,6 +1,14 @@
 -- One row per thing whose risk is computed: every risk object, and every registered device that stands for itself
--- (a weather station measures its surroundings and belongs to no object).
+-- (a weather station measures its surroundings and belongs to no object). Objects of a subdomain that the method does not
+-- weigh have no computed risk: rules watch them, and a neutral score would say what nobody knows.
 {{ config(materialized='view') }}
+with weighed as (
+  select weights.parent as domain, weights.factor as subdomain
+  from {{ ref('risk_factor_weights') }} as weights
+  inner join {{ ref('method') }} as method on weights.method_version = method.method_version
+  where weights.level = 'subdomain'
+)
+
 select
   object_id as subject_id,
   domain,
@@ -19,6 +27,7 @@ select
   {{ beijing_date('received_at') }} as received_on,
   true as is_object
 from {{ ref('risk_object') }}
+where (domain, subdomain) in (select domain, subdomain from weighed)
 union all
 select
   device_id as subject_id,
