@@ -1,0 +1,126 @@
+"""Our own look at a CAP 1.2 message before it leaves: the schema's structure and CAP's rules that no schema states.
+
+Tests hold the same messages against the official schema; a city's machine has none. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+
+from lxml import etree
+
+from alerting.cap.build import NAMESPACE
+
+# Element → most times it may stand, in the schema's order; `!` means it must.
+_ALERT = (
+    "identifier!", "sender!", "sent!", "status!", "msgType!", "source", "scope!", "restriction", "addresses", "code*",
+    "note", "references", "incidents", "info*",
+)  # fmt: skip
+_INFO = (
+    "language", "category!*", "event!", "responseType*", "urgency!", "severity!", "certainty!", "audience",
+    "eventCode*", "effective", "onset", "expires", "senderName", "headline", "description", "instruction", "web",
+    "contact", "parameter*", "resource*", "area*",
+)  # fmt: skip
+_AREA = ("areaDesc!", "polygon*", "circle*", "geocode*", "altitude", "ceiling")
+_PAIR = ("valueName!", "value!")
+_CHILDREN: Mapping[str, tuple[str, ...]] = {
+    "alert": _ALERT, "info": _INFO, "area": _AREA, "eventCode": _PAIR, "parameter": _PAIR, "geocode": _PAIR,
+}  # fmt: skip
+WORDS: Mapping[str, tuple[str, ...]] = {
+    "status": ("Actual", "Exercise", "System", "Test", "Draft"),
+    "msgType": ("Alert", "Update", "Cancel", "Ack", "Error"),
+    "scope": ("Public", "Restricted", "Private"),
+    "category": ("Geo", "Met", "Safety", "Security", "Rescue", "Fire", "Health", "Env", "Transport", "Infra", "CBRNE",
+                 "Other"),
+    "responseType": ("Shelter", "Evacuate", "Prepare", "Execute", "Avoid", "Monitor", "Assess", "AllClear", "None"),
+    "urgency": ("Immediate", "Expected", "Future", "Past", "Unknown"),
+    "severity": ("Extreme", "Severe", "Moderate", "Minor", "Unknown"),
+    "certainty": ("Observed", "Likely", "Possible", "Unlikely", "Unknown"),
+}  # fmt: skip
+_TIMES = ("sent", "effective", "onset", "expires")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[-+]\d\d:\d\d")
+_POINT = re.compile(r"(-?\d{1,2}(?:\.\d+)?),(-?\d{1,3}(?:\.\d+)?)")
+
+
+def faults_of(message: bytes) -> list[str]:
+    """What is wrong with a message of ours, one sentence each; empty when nothing is."""
+    root = etree.fromstring(message, etree.XMLParser(resolve_entities=False, no_network=True))
+    if root.tag != f"{{{NAMESPACE}}}alert":
+        return [f"root is {root.tag}, expected alert of {NAMESPACE}"]
+    return [*_structure(root), *_identity(root), *_span(root)]
+
+
+def _structure(element: etree._Element) -> Iterator[str]:
+    name = etree.QName(element).localname
+    if name not in _CHILDREN:
+        yield from _leaf(name, (element.text or "").strip())
+        return
+    rules = [(rule.rstrip("*!"), "!" in rule, "*" in rule) for rule in _CHILDREN[name]]
+    found = [etree.QName(child).localname for child in element]
+    order = {known: place for place, (known, _, _) in enumerate(rules)}
+    for one in sorted(set(found) - order.keys()):
+        yield f"{name} has {one}, which CAP 1.2 does not know there"
+    places = [order[one] for one in found if one in order]
+    if places != sorted(places):
+        yield f"{name} has its elements out of order: {', '.join(found)}"
+    for known, must, many in rules:
+        count = found.count(known)
+        if must and not count:
+            yield f"{name} has no {known}"
+        if count > 1 and not many:
+            yield f"{name} has {count} {known}, expected one"
+    for child in element:
+        yield from _structure(child)
+
+
+def _leaf(name: str, text: str) -> Iterator[str]:
+    if not text:
+        yield f"{name} is empty; leave it out"
+    elif name in WORDS and text not in WORDS[name]:
+        yield f"{name} is {text!r}, expected one of {', '.join(WORDS[name])}"
+    elif name in _TIMES and not _TIME.fullmatch(text):
+        yield f"{name} is {text!r}, expected a time like 2026-07-30T12:00:00+08:00"
+    elif name == "polygon":
+        points = text.split()
+        if len(points) < 4 or points[0] != points[-1] or not all(map(_is_place, points)):
+            yield f"polygon {text[:60]!r} is no closed ring of at least four points, latitude first"
+    elif name == "circle":
+        point, _, radius = text.partition(" ")
+        if not _is_place(point) or not re.fullmatch(r"\d+(\.\d+)?", radius):
+            yield f"circle {text!r} is no point, latitude first, with a radius in km"
+
+
+def _is_place(point: str) -> bool:
+    found = _POINT.fullmatch(point)
+    return found is not None and abs(float(found[1])) <= 90 and abs(float(found[2])) <= 180
+
+
+def _identity(root: etree._Element) -> Iterator[str]:
+    for name in ("identifier", "sender"):
+        text = _text(root, name)
+        if re.search(r"[\s,<&]", text):
+            yield f"{name} {text!r} holds a blank, a comma, < or &"
+    if _text(root, "scope") == "Restricted" and not _text(root, "restriction"):
+        yield "scope is Restricted, but no restriction says for whom"
+    references = _text(root, "references").split()
+    if _text(root, "msgType") in ("Update", "Cancel") and not references:
+        yield f"{_text(root, 'msgType')} refers to no earlier message"
+    for one in references:
+        parts = one.split(",")
+        if len(parts) != 3 or not all(parts) or not _TIME.fullmatch(parts[2]):
+            yield f"reference {one!r} is not sender,identifier,sent"
+
+
+def _span(root: etree._Element) -> Iterator[str]:
+    sent = _text(root, "sent")
+    for expires in root.iter(f"{{{NAMESPACE}}}expires"):
+        text = (expires.text or "").strip()
+        both_read = _TIME.fullmatch(text) and _TIME.fullmatch(sent)
+        if both_read and datetime.fromisoformat(text) <= datetime.fromisoformat(sent):
+            yield f"expires {text} is not after sent {sent}"
+
+
+def _text(root: etree._Element, name: str) -> str:
+    return (root.findtext(f"{{{NAMESPACE}}}{name}") or "").strip()

@@ -1,0 +1,138 @@
+"""Write the CAP messages that are due into the store, each alert's in order, none twice.
+
+The store comes first and the feed's files after it (`alerting.cap.feed`): a crash between them leaves files that the
+next look writes. Two workers at once: the number of a message is unique, the later one looks again.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from alerting import tables
+from alerting.cap.build import build, headline
+from alerting.cap.check import faults_of
+from alerting.cap.succession import ENDED, due, next_head, says
+from alerting.cap.tables import CapTables
+from alerting.lifecycle import WORKED_ON, Row
+
+SWEEP = "sweep"  # stands for a delivery where no notice asked
+_CHUNK = 200  # alerts looked at together: the store is never locked while messages are built
+
+
+class BadMessage(ValueError):
+    """A message of ours that CAP does not allow; it is not sent. Says what is wrong with it."""
+
+
+class TakenMeanwhile(RuntimeError):
+    """Another worker wrote the same message first; look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """A feed of ours: which channel, for whom, in whose name."""
+
+    channel_id: str
+    is_public: bool
+    sender: str
+
+
+def tell(
+    engine: sa.Engine, cap: CapTables, outlet: Outlet, notice_id: str, delivery_id: str, now: datetime
+) -> list[str]:
+    """Write what the alerts of a notice need; gives the identifiers that this delivery wrote, now or before a crash."""
+    news = tables.alert_news.c
+    with engine.connect() as connection:
+        told: Sequence[str] = connection.scalars(
+            sa.select(news.alert_id).where(news.notice_id == notice_id).distinct().order_by(news.alert_id)
+        ).all()
+    for start in range(0, len(told), _CHUNK):
+        _bring_up(engine, cap, outlet, told[start : start + _CHUNK], delivery_id, now)
+    message = tables.cap_message.c
+    with engine.connect() as connection:
+        wrote = sa.select(message.identifier).where(
+            message.delivery_id == delivery_id, message.channel_id == outlet.channel_id
+        )
+        return list(connection.scalars(wrote.order_by(message.identifier)))
+
+
+def sweep(engine: sa.Engine, cap: CapTables, outlet: Outlet, now: datetime) -> int:
+    """Lift what ended without a notice, renew what is about to run out; gives how many alerts were looked at."""
+    message, alert = tables.cap_message.c, tables.alert.c
+    newest = (
+        sa.select(message.alert_id, sa.func.max(message.number).label("number"))
+        .where(message.channel_id == outlet.channel_id)
+        .group_by(message.alert_id)
+        .subquery()
+    )
+    longest = max(level.valid for level in cap.levels.values())
+    is_due = sa.or_(alert.state.in_(ENDED), sa.and_(alert.state.in_(WORKED_ON), message.expires_at < now + longest / 4))
+    query = (
+        sa.select(message.alert_id)
+        .join(newest, sa.and_(message.alert_id == newest.c.alert_id, message.number == newest.c.number))
+        .join(tables.alert, alert.alert_id == message.alert_id)
+        .where(message.channel_id == outlet.channel_id, message.msg_type != "Cancel", is_due)
+    )
+    with engine.connect() as connection:
+        found: Sequence[str] = connection.scalars(query).all()
+    for start in range(0, len(found), _CHUNK):
+        _bring_up(engine, cap, outlet, found[start : start + _CHUNK], SWEEP, now)
+    return len(found)
+
+
+def _bring_up(
+    engine: sa.Engine, cap: CapTables, outlet: Outlet, alert_ids: Sequence[str], delivery_id: str, now: datetime
+) -> None:
+    message, alert = tables.cap_message.c, tables.alert.c
+    with engine.connect() as connection:
+        concerned = sa.select(tables.alert).where(alert.alert_id.in_(alert_ids))
+        alerts = [dict(row) for row in connection.execute(concerned).mappings()]
+        columns = [column for column in message if column.name != "body"]
+        query = sa.select(*columns).where(message.channel_id == outlet.channel_id, message.alert_id.in_(alert_ids))
+        earlier: dict[str, list[Row]] = defaultdict(list)
+        for row in connection.execute(query.order_by(message.number)).mappings():
+            earlier[row["alert_id"]].append(dict(row))
+    rows = list(_rows(cap, outlet, alerts, earlier, delivery_id, now))
+    if not rows:
+        return
+    try:
+        with engine.begin() as connection:
+            connection.execute(sa.insert(tables.cap_message), rows)
+    except sa.exc.IntegrityError as error:
+        raise TakenMeanwhile("another worker told the same alerts; looked at again") from error
+
+
+def _rows(
+    cap: CapTables,
+    outlet: Outlet,
+    alerts: Iterable[Row],
+    earlier: dict[str, list[Row]],
+    delivery_id: str,
+    now: datetime,
+) -> Iterable[dict[str, Any]]:
+    for alert in alerts:
+        before = earlier[alert["alert_id"]]
+        msg_type = due(alert, before[-1] if before else None, cap, now)
+        # An exercise never goes to the public, whatever a route says.
+        if msg_type is None or (outlet.is_public and alert["is_exercise"]):
+            continue
+        head, number, chain = next_head(
+            alert, msg_type, before, outlet.channel_id, outlet.is_public, outlet.sender, now
+        )
+        body = build(alert, head, cap)
+        faults = faults_of(body)
+        if faults:
+            raise BadMessage(f"message {head.identifier} is no CAP 1.2: {'; '.join(faults)}")
+        yield {
+            "identifier": head.identifier, "channel_id": outlet.channel_id, "alert_id": alert["alert_id"],
+            "number": number, "chain": chain, "msg_type": msg_type, "status": head.status, "sender": head.sender,
+            "sent_at": head.sent_at, "expires_at": head.sent_at + cap.levels[alert["colour"]].valid,
+            "colour": alert["colour"], "says": says(alert), "delivery_id": delivery_id,
+            "title_zh": headline(alert, msg_type, head.status, "zh"),
+            "title_en": headline(alert, msg_type, head.status, "en"), "body": body.decode(),
+        }  # fmt: skip

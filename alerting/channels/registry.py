@@ -1,0 +1,62 @@
+"""From a row of channels.csv and the home's environment to a channel that can send, or the reason why it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from alerting.cap.publish import Outlet
+from alerting.channels.book import Book, ChannelRow
+from alerting.channels.cap import CapFeed
+from alerting.channels.email import Email, Post
+from alerting.channels.form import Channel, NotSetUp
+from alerting.channels.mqtt import Line, Mqtt
+from alerting.channels.robot import Robot
+from alerting.channels.sms import Sms
+from alerting.channels.webhook import Webhook
+from alerting.channels.patience import Patience
+from ingest.settings import Home
+
+DRY_RUN = "CITYRISK_CHANNELS_DRY_RUN"  # 1: no channel of this home sends anything
+
+
+def open_channel(row: ChannelRow, book: Book, engine: sa.Engine, home: Home, patience: Patience) -> Channel:
+    """The channel of a row. Raises NotSetUp, which names the variable and never its value."""
+    address, secret = _values(row, home.environment)
+    timeout_s, width = patience.timeout.total_seconds(), patience.width
+    try:
+        match row.kind:
+            case "webhook":
+                return Webhook(_web(address), secret, timeout_s)
+            case "robot":
+                return Robot(_web(address), row.languages, timeout_s)
+            case "sms":
+                return Sms(row, _web(address), secret, book.directory, timeout_s)
+            case "email":
+                return Email(Post.of(address), row.languages, book.directory, width, timeout_s)
+            case "mqtt":
+                return Mqtt(Line.of(address), width, timeout_s)
+            case "cap":
+                outlet = Outlet(row.channel_id, row.is_public, address)
+                return CapFeed(engine, home, book.cap, outlet, f"{row.name_zh} / {row.name_en}")
+    except NotSetUp as error:
+        raise NotSetUp(f"{row.address_env}: {error}") from error
+
+
+def is_dry(row: ChannelRow, home: Home) -> bool:
+    """Whether a channel only writes down what it would have sent."""
+    return row.dry_run or home.environment.get(DRY_RUN, "") not in ("", "0", "false", "no")
+
+
+def _values(row: ChannelRow, environment: Mapping[str, str]) -> tuple[str, str]:
+    missing = [name for name in (row.address_env, row.secret_env) if name and not environment.get(name)]
+    if missing:
+        raise NotSetUp(f"{' and '.join(missing)} not set; give it in the environment or in secrets.env, then restart")
+    return environment[row.address_env], environment.get(row.secret_env, "") if row.secret_env else ""
+
+
+def _web(address: str) -> str:
+    if not address.startswith(("http://", "https://")):
+        raise NotSetUp("the address must begin with http:// or https://")
+    return address
