@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -49,3 +50,16 @@ def thing(thing_id: str, object_id: str | None = None, lon: float | None = None,
 
 def _plain(value: Any) -> Any:
     return micros(value) if isinstance(value, datetime) else value
+
+
+def set_cell(folder: Path, table: str, key: str, column: str, value: str) -> None:
+    """Change one cell of a rule table: of the row whose first column is `key`."""
+    path = folder / table
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    row = next(row for row in rows if next(iter(row.values())) == key)
+    row[column] = value
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)

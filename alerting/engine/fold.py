@@ -15,8 +15,8 @@ from typing import Any
 from alerting.engine import packing
 from alerting.engine.levels import Hit, Say, Track
 from alerting.engine.limits import Limits, is_within
-from alerting.engine.members import Member, MemberRule, OpenEpisodes, as_details
-from alerting.engine.reading import ReadingRule
+from alerting.engine.members import COMPARED, Member, MemberRule, OpenEpisodes, as_details
+from alerting.engine.reading import PART, ReadingRule
 from alerting.engine.silence import SilenceRule
 from alerting.engine.tell import change_of
 from alerting.engine.world import FeedShape, Registry
@@ -246,19 +246,29 @@ class Engine:
             who = self._names(rule, prefix + t.key)
             told = change_of(rule, self.registry, who, t, change, hit, ranks[level], at, known, evidence)
             if rule.members:
-                members = as_details(self._member_rules[rule.rule_id].members_of(t.key))
-                told = replace(told, details={**told.details, "members": members})
+                told = self._with_members(rule, t.key, hit, told)
             self._episodes.note(told, at)
             if not rule.is_member_only:
                 self._out.append(told)
 
         return say
 
+    def _with_members(self, rule: Rule, key: str, hit: Hit, told: EpisodeChange) -> EpisodeChange:
+        """A change of a rule on episodes with those that it stands on; of a single one its reading and clause."""
+        runner = self._member_rules[rule.rule_id]
+        details = {**told.details, "members": as_details(runner.members_of(key))}
+        worst = runner.worst_of(key, hit)
+        if worst is None:
+            return replace(told, details=details)
+        compared: dict[str, Any] = dict(zip(COMPARED, worst.compared, strict=True))
+        return replace(told, details=details, value=worst.value, **compared)
+
     def _names(self, rule: Rule, key: str) -> tuple[str, str | None]:
         """Object and device of a key; a device that stands at no object of a register is its own object."""
-        if rule.members or rule.key not in ("device",):
+        if rule.members or rule.key != "device":
             return key, None
-        device = self.registry.devices.get(key)
+        device_id = key.partition(PART)[0]
+        device = self.registry.devices.get(device_id)
         if device is None and key in self.registry.objects:
             return key, None
-        return (device.object_id if device else None) or key, key
+        return (device.object_id if device else None) or device_id, key

@@ -59,7 +59,7 @@ def gates_of(limits: Limits) -> tuple[Gate, ...]:
     loosest = limits.loosest()
     for condition in limits.rule.conditions:
         if condition.comparison == "in":
-            others.add(Gate(condition.metric, words=frozenset(condition.values)))
+            others.add(Gate(condition.metric, words=_cells(condition.values)))
         elif condition.comparison == "bits":
             others.add(Gate(condition.metric, mask=mask_of(condition)))
         else:
@@ -67,6 +67,12 @@ def gates_of(limits: Limits) -> tuple[Gate, ...]:
             key = condition.metric, sign
             bounds[key] = min(bounds.get(key, math.inf), bound)
     return (*(Gate(metric, sign, bound) for (metric, sign), bound in bounds.items()), *sorted(others, key=repr))
+
+
+def _cells(words: Sequence[str]) -> frozenset[Any]:
+    """How words may stand in a column: as text, as truth values, as whole numbers."""
+    numbers = {int(word) for word in words if word.isdigit()}
+    return frozenset({*words, *({"true": True, "false": False}[w] for w in words if w in ("true", "false")), *numbers})
 
 
 def mask_of(condition: Condition) -> int:

@@ -8,8 +8,8 @@ from typing import Any
 
 from alerting.engine.gates import mask_of
 from alerting.engine.levels import NO_LEVEL, Hit, Track
-from alerting.engine.limits import Limit
-from alerting.engine.series import Run, Series, value_of
+from alerting.engine.limits import Limit, word_of
+from alerting.engine.series import FROM_START, Run, Series, value_of
 from alerting.rules.model import Condition, Rule
 
 _MINUTE_US = 60_000_000
@@ -27,6 +27,7 @@ class Memory:
     make: Callable[[], Series | Run]
     active_above: float | None
     is_marked: bool  # activity, not values
+    hours: tuple[int, int] | None  # of a run: only activity in these hours counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class Judge:
             if kept is None:
                 kept = t.series[number] = memory.make()
             is_active = memory.active_above is None or value > memory.active_above
+            is_active = is_active and (memory.hours is None or is_in_span(memory.hours, at))
             if isinstance(kept, Run):
                 kept.add(at, is_active=is_active)
             elif not is_active:
@@ -110,7 +112,7 @@ class Judge:
         if limit is None or not _is_in_hours(condition, at):
             return False, False, None
         if condition.comparison == "in":
-            return self._spoken(condition, str(cell))
+            return self._spoken(condition, word_of(cell))
         if condition.comparison == "bits":
             is_set = bool(int(cell) & self.masks[number])
             return is_set, is_set, None
@@ -148,7 +150,9 @@ class Judge:
             condition = limit.condition if limit else self.conditions[number]
             compared.append((condition, word[2] if word else None, limit.threshold if limit else None))
         condition, value, threshold = compared[0]
-        text = str(cells[condition.metric]) if condition.values and cells.get(condition.metric) is not None else None
+        text = (
+            word_of(cells[condition.metric]) if condition.values and cells.get(condition.metric) is not None else None
+        )
         others = tuple((c.metric, v, limit) for c, v, limit in compared[1:])
         return Hit(condition, value, threshold, text, others)
 
@@ -165,9 +169,7 @@ class Judge:
             return None
         memory = self._memory(condition)
         for number, known in enumerate(self.memories):
-            if (known.metric, known.active_above, known.is_marked) == (
-                memory.metric, memory.active_above, memory.is_marked,
-            ) and _same(known.make(), memory.make()):  # fmt: skip
+            if _what(known) == _what(memory) and _same(known.make(), memory.make()):  # fmt: skip
                 return number
         self.memories.append(memory)
         return len(self.memories) - 1
@@ -175,7 +177,7 @@ class Judge:
     def _memory(self, condition: Condition) -> Memory:
         if condition.aggregate == "run":
             rest_us = condition.rest_s * 1_000_000
-            return Memory(condition.metric, lambda: Run(rest_us), condition.active_above, is_marked=False)
+            return Memory(condition.metric, lambda: Run(rest_us), condition.active_above, False, condition.hours)
         alike = [
             c for c in self.conditions
             if c.metric == condition.metric and c.bucket_s == condition.bucket_s
@@ -183,17 +185,22 @@ class Judge:
             and (c.aggregate in _BUILT_OF_NONZERO) == (condition.aggregate in _BUILT_OF_NONZERO)
         ]  # fmt: skip
         bucket_us = condition.bucket_s * 1_000_000
-        keep = max(c.window_s // c.bucket_s for c in alike if c.bucket_s)
+        keep = max(c.window_s // c.bucket_s + (c.aggregate in FROM_START) for c in alike if c.bucket_s)
         zero = condition.aggregate in _BUILT_OF_NONZERO
         return Memory(
             condition.metric,
             lambda: Series(bucket_us, keep, zero=zero),
             condition.active_above,
             is_marked=condition.aggregate == "minutes",
+            hours=None,
         )
 
 
 _BUILT_OF_NONZERO = ("sum",)
+
+
+def _what(memory: Memory) -> tuple[object, ...]:
+    return memory.metric, memory.active_above, memory.is_marked, memory.hours
 
 
 def _same(left: Series | Run, right: Series | Run) -> bool:

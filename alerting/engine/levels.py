@@ -14,7 +14,7 @@ from typing import Any
 from alerting.episode import Change
 from alerting.rules.model import Condition
 
-PEAK_EVERY_US = 60_000_000  # a rising value is told at most once a minute; the last word is in `cleared`
+PEAK_EVERY_US = 300_000_000  # a rising value is told at most every five minutes; `cleared` has the last word
 NO_LEVEL = -1
 
 

@@ -90,7 +90,7 @@ class Limits:
 
     def _own(self, condition: Condition, thing_id: str, on: date | None) -> Limit | None:
         for name, values in condition.applies_to.items():
-            if _word(self.registry.attribute(thing_id, name)) not in values:
+            if not _is_among(self.registry.attribute(thing_id, name), values):
                 return None
         for override in self.overrides.get(condition.condition_id, ()):
             if self._covers(override, thing_id, on):
@@ -102,8 +102,8 @@ class Limits:
 
     @staticmethod
     def _scaled(condition: Condition, number: float) -> Limit:
-        clear = None if condition.clear_threshold is None else number * condition.clear_threshold
-        return limit_of(condition, number * condition.factor, clear)
+        clear = None if condition.clear_threshold is None else number * condition.clear_threshold + condition.offset
+        return limit_of(condition, round(number * condition.factor + condition.offset, 9), clear)
 
     def _covers(self, override: Override, thing_id: str, on: date | None) -> bool:
         if on is not None and (
@@ -136,10 +136,24 @@ def _under(condition: Condition, override: Override) -> Condition:
     )
 
 
-def _word(value: object) -> str:
+def word_of(value: object) -> str:
+    """A cell as rule tables write it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+
+
+def _is_among(value: object, words: Sequence[str]) -> bool:
+    """Whether a register's value is one of the words, or lies in a span `from..to` that includes its start."""
+    number = _number(value)
+    for word in words:
+        low, span, high = word.partition("..")
+        if not span:
+            if word_of(value) == word:
+                return True
+        elif number is not None and (not low or number >= float(low)) and (not high or number < float(high)):
+            return True
+    return False
 
 
 def _number(value: object) -> float | None:

@@ -18,6 +18,12 @@ from alerting.rules.model import COLOURS, RANKS, Rule
 
 _EARTH_M = 6_371_008.8
 
+# What an episode of a single member takes over from it, so that a person sees the reading and its own clause.
+COMPARED = (
+    "metric", "threshold", "unit", "threshold_id", "standard", "clause", "evidence_grade", "source_label",
+    "condition_id",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -32,6 +38,7 @@ class Member:
     lon: float | None
     lat: float | None
     area_code: str | None
+    compared: tuple[str, float | None, str, str, str, str, str, str, str]  # see COMPARED
 
 
 class OpenEpisodes:
@@ -53,7 +60,7 @@ class OpenEpisodes:
         else:
             members[key] = Member(
                 change.rule_id, change.object_id, change.device_id, change.severity_rank, at, change.value,
-                change.lon, change.lat, change.area_code,
+                change.lon, change.lat, change.area_code, tuple(getattr(change, name) for name in COMPARED),
             )  # fmt: skip
         dirty = self.dirty.setdefault(change.rule_id, {})
         dirty[change.object_id] = max(at, dirty.get(change.object_id, 0))
@@ -103,6 +110,12 @@ class MemberRule:
             return self._rolled_up(object_id)
         found = {self._name(m): m for group in self._groups() for m in self._near_each_other(object_id, group)}
         return [found[name] for name in sorted(found)]
+
+    def worst_of(self, object_id: str, hit: Hit) -> Member | None:
+        """The member that an episode of one member alone speaks for; None where several were counted."""
+        if self.rule.kind != "rollup" or hit.condition.threshold != 1:
+            return None
+        return max(self._rolled_up(object_id), key=lambda m: (m.rank, self._name(m)), default=None)
 
     def _object(self, object_id: str, at: int, now: int) -> None:
         hits = [self._hit(object_id, level) for level in range(self.levels.count)]

@@ -74,7 +74,7 @@ def unpack(body: bytes, ruleset: RuleSet) -> Saved:
         if found["heard"]:
             heard[rule.rule_id] = found["heard"]
         for packed in document["shown"].get(rule.rule_id, ()):
-            member = Member(*packed)
+            member = _member_back(packed)
             if rule.rule_id in episodes.by_rule:
                 episodes.by_rule[rule.rule_id][member.object_id, member.device_id] = member
     return Saved(document["now"], tracks, heard, episodes)
@@ -136,4 +136,9 @@ def _hit_back(packed: list[Any] | None, rule: Rule) -> Hit | None:
 
 
 def _member(m: Member) -> list[Any]:
-    return [m.rule_id, m.object_id, m.device_id, m.rank, m.at, m.value, m.lon, m.lat, m.area_code]
+    return [m.rule_id, m.object_id, m.device_id, m.rank, m.at, m.value, m.lon, m.lat, m.area_code, m.compared]
+
+
+def _member_back(packed: list[Any]) -> Member:
+    *plain, compared = packed
+    return Member(*plain, tuple(compared))

@@ -9,10 +9,12 @@ from typing import Any
 from alerting.engine.gates import gates_of
 from alerting.engine.judge import Judge
 from alerting.engine.levels import NO_LEVEL, Levels, Say, Track
-from alerting.engine.limits import Limits
+from alerting.engine.limits import Limits, word_of
 from alerting.engine.world import FeedShape
 from alerting.rules.model import Rule
 from ingest.stream.live import EPOCH
+
+PART = "/"  # between a device and one of its parts in a key
 
 _SECOND_US = 1_000_000
 _BEIJING_US = 8 * 3600 * _SECOND_US
@@ -41,6 +43,11 @@ class ReadingRule:
         keys, tracks = columns.get(self.key), self.tracks
         if not keys:
             return
+        if self.rule.reset_when is not None and tracks:
+            self._reset(keys, columns, received)
+        if self.rule.part_column is not None:
+            parts = columns.get(self.rule.part_column) or [None] * len(keys)
+            keys = [f"{key}{PART}{part}" for key, part in zip(keys, parts, strict=True)]
         gates = [(g, columns[g.metric]) for g in self.gates if g.metric in columns]
         is_busy = bool(tracks) and not tracks.keys().isdisjoint(keys)
         gates = [(gate, values) for gate, values in gates if gate.may_open(values)]
@@ -50,6 +57,20 @@ class ReadingRule:
             if key is None or (key not in tracks and not any(gate.passes(values[i]) for gate, values in gates)):
                 continue
             self._row(key, i, columns, received)
+
+    def _reset(self, keys: Sequence[Any], columns: Mapping[str, Sequence[Any]], received: int) -> None:
+        """End all that a device's parts had open when the device says that it was reset."""
+        name, value = self.rule.reset_when or ("", "")
+        for i, cell in enumerate(columns.get(name, ())):
+            if cell is None or word_of(cell) != value:
+                continue
+            at, device = columns[self.shape.at or ""][i], keys[i]
+            for key in sorted(k for k in self.tracks if k.partition(PART)[0] == device and self.tracks[k].at <= at):
+                t = self.tracks[key]
+                self.levels.end(t, at, received, "reading", self.say)
+                t.at = at
+                if t.is_idle:
+                    del self.tracks[key]
 
     def ring(self, key: str, due: int) -> None:
         """A timer went off; its track may have moved on or gone."""
@@ -76,7 +97,7 @@ class ReadingRule:
         if self.judge.memories:
             self.judge.note(t, cells, at)
         judged_at = max(at, t.at) if self.judge.memories else at
-        limits = self.limits.of(self.prefix + key, on if self.limits.is_dated else None)
+        limits = self.limits.of(self.prefix + key.partition(PART)[0], on if self.limits.is_dated else None)
         found = self.judge.judge(t, cells, limits, judged_at)
         if found is not None:
             met, kept = found.met, found.kept

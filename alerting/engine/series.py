@@ -16,22 +16,31 @@ _BEIJING_US = 8 * 60 * _MINUTE_US
 _MANY = 4  # entries a bucket keeps one by one after it was left; fuller ones are folded into their figures
 
 
+FROM_START = ("drop", "rate")
+
+
 class Bucket:
     """Entries of one bucket by event time; `folded` (sum, count, highest, lowest, last) once it is old and full."""
 
-    __slots__ = ("entries", "folded")
+    __slots__ = ("_figures", "entries", "folded")
 
     def __init__(self) -> None:
         self.entries: dict[int, float] = {}
+        self._figures: tuple[float, int, float, float, float] | None = None
         self.folded: tuple[float, int, float, float, float] | None = None
 
     def figures(self) -> tuple[float, int, float, float, float]:
         """Sum, count, highest, lowest and last entry."""
         if self.folded is not None:
             return self.folded
-        entries = self.entries
-        in_order = [entries[at] for at in sorted(entries)]  # sums of floats depend on their order
-        return sum(in_order), len(in_order), max(in_order), min(in_order), in_order[-1]
+        if self._figures is None:
+            in_order = [self.entries[at] for at in sorted(self.entries)]  # sums of floats depend on their order
+            self._figures = sum(in_order), len(in_order), max(in_order), min(in_order), in_order[-1]
+        return self._figures
+
+    def put(self, at: int, value: float) -> None:
+        """Enter a reading; another one of the same time is corrected."""
+        self.entries[at], self._figures = value, None
 
     def fold(self) -> None:
         """Forget single entries; later ones for this bucket come too late."""
@@ -59,7 +68,7 @@ class Series:
         if bucket is None and not (self.zero and value == 0):
             bucket = self.buckets[index] = Bucket()
         if bucket is not None and bucket.folded is None:
-            bucket.entries[at] = value
+            bucket.put(at, value)
 
     def mark(self, at: int) -> None:
         """Note activity somewhere in a bucket: once is enough."""
@@ -155,7 +164,8 @@ class Run:
 def value_of(series: Series, condition: Condition) -> float | None:
     """What a condition compares: the aggregate of its window, None while the window says too little."""
     window_us = condition.window_s * 1_000_000
-    buckets = list(series.window(window_us))
+    # what compares with the window's start needs the bucket that ends there
+    buckets = list(series.window(window_us + series.bucket_us * (condition.aggregate in FROM_START)))
     if not buckets:
         return 0.0 if condition.aggregate in ("sum", "count", "minutes") else None
     found: float | None = _AGGREGATES[condition.aggregate](series, condition, buckets, window_us)

@@ -11,6 +11,7 @@ from typing import Any
 
 from alerting.engine.judge import is_in_span
 from alerting.engine.levels import Hit, Levels, Say, Track
+from alerting.engine.limits import word_of
 from alerting.engine.reading import levels_of
 from alerting.engine.world import FeedShape, Registry
 from alerting.episode import Change
@@ -115,7 +116,7 @@ class SilenceRule:
             return set()
         name, value = self.rule.quiet_when
         last = dict(zip(raw, columns[name], strict=True))
-        return {key for key, cell in last.items() if key is not None and _word(cell) == value}
+        return {key for key, cell in last.items() if key is not None and word_of(cell) == value}
 
     def _is_rightly_quiet(self, key: str) -> bool:
         """Whether the register says so: a site that has not begun, a well that was given up."""
@@ -124,7 +125,7 @@ class SilenceRule:
         name, value = self.rule.quiet_when
         if key not in self._is_quiet_place:
             found = self.registry.attribute(f"{self.shape.department}:{key}", name)
-            self._is_quiet_place[key] = _word(found) == value
+            self._is_quiet_place[key] = word_of(found) == value
         return self._is_quiet_place[key]
 
     def _gateway(self, key: str) -> str | None:
@@ -135,7 +136,3 @@ class SilenceRule:
 
     def _silent(self, t: Track, change: Change, level: int, hit: Hit, at: int, known: int, _: str) -> None:
         self.say(t, change, level, hit, at, known, "silence")
-
-
-def _word(value: object) -> str:
-    return ("true" if value else "false") if isinstance(value, bool) else str(value)

@@ -168,11 +168,11 @@ def _condition(row: _Row, thresholds: Mapping[str, _Row]) -> Condition:
     colour = row.one_of("colour", RANKS, source.text("colour") if source else None)
     if row.whole("severity_rank", RANKS[colour]) != RANKS[colour]:
         raise row.fault("severity_rank", f"{row.text('severity_rank')} found, {colour} is {RANKS[colour]}")
-    values = row.words("values")
+    values = row.words("codes")
     comparison = row.one_of("comparison", get_args(Comparison), source.text("comparison") if source else None)
     aggregate = row.one_of("aggregate", get_args(Aggregate), "last")
     if (comparison in ("in", "bits")) != bool(values):
-        raise row.fault("values", "words are needed by the comparisons `in` and `bits`, and by no other")
+        raise row.fault("codes", "words are needed by the comparisons `in` and `bits`, and by no other")
     if not values and threshold is None and limit_attribute is None:
         raise row.fault("threshold", "no number, no limit_attribute: nothing to compare with")
     return Condition(
@@ -185,10 +185,11 @@ def _condition(row: _Row, thresholds: Mapping[str, _Row]) -> Condition:
         threshold=threshold,
         values=values,
         clear_threshold=row.number_of("clear_threshold"),
-        clear_values=row.words("clear_values"),
+        clear_values=row.words("clear_codes"),
         unit=either("unit"),
         limit_attribute=limit_attribute,
         factor=_or(row.number_of("factor"), 1.0),
+        offset=_or(row.number_of("plus"), 0.0),
         aggregate=aggregate,
         window_s=row.whole("window_minutes", source.whole("window_minutes") if source else 0) * 60,
         bucket_s=row.whole("bucket_minutes") * 60,
@@ -206,14 +207,14 @@ def _condition(row: _Row, thresholds: Mapping[str, _Row]) -> Condition:
     )
 
 
-def _applies_to(row: _Row) -> Mapping[str, frozenset[str]]:
-    """`dam_class=1|2;placement=indoor` as attribute → values."""
+def _applies_to(row: _Row) -> Mapping[str, tuple[str, ...]]:
+    """`pond_class=1|2;dam_height_m=30..60` as attribute → words."""
     found = {}
     for part in filter(None, row.text("applies_to").split(";")):
         name, sign, values = part.partition("=")
         if not sign or not values:
             raise row.fault("applies_to", f"{part!r} found, expected attribute=value|value")
-        found[name.strip()] = frozenset(value.strip() for value in values.split("|"))
+        found[name.strip()] = tuple(value.strip() for value in values.split("|"))
     return found
 
 
@@ -282,6 +283,8 @@ def _rule(
         hold_s=row.whole("hold_s"),
         clear_s=row.whole("clear_s"),
         clear_by=row.one_of("clear_by", get_args(ClearBy), "reading"),
+        part_column=row.text("part_column") or None,
+        reset_when=row.pair("reset_when", "="),
         n_of=(n, m) if n else None,
         silence_s=row.whole("silence_s"),
         quiet_when=row.pair("quiet_when", "="),

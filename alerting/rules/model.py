@@ -25,8 +25,8 @@ class Condition:
     """One comparison of one level, with the authority behind it.
 
     A level holds when every condition of one of its `group`s does: AND inside a group, OR between groups. The limit is
-    `threshold`, or `factor` times the register attribute `limit_attribute` of the object. `metric` is a column of the
-    feed; of a roll-up the members' colour, of a composite the member rule.
+    `threshold`, or `factor` times the register attribute `limit_attribute` of the object plus `offset`. `metric` is a
+    column of the feed; of a roll-up the members' colour, of a composite the member rule.
     """
 
     condition_id: str
@@ -42,6 +42,7 @@ class Condition:
     unit: str
     limit_attribute: str | None
     factor: float
+    offset: float
     aggregate: Aggregate
     window_s: int
     bucket_s: int
@@ -49,7 +50,7 @@ class Condition:
     least: int  # so many entries (mean) or buckets (min) must be there before the window says anything
     rest_s: int  # of a run: a shorter pause does not interrupt it
     active_above: float | None  # of minutes and run: a reading above it is activity
-    applies_to: Mapping[str, frozenset[str]]  # register attribute → values; the condition is silent for other objects
+    applies_to: Mapping[str, tuple[str, ...]]  # register attribute → words or `from..to`; silent for other objects
     hours: tuple[int, int] | None  # Beijing minutes of day, from (included) to (excluded); may pass midnight
     threshold_id: str
     standard: str
@@ -81,6 +82,8 @@ class Rule:
     hold_s: int
     clear_s: int
     clear_by: ClearBy
+    part_column: str | None  # one device speaks of several things: a panel of its detectors
+    reset_when: tuple[str, str] | None  # column and value of a row that ends all of a device's episodes
     n_of: tuple[int, int] | None  # n of the last m readings
     silence_s: int
     quiet_when: tuple[str, str] | None  # column or attribute and the value with which silence is right

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from alerting.engine import Engine
 from alerting.episode import Change, EpisodeChange
@@ -17,7 +18,7 @@ def told(changes: list[EpisodeChange]) -> list[tuple[float, Change, str, float |
     return [((c.at - T0).total_seconds(), c.change, c.colour, c.value) for c in changes]
 
 
-def test_a_leak_opens_after_its_hold_rises_and_ends_on_normal_readings(tmp_path) -> None:
+def test_a_leak_opens_after_its_hold_rises_and_ends_on_normal_readings(tmp_path: Path) -> None:
     engine = Engine(load_rules(rules_folder(tmp_path)), CITY)
     changes = [c for s, value in READINGS for c in engine.fold(gas(T0 + timedelta(seconds=s), value))]
     assert told(changes) == [
@@ -31,8 +32,13 @@ def test_a_leak_opens_after_its_hold_rises_and_ends_on_normal_readings(tmp_path)
     assert engine.open_count == 0
 
 
-def test_silence_clears_nothing(tmp_path) -> None:
+def test_silence_clears_nothing(tmp_path: Path) -> None:
     engine = Engine(load_rules(rules_folder(tmp_path)), CITY)
     changes = [c for s, value in READINGS[:6] for c in engine.fold(gas(T0 + timedelta(seconds=s), value))]
-    assert not engine.fold(gas(T0 + timedelta(days=2), 61))[1:]
     assert changes[-1].change is Change.UPGRADED
+    later = engine.fold(gas(T0 + timedelta(days=2), 61))
+    assert [c.change for c in later if c.rule_id == "gas_methane_lel"] == []
+    assert [(c.change, c.evidence) for c in later if c.rule_id == "gas_detector_silent"] == [
+        (Change.OPENED, "silence"),
+        (Change.CLEARED, "reading"),
+    ]
