@@ -13,7 +13,7 @@ from datetime import datetime
 
 from nats.aio.client import Client
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
-from nats.js.errors import NotFoundError
+from nats.js.errors import BadRequestError, NotFoundError
 from nats.js.manager import JetStreamManager
 
 from ingest.settings import Home
@@ -25,6 +25,7 @@ DUPLICATES_WITHIN_S = 120.0
 GIBIBYTE = 1024**3
 # Above the first share of a stream's size, acknowledged messages go until the second is reached.
 FULL_SHARE, ROOMY_SHARE = 0.8, 0.6
+_MADE_ELSEWHERE = 10058  # another process made the stream between our two questions
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,13 @@ async def ensure_streams(client: Client, home: Home, now: datetime) -> None:
             standing = (await manager.stream_info(name)).config
         except NotFoundError:
             config.first_seq = micros(now)
-            await manager.add_stream(config)
-            continue
+            try:
+                await manager.add_stream(config)
+                continue
+            except BadRequestError as error:
+                if error.err_code != _MADE_ELSEWHERE:
+                    raise
+                standing = (await manager.stream_info(name)).config
         config.first_seq = standing.first_seq
         await manager.update_stream(config)
 
