@@ -33,6 +33,21 @@ STATE: Mapping[str, tuple[str, str]] = {
     "passed": ("#6fcf97", "✓"),
     "failed": ("#ff8f8f", "✕"),
     "raised": ("#f2c66d", "!"),
+    # How a device stands.
+    "connected": ("#6fcf97", "●"),
+    "heard": ("#6fcf97", "◒"),
+    "unknown": ("#f2c66d", "?"),
+    "banned": ("#ff8f8f", "✕"),
+    # How an alert stands.
+    "pending": ("#9db0c6", "…"),
+    "open": ("#ff8f8f", "●"),
+    "acknowledged": ("#f2c66d", "◐"),
+    "dispatched": ("#7fd3e0", "➤"),
+    "resolved": ("#6fcf97", "✓"),
+    "suppressed": ("#9db0c6", "∥"),
+    "closed": ("#9db0c6", "■"),
+    "archived": ("#9db0c6", "□"),
+    "withdrawn": ("#9db0c6", "–"),
 }
 # Lines of domains avoid the four risk colours and differ in dash as well.
 DOMAIN_LINE: Mapping[str, tuple[str, str]] = {
@@ -93,12 +108,40 @@ STYLE = f"""<style>
 .cr .quiet, .cr.quiet {{ color: {MUTED}; font-size: .84rem; }}
 .cr .legend {{ display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .82rem; color: {MUTED}; }}
 .cr details {{ margin-top: .4rem; font-size: .88rem; }} .cr summary {{ cursor: pointer; margin-bottom: .3rem; }}
+.cr .marks {{ display: flex; flex-wrap: wrap; gap: .2rem .35rem; margin-top: .15rem; }}
+.cr .badge.exercise {{ border-style: dashed; border-color: #7fd3e0; color: #7fd3e0; font-weight: 600; }}
+.cr .badge.flag {{ border-color: #b69cf5; color: #cbb8fa; }}
+.cr .badge, .cr .marks {{ font-size: .76rem; }}
+.cr .clock {{ white-space: nowrap; }}
+.cr .clock.overdue {{ color: #ff8f8f; font-weight: 650; }}
+.cr .board tbody tr {{ cursor: pointer; border-left: 4px solid var(--risk); }}
+.cr .board tbody tr:hover {{ background: #1c2939; }}
+.cr .board tbody tr.chosen {{ background: #22344a; outline: 1px solid #4fb3c8; outline-offset: -1px; }}
+.cr .board td {{ overflow-wrap: anywhere; }} .cr .board td.keep {{ overflow-wrap: normal; }}
+.cr .board .scroll {{ overflow-x: visible; }}
+.cr .board button.pick, .cr .pulse button {{ background: none; border: 0; padding: 0; color: {INK}; font: inherit;
+  font-weight: 600; text-align: left; cursor: pointer; overflow-wrap: anywhere; }}
+.cr .board button.pick:focus-visible {{ outline: 2px solid #4fb3c8; }}
+.cr .pulse {{ display: grid; gap: .35rem; }}
+.cr .pulse button {{ justify-self: start; border: 1px solid {LINE}; border-radius: 4px; padding: .2rem .6rem;
+  font-weight: 400; font-size: .84rem; background: {PANEL}; }}
+.cr .said {{ border: 1px solid {LINE}; border-left: 4px solid #6fcf97; border-radius: 4px; padding: .4rem .7rem;
+  font-size: .88rem; }}
+.cr .said.no {{ border-left-color: #ff8f8f; }}
+.cr .history {{ list-style: none; margin: 0; padding: 0; font-size: .85rem; }}
+.cr .history li {{ border-left: 2px solid {LINE}; padding: .1rem 0 .45rem .75rem; margin-left: .3rem; }}
+.cr .history .when {{ color: {MUTED}; }} .cr .history q {{ display: block; color: {INK}; quotes: "“" "”"; }}
 .cr code {{ background: #22303f; padding: .1em .4em; border-radius: 3px; }}
 @media (max-width: 1100px) {{ .cr .cards {{ grid-template-columns: repeat(2, 1fr); }}
   .cr .card.lead {{ grid-column: 1 / -1; }} .cr .tiles {{ grid-template-columns: repeat(4, 1fr); }} }}
 @media (max-width: 640px) {{ .stMainBlockContainer {{ padding: 3.4rem .7rem 2rem; }}
   .cr .tiles {{ grid-template-columns: repeat(2, 1fr); }} .cr .card .value {{ font-size: 1.7rem; }}
-  .cr .card, .cr .tile {{ padding: .5rem .6rem; }} .cr td, .cr th {{ padding: .3rem .45rem; }} }}
+  .cr .card, .cr .tile {{ padding: .5rem .6rem; }} .cr td, .cr th {{ padding: .3rem .45rem; }}
+  .cr .board thead {{ display: none; }}
+  .cr .board tbody tr {{ display: grid; grid-template-columns: 1fr 1fr; padding: .35rem 0; border-bottom: 1px solid {LINE}; }}
+  .cr .board td {{ border: 0; padding: .12rem .6rem; }} .cr .board td.wide {{ grid-column: 1 / -1; }}
+  .cr .board td.n {{ text-align: left; }}
+  [data-testid="stColumn"]:has(.st-key-alert_chosen) {{ order: -1; }} }}
 </style>"""
 
 
@@ -134,6 +177,35 @@ def table(heads: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> st
         for row in rows
     )
     return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def board(heads: Sequence[tuple[str, str]], rows: Sequence[tuple[str, str, bool, Sequence[str]]]) -> str:
+    """A table whose rows can be chosen: (what a click picks, risk colour, whether it is chosen, ready-made cells)."""
+    top = "".join(f'<th scope="col" class="{kind}">{escape(title)}</th>' for title, kind in heads)
+    body = "".join(
+        f'<tr data-pick="{escape(pick)}" class="{"chosen" if is_chosen else ""}" style="--risk:{RISK[colour]}">'
+        + "".join(f'<td class="{kind}">{cell}</td>' for (_, kind), cell in zip(heads, cells, strict=True))
+        + "</tr>"
+        for pick, colour, is_chosen, cells in rows
+    )
+    return (
+        f'<div class="board"><div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>'
+        "</div></div>"
+    )
+
+
+def badge(kind: str, text: str) -> str:
+    """A small mark; `kind` is low (doubt), exercise, flag or nothing."""
+    return f'<span class="badge {kind}">{escape(text)}</span>'
+
+
+def tiles(pairs: Sequence[tuple[str, str]]) -> str:
+    """Figures over their labels; both ready-made."""
+    inside = "".join(
+        f'<div class="tile"><div class="n">{value}</div><div class="label">{label}</div></div>'
+        for value, label in pairs
+    )
+    return f'<div class="tiles">{inside}</div>'
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> str:

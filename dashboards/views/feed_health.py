@@ -40,11 +40,7 @@ def _tiles(scene: Scene, facts: list[feeds.FeedFact]) -> None:
         (f"{sum(fact.checks_failed for fact in facts):,}", words("feeds.failed")),
         (f"{sum(fact.checks_raised for fact in facts):,}", words("feeds.raised")),
     ]
-    inside = "".join(
-        f'<div class="tile"><div class="n">{value}</div><div class="label">{label}</div></div>'
-        for value, label in tiles
-    )
-    st.html(f'<div class="cr"><div class="tiles">{inside}</div></div>')
+    st.html(f'<div class="cr">{look.tiles(tiles)}</div>')
 
 
 def _table(scene: Scene, facts: list[feeds.FeedFact]) -> None:

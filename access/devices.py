@@ -1,0 +1,265 @@
+"""What the page Device health reads, and the one thing it does: ban a device, allow it, or leave it to the register.
+
+Only counted rows and one page of devices are read, so that ten thousand devices cost as much as fifty. Not here: what
+a gateway makes of a ban (`ingest.listen`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+import httpx
+import sqlalchemy as sa
+from prometheus_client.parser import text_string_to_metric_families
+
+from access.live import OpsReader
+from access.rights import NotAllowedError, Reader
+from access.serving import GenerationError, Home, NoGenerationError, open_mart
+from ingest import ops
+from ingest.catalogue import CONTRACT_ROOT, load_contract
+from ingest.listen.devices import Verdict, set_access
+
+DEVICE_ROLES = frozenset({"administrator", "shift_lead"})
+STATUSES = ("silent", "connected", "heard", "unknown", "banned", "bad_frames", "deviating")
+DEVICES_A_PAGE = 50
+_GATEWAY_TIMEOUT_S = 0.5
+_TURNED_AWAY, _CLOSED = "cityrisk_listen_turned_away", "cityrisk_listen_closed"
+_DEFAULT_SILENT_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFeed:
+    """All devices of one raw feed in numbers. `connected` and `silent` are of the devices that may speak."""
+
+    raw_feed: str
+    name_zh: str
+    name_en: str
+    silent_after: timedelta
+    devices: int
+    connected: int
+    silent: int
+    unknown: int
+    banned: int
+    frames: int
+    bad_frames: int
+    refused: int
+    deviating: int  # devices that needed a lenient option
+    last_frame_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceFilter:
+    """Which devices to show; None takes all. `text` is looked for in ids and addresses."""
+
+    raw_feed: str | None = None
+    status: str | None = None
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePage:
+    """One page of devices, and how many the filter matched.
+
+    Rows: columns of `device_link`, and verdict, verdict_by, verdict_reason (a person's word, else None), deviations as
+    a mapping, status, last_observed_at (newest reading of the published generation, None when it knows no device of
+    that id).
+    """
+
+    rows: Sequence[Mapping[str, Any]]
+    n_matching: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gateway:
+    """What the running gateway refused since it started, by limit or cause; None when it does not answer."""
+
+    turned_away: Mapping[str, int] | None
+    closed: Mapping[str, int] | None
+
+
+def device_feeds(live: OpsReader, now: datetime) -> list[DeviceFeed]:
+    """Every raw feed that a device was heard on, in id order."""
+    link = ops.device_link.c
+    feed_ids = live.scalars(sa.select(link.raw_feed).distinct().order_by(link.raw_feed)).all()
+    return [_device_feed(live, str(feed), now) for feed in feed_ids]
+
+
+def device_page(live: OpsReader, home: Home, wanted: DeviceFilter, now: datetime, page: int = 0) -> DevicePage:
+    """Devices, those with the oldest frame first, `DEVICES_A_PAGE` from page `page` on."""
+    link, access = ops.device_link, ops.device_access
+    joined = link.outerjoin(
+        access, sa.and_(access.c.raw_feed == link.c.raw_feed, access.c.device_id == link.c.device_id)
+    )
+    conditions = _where(live, wanted, now)
+    n_matching = live.scalar(sa.select(sa.func.count()).select_from(joined).where(*conditions)) or 0
+    words = (access.c.verdict, access.c.actor.label("verdict_by"), access.c.reason.label("verdict_reason"))
+    query = (
+        sa.select(link, *words)
+        .select_from(joined)
+        .where(*conditions)
+        .order_by(link.c.last_frame_at, link.c.raw_feed, link.c.device_id)
+        .limit(DEVICES_A_PAGE)
+        .offset(page * DEVICES_A_PAGE)
+    )
+    rows = [dict(row) for row in live.execute(query).mappings()]
+    observed = _last_readings(home, [_city_wide_id(row) for row in rows])
+    for row in rows:
+        row["deviations"] = json.loads(row["deviations"])
+        row["status"] = status_of(row, now - silent_after(row["raw_feed"]))
+        row["last_observed_at"] = observed.get(_city_wide_id(row))
+    return DevicePage(rows, n_matching)
+
+
+def status_of(row: Mapping[str, Any], silent_before: datetime) -> str:
+    """How a device stands: banned, unknown, silent, connected or heard (lately, without an open connection)."""
+    if row.get("verdict") == "banned" or row["standing"] == "banned":
+        return "banned"
+    if row["standing"] != "known" and row.get("verdict") != "allowed":
+        return "unknown"
+    if row["last_frame_at"] is None or row["last_frame_at"] < silent_before:
+        return "silent"
+    return "connected" if row["is_connected"] else "heard"
+
+
+def streams(live: OpsReader) -> list[dict[str, Any]]:
+    """How far intake is with each feed of the stream: columns of `stream_progress`, and name_zh, name_en."""
+    progress = ops.stream_progress
+    rows = live.execute(sa.select(progress).order_by(progress.c.feed_id)).mappings()
+    return [{**row, **_names(row["feed_id"])} for row in rows]
+
+
+def gateway(home: Home) -> Gateway:
+    """The limits that the running gateway hit, asked of its own `/metrics` on loopback."""
+    try:
+        note = json.loads((home.run / "listen.json").read_text(encoding="utf-8"))
+        with httpx.Client(trust_env=False, timeout=_GATEWAY_TIMEOUT_S) as client:
+            answer = client.get(f"http://127.0.0.1:{int(note['ports']['metrics'])}/metrics")
+        answer.raise_for_status()
+    except (OSError, ValueError, KeyError, TypeError, httpx.HTTPError):  # not running, or starting just now
+        return Gateway(None, None)
+    found: dict[str, dict[str, int]] = {_TURNED_AWAY: {}, _CLOSED: {}}
+    for family in text_string_to_metric_families(answer.text):
+        for sample in family.samples if family.name in found else ():
+            if sample.name.endswith("_total"):
+                found[family.name][next(iter(sample.labels.values()))] = int(sample.value)
+    return Gateway(found[_TURNED_AWAY], found[_CLOSED])
+
+
+def decide(
+    home: Home, reader: Reader, raw_feed: str, device_id: str, verdict: Verdict | None, reason: str, now: datetime
+) -> None:
+    """Ban or allow a device, or with None leave it to the register again; an `operator_action` row says who and why.
+
+    Raises NotAllowedError for a role that may not, ValueError without a reason.
+    """
+    if reader.role not in DEVICE_ROLES:
+        raise NotAllowedError(f"role {reader.role!r} may not ban or allow devices; needs {sorted(DEVICE_ROLES)}")
+    if not reason.strip():
+        raise ValueError("a ban or allowance needs a reason: say what the device did or why it is trusted")
+    engine = ops.open_ops(home.ops_url)
+    try:
+        set_access(engine, raw_feed, device_id, verdict, reader.name, reason.strip(), now)
+    finally:
+        engine.dispose()
+
+
+def silent_after(raw_feed: str) -> timedelta:
+    """How long a device of a feed may say nothing, by its contract."""
+    return _contract_words(raw_feed)[2]
+
+
+def _device_feed(live: OpsReader, raw_feed: str, now: datetime) -> DeviceFeed:
+    link = ops.device_link.c
+
+    def number(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
+        return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
+
+    is_known = link.standing == "known"
+    is_silent = sa.or_(link.last_frame_at.is_(None), link.last_frame_at < now - silent_after(raw_feed))
+    row = live.execute(
+        sa.select(
+            number(is_known),
+            number(sa.and_(is_known, link.is_connected)),
+            number(sa.and_(is_known, is_silent)),
+            number(link.standing == "unknown"),
+            number(link.standing == "banned"),
+            *(sa.func.coalesce(sa.func.sum(column), 0) for column in (link.frames, link.bad_frames, link.refused)),
+            number(link.deviations != "{}"),
+            sa.func.max(link.last_frame_at),
+        ).where(link.raw_feed == raw_feed)
+    ).one()
+    name_zh, name_en, quiet = _contract_words(raw_feed)
+    return DeviceFeed(raw_feed, name_zh, name_en, quiet, *map(int, row[:-1]), row[-1])
+
+
+def _where(live: OpsReader, wanted: DeviceFilter, now: datetime) -> list[sa.ColumnElement[bool]]:
+    link, access = ops.device_link.c, ops.device_access.c
+    conditions: list[sa.ColumnElement[bool]] = []
+    if wanted.raw_feed:
+        conditions.append(link.raw_feed == wanted.raw_feed)
+    if wanted.text.strip():
+        conditions.append(
+            sa.or_(link.device_id.contains(wanted.text.strip(), autoescape=True),
+                   link.address.contains(wanted.text.strip(), autoescape=True))
+        )  # fmt: skip
+    is_banned = sa.or_(link.standing == "banned", sa.func.coalesce(access.verdict, "") == "banned")
+    may_speak = sa.or_(link.standing == "known", sa.func.coalesce(access.verdict, "") == "allowed")
+    matches: Mapping[str, tuple[sa.ColumnElement[bool], ...]] = {
+        "banned": (is_banned,),
+        "unknown": (sa.not_(is_banned), sa.not_(may_speak)),
+        "bad_frames": (link.bad_frames > 0,),
+        "deviating": (link.deviations != "{}",),
+    }
+    if wanted.status in matches:
+        conditions += matches[wanted.status]
+    elif wanted.status is not None:
+        is_silent = _is_silent(live, wanted.raw_feed, now)
+        is_heard = sa.and_(sa.not_(is_silent), link.is_connected == (wanted.status == "connected"))
+        conditions += (sa.not_(is_banned), may_speak, is_silent if wanted.status == "silent" else is_heard)
+    return conditions
+
+
+def _is_silent(live: OpsReader, raw_feed: str | None, now: datetime) -> sa.ColumnElement[bool]:
+    """Silence is a matter of each feed's own agreement."""
+    link = ops.device_link.c
+    feeds = [raw_feed] if raw_feed else list(live.scalars(sa.select(link.raw_feed).distinct()).all())
+    old = [sa.and_(link.raw_feed == feed, link.last_frame_at < now - silent_after(feed)) for feed in feeds]
+    return sa.or_(link.last_frame_at.is_(None), *old)
+
+
+def _city_wide_id(row: Mapping[str, Any]) -> str:
+    return f"{row['raw_feed'].partition('.')[0]}:{row['device_id']}"
+
+
+def _last_readings(home: Home, device_ids: Sequence[str]) -> dict[str, datetime]:
+    try:
+        with open_mart(home) as mart:
+            frame = mart.frame(
+                "select device_id, last_observed_at from mart.device"
+                " where list_contains(?, device_id) and last_observed_at is not null",
+                [list(device_ids)],
+            )
+    except (NoGenerationError, GenerationError):
+        return {}
+    return dict(frame.iter_rows())
+
+
+def _names(feed_id: str) -> dict[str, str]:
+    name_zh, name_en, _ = _contract_words(feed_id)
+    return {"name_zh": name_zh, "name_en": name_en}
+
+
+@cache
+def _contract_words(feed_id: str) -> tuple[str, str, timedelta]:
+    """Both names of a feed and how long it may be silent; a feed whose contract is gone goes by its id."""
+    department, _, feed = feed_id.partition(".")
+    path = CONTRACT_ROOT / department / f"{feed}.odcs.yaml"
+    if not path.is_file():
+        return feed_id, feed_id, _DEFAULT_SILENT_AFTER
+    contract = load_contract(path)
+    return contract.name_zh, contract.name_en, contract.silent_after
