@@ -1,0 +1,110 @@
+"""A new home for a run: secrets, free ports, registers landed through the real intake, a rules generation.
+
+The registers are the simulated city's own, as large as the run needs them. Not here: running anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from city import door_files, sensors, vehicles
+from city.clock import Span
+from city.geography import load_counties
+from city.profiles import load_profile
+from city.streams import Streams
+from city.table import SourceTable
+from ingest import ops
+from ingest.catalogue import load_contracts
+from ingest.contract import Contract
+from ingest.pull import open_intake
+from ingest.secrets import create_secrets
+from ingest.settings import Home, open_home
+from ingest.stages import Payload
+from ingest.stream.broker import free_port
+
+SEED = 7
+ROOT = Path(__file__).resolve().parents[2]
+DEPARTMENTS = ("urban", "emergency")
+BROKER_PORTS = ("CITYRISK_NATS_PORT", "CITYRISK_MQTT_PORT")
+OTHER_PORTS = ("METRICS", "JT808", "HJ212", "SL651", "GB26875", "PUSH")
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Devices by their ids on the wire, in the order of the registers."""
+
+    gas: tuple[str, ...]
+    tunnel: tuple[str, ...]
+    vehicles: tuple[tuple[str, int], ...]  # terminal number and edition of JT/T 808
+
+
+def new_home(root: Path, sizes: tuple[int, int, int], settings: Mapping[str, str]) -> tuple[Home, Fleet]:
+    """A home with registers of `sizes` (gas detectors, tunnel stations, vehicles) and everything alerting reads.
+
+    The broker gets free ports that stay when it is started again; all others choose theirs.
+    """
+    root.mkdir(parents=True)
+    create_secrets(root, {}, DEPARTMENTS)
+    ports = {name: str(free_port()) for name in BROKER_PORTS} | {f"CITYRISK_{name}_PORT": "0" for name in OTHER_PORTS}
+    home = open_home({**ports, **settings}, root)
+    tables = draw_registers(sizes)
+    land_registers(home, tables, load_contracts())
+    publish_rules(home, datetime.now(UTC))
+    edition = {"808-2019": 2019, "808-2013": 2013}
+    cars = tables["transport.vehicle"].frame
+    return home, Fleet(
+        tuple(tables["urban.gas_device"].frame["设备编码"].to_list()),
+        tuple(tables["urban.tunnel_device"].frame["设备编码"].to_list()),
+        tuple((str(phone), edition[str(kind)]) for phone, kind in zip(cars["zdh"], cars["zdxy"], strict=True)),
+    )
+
+
+def publish_rules(home: Home, now: datetime) -> Path:
+    """Stand-in."""
+    import shutil
+
+    target = home.root / "rules" / f"{now:%Y%m%dT%H%M%SZ}"
+    target.mkdir(parents=True)
+    for path in [*(ROOT / "dbt_project/seeds").glob("*.csv"), *(ROOT / "dbt_project/seeds").glob("*/*.csv")]:
+        shutil.copy(path, target / path.name)
+    return target
+
+
+def draw_registers(sizes: tuple[int, int, int]) -> dict[str, SourceTable]:
+    """The city's registers of gas detectors, tunnel stations and vehicles, none of them spoilt."""
+    profile = load_profile("yichang")
+    counties, span = load_counties(profile.code), Span(datetime.now(UTC), 1)
+    streams = Streams("yichang", SEED)
+    n_gas, n_tunnel, n_vehicles = sizes
+    firms = max(1, n_vehicles // 30)
+    tables = (
+        sensors.build_gas(profile, counties, span, streams, n_gas),
+        sensors.build_tunnels(profile, counties, span, streams, n_tunnel),
+        vehicles.build(profile, counties, span, streams, (n_vehicles, firms, n_vehicles)),
+    )
+    return {table.feed_id: table for table in tables}
+
+
+def land_registers(home: Home, tables: Mapping[str, SourceTable], contracts: Mapping[str, Contract]) -> None:
+    """Land the registers as a pull would; every row must come through."""
+    engine = ops.open_ops(home.ops_url)
+    intake = open_intake(home, engine, "registers", lambda: datetime.now(UTC))
+    for payload, rows in payloads(tables):
+        landed = intake.take(contracts[payload.feed_id], payload)
+        if landed is None or landed.rows_landed != rows:
+            raise RuntimeError(f"{payload.feed_id}: {landed} landed of {rows} rows; look at the quarantine")
+    engine.dispose()
+
+
+def payloads(tables: Mapping[str, SourceTable]) -> Iterator[tuple[Payload, int]]:
+    """The registers as their departments send them, with the number of their rows."""
+    at = datetime.now(UTC)
+    for feed_id, table in tables.items():
+        if feed_id == "transport.vehicle":
+            body, media = table.frame.select(table.columns).write_ndjson().encode(), "ndjson"
+        else:
+            body, media = door_files.csv_bytes(door_files.text_frame(table)), "csv"
+        yield Payload(feed_id, body, media, f"{feed_id}.{media}", at), table.frame.height
