@@ -1,8 +1,9 @@
 """Tell people about feeds that are late, silent, broken or drifted: once when it starts, once when it is over.
 
 The state of things is read from rows (verdicts, fetch outcomes, held batches); a notification row is opened when a
-trouble begins and cleared when it ends, so a run that finds the same trouble says nothing. Delivery is to the log and,
-when given, a webhook, at least once: a row stays undelivered until the receiver says 2xx, and carries its id.
+trouble begins and cleared when it ends, so a run that finds the same trouble says nothing. Delivery is the business of
+the channel workers while one runs; without any, the run itself tells the log and, when given, the webhook among the
+channels, at least once and under the same key: a row stays undelivered until the receiver says 2xx.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_a
 from ingest import ops
 from ingest.contract import Contract
 from ingest.settings import Home
+from ingest.telling import KIND, WEBHOOK, body_of, is_dry_run, is_told_by_others, key_of
 from quality.checks import UnknownRuleError, checks_of
 
 log = logging.getLogger(__name__)
 
-WEBHOOK = "CITYRISK_NOTIFY_WEBHOOK"
 TIMEOUT_S = 10.0
 TRIES = 3  # per notification and run; what is left is tried again by the next run
 MOST_PER_RUN = 200
@@ -45,9 +46,11 @@ class _NotTakenError(Exception):
 
 
 def notify(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> int:
-    """Open and clear notifications for the state of things, deliver what is waiting; gives how many were delivered."""
+    """Open and clear notifications for the state of things; gives how many were delivered, none when workers do that."""
     update(engine, contracts, now)
-    return deliver(engine, home.environment.get(WEBHOOK), now)
+    if is_told_by_others(home):
+        return 0
+    return deliver(engine, None if is_dry_run(home) else home.environment.get(WEBHOOK), now)
 
 
 # ── what is the matter ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -229,17 +232,15 @@ def _post(
     client: httpx.Client, url: str, row: sa.Row[*tuple[object, ...]], sleep: Callable[[float], None]
 ) -> tuple[int, Literal["taken", "refused", "silent"]]:
     """Send one notification; gives the number of tries and how it ended."""
-    body = {
-        "id": row.id, "feed_id": row.feed_id, "kind": row.kind, "text_zh": row.text_zh, "text_en": row.text_en,
-        "raised_at": row.raised_at.isoformat(), "cleared_at": row.cleared_at.isoformat() if row.cleared_at else None,
-    }  # fmt: skip
+    key = key_of(row.id)
+    body = {"delivery_id": key, "delivery_kind": KIND, **body_of(row._mapping)}
     tries = 0
 
     def once() -> bool:
         nonlocal tries
         tries += 1
         try:
-            response = client.post(url, json=body, headers={"Idempotency-Key": f"cityrisk-{row.id}"})
+            response = client.post(url, json=body, headers={"Idempotency-Key": key})
         except httpx.TransportError as error:
             raise _NotTakenError(str(error)) from error
         if response.status_code in (408, 429) or response.status_code >= 500:

@@ -16,6 +16,7 @@ from alerting.cap.tables import CapTables
 from alerting.channels.message import Language
 
 Kind = Literal["webhook", "email", "mqtt", "robot", "sms", "cap"]
+LONGEST_CARRIER = 15  # the fault's number and the channel's id are one key of 32 letters
 TABLES = ("channels", "contacts", "organisations", "cap_levels", "cap_events")
 
 
@@ -86,6 +87,8 @@ def _channel(row: Mapping[str, str]) -> ChannelRow:
     languages = tuple(one for one in get_args(Language) if one in row["languages"].split())
     if not languages or not row["address_env"] or not row["per_minute"].isdigit() or int(row["per_minute"]) < 1:
         raise BookError(f"{where}: give languages (zh, en), address_env, and per_minute as a whole number from 1")
+    if row["carries_faults"] == "true" and len(row["channel_id"]) > LONGEST_CARRIER:
+        raise BookError(f"{where}: a channel that carries feed faults has an id of at most {LONGEST_CARRIER} letters")
     return ChannelRow(
         row["channel_id"], row["kind"], row["name_zh"], row["name_en"], row["is_public"] == "true",  # type: ignore[arg-type]
         row["carries_faults"] == "true", languages, row["address_env"], row["secret_env"], row["template"],

@@ -61,4 +61,4 @@ class CapFeed:
         self._threads.close()
 
     async def _write(self, now: datetime) -> int:
-        return await asyncio.to_thread(write_feed, self._engine, self._home, self._outlet.channel_id, self._title, now)
+        return await self._threads.run(write_feed, self._engine, self._home, self._outlet.channel_id, self._title, now)

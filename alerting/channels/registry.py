@@ -12,13 +12,12 @@ from alerting.channels.cap import CapFeed
 from alerting.channels.email import Email, Post
 from alerting.channels.form import Channel, NotSetUp
 from alerting.channels.mqtt import Line, Mqtt
+from alerting.channels.patience import Patience
 from alerting.channels.robot import Robot
 from alerting.channels.sms import Sms
 from alerting.channels.webhook import Webhook
-from alerting.channels.patience import Patience
 from ingest.settings import Home
-
-DRY_RUN = "CITYRISK_CHANNELS_DRY_RUN"  # 1: no channel of this home sends anything
+from ingest.telling import is_dry_run
 
 
 def open_channel(row: ChannelRow, book: Book, engine: sa.Engine, home: Home, patience: Patience) -> Channel:
@@ -46,7 +45,7 @@ def open_channel(row: ChannelRow, book: Book, engine: sa.Engine, home: Home, pat
 
 def is_dry(row: ChannelRow, home: Home) -> bool:
     """Whether a channel only writes down what it would have sent."""
-    return row.dry_run or home.environment.get(DRY_RUN, "") not in ("", "0", "false", "no")
+    return row.dry_run or is_dry_run(home)
 
 
 def _values(row: ChannelRow, environment: Mapping[str, str]) -> tuple[str, str]:

@@ -16,7 +16,8 @@ import sqlalchemy as sa
 from ingest import ops
 from ingest.contract import Contract
 from ingest.settings import Home
-from quality.notify import WEBHOOK, deliver, notify, update
+from ingest.telling import WEBHOOK, telling
+from quality.notify import deliver, notify, update
 
 NOW = datetime(2026, 7, 30, 4, 0, tzinfo=UTC)
 FEED = "weather.observation"
@@ -235,7 +236,7 @@ def test_the_webhook_of_the_home_gets_each_notification_once(
         "id": 1, "feed_id": FEED, "kind": "late", "raised_at": "2026-07-30T04:00:00+00:00", "cleared_at": None,
     }  # fmt: skip
     assert "说明。" in got["text_zh"]
-    assert receiver.keys == ["cityrisk-1"]
+    assert receiver.keys == ["fault-1-data_desk"]
     assert (rows(engine)[0].delivered_at, rows(engine)[0].attempts) == (NOW, 1)
 
 
@@ -297,3 +298,25 @@ def test_without_a_webhook_the_log_is_told(
     caplog.clear()
     assert notify(home, engine, contracts, NOW) == 0
     assert not caplog.records
+
+
+def test_while_a_channel_worker_lives_the_run_only_opens_and_clears(
+    home: Home, engine: sa.Engine, contracts: dict[str, Contract], receiver: Receiver
+) -> None:
+    told = replace(home, environment={**home.environment, WEBHOOK: receiver.url})
+    say(engine, "freshness", "failed", 3.0)
+    with telling(told):
+        assert notify(told, engine, contracts, NOW) == 0
+    assert kinds(engine) == [("late", True)]
+    assert receiver.got == []
+    assert notify(told, engine, contracts, NOW) == 1, "the worker is gone: the run tells what waits"
+    assert [got["kind"] for got in receiver.got] == ["late"]
+
+
+def test_in_a_dry_run_only_the_log_is_told(
+    home: Home, engine: sa.Engine, contracts: dict[str, Contract], receiver: Receiver
+) -> None:
+    told = replace(home, environment={**home.environment, WEBHOOK: receiver.url, "CITYRISK_CHANNELS_DRY_RUN": "1"})
+    say(engine, "freshness", "failed", 3.0)
+    assert notify(told, engine, contracts, NOW) == 1
+    assert receiver.got == []

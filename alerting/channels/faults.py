@@ -1,0 +1,93 @@
+"""Feed faults on the same channels: notifications become deliveries, and are delivered when one of those went out.
+
+Not here: what is the matter with a feed (`quality.notify` opens and clears the rows).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+
+from alerting import tables
+from ingest import ops
+from ingest.telling import KIND, body_of, key_of
+
+MOST_AT_ONCE = 200
+log = logging.getLogger(__name__)
+_n = ops.notification.c
+_d = tables.alert_delivery.c
+
+
+def carry(engine: sa.Engine, channel_ids: Sequence[str], now: datetime) -> int:
+    """Put notifications that wait into the outbox, one delivery for each channel; gives how many were put.
+
+    Without any channel the log is told, and that is written down as telling: nobody asked to hear it elsewhere.
+    """
+    n_put = 0
+    for channel_id in channel_ids:
+        has_one = sa.select(_d.delivery_id).where(_d.delivery_id == _key(channel_id)).exists()
+        rows = _waiting(engine, ~has_one)
+        if rows:
+            _say(rows if channel_id == channel_ids[0] else ())
+            # Another worker may have put the same ones at this very moment.
+            with suppress(sa.exc.IntegrityError), engine.begin() as connection:
+                connection.execute(sa.insert(tables.alert_delivery), [_delivery(row, channel_id, now) for row in rows])
+        n_put += len(rows)
+    if not channel_ids:
+        rows = _waiting(engine, sa.true())
+        _say(rows)
+        if rows:
+            done = sa.update(ops.notification).where(_n.id.in_([row["id"] for row in rows]))
+            with engine.begin() as connection:
+                connection.execute(done.values(delivered_at=now))
+    return n_put
+
+
+def mark_delivered(engine: sa.Engine, channel_ids: Sequence[str]) -> int:
+    """Write down which notifications were told: when the first of their deliveries went out; gives how many."""
+    n_marked = 0
+    for channel_id in channel_ids:
+        query = (
+            sa.select(_n.id, _d.sent_at, _d.attempts)
+            .join(tables.alert_delivery, _d.delivery_id == _key(channel_id))
+            .where(_n.delivered_at.is_(None), _d.sent_at.is_not(None))
+        )
+        with engine.connect() as connection:
+            told = connection.execute(query.limit(MOST_AT_ONCE)).all()
+        for row in told:
+            done = sa.update(ops.notification).where(_n.id == row.id, _n.delivered_at.is_(None))
+            with engine.begin() as connection:
+                values = {"delivered_at": row.sent_at, "attempts": _n.attempts + row.attempts}
+                n_marked += connection.execute(done.values(**values)).rowcount
+    return n_marked
+
+
+def _waiting(engine: sa.Engine, condition: sa.ColumnElement[bool]) -> list[dict[str, Any]]:
+    query = sa.select(ops.notification).where(_n.delivered_at.is_(None), condition).order_by(_n.id).limit(MOST_AT_ONCE)
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _key(channel_id: str) -> sa.ColumnElement[str]:
+    """`ingest.telling.key_of` in the store's own words."""
+    head, tail = key_of(0, channel_id).split("0", 1)
+    return sa.literal(head, sa.String) + sa.cast(_n.id, sa.String) + sa.literal(tail, sa.String)
+
+
+def _say(rows: Iterable[Mapping[str, Any]]) -> None:
+    for row in rows:
+        log.log(logging.INFO if row["kind"] == "recovered" else logging.WARNING, "%s", row["text_en"])
+
+
+def _delivery(row: Mapping[str, Any], channel_id: str, now: datetime) -> dict[str, Any]:
+    return {
+        "delivery_id": key_of(row["id"], channel_id), "notice_id": None, "alert_id": None, "channel_id": channel_id,
+        "target": "data_engineer", "kind": KIND, "body": orjson.dumps(body_of(row)).decode(), "state": "waiting",
+        "attempts": 0, "next_at": now, "receipt": None, "created_at": now, "sent_at": None,
+    }  # fmt: skip
