@@ -33,9 +33,18 @@ SQL = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 # What access may know of the rooms below it.
-ACCESS_MAY_IMPORT = ("alerting", "ingest.contract", "ingest.catalogue", "ingest.ops", "ingest.settings", "ingest.vault")
+ACCESS_MAY_IMPORT = (
+    "alerting", "ingest.contract", "ingest.catalogue", "ingest.listen.devices", "ingest.ops", "ingest.settings",
+    "ingest.vault",
+)  # fmt: skip
 # No socket, no file, no clock: these modules only compute.
-PURE = ("ingest/contract.py", "ingest/geo", "ingest/conform", "ingest/mask", "ingest/stages.py")
+PURE = (
+    "ingest/contract.py", "ingest/geo", "ingest/conform", "ingest/mask", "ingest/stages.py", "ingest/protocols",
+    "ingest/stream/raw.py", "ingest/stream/live.py", "alerting/engine", "alerting/episode.py", "alerting/lifecycle.py",
+    "alerting/routing.py",
+)  # fmt: skip
+# Written by `cityrisk derive` from the contracts: as long as the contracts are many.
+DERIVED = ("dbt_project/models/conformed/", "dbt_project/models/staging/")
 IMPURE_IMPORTS = {"socket", "httpx", "sqlalchemy", "subprocess", "urllib", "tempfile", "os", "time", "asyncio"}
 IMPURE_CALLS = {
     "open",
@@ -169,7 +178,7 @@ def test_access_knows_little_of_the_rooms_below() -> None:
 
 
 def test_pure_modules_touch_nothing() -> None:
-    pure = [path for path in code("ingest") if name(path).startswith(PURE)]
+    pure = [path for path in code("ingest", "alerting") if name(path).startswith(PURE)]
     assert len(pure) >= 2
     found = []
     for path in pure:
@@ -218,7 +227,9 @@ def test_files_are_named_for_their_noun_or_verb() -> None:
 
 def test_files_fit_a_head() -> None:
     lengths = {
-        name(path): path.read_text("utf-8").count("\n") for path in files(".py", ".sql", ".sh", ".toml", ".yaml")
+        name(path): path.read_text("utf-8").count("\n")
+        for path in files(".py", ".sql", ".sh", ".toml", ".yaml")
+        if not name(path).startswith(DERIVED)
     }
     too_long = {path: length for path, length in lengths.items() if length >= 500}
     assert not too_long, f"500 lines are too many: {too_long}"

@@ -11,7 +11,7 @@ from ingest.protocols.sl651 import rows as r
 from ingest.protocols.sl651 import wire as w
 from ingest.protocols.sl651.body import NINES_ARE_MISSING, Body, read_hex
 from ingest.protocols.sl651.tables import EVENTS, OTHER_FUNCTION, Function, function_of
-from ingest.protocols.sl651.text import read_text
+from ingest.protocols.sl651.text import read_ascii
 
 NAME = "sl651"
 RECORD_FIELDS = {r.KIND: r.FIELDS, r.TEST_KIND: r.FIELDS}
@@ -77,7 +77,7 @@ def _origin(wire: w.Wire) -> tuple[str, int]:
 
 def _body(wire: w.Wire, function: Function, lenient: frozenset[str]) -> Body:
     if wire.ascii:
-        return read_text(wire.body, wire.body_at, function, wire.is_up)
+        return read_ascii(wire.body, wire.body_at, function, wire.is_up)
     return read_hex(wire.body, wire.body_at, function, lenient, wire.is_up)
 
 

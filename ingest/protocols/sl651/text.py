@@ -49,7 +49,7 @@ class _Tokens:
         return rest
 
 
-def read_text(data: bytes, offset: int, function: Function, is_up: bool = True) -> Body:
+def read_ascii(data: bytes, offset: int, function: Function, is_up: bool = True) -> Body:
     """The body of an ASCII frame. Raises BadFrame where a value is missing or a word cannot stand."""
     head = data[:HEAD_CHARS].decode("latin-1")
     if len(head) < HEAD_CHARS or not _HEX.fullmatch(head[:4]):
