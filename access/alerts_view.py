@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,6 +18,8 @@ from access.live import OpsReader
 from access.rights import Reader
 from access.serving import GenerationError, Home, NoGenerationError, open_mart
 from alerting import lifecycle, tables
+from alerting.desk import Desk, DeskError, load_desk
+from alerting.rules.generations import NoRulesError, newest_generation
 
 STATES = ("open", "acknowledged", "dispatched", "resolved", "suppressed", "pending", "closed", "archived", "withdrawn")
 WORKED_ON = (*lifecycle.WORKED_ON, "resolved")
@@ -159,13 +163,37 @@ def allowed(state: str) -> tuple[str, ...]:
 
 
 def places(home: Home) -> dict[str, tuple[str, str | None]]:
-    """Counties of the published city: code → (name_zh, name_en); empty before the first publish."""
+    """Counties of the published city, before the first publish those of the duty desk: code → (name_zh, name_en)."""
     try:
         with open_mart(home) as mart:
             frame = mart.frame("select area_code, name_zh, name_en from mart.area where level = 'county' order by 1")
     except (NoGenerationError, GenerationError):
-        return {}
+        desk = _desk_of(home)
+        rows = sorted(desk.routing.areas.items()) if desk else []
+        return {code: (row["name_zh"], row["name_en"] or None) for code, row in rows if row["level"] == "county"}
     return {code: (zh, en) for code, zh, en in frame.iter_rows()}
+
+
+def event_kinds(home: Home) -> dict[tuple[str, str], tuple[str, str]]:
+    """What can be entered by hand: (domain, subdomain) → (name_zh, name_en), from the handling guides.
+
+    Empty while the home has no rules generation.
+    """
+    desk = _desk_of(home)
+    guides = desk.guides.kinds() if desk else {}
+    return {kind: names for kind, names in guides.items() if kind[0] in ALERTED_DOMAINS}
+
+
+def _desk_of(home: Home) -> Desk | None:
+    try:
+        return _desk_in(newest_generation(home.root))
+    except (NoRulesError, DeskError):
+        return None
+
+
+@lru_cache(maxsize=2)
+def _desk_in(generation: Path) -> Desk:
+    return load_desk(generation)
 
 
 def _where(reader: Reader, wanted: AlertFilter) -> list[sa.ColumnElement[bool]]:

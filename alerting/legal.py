@@ -47,6 +47,11 @@ class Guides:
             self._by_kind[row["domain"], row["subdomain"], row["colour"]] = Guide(**{name: row[name] for name in names})
         self.by_id = {guide.guide_id: guide for guide in self._by_kind.values()}
 
+    def kinds(self) -> dict[tuple[str, str], tuple[str, str]]:
+        """The kinds of risk that have guides: (domain, subdomain) → the category's names, Chinese and English."""
+        rows = sorted(self._by_kind.items())
+        return {(domain, subdomain): (guide.category_zh, guide.category_en) for (domain, subdomain, _), guide in rows}
+
     def of(self, domain: str, subdomain: str, colour: str) -> Guide:
         """The guide for a kind of risk; the domain's own one when the kind has none."""
         for key in ((domain, subdomain, colour), (domain, "any", colour), ("all", "any", colour)):
