@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -19,13 +22,20 @@ from paho.mqtt.enums import CallbackAPIVersion
 from ingest.catalogue import load_contracts
 from ingest.contract import Contract
 from ingest.listen.serve import serve
-from ingest.settings import NATS_PASSWORD, Home
+from ingest.settings import NATS_PASSWORD, Home, open_home
 from ingest.stream import raw
 from ingest.stream.raw import RawEntry
 from ingest.stream.running import read_running
 from ingest.stream.streams import RAW
 
 WITHIN_S = 20.0
+
+
+def started_process(home: Home, *feeds: str) -> subprocess.Popen[bytes]:
+    """A listening process of its own, for a test to kill; its note says when every door is open."""
+    (home.run / "listen.json").unlink(missing_ok=True)
+    environment = {**os.environ, **home.environment, "CITYRISK_HOME": str(home.root)}
+    return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", sys.executable, __file__, *feeds], env=environment)
 
 
 def now() -> datetime:
@@ -96,11 +106,10 @@ class Device:
 
     def __init__(self, home: Home, department: str, client_id: str = "device", is_ours: bool = False) -> None:
         name = NATS_PASSWORD if is_ours else f"{NATS_PASSWORD}_{department.upper()}"
-        self.acknowledged: set[bytes] = set()
+        self._answered: set[int] = set()
         self.received: list[tuple[str, bytes]] = []
         self.subscribed: list[Any] = []
-        self._under_way: dict[int, bytes] = {}
-        self._lock = threading.Lock()
+        self._sent: dict[int, bytes] = {}
         self.connected = threading.Event()
         self.client = MqttClient(
             CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, protocol=MQTTv311,
@@ -118,16 +127,18 @@ class Device:
         self.client.loop_start()
         assert self.connected.wait(10)
 
+    @property
+    def acknowledged(self) -> set[bytes]:
+        """What the broker has answered for."""
+        return {self._sent[mid] for mid in self._answered.copy() if mid in self._sent}
+
     def publish(self, topic: str, bodies: Iterable[bytes]) -> None:
         """Send messages; `acknowledged` grows as answers come."""
         for body in bodies:
-            with self._lock:
-                sent = self.client.publish(topic, body, qos=1)
-                self._under_way[sent.mid] = body
+            self._sent[self.client.publish(topic, body, qos=1).mid] = body
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, _reason: Any, _properties: Any) -> None:
-        with self._lock:
-            self.acknowledged.add(self._under_way.pop(mid))
+        self._answered.add(mid)
 
     def close(self) -> None:
         """Go without a word more."""
@@ -143,3 +154,7 @@ async def until(condition: Any, within_s: float = WITHIN_S, what: str = "it") ->
                 await asyncio.sleep(0.01)
     except TimeoutError:
         raise AssertionError(f"{what} did not happen within {within_s:g} s") from None
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(open_home(os.environ), open_contracts(*sys.argv[1:]), now, asyncio.Event()))

@@ -21,8 +21,8 @@ from ingest.settings import Home
 
 Standing = Literal["known", "unknown", "banned", "unready"]
 
-# What a frame calls the sender of a listed device. JT/T 808-2019 pads a phone number with zeros that the edition of 2013
-# lacks; a packet of GB/T 26875.3 names the transmission unit, its objects the parts behind it.
+# What a frame calls the sender of a listed device. JT/T 808-2019 pads a phone number with zeros that the edition before
+# it lacks; a packet of GB/T 26875.3 names the transmission unit, its objects the parts behind it.
 _AS_ON_THE_WIRE: Mapping[str, Callable[[str], str]] = {
     "jt808": lambda phone: phone.lstrip("0") or "0",
     "gb26875": lambda device: device.partition("-")[0],

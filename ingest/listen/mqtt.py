@@ -43,7 +43,7 @@ DEVICE_ID_CHARACTERS = 64
 
 
 class Bridge:
-    """One session. Everything runs in the event loop's thread."""
+    """One session, with a way into RAW of its own. Everything runs in the event loop's thread."""
 
     def __init__(
         self,
@@ -66,12 +66,13 @@ class Bridge:
         self._under_way: set[int] = set()
         self._held: list[MQTTMessage] = []
         self._seen = 0
-        self.is_subscribed = False
+        self.subscribed = asyncio.Event()
         self._client = self._made_client()
 
     async def run(self) -> None:
         """Hold the session until cancelled; connect again whenever the connection is lost."""
         if not self._filters:
+            self.subscribed.set()
             return
         try:
             while True:
@@ -119,6 +120,7 @@ class Bridge:
         self._connection += 1
         self._under_way.clear()
         self._held.clear()
+        self._packer.forget_waiting()  # the broker sends again what an earlier connection did not acknowledge
         await asyncio.to_thread(self._client.connect, host, port, KEEP_ALIVE_S)
         found: Any = self._client.socket()
         if found is None:
@@ -151,7 +153,7 @@ class Bridge:
 
     def _drop_socket(self) -> None:
         found: Any = self._client.socket()
-        self.is_subscribed = False
+        self.subscribed.clear()
         if found is not None and found.fileno() >= 0:
             self._loop.remove_reader(found)
             self._loop.remove_writer(found)
@@ -172,7 +174,8 @@ class Bridge:
         refused = [one for one, reason in zip(self._filters, reasons, strict=False) if reason.is_failure]
         if refused:
             log.error("mqtt: the broker refuses the subscription to %s", ", ".join(refused))
-        self.is_subscribed = not refused
+        else:
+            self.subscribed.set()
 
     def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         log.warning("mqtt: connection lost (%s)", reason)

@@ -43,6 +43,7 @@ PUSH_PORT = 8790
 REFRESH_EVERY_S = 2.0
 WRITE_EVERY_S = 5.0
 BROKER_AGAIN_S = 0.5
+SESSION_WITHIN_S = 10.0
 
 
 async def serve(
@@ -95,11 +96,12 @@ class _Listening:
         self._counts, self._links = Counts(), LinkBook()
         self._known = Known(home, engine, contracts)
         self._room_wanted = asyncio.Event()
-        self._packer = Packer(client, on_full=self._room_wanted.set)
-        self._gateway = Gateway(home, self._packer, limits_of(home), self._counts)
+        self._packers = [Packer(client, on_full=self._room_wanted.set) for _ in range(2)]
+        framed, messages = self._packers
+        self._gateway = Gateway(home, framed, limits_of(home), self._counts)
         archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
         self._bridge = Bridge(
-            home, contracts, self._packer, self._known, self._links, self._counts, archive, now
+            home, contracts, messages, self._known, self._links, self._counts, archive, now
         )  # fmt: skip
 
     async def run(self, started_at: datetime, stop: asyncio.Event) -> None:
@@ -116,6 +118,7 @@ class _Listening:
                 if door is not None:
                     running.append(tasks.create_task(door.serve()))
                     ports["push"] = await _port_of(door)
+                await self._wait_for_session()
                 with told(self._home, "listen", ports, started_at, self._counts.registry, self._health):
                     await stop.wait()
                 if door is not None:
@@ -125,8 +128,16 @@ class _Listening:
                     task.cancel()
         finally:
             await self._gateway.close()
-            await self._packer.close()
+            for packer in self._packers:
+                await packer.close()
             await asyncio.to_thread(write_links, self._engine, self._links.take_changed())
+
+    async def _wait_for_session(self) -> None:
+        """Wait for the MQTT session: until its first subscription the broker answers devices and keeps nothing."""
+        try:
+            await asyncio.wait_for(self._bridge.subscribed.wait(), SESSION_WITHIN_S)
+        except TimeoutError:
+            log.warning("mqtt: no session after %g s; listening without it", SESSION_WITHIN_S)
 
     def _upkeep(self) -> list[Coroutine[None, None, None]]:
         return [
@@ -140,9 +151,9 @@ class _Listening:
         self._bridge.judge_held()
 
     async def _write(self) -> None:
-        self._counts.entries.set(self._packer.entries)
-        self._counts.pending.set(self._packer.pending_bytes)
-        self._counts.waiting.set(self._packer.is_waiting)
+        self._counts.entries.set(sum(packer.entries for packer in self._packers))
+        self._counts.pending.set(sum(packer.pending_bytes for packer in self._packers))
+        self._counts.waiting.set(any(packer.is_waiting for packer in self._packers))
         await asyncio.to_thread(write_links, self._engine, self._links.take_changed())
 
     async def _make_room(self) -> None:
@@ -163,15 +174,15 @@ class _Listening:
         return _Quiet(uvicorn.Config(app, host=host, port=port, log_config=None, lifespan="off"))
 
     def _health(self) -> Health:
-        is_well = self._client.is_connected and not self._packer.is_waiting
+        failure = next((packer.failure for packer in self._packers if packer.is_waiting), "")
         return Health(
-            is_well,
+            self._client.is_connected and not failure,
             {
                 "broker": "connected" if self._client.is_connected else "lost",
-                "mqtt": "subscribed" if self._bridge.is_subscribed else "not subscribed",
-                "raw": self._packer.failure or "takes messages",
-                "entries": self._packer.entries,
-                "pending_bytes": self._packer.pending_bytes,
+                "mqtt": "subscribed" if self._bridge.subscribed.is_set() else "not subscribed",
+                "raw": failure or "takes messages",
+                "entries": sum(packer.entries for packer in self._packers),
+                "pending_bytes": sum(packer.pending_bytes for packer in self._packers),
             },
         )
 

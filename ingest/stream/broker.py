@@ -51,7 +51,7 @@ jetstream {{
 }}
 mqtt {{
   listen: "{mqtt_host}:{mqtt_port}"
-  ack_wait: "5s"
+  ack_wait: "10s"
   max_ack_pending: {mqtt_unanswered}
 }}
 accounts {{

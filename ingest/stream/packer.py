@@ -29,7 +29,7 @@ MESSAGE_BYTES = 256 * 1024  # a message is closed beyond this size
 ENTRY_BYTES = 1000 * 1000  # what the broker takes in one message, less room for our head
 ENTRY_COUNT = 2000
 LINGER_S = 0.003
-ACK_WITHIN_S = 5.0
+ACK_WITHIN_S = 2.0
 AGAIN_AFTER_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 Stored = Callable[[], None]
@@ -82,6 +82,12 @@ class Packer:
             self.add(feed_id, entry)
         self.add(feed_id, entries[-1], last_stored)
         await done
+
+    def forget_waiting(self) -> None:
+        """Drop what is not under way yet: its senders will send it again."""
+        for queue in self._waiting.values():
+            self.pending_bytes -= sum(len(entry.body) for entry, _ in queue)
+            queue.clear()
 
     async def close(self) -> None:
         """Give up what is under way; nobody was told that it is safe."""

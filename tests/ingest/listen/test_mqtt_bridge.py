@@ -1,16 +1,22 @@
 """What a device's MQTT message was answered for is in RAW in the end, whatever happens to broker, bridge or stream."""
 
 import asyncio
-import os
-import subprocess
-import sys
 
 import pytest
 
 from broker_server import BrokerServer
 from ingest.stream import streams
 from ingest.stream.client import connected
-from listening import Device, entries_in_raw, listening, now, open_contracts, raw_holds, until
+from listening import (
+    Device,
+    entries_in_raw,
+    listening,
+    now,
+    open_contracts,
+    raw_holds,
+    started_process,
+    until,
+)
 
 TOPIC = "urban/gas_reading/QY-1"
 PASSWORD = "c2FtcGxl"
@@ -50,7 +56,7 @@ def test_a_killed_broker_loses_nothing_acknowledged(gas: BrokerServer) -> None:
             device = Device(gas.home, "urban")
             for round_number in range(3):
                 device.publish(TOPIC, bodies(300, f"round {round_number}"))
-                await until(lambda: len(device.acknowledged) % 300 > 50)
+                await until(lambda number=round_number: len(device.acknowledged) > 300 * number + 50)
                 await asyncio.to_thread(gas.kill)
                 await asyncio.to_thread(gas.start)
                 await until(lambda number=round_number: len(device.acknowledged) == 300 * (number + 1))
@@ -62,39 +68,23 @@ def test_a_killed_broker_loses_nothing_acknowledged(gas: BrokerServer) -> None:
 
 
 def test_a_killed_listener_loses_nothing_acknowledged(gas: BrokerServer) -> None:
-    gas.set(CITYRISK_OPS_URL=f"sqlite:///{gas.home.root / 'ops.db'}")
-
-    def started() -> subprocess.Popen[bytes]:
-        (gas.home.run / "listen.json").unlink(missing_ok=True)
-        code = (
-            "import asyncio, sys; sys.path.insert(0, sys.argv[1])\n"
-            "from listening import now, open_contracts; from ingest.listen.serve import serve\n"
-            "from ingest.settings import open_home; import os\n"
-            "async def run(): await serve(open_home(os.environ), open_contracts('urban.gas_reading'), now, "
-            "asyncio.Event())\n"
-            "asyncio.run(run())"
-        )
-        environment = {**os.environ, **gas.home.environment, "CITYRISK_HOME": str(gas.home.root)}
-        return subprocess.Popen([sys.executable, "-c", code, os.path.dirname(listening.__code__.co_filename)],
-                                env=environment)  # fmt: skip
-
     async def whole() -> None:
         async with connected(gas.home, "test") as client:
-            process = started()
-            await until(lambda: (gas.home.run / "listen.json").exists())
-            device = Device(gas.home, "urban")
+            process = started_process(gas.home, "urban.gas_reading")
             try:
+                await until((gas.home.run / "listen.json").exists)
+                device = Device(gas.home, "urban")
                 for number in range(3):
                     device.publish(TOPIC, bodies(300, f"round {number}"))
-                    await until(lambda: len(device.acknowledged) % 300 > 50)
+                    await until(lambda number=number: len(device.acknowledged) > 300 * number + 50)
                     process.kill()
                     process.wait()
-                    process = started()
+                    process = started_process(gas.home, "urban.gas_reading")
                     await until(lambda number=number: len(device.acknowledged) == 300 * (number + 1))
+                device.close()
                 found = await raw_holds(client, 900)
                 assert {entry.body for _, entry in found} == device.acknowledged
             finally:
-                device.close()
                 process.kill()
                 process.wait()
 
@@ -113,6 +103,7 @@ def test_a_full_stream_keeps_messages_waiting(gas: BrokerServer) -> None:
             assert len(before) < 400
             await streams.ensure_streams(client, gas.set(CITYRISK_RAW_MAX_BYTES="1000000"), now())
             found = await raw_holds(client, 400)
+            assert len(found) == 400
             assert {entry.body for _, entry in found} == device.acknowledged
 
     asyncio.run(whole())
@@ -128,6 +119,7 @@ def test_a_missing_stream_keeps_messages_waiting(gas: BrokerServer) -> None:
             device.close()
             await streams.ensure_streams(client, gas.home, now())
             found = await raw_holds(client, 200)
+            assert len(found) == 200
             assert {entry.body for _, entry in found} == device.acknowledged
 
     asyncio.run(whole())
