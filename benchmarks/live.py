@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.chain import arriving, flowing, points
 from benchmarks.chain.place import Fleet, new_home
 from benchmarks.chain.programs import NAMES, Chain, running
+from benchmarks.chain.webhook import open_desk
 
 Scenario = Callable[[Chain, Fleet, argparse.Namespace], dict[str, Any]]
 SCENARIOS: dict[str, Scenario] = {
@@ -53,8 +54,9 @@ def main() -> None:
 @contextmanager
 def a_chain(options: argparse.Namespace) -> Iterator[tuple[Chain, Fleet]]:
     """The programs of a new home, ended and deleted behind the run."""
-    settings = {"CITYRISK_STREAM_SYNC": options.sync}
-    with tempfile.TemporaryDirectory(dir=options.place) as folder:
+    with tempfile.TemporaryDirectory(dir=options.place) as folder, open_desk() as desk:
+        options.desk = desk
+        settings = {"CITYRISK_STREAM_SYNC": options.sync, "CITYRISK_WEBHOOK_URL": desk.url}
         sizes = (options.gas, options.tunnel, options.vehicles)
         home, fleet = new_home(Path(folder) / "var", sizes, settings)
         with running(home, options.programs.split(",")) as chain:

@@ -13,8 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.chain.generator import templates_of
-from benchmarks.chain.outcome import acknowledged_rows, alerted_to, compare, landed_rows, landed_to, last_sequences
-from benchmarks.chain.outcome import settle
+from benchmarks.chain.outcome import (
+    acknowledged_rows,
+    alerted_to,
+    compare,
+    landed_rows,
+    landed_to,
+    last_sequences,
+    settle,
+)
 from benchmarks.chain.place import Fleet
 from benchmarks.chain.programs import ROOT, Chain
 from ingest import ops
@@ -88,7 +95,8 @@ def _flow(chain: Chain, fleet: Fleet, options: argparse.Namespace, rate: int, se
     return {
         "asked_readings_per_s": rate, "sent_readings_per_s": round(sent["readings"] / sent["seconds"]),
         "readings": sent["readings"], "seconds": sent["seconds"], "generator": sent, "lag_at_end": lag,
-        "live_after_s": round(through_s, 1), "alerted_after_s": round(alerted_s, 1), "landed_after_s": round(landed_s, 1),
+        "live_after_s": round(through_s, 1), "alerted_after_s": round(alerted_s, 1),
+        "landed_after_s": round(landed_s, 1),
         "through_readings_per_s": round(sent["readings"] / (sent["seconds"] + alerted_s)),
         "rows": asdict(readings), "durability": options.sync, **used.as_json(),
     }  # fmt: skip

@@ -24,9 +24,9 @@ from ingest.secrets import create_secrets
 from ingest.settings import Home, open_home
 from ingest.stages import Payload
 from ingest.stream.broker import free_port
+from orchestration.rules import publish_rules
 
 SEED = 7
-ROOT = Path(__file__).resolve().parents[2]
 DEPARTMENTS = ("urban", "emergency")
 BROKER_PORTS = ("CITYRISK_NATS_PORT", "CITYRISK_MQTT_PORT")
 OTHER_PORTS = ("METRICS", "JT808", "HJ212", "SL651", "GB26875", "PUSH")
@@ -60,17 +60,6 @@ def new_home(root: Path, sizes: tuple[int, int, int], settings: Mapping[str, str
         tuple(tables["urban.tunnel_device"].frame["设备编码"].to_list()),
         tuple((str(phone), edition[str(kind)]) for phone, kind in zip(cars["zdh"], cars["zdxy"], strict=True)),
     )
-
-
-def publish_rules(home: Home, now: datetime) -> Path:
-    """Stand-in."""
-    import shutil
-
-    target = home.root / "rules" / f"{now:%Y%m%dT%H%M%SZ}"
-    target.mkdir(parents=True)
-    for path in [*(ROOT / "dbt_project/seeds").glob("*.csv"), *(ROOT / "dbt_project/seeds").glob("*/*.csv")]:
-        shutil.copy(path, target / path.name)
-    return target
 
 
 def draw_registers(sizes: tuple[int, int, int]) -> dict[str, SourceTable]:

@@ -60,6 +60,7 @@ class Chain:
         self.used = {name: Used() for name in self.names}
         self.at_start: dict[str, float] = {}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._turn = threading.RLock()
         home.run.mkdir(parents=True, exist_ok=True)
 
     def start(self, name: str) -> None:
@@ -88,11 +89,35 @@ class Chain:
         for name in self.names:
             self.wait(name)
 
-    def kill(self, name: str, number: int = signal.SIGKILL) -> None:
-        """End one as a crash does."""
+    def kill(self, name: str, number: int = signal.SIGKILL, *, and_start: bool = False) -> None:
+        """End one as a crash does, and start it again at once where asked."""
         self.look()
-        self._processes[name].send_signal(number)
-        self._processes[name].wait()
+        with self._turn:
+            self._processes[name].send_signal(number)
+            self._processes[name].wait()
+            if and_start:
+                self.start(name)
+
+    @contextmanager
+    def supervised(self) -> Iterator[dict[str, int]]:
+        """Whoever ends by itself in this block is started again; gives how often each did."""
+        ended, done = dict[str, int](), threading.Event()
+
+        def watch() -> None:
+            while not done.wait(0.2):
+                for name in self.names:
+                    with self._turn:
+                        if self._processes[name].poll() is not None:
+                            ended[name] = ended.get(name, 0) + 1
+                            self.start(name)
+
+        watcher = threading.Thread(target=watch, daemon=True)
+        watcher.start()
+        try:
+            yield ended
+        finally:
+            done.set()
+            watcher.join()
 
     def down(self) -> None:
         """End all as their manager does, those that read first."""

@@ -1,0 +1,57 @@
+"""Kill every process under load and count what is lost: `python benchmarks/faults.py [--kills 20] [--rate 5000]`.
+
+Broker, listen, intake and alerting are killed (SIGKILL) in random order and started again at once, while detectors,
+tunnel stations and vehicles send over MQTT and JT/T 808 and repeat what nobody acknowledged. One that ends by itself is
+started again too, as the process manager does, and counted. Afterwards: every acknowledged reading landed once and is in
+LIVE once; the ops store has exactly the episodes that the rules give when LIVE is folded again from its beginning;
+nothing open, no step and no delivery stands twice. Exit code 1 when a number that must be 0 is not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from benchmarks.chain.killing import HURRIED, faults_of, under_fire
+from benchmarks.chain.place import new_home
+from benchmarks.chain.programs import NAMES, running
+from benchmarks.chain.webhook import open_desk
+from benchmarks.live import machine
+
+
+def main() -> int:
+    """Run once, print the report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--kills", type=int, default=20, help="of each process")
+    parser.add_argument("--names", default=",".join(NAMES), help="which processes")
+    parser.add_argument("--rate", type=int, default=5000, help="readings a second")
+    parser.add_argument("--most-pause", type=float, default=4.0, help="seconds between kills, at most")
+    parser.add_argument("--sync", choices=("interval", "always"), default="interval")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", action="store_true", help="keep the home of a run that failed")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="faults-"))
+    with open_desk() as desk:
+        settings = {**HURRIED, "CITYRISK_STREAM_SYNC": options.sync, "CITYRISK_WEBHOOK_URL": desk.url}
+        home, fleet = new_home(folder / "var", (1500, 1000, 40), settings)
+        with running(home) as chain:
+            names = options.names.split(",")
+            report = under_fire(chain, fleet, names, options.kills, options.rate, options.most_pause, options.seed)
+    faults = faults_of(report)
+    told = {"deliveries_taken": len(desk.came)}
+    print(json.dumps({**machine(), **report, **told, "durability": options.sync, "faults": faults}))
+    if faults and options.keep:
+        print(f"the home is {folder}", file=sys.stderr)
+    else:
+        shutil.rmtree(folder)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
