@@ -53,6 +53,11 @@ _HTTP = {
 }
 # In this order each draws its token from one stream; new ones come last so that no other moves.
 _HTTP_DEPARTMENTS = ("weather", "emergency", "ecology", "water")
+# Registers whose good rows `city.live` needs: what a device says depends on what it is.
+_LIVE = (
+    *("transport.vehicle", "fire.device", "housing.dust_monitor", "ecology.outfall", "water.station"),
+    *("urban.gas_device", "urban.tunnel_device", "emergency.tailings_pond", "emergency.tailings_point"),
+)
 DEFAULT_PORT = 8766
 
 
@@ -138,6 +143,9 @@ def build_city(
     (root / "db").mkdir(parents=True)
     truth = Truth()
     tables = draw(profile, span, streams, scale, truth)
+    (root / "live").mkdir()
+    for feed_id in _LIVE:
+        tables[feed_id].frame.write_parquet(root / "live" / f"{feed_id}.parquet")
     planted: dict[str, list[Planted]] = {}
     if defects:
         plan = row_plan(profile)
