@@ -59,7 +59,7 @@ def told(
     server = ThreadingHTTPServer(("127.0.0.1", metrics_port(home, process)), handler)
     server.daemon_threads = True
     port = int(server.server_address[1])
-    thread = threading.Thread(target=server.serve_forever, name=f"{process} telemetry", daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name=f"{process} telemetry", daemon=True)
     thread.start()
     try:
         write_running(home, process, {**ports, "metrics": port}, started_at)
