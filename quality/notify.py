@@ -46,7 +46,7 @@ class _NotTakenError(Exception):
 
 
 def notify(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> int:
-    """Open and clear notifications for the state of things; gives how many were delivered, none when workers do that."""
+    """Open and clear notifications for the state of things; gives how many were delivered here."""
     update(engine, contracts, now)
     if is_told_by_others(home):
         return 0
@@ -233,7 +233,7 @@ def _post(
 ) -> tuple[int, Literal["taken", "refused", "silent"]]:
     """Send one notification; gives the number of tries and how it ended."""
     key = key_of(row.id)
-    body = {"delivery_id": key, "delivery_kind": KIND, **body_of(row._mapping)}
+    body = {"delivery_id": key, "delivery_kind": KIND, **body_of(dict(row._mapping))}
     tries = 0
 
     def once() -> bool:
