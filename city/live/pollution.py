@@ -25,7 +25,9 @@ class Monitor(Regular):
     def spoken(self, at: int, sent_at: float, values: dict[str, float], flag: str) -> Iterator[Utterance]:
         """One upload; the request number is the millisecond it is sent in."""
         sent = datetime.fromtimestamp(round(sent_at, 3), UTC)
-        factors = {code: {"Rtd": value, "Flag": _FLAGS[flag]} for code, value in values.items()}
+        factors: dict[str, dict[str, str | float]] = {
+            code: {"Rtd": value, "Flag": _FLAGS[flag]} for code, value in values.items()
+        }
         frame = hj212.encode(
             self.device_id, self.system_code, _REALTIME, sent,
             observed_at=datetime.fromtimestamp(at, UTC), factors=factors,

@@ -67,7 +67,9 @@ class Regular:
 
     def is_silent(self, at: int) -> bool:
         """Whether an incident keeps it from speaking."""
-        return any(i.is_on(at) and at - i.starts_at >= i.marks["silent"] for i in self.incidents if "silent" in i.marks)
+        return any(
+            i.is_on(at) and at - i.starts_at >= float(i.marks["silent"]) for i in self.incidents if "silent" in i.marks
+        )
 
     def mark(self, name: str, at: int) -> str | int | float | bool | None:
         """A mark of the incident that is on, None without."""
