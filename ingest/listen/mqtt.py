@@ -112,6 +112,7 @@ class Bridge:
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_socket_register_write = self._on_want_write
+        client.on_socket_close = self._on_socket_close
         return client
 
     async def _connect(self) -> None:
@@ -158,6 +159,11 @@ class Bridge:
             self._loop.remove_reader(found)
             self._loop.remove_writer(found)
             found.close()
+
+    def _on_socket_close(self, _client: Client, _data: Any, closing: Any) -> None:
+        """Forget a socket that the library closes: the next one of its number would never be read."""
+        if closing.fileno() >= 0:
+            self._loop.remove_reader(closing)
 
     def _on_want_write(self, _client: Client, _data: Any, _socket: Any) -> None:
         self._loop.call_soon_threadsafe(self._client.loop_write)
