@@ -136,7 +136,6 @@ def compose(message: Message, languages: Sequence[Language], sender: str, to: st
     mail["Date"] = format_datetime(now)
     mail["Message-ID"] = f"<{message.key}@{sender.rpartition('@')[2]}>"
     mail["Auto-Submitted"] = "auto-generated"  # nobody's out-of-office reply answers an alarm
-    mail["Content-Language"] = ", ".join(languages)
     if message.rank >= RED:
         mail["X-Priority"] = "1"
     texts = {language: paragraphs(message, language) for language in languages}
@@ -149,6 +148,7 @@ def compose(message: Message, languages: Sequence[Language], sender: str, to: st
     )
     mail.add_alternative(f'<!doctype html><html><body>{sections}<p><small>{message.key}</small></p></body></html>',
                          subtype="html")  # fmt: skip
+    mail["Content-Language"] = ", ".join(languages)  # after the content, which resets its own headers
     return mail
 
 

@@ -21,7 +21,6 @@ from alerting.channels.patience import Patience
 from alerting.episode import Change
 from ingest import ops
 from ingest.ops import open_ops
-from ingest.settings import open_home
 
 SECRET = "hook-secret"
 CHILD = """
@@ -381,8 +380,3 @@ def test_without_any_channel_for_them_feed_faults_are_in_the_log(city: City, cap
     with city.engine.connect() as connection:
         assert connection.scalar(sa.select(ops.notification.c.delivered_at)) == city.at
     assert city.deliveries("data_desk") == []
-
-
-def test_a_home_is_read_as_any_other(city: City) -> None:
-    """The child of the kill test opens the home by its environment; so does this one."""
-    assert open_home({"CITYRISK_HOME": str(city.home.root)}).ops_url == city.home.ops_url
