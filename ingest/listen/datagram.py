@@ -10,11 +10,10 @@ import asyncio
 from collections import OrderedDict
 from typing import cast
 
-from ingest.listen.desk import Desk, Peer, Refused
+from ingest.listen.desk import Desk, Peer, Refused, Taken
 from ingest.listen.limits import Bucket, Limits
+from ingest.listen.way import Way
 from ingest.protocols import BadFrame
-from ingest.stream.packer import Packer
-from ingest.stream.raw import RawEntry
 
 ADDRESSES_KEPT = 10_000
 
@@ -24,8 +23,8 @@ Address = tuple[str, int]
 class DatagramDoor(asyncio.DatagramProtocol):
     """Takes datagrams of one protocol."""
 
-    def __init__(self, desk: Desk, packer: Packer, limits: Limits) -> None:
-        self._desk, self._packer, self._limits = desk, packer, limits
+    def __init__(self, desk: Desk, way: Way, limits: Limits) -> None:
+        self._desk, self._way, self._limits = desk, way, limits
         self._transport: asyncio.DatagramTransport | None = None
         self._clock = asyncio.get_running_loop().time
         self._peers: OrderedDict[str, tuple[Bucket, Peer]] = OrderedDict()
@@ -67,7 +66,7 @@ class DatagramDoor(asyncio.DatagramProtocol):
 
     async def _handle(self, data: bytes, addr: Address, peer: Peer) -> None:
         splitter = self._desk.codec.splitter(self._desk.lenient)
-        entries: dict[str, list[RawEntry]] = {}
+        several: list[Taken] = []
         replies: list[bytes] = []
         for piece in [*splitter.feed(data), *splitter.close()]:
             try:
@@ -80,11 +79,9 @@ class DatagramDoor(asyncio.DatagramProtocol):
             except Refused as refused:
                 replies += refused.replies
                 continue
-            if taken.entry is not None:
-                entries.setdefault(taken.raw_feed, []).append(taken.entry)
+            several.append(taken)
             replies += taken.replies
-        for feed, several in entries.items():
-            await self._packer.stored(feed, several)
+        await self._way.keep(several)
         for reply in replies:
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.sendto(reply, addr)

@@ -5,7 +5,9 @@ The doors (`session` for TCP, `datagram` for UDP) bring frames here. Not here: s
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,7 +21,7 @@ from ingest.stream.raw import RawEntry
 
 DEVICE_ID_CHARACTERS = 64
 PARTS = 256  # frames of one message
-BEGUN = 8  # messages in parts that one peer may have begun
+BEGUN = 4096  # messages in parts that devices of one protocol may have begun
 
 
 class Refused(Exception):
@@ -32,12 +34,16 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A frame that is in order: `entry` (None: nothing to keep) must be safe before `replies` are sent."""
+    """A frame that is in order: `entry` (None: nothing to keep) must be safe before `replies` are sent.
+
+    `is_part` says that the entry is a frame of a message that has not come whole.
+    """
 
     raw_feed: str
     device_id: str
     entry: RawEntry | None
     replies: tuple[bytes, ...]
+    is_part: bool = False
 
 
 @dataclass(slots=True)
@@ -48,13 +54,12 @@ class Begun:
     answered: set[bytes] = field(default_factory=set)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Peer:
-    """What a door remembers of one connection or address."""
+    """Where a frame comes from."""
 
     transport: str
     address: str
-    begun: dict[tuple[object, ...], Begun] = field(default_factory=dict)
 
 
 class Desk:
@@ -76,6 +81,7 @@ class Desk:
         self._known = known
         self.raw_feeds = tuple(sorted({contract.raw_feed for contract in contracts}))
         self._lenient = {feed: _lenient_of(feed, contracts) for feed in self.raw_feeds}
+        self._begun: OrderedDict[tuple[object, ...], Begun] = OrderedDict()
         self.lenient = frozenset[str]().union(*self._lenient.values())
 
     def take(self, frame: bytes, peer: Peer) -> Taken:
@@ -86,14 +92,22 @@ class Desk:
         replies = self.codec.answers(message, now)
         if message.part is None:
             return Taken(raw_feed, message.device_id, _entry(message, frame, now), replies)
-        begun = self._collect(message, frame, peer)
+        begun = self._collect(message, frame)
         begun.answered.update(replies)
         if len(begun.frames) < message.part[1]:
-            return Taken(raw_feed, message.device_id, None, replies)
+            entry = RawEntry(message.device_id, micros(now), frame)
+            return Taken(raw_feed, message.device_id, entry, replies, is_part=True)
         frames = [begun.frames[number] for number in sorted(begun.frames)]
         whole = self.codec.join(frames, self.lenient)
         replies += tuple(one for one in self.codec.answers(whole, now) if one not in begun.answered)
         return Taken(raw_feed, message.device_id, _entry(whole, b"".join(frames), now), replies)
+
+    def remember(self, frame: bytes) -> None:
+        """Take a part that an earlier process had answered; what cannot be read is left to the device to repeat."""
+        with suppress(BadFrame):
+            message = self.codec.decode(frame, self.lenient)
+            if message.part is not None:
+                self._collect(message, frame).answered.update(self.codec.answers(message, self.now()))
 
     def _admit(self, message: Message, peer: Peer, now: datetime) -> str:
         """The raw feed of a message whose sender may speak, and needs no tolerance that its source does not have."""
@@ -118,21 +132,21 @@ class Desk:
         self.counts.frames.labels(self.protocol).inc()
         return raw_feed
 
-    def _collect(self, message: Message, frame: bytes, peer: Peer) -> Begun:
+    def _collect(self, message: Message, frame: bytes) -> Begun:
         """The message that a part belongs to, with the part in it; a whole one is no longer remembered."""
         assert message.part is not None
         number, total = message.part
         if not 1 <= number <= total <= PARTS:
             raise BadFrame("part", 0, f"{number} of {total}", f"1 to {PARTS} of as many")
         key = (message.device_id, message.kind, message.fields.get("part_key"), total)
-        if peer.begun.get(key, Begun()).frames.get(number, frame) != frame:
-            del peer.begun[key]  # the device began another message of this kind
-        begun = peer.begun.setdefault(key, Begun())
+        if self._begun.get(key, Begun()).frames.get(number, frame) != frame:
+            del self._begun[key]  # the device began another message of this kind
+        begun = self._begun.setdefault(key, Begun())
         begun.frames[number] = frame
         if len(begun.frames) == total:
-            del peer.begun[key]
-        while len(peer.begun) > BEGUN:
-            del peer.begun[next(iter(peer.begun))]
+            del self._begun[key]
+        while len(self._begun) > BEGUN:
+            self._begun.popitem(last=False)
         return begun
 
 

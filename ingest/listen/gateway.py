@@ -18,9 +18,9 @@ from ingest.listen.known import Known
 from ingest.listen.limits import Limits
 from ingest.listen.links import LinkBook
 from ingest.listen.session import Session
+from ingest.listen.way import Way
 from ingest.protocols import PROTOCOLS
 from ingest.settings import Home
-from ingest.stream.packer import Packer
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +31,8 @@ BACKLOG = 1024
 class Gateway:
     """All doors of one process. `ports` says where each protocol is served once it is open."""
 
-    def __init__(self, home: Home, packer: Packer, limits: Limits, counts: Counts) -> None:
-        self._home, self._packer, self._limits, self._counts = home, packer, limits, counts
+    def __init__(self, home: Home, way: Way, limits: Limits, counts: Counts) -> None:
+        self._home, self._way, self._limits, self._counts = home, way, limits, counts
         self._servers: list[asyncio.Server] = []
         self._datagrams: list[DatagramDoor] = []
         self._sessions: set[asyncio.Task[None]] = set()
@@ -48,7 +48,7 @@ class Gateway:
             server = await asyncio.start_server(self._door(desk), host, port, backlog=BACKLOG, limit=64 * 1024)
             self._servers.append(server)
             port = server.sockets[0].getsockname()[1]
-            door = DatagramDoor(desk, self._packer, self._limits)
+            door = DatagramDoor(desk, self._way, self._limits)
             self._datagrams.append(door)
 
             def made(door: DatagramDoor = door) -> DatagramDoor:
@@ -97,7 +97,7 @@ class Gateway:
         if raw is not None:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            session = Session(desk, self._packer, self._limits, reader, writer, address)
+            session = Session(desk, self._way, self._limits, reader, writer, address)
             self._counts.closed.labels(await session.run()).inc()
             await session.close()
         except Exception:  # a fault of ours: it must not reach other connections

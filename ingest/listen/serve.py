@@ -30,11 +30,12 @@ from ingest.listen.links import LinkBook, write_links
 from ingest.listen.mqtt import Bridge
 from ingest.listen.push import push_app
 from ingest.listen.receipt import deliver_into
+from ingest.listen.way import Way, remember_parts
 from ingest.pull import open_intake
 from ingest.settings import ARCHIVE_KEY, Home
 from ingest.stream.client import connect
 from ingest.stream.packer import Packer
-from ingest.stream.streams import RAW, ensure_streams, make_room
+from ingest.stream.streams import PARTS, RAW, ensure_streams, make_room
 from ingest.stream.telemetry import Health, told
 
 log = logging.getLogger(__name__)
@@ -96,9 +97,10 @@ class _Listening:
         self._counts, self._links = Counts(), LinkBook()
         self._known = Known(home, engine, contracts)
         self._room_wanted = asyncio.Event()
-        self._packers = [Packer(client, on_full=self._room_wanted.set) for _ in range(2)]
-        framed, messages = self._packers
-        self._gateway = Gateway(home, framed, limits_of(home), self._counts)
+        framed, messages = (Packer(client, on_full=self._room_wanted.set) for _ in range(2))
+        parts = Packer(client, stream=PARTS)
+        self._packers = [framed, messages, parts]
+        self._gateway = Gateway(home, Way(framed, parts), limits_of(home), self._counts)
         archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
         self._bridge = Bridge(
             home, contracts, messages, self._known, self._links, self._counts, archive, now
@@ -110,6 +112,7 @@ class _Listening:
         await asyncio.to_thread(self._links.load, self._engine)
         desks = desks_of(self._contracts, self._known, self._links, self._counts, self._now)
         try:
+            await remember_parts(self._client, desks.values())
             await self._gateway.open(desks)
             async with asyncio.TaskGroup() as tasks:
                 running = [tasks.create_task(self._bridge.run()), *map(tasks.create_task, self._upkeep())]

@@ -10,11 +10,10 @@ import asyncio
 import contextlib
 import logging
 
-from ingest.listen.desk import Desk, Peer, Refused
+from ingest.listen.desk import Desk, Peer, Refused, Taken
 from ingest.listen.limits import Bucket, Limits
+from ingest.listen.way import Way
 from ingest.protocols import BadFrame
-from ingest.stream.packer import Packer
-from ingest.stream.raw import RawEntry
 
 log = logging.getLogger(__name__)
 
@@ -35,13 +34,13 @@ class Session:
     def __init__(
         self,
         desk: Desk,
-        packer: Packer,
+        way: Way,
         limits: Limits,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         address: str,
     ) -> None:
-        self._desk, self._packer, self._limits = desk, packer, limits
+        self._desk, self._way, self._limits = desk, way, limits
         self._reader, self._writer = reader, writer
         self._peer = Peer("tcp", address)
         self._splitter = desk.codec.splitter(desk.lenient)
@@ -81,12 +80,12 @@ class Session:
 
     async def _handle(self, pieces: list[bytes | BadFrame]) -> None:
         """Judge what came, store what is good, then answer it; a refusal ends the connection after that."""
-        entries: dict[str, list[RawEntry]] = {}
+        several: list[Taken] = []
         replies: list[bytes] = []
         end: Ended | None = None
         for piece in pieces:
             try:
-                self._take(piece, entries, replies)
+                self._take(piece, several, replies)
             except Refused as refused:
                 replies += refused.replies
                 end = Ended(refused.standing)
@@ -94,8 +93,7 @@ class Session:
                 end = ended
             if end is not None:
                 break
-        for feed, several in entries.items():
-            await self._packer.stored(feed, several)
+        await self._way.keep(several)
         if replies:
             self._writer.write(b"".join(replies))
             async with asyncio.timeout(self._limits.idle_s):
@@ -103,7 +101,7 @@ class Session:
         if end is not None:
             raise end
 
-    def _take(self, piece: bytes | BadFrame, entries: dict[str, list[RawEntry]], replies: list[bytes]) -> None:
+    def _take(self, piece: bytes | BadFrame, several: list[Taken], replies: list[bytes]) -> None:
         try:
             if isinstance(piece, BadFrame):
                 raise piece
@@ -114,8 +112,7 @@ class Session:
         self._bad_in_a_row = 0
         self._deadline = self._clock() + self._limits.idle_s
         self._meet(taken.raw_feed, taken.device_id)
-        if taken.entry is not None:
-            entries.setdefault(taken.raw_feed, []).append(taken.entry)
+        several.append(taken)
         replies += taken.replies
 
     def _meet(self, raw_feed: str, device_id: str) -> None:

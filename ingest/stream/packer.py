@@ -40,10 +40,11 @@ class EntryTooLarge(ValueError):
 
 
 class Packer:
-    """The way into RAW of one process. `is_waiting` says that the broker does not take what we publish."""
+    """One way into RAW, or into another stream of the same form."""
 
-    def __init__(self, client: Client, on_full: Callable[[], None] | None = None) -> None:
+    def __init__(self, client: Client, on_full: Callable[[], None] | None = None, stream: str = RAW) -> None:
         self._client = client
+        self._stream = stream
         self._on_full = on_full
         self._waiting: dict[str, deque[tuple[RawEntry, Stored | None]]] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -105,7 +106,8 @@ class Packer:
                 taken = _take(queue)
                 entries = [entry for entry, _ in taken]
                 devices = {entry.device_id for entry in entries}
-                subject = raw.subject_of(feed_id, devices.pop() if len(devices) == 1 else raw.MANY)
+                device = devices.pop() if len(devices) == 1 else raw.MANY
+                subject = raw.subject_of(feed_id, device, self._stream.lower())
                 await self._publish(subject, raw.pack(entries))
                 self.pending_bytes -= sum(len(entry.body) for entry in entries)
                 self.messages += 1
@@ -120,7 +122,7 @@ class Packer:
 
     async def _publish(self, subject: str, body: bytes) -> None:
         """Publish until acknowledged."""
-        headers = {"Nats-Msg-Id": secrets.token_hex(12), "Nats-Expected-Stream": RAW}
+        headers = {"Nats-Msg-Id": secrets.token_hex(12), "Nats-Expected-Stream": self._stream}
         attempt = 0
         while True:
             try:

@@ -27,10 +27,10 @@ class RawEntry:
     body: bytes
 
 
-def subject_of(feed_id: str, device_id: str = MANY) -> str:
-    """The RAW subject of a feed's device; characters that a subject may not have become `-`."""
+def subject_of(feed_id: str, device_id: str = MANY, root: str = "raw") -> str:
+    """The subject of a feed's device, in RAW or under another root; characters that no subject may have become `-`."""
     token = "".join(c if c.isalnum() or c in "_-" else "-" for c in device_id) or MANY
-    return f"raw.{feed_id}.{token}"
+    return f"{root}.{feed_id}.{token}"
 
 
 def pack(entries: Sequence[RawEntry]) -> bytes:

@@ -1,4 +1,4 @@
-"""The two streams, RAW and LIVE: what they keep, and how room is made in them.
+"""The streams RAW and LIVE, and PARTS beside them: what they keep, and how room is made in them.
 
 Both refuse what does not fit (discard new), so a publisher learns of it and nothing acknowledged is dropped. What
 consumers have acknowledged stays for looking back until the room is needed. Not here: the messages' form
@@ -21,8 +21,10 @@ from ingest.stream.live import micros
 
 RAW = "RAW"
 LIVE = "LIVE"
+PARTS = "PARTS"  # frames of messages that have not come whole: answered already, so they must outlive a gateway
 DUPLICATES_WITHIN_S = 120.0
 GIBIBYTE = 1024**3
+PARTS_BYTES, PARTS_AGE_S = 64 * 1024**2, 3600.0
 # Above the first share of a stream's size, acknowledged messages go until the second is reached.
 FULL_SHARE, ROOMY_SHARE = 0.8, 0.6
 _MADE_ELSEWHERE = 10058  # another process made the stream between our two questions
@@ -50,11 +52,12 @@ def keeping_of(home: Home) -> Mapping[str, Keeping]:
             home.number("CITYRISK_LIVE_MAX_BYTES", 2 * GIBIBYTE),
             home.number("CITYRISK_LIVE_MAX_AGE_H", 72) * 3600.0,
         ),
+        PARTS: Keeping(("parts.>",), PARTS_BYTES, PARTS_AGE_S),
     }
 
 
 def stored_bytes_of(home: Home) -> int:
-    """What both streams may take together, and as much again for the blocks that the server writes before it cuts."""
+    """What all streams may take together, and as much again for the blocks that the server writes before it cuts."""
     return 2 * sum(keeping.max_bytes for keeping in keeping_of(home).values())
 
 

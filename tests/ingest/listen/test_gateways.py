@@ -19,7 +19,8 @@ from ingest.protocols.jt808 import encode as jt808
 from ingest.protocols.sl651 import encode as sl651
 from ingest.stream import streams
 from ingest.stream.client import connected
-from listening import entries_in_raw, listening, now, open_contracts, raw_holds
+from ingest.stream.running import read_running
+from listening import entries_in_raw, listening, now, open_contracts, raw_holds, started_process, until
 
 AT = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 TRUCK = jt808.Sender("13800001111")
@@ -162,6 +163,32 @@ def test_a_message_in_parts_is_one_entry(broker: BrokerServer) -> None:
                 writer.close()
             found = await raw_holds(client, 2)
             assert [entry.body for _, entry in found] == [b"".join(map(bare, parts)), b"".join(batch)]
+
+    asyncio.run(whole())
+
+
+def test_parts_that_were_answered_outlive_the_gateway(broker: BrokerServer) -> None:
+    factors = {f"a{34000 + n}": {"Rtd": float(n), "Flag": "N"} for n in range(120)}
+    parts = encode_parts(DUST, "22", "2011", AT, factors, observed_at=AT)
+    assert len(parts) > 2
+
+    async def whole() -> None:
+        async with connected(broker.home, "t") as client:
+            for some in (parts[:1], parts[1:-1], parts[-1:]):
+                process = started_process(broker.home, "housing.dust_reading")
+                try:
+                    await until((broker.home.run / "listen.json").exists)
+                    running = read_running(broker.home, "listen")
+                    assert running is not None
+                    reader, writer = await opened(running.ports["hj212"])
+                    for frame in some:
+                        writer.write(frame)
+                        assert await answer(reader)
+                    writer.close()
+                finally:
+                    process.kill()
+                    process.wait()
+            assert [entry.body for _, entry in await entries_in_raw(client)] == [b"".join(map(bare, parts))]
 
     asyncio.run(whole())
 
