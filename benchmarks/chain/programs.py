@@ -98,6 +98,10 @@ class Chain:
             if and_start:
                 self.start(name)
 
+    def signal(self, name: str, number: int) -> None:
+        """Send one a signal that does not end it."""
+        self._processes[name].send_signal(number)
+
     @contextmanager
     def supervised(self) -> Iterator[dict[str, int]]:
         """Whoever ends by itself in this block is started again; gives how often each did."""

@@ -1,0 +1,25 @@
+"""Every process is killed under load: nothing acknowledged is lost, no alert is lost, nothing stands twice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.chain.killing import HURRIED, faults_of, under_fire
+from benchmarks.chain.place import new_home
+from benchmarks.chain.programs import NAMES, running
+from benchmarks.chain.webhook import open_desk
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_whoever_is_killed(tmp_path: Path) -> None:
+    with open_desk() as desk:
+        settings = {**HURRIED, "CITYRISK_WEBHOOK_URL": desk.url}
+        home, fleet = new_home(tmp_path / "var", (300, 200, 20), settings)
+        with running(home) as chain:
+            report = under_fire(chain, fleet, NAMES, kills=1, rate=2000, most_pause_s=2.5, seed=3)
+    assert report["kills"] == dict.fromkeys(NAMES, 1)
+    assert report["landed"]["acknowledged"] > 2000
+    assert report["episodes"] > 5
+    assert faults_of(report) == []

@@ -1,0 +1,74 @@
+"""One breach through every room: a device's bytes become an alert row with its clause, and the duty desk is told."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from alerting import tables
+from benchmarks.chain.arriving import SOS, gateway_port
+from benchmarks.chain.messages import loud
+from benchmarks.chain.outcome import landed_rows
+from benchmarks.chain.place import new_home
+from benchmarks.chain.programs import running
+from benchmarks.chain.senders import MqttSender, Vehicle
+from benchmarks.chain.webhook import open_desk
+from ingest import ops
+from ingest.settings import Home
+from waiting import until
+
+
+async def say_methane(home: Home, device: str) -> int:
+    """One message over MQTT, acknowledged; gives its instant in ms."""
+    sender = MqttSender(
+        int(home.environment["CITYRISK_MQTT_PORT"]), "urban", home.environment["CITYRISK_NATS_PASSWORD_URBAN"], "one"
+    )
+    talking = asyncio.create_task(sender.run())
+    await sender.room(1)
+    template, at_ms = loud(device), time.time_ns() // 1_000_000
+    sender.send(template.topic.encode(), template.body(at_ms), 0)
+    await sender.room(1)
+    assert sender.acknowledged == 1
+    talking.cancel()
+    return at_ms
+
+
+@pytest.mark.slow
+def test_one_reading_of_each_door(tmp_path: Path) -> None:
+    with open_desk() as desk:
+        home, fleet = new_home(tmp_path / "var", (25, 20, 3), {"CITYRISK_WEBHOOK_URL": desk.url})
+        engine = ops.open_ops(home.ops_url)
+        alert = tables.alert.c
+
+        def row_of(device: str) -> sa.Row[tuple[object, ...]] | None:
+            with engine.connect() as connection:
+                return connection.execute(sa.select(tables.alert).where(alert.device_id == device)).first()
+
+        with running(home):
+            at_ms = asyncio.run(say_methane(home, fleet.gas[0]))
+            phone, edition = fleet.vehicles[0]
+            asyncio.run(Vehicle(lambda: gateway_port(home), phone, edition).say(datetime.now(UTC), SOS))
+
+            until(lambda: row_of(f"transport:{phone}"), 10, "an alert of the emergency button")
+            until(lambda: row_of(f"urban:{fleet.gas[0]}"), 10, "an alert of methane")
+            sos, gas = row_of(f"transport:{phone}"), row_of(f"urban:{fleet.gas[0]}")
+            assert sos is not None
+            assert gas is not None
+            assert (sos.state, sos.rule_id, sos.colour) == ("open", "vehicle_sos", sos.colour)
+            assert (gas.state, gas.rule_id, gas.colour, gas.value) == ("pending", "gas_methane_lel", "red", 60.0)
+            assert gas.standard
+            assert gas.threshold == 50
+            assert gas.disposing_unit
+            assert gas.contact
+            assert gas.measures_zh
+
+            until(lambda: desk.first_told().get(sos.alert_id), 30, "the duty desk's being told")
+            until(lambda: row_of(f"urban:{fleet.gas[0]}").state == "open", 30, "the hold's end")  # type: ignore[union-attr]
+        engine.dispose()
+        landed = landed_rows(home)
+        assert landed.rows() == [("urban.gas_reading", fleet.gas[0], at_ms)]

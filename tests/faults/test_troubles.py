@@ -1,0 +1,112 @@
+"""Troubles that are no crash: nobody is there yet, RAW is full, the ops store is locked. All wait, and say so."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from benchmarks.chain.arriving import gateway_port
+from benchmarks.chain.killing import POSITIONS
+from benchmarks.chain.outcome import compare, landed_rows
+from benchmarks.chain.place import Fleet, new_home
+from benchmarks.chain.programs import Chain, running
+from benchmarks.chain.senders import Vehicle
+from ingest.settings import Home
+from waiting import until
+
+pytestmark = pytest.mark.slow
+READERS = ("listen", "intake", "alerting")
+
+
+def positions(home: Home, fleet: Fleet, seconds: float, disturb: Callable[[], None]) -> set[tuple[str, str, int]]:
+    """What vehicles were told is safe while something disturbs the chain."""
+    said = set[tuple[str, str, int]]()
+
+    async def drive(phone: str, edition: int) -> None:
+        vehicle, until_at = Vehicle(lambda: gateway_port(home), phone, edition), time.monotonic() + seconds
+        while time.monotonic() < until_at:
+            at = datetime.now(UTC).replace(microsecond=0)
+            if (POSITIONS, phone, int(at.timestamp() * 1000)) not in said:
+                await vehicle.say(at)
+                said.add((POSITIONS, phone, int(at.timestamp() * 1000)))
+            await asyncio.sleep(0.05)
+        vehicle.close()
+
+    async def all_drive() -> None:
+        await asyncio.gather(asyncio.to_thread(disturb), *(drive(*one) for one in fleet.vehicles))
+
+    asyncio.run(all_drive())
+    return said
+
+
+def landed_once(chain: Chain, said: set[tuple[str, str, int]]) -> None:
+    """Everything that was acknowledged lands, once, and every program is the one that was started."""
+    home = chain.home
+    until(lambda: said <= set(landed_rows(home, [POSITIONS]).rows()), 60, "landing of all that was acknowledged")
+    rows = landed_rows(home, [POSITIONS])
+    assert compare(rows, rows).twice == 0
+    assert {name: used.lives for name, used in chain.used.items()} == dict.fromkeys(chain.names, 1)
+
+
+def test_locked_ops_store_delays_and_loses_nothing(tmp_path: Path) -> None:
+    home, fleet = new_home(tmp_path / "var", (25, 20, 8), {"CITYRISK_LANDING_S": "1"})
+
+    def lock() -> None:
+        with sqlite3.connect(home.root / "ops.db", isolation_level=None) as store:
+            time.sleep(2)
+            store.execute("begin immediate")
+            time.sleep(8)  # the trouble itself: nobody else may write for so long
+            store.execute("rollback")
+
+    with running(home) as chain:
+        said = positions(home, fleet, 12, lock)
+        assert len(said) > 50
+        landed_once(chain, said)
+
+
+def test_full_raw_holds_devices_back_and_loses_nothing(tmp_path: Path) -> None:
+    settings = {"CITYRISK_LANDING_S": "1", "CITYRISK_RAW_MAX_BYTES": str(64 * 1024)}
+    home, fleet = new_home(tmp_path / "var", (25, 20, 40), settings)
+    refused = list[object]()
+
+    with running(home) as chain:
+
+        def starve() -> None:
+            chain.signal("intake", signal.SIGSTOP)  # nobody acknowledges: RAW fills up
+            try:
+                until(lambda: "raw" in chain.health("listen") and not chain.is_well("listen"), 60, "a full RAW")
+                refused.append(chain.health("listen")["raw"])
+            finally:
+                chain.signal("intake", signal.SIGCONT)
+
+        said = positions(home, fleet, 20, starve)
+        assert len(refused) == 1
+        assert "maximum bytes" in str(refused[0])
+        landed_once(chain, said)
+        until(lambda: chain.is_well("listen"), 20, "listen's getting well")
+
+
+def test_programs_wait_for_a_broker_and_say_so(tmp_path: Path) -> None:
+    home, fleet = new_home(tmp_path / "var", (25, 20, 2), {"CITYRISK_LANDING_S": "1"})
+    chain = Chain(home)
+    try:
+        for name in READERS:
+            chain.start(name)
+        for name in READERS:
+            until(lambda name=name: chain.health(name), 60, f"a word of {name}")
+            health = chain.health(name)
+            assert not health["is_well"]
+            assert "broker" in str(health)
+        chain.start("broker")
+        for name in chain.names:
+            chain.wait(name)
+        landed_once(chain, positions(home, fleet, 2, lambda: None))
+    finally:
+        chain.down()
