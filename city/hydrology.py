@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 
 from city.clock import Span
-from city.geography import County, scatter
+from city.geography import County, Places, scatter
 from city.profiles import Profile
 from city.streams import Streams
 from city.table import SourceTable
@@ -25,6 +25,7 @@ def build(
     places = scatter(counties, n, rng, rural=True)
     order = rng.permutation(n)
     is_river = order < rivers
+    places = _gauge_at_the_river(places, int(np.argmin(order)), int(np.argmax(order)))
     base = np.round(rng.uniform(40, 620, n), 2)
     warning = np.round(base + rng.uniform(3, 7, n), 2)
     guarantee = np.round(warning + rng.uniform(1, 2, n), 2)
@@ -55,3 +56,13 @@ def build(
         }
     )
     return SourceTable("water.station", frame, ("stcd",), "stcd")
+
+
+def _gauge_at_the_river(places: Places, river: int, gauge: int) -> Places:
+    """One rain station stands at a river station, 180 m off: rain there and high water are one danger."""
+    beside = places.take(np.array([river])).moved(np.array([0.0]), np.array([180.0]))
+    names = ("lon", "lat", "county", "county_name", "street")
+    columns = {name: getattr(places, name).copy() for name in names}
+    for name, column in columns.items():
+        column[gauge] = getattr(beside, name)[0]
+    return Places(**columns)

@@ -83,9 +83,7 @@ async def load(
     for a `per_message` that is neither 1 nor 100, RuntimeError without a password for the department.
     """
     templates = _templates(Fleet.load(home), per_message)
-    password = around.passwords.get(DEPARTMENT)
-    if not password:
-        raise RuntimeError(f"department {DEPARTMENT} has no MQTT password; the home must be given one first")
+    password = around.password(DEPARTMENT)
     ledger, done = Acknowledged(folder_of(home)), [0]
 
     def heard(sent: Sent) -> None:
@@ -94,7 +92,7 @@ async def load(
             ledger.add_at(FEED, sent[0], sent[1] * 1000, sent[2], now())
 
     publisher: Publisher[Sent] = Publisher(DEPARTMENT, password, f"{DEPARTMENT}-load", heard, WINDOW)
-    opened = asyncio.create_task(publisher.keep_open(around.host, around.ports["mqtt"]))
+    opened = asyncio.create_task(publisher.keep_open(around.host, around.port("mqtt")))
     clock = asyncio.get_running_loop().time
     begun = clock()
     try:

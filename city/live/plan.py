@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ import numpy as np
 import yaml
 
 from city.clock import BEIJING
+from city.geography import METRES_PER_DEGREE
 from city.live.fleet import Fleet, point_kind
 from city.live.incident import Curve, Incident
 from city.live.noise import chance, hour_of
@@ -38,6 +40,7 @@ _TARGETS = {
 _HEIGHTS_M, _RED_DEPTHS_M = (0, 30, 60, 100, 150, 300), (2, 2, 4, 6, 8, 10)
 # Quiet time that devices get before an incident and rules after it.
 _BEFORE_S, _AFTER_S = 600, 900
+_BESIDE_M = 400.0
 _DEVICE, _START = 101, 102
 
 
@@ -74,9 +77,13 @@ def make_plan(fleet: Fleet, starts_at: datetime, ends_at: datetime, mode: Mode =
         begin = _begin(fleet, entry, number, start, end)
         if row is None or begin is None:
             continue
-        incident = _incident(entry, row, begin)
-        used |= {incident.object_id, incident.device_id}
-        incidents.append(incident)
+        several = [_incident(entry, row, begin)]
+        if beside := entry.get("beside"):
+            neighbour = _neighbours(fleet, beside, row, used)[0]
+            several.append(_incident(beside, neighbour, begin + beside["after"] * 60))
+        for incident in several:
+            used |= {incident.object_id, incident.device_id}
+        incidents += several
     return Plan(start, end, tuple(sorted(incidents, key=lambda i: (i.starts_at, i.device_id))))
 
 
@@ -109,8 +116,23 @@ def _pick(fleet: Fleet, entry: Mapping[str, Any], number: int, used: set[str]) -
         for row in _rows(fleet, entry["feed"])
         if all(row[name] in values for name, values in wanted.items())
         and not used & {str(row[device]), str(row[owner])}
+        and ("beside" not in entry or _neighbours(fleet, entry["beside"], row, used))
     ]
     return suited[int(chance(fleet.seed, number, _DEVICE) * len(suited))] if suited else None
+
+
+def _neighbours(fleet: Fleet, beside: Mapping[str, Any], row: Row, used: set[str]) -> list[Row]:
+    """Stations of another kind at the same place, to which nothing happens yet."""
+    wanted: Mapping[str, Sequence[str]] = beside["where"]
+    return [
+        other
+        for other in _rows(fleet, beside["feed"])
+        if all(other[name] in values for name, values in wanted.items())
+        and not used & {str(other["rtuAddr"]), str(other["stcd"])}
+        and math.hypot((other["lgtd"] - row["lgtd"]) * math.cos(math.radians(row["lttd"])), other["lttd"] - row["lttd"])
+        * METRES_PER_DEGREE
+        < _BESIDE_M
+    ]
 
 
 def _begin(fleet: Fleet, entry: Mapping[str, Any], number: int, start: int, end: int) -> int | None:

@@ -59,7 +59,7 @@ async def play(
     """Say everything of a plan, `speed` times faster than life (None: as fast as it is answered), until `stop`.
 
     Returns when all is said and answered, or a minute after. Expected alerts go into `truth.parquet`, acknowledged
-    rows into `city/live/acknowledged/`. Raises RuntimeError for a department without a password.
+    rows into `city/live/acknowledged/`. Raises RuntimeError for a port or a password that nobody knows.
     """
     speakers = Fleet.load(home).speakers(plan.incidents) if speakers is None else speakers
     note_truth(home, plan)
@@ -67,12 +67,13 @@ async def play(
     stage = _Stage(around, speakers, ledger, now)
     async with asyncio.TaskGroup() as tasks:
         running = [*stage.open(tasks), tasks.create_task(stage.tend())]
-        with contextlib.suppress(asyncio.CancelledError):
+        try:
             await stage.say_all(plan, speakers, speed, stop)
             await stage.drain(stop)
-        for task in running:
-            task.cancel()
-    ledger.flush()
+        finally:
+            ledger.flush()
+            for task in running:
+                task.cancel()
     return stage.played()
 
 
@@ -98,6 +99,7 @@ class _Stage:
         self._line_of: dict[tuple[str, str], Line] = {}
         self._publishers: dict[str, Publisher[Utterance]] = {}
         self._clock = asyncio.get_running_loop().time
+        self._ports = {channel: around.port(channel) for channel in sorted({one.channel for one in speakers})}
         self._make_lines(speakers)
 
     def _make_lines(self, speakers: Sequence[Regular]) -> None:
@@ -118,10 +120,7 @@ class _Stage:
         _allow_files(len(self._lines) + 200)
 
     def _publisher(self, department: str) -> Publisher[Utterance]:
-        password = self._around.passwords.get(department)
-        if not password:
-            raise RuntimeError(f"department {department} has no MQTT password; the home must be given one first")
-        return Publisher(department, password, f"{department}-gateway", self._heard)
+        return Publisher(department, self._around.password(department), f"{department}-gateway", self._heard)
 
     @property
     def pending(self) -> int:
@@ -131,7 +130,7 @@ class _Stage:
 
     def open(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Begin to connect everything."""
-        host, ports = self._around.host, self._around.ports
+        host, ports = self._around.host, self._ports
         opened = [tasks.create_task(line.keep_open(host, ports[channel])) for channel, line in self._lines]
         return opened + [tasks.create_task(p.keep_open(host, ports["mqtt"])) for p in self._publishers.values()]
 

@@ -15,38 +15,44 @@ _PASSWORD = "CITYRISK_NATS_PASSWORD_"
 
 @dataclass(frozen=True)
 class Surroundings:
-    """Addresses and MQTT passwords. `ports` has the four protocols and mqtt."""
+    """Addresses and MQTT passwords. `ports` has the protocols and mqtt, those of them that are served."""
 
     host: str
     ports: Mapping[str, int]
     passwords: Mapping[str, str]
 
+    def port(self, channel: str) -> int:
+        """Where a channel is served. Raises RuntimeError when nothing says so."""
+        if channel not in self.ports:
+            raise RuntimeError(f"port of {channel} is chosen at start and nothing has started yet; start the product")
+        return self.ports[channel]
+
+    def password(self, department: str) -> str:
+        """What the devices of a department log in with over MQTT. Raises RuntimeError when it has none."""
+        if department not in self.passwords:
+            raise RuntimeError(f"department {department} has no MQTT password; the home must be given one first")
+        return self.passwords[department]
+
 
 def surroundings_of(home: Path, environment: Mapping[str, str]) -> Surroundings:
-    """What a device of this home must know. A process that runs says its ports; without one the usual ports stand.
-
-    Raises RuntimeError for a port that is chosen at start while nothing has started.
-    """
+    """What a device of this home must know: the ports that a running process says, else those of the settings."""
     known = _secrets(home) | {name: value for name, value in environment.items() if value}
     listening, broker = _ports(home, "listen"), _ports(home, "broker")
-    ports = {
-        protocol: _port(known, f"CITYRISK_{protocol.upper()}_PORT", listening.get(protocol), usual)
+    settings = {"mqtt": ("CITYRISK_MQTT_PORT", broker.get("mqtt"), MQTT_PORT)} | {
+        protocol: (f"CITYRISK_{protocol.upper()}_PORT", listening.get(protocol), usual)
         for protocol, usual in PROTOCOL_PORTS.items()
     }
-    ports["mqtt"] = _port(known, "CITYRISK_MQTT_PORT", broker.get("mqtt"), MQTT_PORT)
+    ports = {
+        channel: port
+        for channel, (setting, running, usual) in settings.items()
+        if (port := running or int(known.get(setting) or usual))
+    }
     passwords = {
-        name.removeprefix(_PASSWORD).lower(): value for name, value in known.items() if name.startswith(_PASSWORD)
+        name.removeprefix(_PASSWORD).lower(): value
+        for name, value in known.items()
+        if name.startswith(_PASSWORD) and value
     }
     return Surroundings(known.get("CITYRISK_GATEWAY_HOST") or HOST, ports, passwords)
-
-
-def _port(known: Mapping[str, str], setting: str, running: int | None, usual: int) -> int:
-    chosen = int(known.get(setting) or usual)
-    if chosen:
-        return running or chosen
-    if running is None:
-        raise RuntimeError(f"{setting} is 0 and nothing has started yet that chose a port; start the product first")
-    return running
 
 
 def _ports(home: Path, process: str) -> dict[str, int]:
