@@ -33,17 +33,16 @@ from ingest.listen.receipt import deliver_into
 from ingest.listen.way import Way, remember_parts
 from ingest.pull import open_intake
 from ingest.settings import ARCHIVE_KEY, Home
-from ingest.stream.client import connect
 from ingest.stream.packer import Packer
 from ingest.stream.streams import PARTS, RAW, ensure_streams, make_room
 from ingest.stream.telemetry import Health, told
+from ingest.stream.waiting import connect_at_last
 
 log = logging.getLogger(__name__)
 
 PUSH_PORT = 8790
 REFRESH_EVERY_S = 2.0
 WRITE_EVERY_S = 5.0
-BROKER_AGAIN_S = 0.5
 SESSION_WITHIN_S = 10.0
 
 
@@ -52,11 +51,11 @@ async def serve(
 ) -> None:
     """Listen until `stop` is set. Raises SettingsError or OSError when a door cannot be opened.
 
-    Once `$HOME/run/listen.json` is written with the ports, every door is open.
+    Once `$HOME/run/listen.json` is written with the doors' ports, every door is open.
     """
     started_at = now()
     engine = await asyncio.to_thread(ops.open_ops, home.ops_url)
-    client = await broker(home, stop)
+    client = await connect_at_last(home, "listen", started_at, stop)
     if client is None:
         return
     try:
@@ -65,21 +64,6 @@ async def serve(
     finally:
         await client.close()
         engine.dispose()
-
-
-async def broker(home: Home, stop: asyncio.Event) -> Client | None:
-    """A connection to the broker once it is up; None when `stop` is set first."""
-    told_once = False
-    while not stop.is_set():
-        try:
-            return await connect(home, "listen")
-        except (nats.errors.Error, OSError) as error:
-            if not told_once:
-                log.warning("broker cannot be reached yet: %s", str(error) or type(error).__name__)
-                told_once = True
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), BROKER_AGAIN_S)
-    return None
 
 
 class _Listening:

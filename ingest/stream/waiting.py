@@ -15,7 +15,7 @@ from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
 from ingest.settings import Home, SettingsError
-from ingest.stream.client import connect
+from ingest.stream.client import connect, nats_url
 from ingest.stream.telemetry import Health, told
 
 log = logging.getLogger(__name__)
@@ -47,8 +47,12 @@ async def connect_at_last(home: Home, process: str, started_at: datetime, stop: 
 
 
 async def _try(home: Home, process: str) -> tuple[Client | None, str]:
-    """A connection, or why there is none."""
+    """A connection, or why there is none. Raises SettingsError for a password that is missing."""
+    try:
+        nats_url(home)
+    except SettingsError as error:  # its port is for itself to choose, and it has not yet
+        return None, str(error)
     try:
         return await connect(home, process), ""
-    except (nats.errors.Error, OSError, SettingsError) as error:
+    except (nats.errors.Error, OSError) as error:
         return None, f"cannot be reached: {str(error) or type(error).__name__}"
