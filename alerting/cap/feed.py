@@ -68,9 +68,9 @@ def _write_messages(engine: sa.Engine, folder: Path, identifiers: Sequence[str])
     with engine.connect() as connection:
         for start in range(0, len(missing), 200):
             part = missing[start : start + 200]
-            query = sa.select(message.identifier, message.body).where(message.identifier.in_(part))
+            query = sa.select(message.identifier, message.body, message.sent_at).where(message.identifier.in_(part))
             for row in connection.execute(query):
-                _write(folder / f"{row.identifier}.xml", row.body.encode())
+                _write(folder / f"{row.identifier}.xml", row.body.encode(), row.sent_at)
 
 
 def _entry(row: Row) -> Mapping[str, str]:
@@ -114,9 +114,12 @@ def _sweep_out(folder: Path, listed: set[str], now: datetime) -> None:
             path.unlink(missing_ok=True)
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, content: bytes, dated: datetime | None = None) -> None:
+    """Put a file in place whole; a message's file has the time that the message was sent at."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     partial.write_bytes(content)
+    if dated is not None:
+        os.utime(partial, (dated.timestamp(), dated.timestamp()))
     os.replace(partial, path)
 
 

@@ -148,7 +148,7 @@ def test_starttls_is_used_and_the_certificate_is_checked(city: City, certificate
         with pytest.raises(NotTaken, match="535"):
             handed_in(city, f"smtp://duty:wrong@127.0.0.1:{port}?ca={certificate}&{FROM}")
     assert office.was_encrypted == [True]
-    assert asked == [(b"duty", b"p@ss"), (b"duty", b"wrong")]
+    assert set(asked) == {(b"duty", b"p@ss"), (b"duty", b"wrong")}
 
 
 @pytest.mark.parametrize(
