@@ -262,4 +262,5 @@ def _contract_words(feed_id: str) -> tuple[str, str, timedelta]:
     if not path.is_file():
         return feed_id, feed_id, _DEFAULT_SILENT_AFTER
     contract = load_contract(path)
-    return contract.name_zh, contract.name_en, contract.silent_after
+    # By then the feed would be late; a single device that says nothing for so long is silent.
+    return contract.name_zh, contract.name_en, contract.late_after

@@ -105,6 +105,7 @@ STYLE = f"""<style>
 .cr .facts {{ display: grid; grid-template-columns: auto 1fr; gap: .25rem .9rem; font-size: .88rem; background: {PANEL};
   border: 1px solid {LINE}; border-radius: 5px; padding: .7rem .9rem; }}
 .cr .facts dt {{ color: {MUTED}; white-space: nowrap; }} .cr .facts dd {{ margin: 0; overflow-wrap: anywhere; }}
+.cr .facts dd small {{ color: {MUTED}; display: block; }} .cr .stack {{ display: grid; gap: .6rem; }}
 .cr .quiet, .cr.quiet {{ color: {MUTED}; font-size: .84rem; }}
 .cr .legend {{ display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .82rem; color: {MUTED}; }}
 .cr details {{ margin-top: .4rem; font-size: .88rem; }} .cr summary {{ cursor: pointer; margin-bottom: .3rem; }}
@@ -138,7 +139,8 @@ STYLE = f"""<style>
   .cr .tiles {{ grid-template-columns: repeat(2, 1fr); }} .cr .card .value {{ font-size: 1.7rem; }}
   .cr .card, .cr .tile {{ padding: .5rem .6rem; }} .cr td, .cr th {{ padding: .3rem .45rem; }}
   .cr .board thead {{ display: none; }}
-  .cr .board tbody tr {{ display: grid; grid-template-columns: 1fr 1fr; padding: .35rem 0; border-bottom: 1px solid {LINE}; }}
+  .cr .board tbody tr {{ display: grid; grid-template-columns: 1fr 1fr; padding: .35rem 0;
+    border-bottom: 1px solid {LINE}; }}
   .cr .board td {{ border: 0; padding: .12rem .6rem; }} .cr .board td.wide {{ grid-column: 1 / -1; }}
   .cr .board td.n {{ text-align: left; }}
   [data-testid="stColumn"]:has(.st-key-alert_chosen) {{ order: -1; }} }}

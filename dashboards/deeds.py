@@ -1,0 +1,158 @@
+"""What a person does on a page, put to `access` under the person's name, and what came of it, in words.
+
+Called by widgets before the page is drawn again. Not here: whether a step is legal or allowed (`access`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from access import alerts, alerts_view, devices, live, rights
+from dashboards import session
+from dashboards.parts import Scene, present
+
+ADVISED = ("suppressed", "open", "acknowledged", "dispatched", "resolved")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the form of an event holds, but its texts."""
+
+    report_id: str
+    colour: str
+    kind: tuple[str, str]
+    area_code: str
+    lon: float | None
+    lat: float | None
+    is_exercise: bool
+    happened_at: datetime | None
+
+
+def show_said(scene: Scene, place: str = "alert") -> None:
+    """What came of the last deed at this place of the page; said once."""
+    said = st.session_state.pop(f"said_{place}", None)
+    if said is None:
+        return
+    is_done, text = said
+    kind, role = ("", "status") if is_done else (" no", "alert")
+    st.html(f'<div class="cr"><div class="said{kind}" role="{role}">{escape(text)}</div></div>')
+
+
+def take_step(scene: Scene, alert: Mapping[str, Any], step: str, comment_key: str) -> None:
+    """One step of an alert's life, with the comment that stands in the form."""
+    words, comment = scene.words, st.session_state.get(comment_key, "")
+    name = words(f"step.{step}")
+    if step in ("resolved", "commented") and not comment.strip():
+        _say("alert", False, words("refused.comment", step=name))
+        return
+
+    def done(reader: rights.Reader, now: datetime) -> None:
+        alerts.act(scene.home, reader, alert["alert_id"], step, comment, now)
+
+    if _try(scene, "alert", done, words(f"done.{step}"), name, alert["alert_id"]):
+        st.session_state[comment_key] = ""
+
+
+def silence(scene: Scene, alert: Mapping[str, Any], reason_key: str, lengths: Mapping[str, timedelta]) -> None:
+    """Keep this rule at this object quiet for a while."""
+    reason, length = st.session_state.get(reason_key, ""), st.session_state.get("silence_length") or "30m"
+    if not reason.strip():
+        _say("alert", False, scene.words("refused.reason"))
+        return
+    wanted = {"rule_id": alert["rule_id"], "object_id": alert["object_id"]}
+
+    def done(reader: rights.Reader, now: datetime) -> None:
+        alerts.silence(scene.home, reader, wanted, reason, now + lengths[length], now)
+
+    _try(scene, "alert", done, scene.words("done.silenced"))
+
+
+def end_silence(scene: Scene, silence_id: str) -> None:
+    """End a silence before its time."""
+
+    def done(reader: rights.Reader, now: datetime) -> None:
+        alerts.end_silence(scene.home, reader, silence_id, now)
+
+    _try(scene, "alert", done, scene.words("done.silence_ended"))
+
+
+def enter(scene: Scene, entry: Entry) -> None:
+    """Enter an event that somebody told us of."""
+    name, text = st.session_state.get("entry_name", ""), st.session_state.get("entry_text", "")
+    if not (name.strip() and text.strip() and entry.area_code):
+        _say("entry", False, scene.words("refused.entry"))
+        return
+    report = alerts.Report(
+        entry.report_id, *entry.kind, entry.colour, entry.area_code, name.strip(), text.strip(),
+        lon=entry.lon, lat=entry.lat, happened_at=entry.happened_at, is_exercise=entry.is_exercise,
+    )  # fmt: skip
+
+    def done(reader: rights.Reader, now: datetime) -> None:
+        st.session_state["alert_chosen"] = alerts.enter(scene.home, reader, report, now)
+
+    if _try(scene, "entry", done, scene.words("done.entered")):
+        st.session_state["entry_name"] = st.session_state["entry_text"] = ""
+        st.session_state.pop("entry_id", None)
+
+
+def decide_device(scene: Scene, raw_feed: str, device_id: str, verdict: devices.Verdict | None) -> None:
+    """Ban or allow a device, or leave it to the register."""
+    reason = st.session_state.get("device_reason", "")
+    if not reason.strip():
+        _say("device", False, scene.words("refused.reason"))
+        return
+
+    def done(reader: rights.Reader, now: datetime) -> None:
+        devices.decide(scene.home, reader, raw_feed, device_id, verdict, reason, now)
+
+    if _try(scene, "device", done, scene.words("done.device")):
+        st.session_state["device_reason"] = ""
+
+
+def _try(
+    scene: Scene,
+    place: str,
+    done: Callable[[rights.Reader, datetime], None],
+    said: str,
+    step: str = "",
+    alert_id: str | None = None,
+) -> bool:
+    """Do it as the person who is logged in now, and keep in words what came of it."""
+    words, now = scene.words, present()
+    user = session.current(scene.home, now)
+    if user is None:  # the session ended since the page was drawn
+        return _say(place, False, words("refused.session"))
+    try:
+        done(rights.Reader(user.name, user.role, user.area_code), now)
+    except rights.NotAllowedError:
+        return _say(place, False, words("refused.rights", role=words(f"role.{user.role}")))
+    except alerts.IllegalStep:
+        return _say(place, False, _why_not(scene, step, alert_id))
+    except alerts.Conflict:
+        return _say(place, False, words("refused.conflict"))
+    except (alerts.NoRulesError, alerts.DeskError):
+        return _say(place, False, words("refused.desk"))
+    except LookupError:
+        return _say(place, False, words("refused.gone"))
+    return _say(place, True, said)
+
+
+def _why_not(scene: Scene, step: str, alert_id: str | None) -> str:
+    """The refusal with the state that the alert is in by now, and what would help."""
+    words = scene.words
+    with live.ops_reader(scene.home) as ops:
+        found = alerts_view.alert(ops, scene.reader, alert_id) if ops is not None and alert_id else None
+    state = found["state"] if found else "closed"
+    advice = words(f"advice.{state}" if state in ADVISED else "advice.other")
+    return words("refused.step", step=step, state=words(f"state.{state}"), advice=advice)
+
+
+def _say(place: str, is_done: bool, text: str) -> bool:
+    st.session_state[f"said_{place}"] = (is_done, text)
+    return is_done

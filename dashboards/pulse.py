@@ -1,0 +1,59 @@
+"""The browser's side of a page that lives: running clocks, clicks on rows, sound and notice on a new red alert.
+
+One component of ours in `pulse.js`; what it shows of alerts is put in as text, never as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from dashboards.language import Words
+
+KEY = "pulse"
+_HTML = (
+    '<div class="cr"><div class="pulse"><button type="button" class="bell"></button>'
+    '<div class="says banner bad" role="alert" hidden></div>'
+    '<div class="lost banner bad" role="alert" hidden></div></div></div>'
+)
+WORDS = ("new_red", "bell_on", "bell_off", "bell_waits", "bell_sound_only", "overdue", "left", "lost", "days")
+
+
+@cache
+def _component() -> Any:
+    script = Path(__file__).with_name("pulse.js").read_text(encoding="utf-8")
+    return st.components.v2.component("cityrisk_pulse", html=_HTML, js=script, isolate_styles=False)
+
+
+def beat(words: Words, now: datetime, reds: Sequence[Mapping[str, str]], on_pick: Callable[[str], None]) -> None:
+    """One beat: the server's time, and the red alerts that nobody answered (`ring`: which call, `text`).
+
+    `on_pick` gets the `data-pick` of what was clicked anywhere on the page.
+    """
+
+    def picked() -> None:
+        chosen = st.session_state[KEY].get("picked")
+        if chosen:
+            on_pick(chosen)
+
+    data = {
+        "now": int(now.timestamp() * 1000),
+        "reds": [dict(red) for red in reds],
+        "words": {name: words.texts[f"pulse.{name}"] for name in WORDS},
+    }
+    _component()(key=KEY, data=data, on_picked_change=picked)
+
+
+def since(at: datetime) -> str:
+    """A clock that runs from an instant; its text stands until the browser has taken over."""
+    return f'<span class="clock" data-since="{int(at.timestamp() * 1000)}">–</span>'
+
+
+def until(at: datetime) -> str:
+    """A clock that runs towards an instant and says when it has passed."""
+    return f'<span class="clock" data-until="{int(at.timestamp() * 1000)}">–</span>'

@@ -1,0 +1,234 @@
+"""One alert: what is known, by which standard, whose it is, what happened to it, and the steps a person may take.
+
+The facts are redrawn every second; the form is not, so that a comment stays while somebody types it. A step that is
+refused says why in words. Not here: whether a step is legal or allowed (`access`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from access import alerts_view as alerts
+from access import live
+from dashboards import deeds, look, pulse
+from dashboards.parts import BEIJING, Scene, clock, present
+
+REFRESH_S = 1.0
+# The steps in the order of the life cycle; the first one that is possible is the one to take next.
+STEPS = ("acknowledged", "dispatched", "resolved", "closed", "commented")
+SILENCES = {"30m": timedelta(minutes=30), "2h": timedelta(hours=2), "8h": timedelta(hours=8), "24h": timedelta(days=1)}
+_UNITLESS = ("", "1", "code", "class", "bool")
+_EVIDENCE = ("text read", "secondary", "unconfirmed", "design", "reported")
+
+
+def draw(scene: Scene, alert_id: str) -> None:
+    """Facts and form of the chosen alert."""
+    with live.ops_reader(scene.home) as ops:
+        alert = alerts.alert(ops, scene.reader, alert_id) if ops is not None else None
+    if alert is None:
+        st.html(f'<div class="cr">{look.banner("warn", scene.words("alert.gone"))}</div>')
+        st.session_state["alert_chosen"] = None
+        return
+    _facts(scene, alert_id, alert["state"])
+    _form(scene, alert)
+
+
+# ── facts ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+@st.fragment(run_every=REFRESH_S)
+def _facts(scene: Scene, alert_id: str, drawn_state: str) -> None:
+    with live.ops_reader(scene.home) as ops:
+        alert = alerts.alert(ops, scene.reader, alert_id) if ops is not None else None
+    if alert is None or alert["state"] != drawn_state:  # the form must follow
+        st.rerun()
+    words = scene.words
+    level = look.risk_mark(alert["colour"], words(f"colour.{alert['colour']}"))
+    state = look.state_mark(alert["state"], words(f"state.{alert['state']}"))
+    head = (
+        f'<h2>{escape(alert["object_name_zh"])}</h2><div class="marks" style="font-size:.95rem">{level} {state}</div>'
+        f"<div>{scene.name(alert['matters_zh'], alert['matters_en'])}</div>{marks(scene, alert)}"
+    )
+    st.html(f'<div class="cr alert-facts">{head}{look.facts(_pairs(scene, alert))}</div>')
+
+
+def _pairs(scene: Scene, alert: Mapping[str, Any]) -> list[tuple[str, str]]:
+    words = scene.words
+    unit = unit_of(alert)
+    pairs = []
+    if alert["value"] is not None:
+        limit = "" if alert["threshold"] is None else f" / {number(alert['threshold'])}"
+        peak = "" if alert["peak_value"] is None else f" · {words('alert.peak')} {number(alert['peak_value'])}"
+        pairs.append((words("alerts.value"), escape(f"{number(alert['value'])}{limit} {unit}{peak}")))
+    basis = escape(f"{alert['standard']} {alert['clause']}".strip() or "–")
+    label = f"<small>{escape(alert['source_label'])}</small>" if alert["source_label"] else ""
+    pairs += [
+        (words("alerts.basis"), f"{basis}{label}{grade(scene, alert)}"),
+        (words("alert.area"), scene.name(alert["possible_area_zh"], alert["possible_area_en"])),
+        (words("alert.unit"), scene.name(alert["disposing_unit_zh"], alert["disposing_unit_en"])),
+        (words("alert.contact"), f"<b>{escape(alert['contact'])}</b>"),
+        (words("alert.clocks"), _clocks(scene, alert)),
+        (words("alert.count"), words("alert.counted", reports=alert["n_reports"], holding=alert["n_holding"],
+                                     group=alert["n_in_group"])),
+    ]  # fmt: skip
+    if alert["dispatched_to"]:
+        pairs.append((words("alert.sent_to"), escape(alert["dispatched_to"])))
+    if alert["suppressed_by"]:
+        pairs.append((words("alert.quiet_by"), _quiet_by(scene, alert)))
+    guide = scene.name(alert["measures_zh"], alert["measures_en"])
+    return [
+        *pairs,
+        (words("alert.guide"), guide),
+        (words("alert.issuer"), f"{scene.name(alert['issuer_zh'], alert['issuer_en'])} · {clock(alert['issued_at'])}"),
+        ("ID", f"<small>{escape(alert['object_id'])} · {escape(alert['rule_id'])}<br>{alert['alert_id']}</small>"),
+    ]
+
+
+def _clocks(scene: Scene, alert: Mapping[str, Any]) -> str:
+    words = scene.words
+    began = alert["opened_at"] or alert["starts_at"]
+    lines = [f"{second(began)} · {words('alerts.since')} {pulse.since(began)}"]
+    if alert["due_at"] is not None and alert["state"] in alerts.WORKED_ON:
+        due = words(f"due.{alert['state']}")
+        lines.append(f"{due} {pulse.until(alert['due_at'])}")
+    for state in ("acknowledged", "dispatched", "resolved", "closed"):
+        at = alert[f"{state}_at"]
+        if at is not None:
+            by = f" · {escape(alert['acknowledged_by'] or '')}" if state == "acknowledged" else ""
+            lines.append(f"{escape(words(f'state.{state}'))} {second(at)}{by}")
+    return "<br>".join(lines)
+
+
+def _quiet_by(scene: Scene, alert: Mapping[str, Any]) -> str:
+    silence = alert["silenced"]
+    if silence is None:
+        return escape(scene.words("alert.inhibited"))
+    said = scene.words("alert.silenced", until=clock(silence["ends_at"]), actor=silence["actor"])
+    return f"{escape(said)}<small>{escape(silence['reason'])}</small>"
+
+
+# ── form ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+def _form(scene: Scene, alert: Mapping[str, Any]) -> None:
+    words, alert_id = scene.words, alert["alert_id"]
+    deeds.show_said(scene)
+    if scene.user is None:
+        st.html(f'<div class="cr"><p class="quiet">{escape(words("login.needed"))}</p></div>')
+    is_locked = scene.user is None
+    st.text_area(
+        words("alert.comment"), key=f"alert_comment_{alert_id}", height=72, disabled=is_locked,
+        placeholder=words("alert.comment_hint"),
+    )  # fmt: skip
+    possible = alerts.allowed(alert["state"])
+    following = next((step for step in STEPS if step in possible), None)
+    with st.container(horizontal=True, gap="small"):
+        for step in STEPS:
+            st.button(
+                words(f"step.{step}"), key=f"alert_step_{step}", disabled=is_locked,
+                type="primary" if step == following else "secondary",
+                on_click=deeds.take_step, args=(scene, alert, step, f"alert_comment_{alert_id}"),
+            )  # fmt: skip
+    if not is_locked:
+        _quieten(scene, alert)
+
+
+def _quieten(scene: Scene, alert: Mapping[str, Any]) -> None:
+    words, alert_id = scene.words, alert["alert_id"]
+    if alert["silenced"] is not None:
+        st.button(words("silence.end"), key="silence_end", on_click=deeds.end_silence,
+                  args=(scene, alert["silenced"]["silence_id"]))  # fmt: skip
+        return
+    if alert["state"] not in ("open", "acknowledged", "dispatched"):
+        return
+    with st.expander(words("silence.title")):
+        st.html(f'<div class="cr"><p class="quiet">{escape(words("silence.note"))}</p></div>')
+        st.segmented_control(
+            words("silence.length"), list(SILENCES), default="30m", format_func=lambda one: words(f"length.{one}"),
+            key="silence_length",
+        )  # fmt: skip
+        st.text_input(words("silence.reason"), key=f"silence_reason_{alert_id}")
+        st.button(words("silence.begin"), key="silence_begin", on_click=deeds.silence,
+                  args=(scene, alert, f"silence_reason_{alert_id}", SILENCES))  # fmt: skip
+
+
+# ── history ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+@st.fragment(run_every=REFRESH_S)
+def story(scene: Scene, alert_id: str) -> None:
+    """What happened to an alert and who was told, newest first."""
+    words = scene.words
+    with live.ops_reader(scene.home) as ops:
+        if ops is None:
+            return
+        events, sent = alerts.history(ops, alert_id), alerts.deliveries(ops, alert_id)
+    lines = "".join(f"<li>{_event(scene, event)}</li>" for event in events)
+    told = "".join(f"<li>{_delivery(scene, row)}</li>" for row in sent)
+    told = f'<h2>{words("alert.told")}</h2><ul class="history">{told}</ul>' if told else ""
+    st.html(f'<div class="cr"><h2>{words("alert.history")}</h2><ul class="history">{lines}</ul>{told}</div>')
+
+
+def _event(scene: Scene, event: Mapping[str, Any]) -> str:
+    words = scene.words
+    actor = event["actor"]
+    by_us = actor in ("rule", "clock", "silence", "inhibition")
+    who = words(f"actor.{actor}") if by_us else actor
+    value = "" if event["value"] is None or not by_us else f" · {number(event['value'])}"
+    colour = look.risk_mark(event["colour"], words(f"colour_short.{event['colour']}"))
+    # What the engine writes as a reason stands in the facts already; what people wrote is kept to the letter.
+    said = "" if by_us or not event["reason"] else f"<q>{escape(event['reason'])}</q>"
+    kind = escape(words(f"event.{event['kind']}"))
+    return f'<span class="when">{second(event["at"])}</span> <b>{kind}</b> {colour}{value} · {escape(who)}{said}'
+
+
+def _delivery(scene: Scene, row: Mapping[str, Any]) -> str:
+    words = scene.words
+    state = words(f"delivery.{row['state']}")
+    tries = words("alert.tries", n=row["attempts"]) if row["attempts"] > 1 else ""
+    times = f" ×{row['n']}" if row["n"] > 1 else ""
+    said = f"{row['channel_id']}{times} · {state} {tries}"
+    return f'<span class="when">{second(row["last_at"])}</span> {escape(said)}'
+
+
+# ── pieces ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+def marks(scene: Scene, row: Mapping[str, Any]) -> str:
+    """The marks that change how an alert is read: exercise, late, flapping, phoned in, again, escalated, many."""
+    words = scene.words
+    said: Sequence[tuple[bool, str, str]] = [
+        (row["is_exercise"], "exercise", words("mark.exercise")),
+        (row["is_late"], "flag", words("mark.late")),
+        (row["is_flapping"], "flag", words("mark.flapping")),
+        (row["origin"] == "person", "", words("mark.reported")),
+        (row["n_reopened"] > 0, "flag", words("mark.again", n=row["n_reopened"])),
+        (row["escalation_level"] > 0, "low", words("mark.escalated", n=row["escalation_level"])),
+        (row["n_reports"] > 1, "", f"×{row['n_reports']}"),
+    ]
+    inside = "".join(look.badge(kind, text) for holds, kind, text in said if holds)
+    return f'<div class="marks">{inside}</div>' if inside else ""
+
+
+def grade(scene: Scene, row: Mapping[str, Any]) -> str:
+    """How well the threshold's source is known; one that is not confirmed stands out."""
+    found = row["evidence_grade"]
+    if found not in _EVIDENCE:
+        return f'<div class="marks">{look.badge("", found)}</div>' if found else ""
+    is_doubtful = found == "unconfirmed"
+    text = scene.words(f"evidence.{found.replace(' ', '_')}")
+    return f'<div class="marks">{look.badge("low" if is_doubtful else "", f"⚠ {text}" if is_doubtful else text)}</div>'
+
+
+def number(value: float) -> str:
+    """A measured value without figures that nobody measured."""
+    return f"{value:,.6g}"
+
+
+def unit_of(row: Mapping[str, Any]) -> str:
+    """The unit as people write it; codes and pure numbers have none."""
+    return "" if row["unit"] in _UNITLESS else str(row["unit"])
+
+
+def second(at: datetime) -> str:
+    """An instant on the Beijing clock, to the second; the day only when it is another one."""
+    local = at.astimezone(BEIJING)
+    is_today = local.date() == present().astimezone(BEIJING).date()
+    return local.strftime("%H:%M:%S" if is_today else "%m-%d %H:%M:%S")

@@ -1,0 +1,204 @@
+"""Device health: who reports, who is silent, who was refused and why, and how far the stream is behind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from access import devices, live
+from dashboards import deeds, look
+from dashboards.parts import Scene, age_words, clock, present, title_line
+
+REFRESH_S = 5.0
+
+
+def draw(scene: Scene) -> None:
+    """The page. It needs no published generation."""
+    words = scene.words
+    title_line(scene, words("nav.devices"), [words("devices.subtitle"), words("edition.zone")])
+    _summary(scene)
+    wanted = _filters(scene)
+    _listing(scene, wanted)
+    _streams(scene)
+
+
+@st.fragment(run_every=REFRESH_S)
+def _summary(scene: Scene) -> None:
+    words = scene.words
+    with live.ops_reader(scene.home) as ops:
+        if ops is None:
+            st.html(f'<div class="cr">{look.banner("warn", words("alerts.no_store"))}</div>')
+            return
+        feeds = devices.device_feeds(ops, present())
+    gateway = devices.gateway(scene.home)
+    st.html(f'<div class="cr"><div class="stack">{_gateway(scene, gateway)}{_tiles(scene, feeds)}</div></div>')
+    if not feeds:
+        st.html(f'<div class="cr"><p class="quiet">{escape(words("devices.none_yet"))}</p></div>')
+        return
+    heads = [
+        (words("feeds.feed"), ""), (words("devices.devices"), "n"), (words("device.connected"), "n"),
+        (words("device.silent"), "n"), (words("device.unknown"), "n"), (words("device.banned"), "n"),
+        (words("devices.frames"), "n"), (words("devices.bad"), "n"), (words("devices.refused"), "n"),
+        (words("devices.deviating"), "n"), (words("devices.last_frame"), "keep"),
+    ]  # fmt: skip
+    rows = [
+        [
+            f"{scene.name(feed.name_zh, feed.name_en)}<small>{escape(feed.raw_feed)} · "
+            f"{escape(words('devices.silent_after', age=age_words(words, feed.silent_after)))}</small>",
+            f"{feed.devices:,}", f"{feed.connected:,}", _count("silent", feed.silent), _count("late", feed.unknown),
+            _count("banned", feed.banned), f"{feed.frames:,}", _count("late", feed.bad_frames),
+            _count("late", feed.refused), _count("late", feed.deviating),
+            clock(feed.last_frame_at) if feed.last_frame_at else "–",
+        ]
+        for feed in feeds
+    ]  # fmt: skip
+    st.html(f'<div class="cr"><h2>{escape(words("devices.by_feed"))}</h2>{look.table(heads, rows)}</div>')
+
+
+def _tiles(scene: Scene, feeds: Sequence[devices.DeviceFeed]) -> str:
+    words = scene.words
+    return look.tiles(
+        [
+            (f"{sum(feed.devices for feed in feeds):,}", words("devices.devices")),
+            *(
+                (look.state_mark(name, f"{sum(getattr(feed, name) for feed in feeds):,}"), words(f"device.{name}"))
+                for name in ("connected", "silent", "unknown", "banned")
+            ),
+            (f"{sum(feed.bad_frames for feed in feeds):,}", words("devices.bad")),
+            (f"{sum(feed.deviating for feed in feeds):,}", words("devices.deviating")),
+        ]
+    )
+
+
+def _gateway(scene: Scene, gateway: devices.Gateway) -> str:
+    """What the gateway itself refused; a gateway that does not answer hears no device at all."""
+    words = scene.words
+    if gateway.turned_away is None or gateway.closed is None:
+        return look.banner("bad", words("devices.no_gateway"))
+    said = [f"{name} {n:,}" for name, n in sorted({**gateway.turned_away, **gateway.closed}.items()) if n]
+    text = words("devices.limits", said=", ".join(said)) if said else words("devices.no_limits")
+    return f'<p class="quiet">{look.state_mark("late" if said else "fresh", text)}</p>'
+
+
+def _filters(scene: Scene) -> devices.DeviceFilter:
+    words = scene.words
+    with live.ops_reader(scene.home) as ops:
+        feeds = devices.device_feeds(ops, scene.now) if ops is not None else []
+    names = {feed.raw_feed: words.pick(feed.name_zh, feed.name_en) for feed in feeds}
+    first, second, third = st.columns([1.2, 1, 1.2])
+    feed = first.selectbox(
+        words("feeds.feed"), [None, *names],
+        format_func=lambda one: f"{names[one]} · {one}" if one else words("alerts.every"), key="device_feed",
+    )  # fmt: skip
+    status = second.selectbox(
+        words("feeds.state"), [None, *devices.STATUSES],
+        format_func=lambda one: words(f"device.{one}") if one else words("alerts.every"), key="device_status",
+    )  # fmt: skip
+    text = third.text_input(words("devices.find"), key="device_text", placeholder=words("devices.find_hint"))
+    return devices.DeviceFilter(feed, status, text)
+
+
+def _listing(scene: Scene, wanted: devices.DeviceFilter) -> None:
+    words = scene.words
+    with live.ops_reader(scene.home) as ops:
+        if ops is None:
+            return
+        number = st.session_state.get("device_page", 0)
+        page = devices.device_page(ops, scene.home, wanted, scene.now, number)
+        n_pages = max(1, -(-page.n_matching // devices.DEVICES_A_PAGE))
+        if number >= n_pages:
+            st.session_state["device_page"] = number = n_pages - 1
+            page = devices.device_page(ops, scene.home, wanted, scene.now, number)
+    matching = escape(words("devices.matching", n=f"{page.n_matching:,}"))
+    title = f"<h2>{escape(words('devices.list'))}<small>{matching}</small></h2>"
+    heads = [
+        (words("feeds.state"), "keep"), (words("devices.device"), ""), (words("devices.last_frame"), "keep"),
+        (words("devices.last_reading"), "keep"), (words("devices.frames"), "n"), (words("devices.bad"), "n"),
+        (words("devices.refused"), "n"), (words("devices.deviations"), ""), (words("devices.heard_by"), ""),
+    ]  # fmt: skip
+    rows = [_row(scene, row) for row in page.rows]
+    st.html(f'<div class="cr">{title}{look.table(heads, rows)}</div>')
+    if n_pages > 1:
+        st.selectbox(
+            words("devices.page"), range(n_pages), format_func=lambda one: f"{one + 1} / {n_pages}", key="device_page",
+            width=220,
+        )  # fmt: skip
+    _decide(scene, page.rows)
+
+
+def _row(scene: Scene, row: Mapping[str, Any]) -> list[str]:
+    words = scene.words
+    bad = f"{row['bad_frames']:,}"
+    if row["last_bad_reason"]:
+        at = clock(row["last_bad_at"]) if row["last_bad_at"] else ""
+        bad += f"<small>{escape(row['last_bad_reason'])} · {at}</small>"
+    said = ""
+    if row["verdict"] is not None:
+        word = words(f"verdict_of.{row['verdict']}", actor=row["verdict_by"])
+        said = f"<small>{escape(word)}: {escape(row['verdict_reason'])}</small>"
+    options = ", ".join(f"{name} ×{n:,}" for name, n in row["deviations"].items())
+    return [
+        look.state_mark(row["status"], words(f"device.{row['status']}")),
+        f"{escape(row['device_id'])}<small>{escape(row['raw_feed'])}</small>{said}",
+        clock(row["last_frame_at"]) if row["last_frame_at"] else "–",
+        clock(row["last_observed_at"]) if row["last_observed_at"] else "–",
+        f"{row['frames']:,}",
+        bad,
+        _count("late", row["refused"]),
+        escape(options or "–"),
+        f"{escape(row['carrier'] or '–')}<small>{escape(row['address'])}</small>",
+    ]
+
+
+def _decide(scene: Scene, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Ban, allow, or leave to the register; with a reason, by somebody who is logged in."""
+    words = scene.words
+    deeds.show_said(scene, "device")
+    with st.expander(words("devices.decide"), key="device_box"):
+        if scene.user is None:
+            st.html(f'<div class="cr"><p class="quiet">{escape(words("login.needed"))}</p></div>')
+            return
+        listed = {(row["raw_feed"], row["device_id"]): row for row in rows}
+        if not listed:
+            return
+        key = st.selectbox(
+            words("devices.device"), list(listed), format_func=lambda one: f"{one[1]} · {one[0]}", key="device_choice"
+        )
+        st.text_input(words("silence.reason"), key="device_reason")
+        with st.container(horizontal=True):
+            for verdict in ("banned", "allowed", None):
+                st.button(
+                    words(f"decision.{verdict or 'register'}"), key=f"device_{verdict}", on_click=deeds.decide_device,
+                    args=(scene, *key, verdict),
+                )  # fmt: skip
+
+
+@st.fragment(run_every=REFRESH_S)
+def _streams(scene: Scene) -> None:
+    words = scene.words
+    with live.ops_reader(scene.home) as ops:
+        rows = devices.streams(ops) if ops is not None else []
+    if not rows:
+        return
+    heads = [
+        (words("feeds.feed"), ""), (words("devices.lag"), "n"), (words("devices.watermark"), "keep"),
+        (words("devices.rows_in"), "n"), (words("devices.landed"), "n"), (words("feeds.quarantined_short"), "n"),
+        (words("devices.late_rows"), "n"), (words("devices.updated"), "keep"),
+    ]  # fmt: skip
+    cells = [
+        [
+            f"{scene.name(row['name_zh'], row['name_en'])}<small>{escape(row['feed_id'])}</small>",
+            _count("late", row["lag"]), clock(row["watermark_at"]) if row["watermark_at"] else "–",
+            f"{row['rows_in']:,}", f"{row['rows_landed']:,}", _count("late", row["rows_quarantined"]),
+            _count("late", row["late"]), clock(row["updated_at"]),
+        ]
+        for row in rows
+    ]  # fmt: skip
+    st.html(f'<div class="cr"><h2>{escape(words("devices.streams"))}</h2>{look.table(heads, cells)}</div>')
+
+
+def _count(state: str, n: int) -> str:
+    return f"<b style='color:{look.STATE[state][0]}'>{n:,}</b>" if n else "0"

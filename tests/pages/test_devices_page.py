@@ -1,0 +1,180 @@
+"""Device health in a real browser, on links as gateways write them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+from alerted_home import PASSWORD, AlertedHome, device
+from playwright.sync_api import Page, expect
+
+from access import devices
+from access.live import ops_reader
+from access.rights import NotAllowedError, Reader
+from ingest import ops
+from ingest.settings import Home
+from served_pages import Site, served
+
+pytestmark = pytest.mark.browser
+N_GAUGES = 10_000
+
+
+@pytest.fixture(scope="module")
+def listened(tmp_path_factory: pytest.TempPathFactory) -> AlertedHome:
+    """Ten thousand river gauges, and monitors of dust of which some have something to tell."""
+    made = AlertedHome(Home(tmp_path_factory.mktemp("devices"), {}))
+    now = made.now
+    made.links(*(device(f"{number:010}", "water.river_reading") for number in range(N_GAUGES)))
+    made.links(
+        device("DUST-WELL"),
+        device("DUST-MUTE", is_connected=False, last_frame_at=now - timedelta(hours=5)),
+        device("DUST-ODD", deviations='{"short_body": 12}', bad_frames=3, last_bad_at=now,
+               last_bad_reason="check code 0x3a found, expected 0x3b"),
+        device("DUST-BANNED", standing="banned", is_connected=False, refused=4),
+        device("STRANGER", standing="unknown", is_connected=False, last_frame_at=None, frames=0, refused=88),
+    )  # fmt: skip
+    with made.engine.begin() as connection:
+        progress = {
+            "feed_id": "housing.dust_reading", "raw_sequence": 99, "watermark_at": now, "lag": 7, "rows_in": 120_000,
+            "rows_landed": 119_990, "rows_quarantined": 10, "rows_ignored": 0, "late": 3, "updated_at": now,
+        }  # fmt: skip
+        connection.execute(sa.insert(ops.stream_progress).values(**progress))
+    made.person("lead", role="shift_lead")
+    made.person("officer")
+    return made
+
+
+@pytest.fixture(scope="module")
+def device_site(listened: AlertedHome) -> Iterator[Site]:
+    """The pages of that home."""
+    with served(listened.home) as running:
+        yield running
+
+
+def open_devices(page: Page, site: Site, language: str = "zh") -> None:
+    """Open the page and wait for its list."""
+    page.goto(f"{site.url}/devices?lang={language}")
+    expect(page.locator(".cr h1")).to_be_visible()
+    expect(page.locator('[data-testid="stApp"]')).to_have_attribute("data-test-script-state", "notRunning")
+
+
+def pick(page: Page, key: str, label: str, option: str) -> None:
+    """Choose an option of a select box."""
+    page.locator(f".st-key-{key}").get_by_role("combobox").fill(label)
+    page.get_by_role("option", name=option).first.click()
+
+
+def log_in(page: Page, name: str) -> None:
+    """Log in at the corner of the page."""
+    page.locator(".st-key-login_box button").first.click()
+    page.get_by_label("用户名").fill(name)
+    page.get_by_label("密码", exact=True).fill(PASSWORD)
+    page.locator('[data-testid="stFormSubmitButton"] button').click()
+    expect(page.locator(".st-key-login_box button").first).to_contain_text(name)
+
+
+@pytest.mark.parametrize(
+    ("language", "texts"),
+    [
+        ("zh", ["工地扬尘噪声读数", "超过 30 分钟 无帧即为静默", "网关没有应答", "119,990", "10,003"]),
+        ("en", ["Dust and noise readings", "silent after 30 min", "The gateway does not answer", "119,990"]),
+    ],
+)
+def test_every_feed_says_how_its_devices_are(page: Page, device_site: Site, language: str, texts: list[str]) -> None:
+    open_devices(page, device_site, language)
+    for text in texts:
+        expect(page.get_by_text(text).first).to_be_attached()
+    dust = page.locator("tr").filter(has_text="housing.dust_reading").first.locator("td.n")
+    # devices, connected, silent, unknown, banned, frames, bad, refused, deviating
+    expect(dust).to_have_text(["3", "2", "1", "1", "1", "4,800", "3", "92", "1"])
+    expect(page.locator('[data-testid="stException"]')).to_have_count(0)
+
+
+def test_filters_find_one_among_ten_thousand(page: Page, device_site: Site) -> None:
+    open_devices(page, device_site)
+    expect(page.get_by_text("10,005 台")).to_be_visible()
+    pick(page, "device_status", "静默", "静默")
+    expect(page.get_by_text("1 台，最久未听到的在前")).to_be_visible()
+    expect(page.locator("td").filter(has_text="DUST-MUTE")).to_be_visible()
+    pick(page, "device_status", "不合规", "不合规")
+    expect(page.get_by_text("short_body ×12")).to_be_visible()
+    expect(page.get_by_text("check code 0x3a found, expected 0x3b")).to_be_visible()
+    pick(page, "device_status", "全部", "全部")
+    page.get_by_label("查找设备").fill("0000009999")
+    page.get_by_label("查找设备").press("Enter")
+    expect(page.get_by_text("1 台，最久未听到的在前")).to_be_visible()
+    expect(page.locator("td").filter(has_text="0000009999")).to_be_visible()
+
+
+def test_a_ban_needs_a_login_a_role_and_a_reason(page: Page, listened: AlertedHome, device_site: Site) -> None:
+    open_devices(page, device_site)
+    page.locator(".st-key-device_box summary").click()
+    expect(page.get_by_text("登录后才能处置").first).to_be_visible()
+    log_in(page, "officer")
+    page.get_by_label("查找设备").fill("STRANGER")
+    page.get_by_label("查找设备").press("Enter")
+    expect(page.get_by_text("1 台，最久未听到的在前")).to_be_visible()
+    page.locator(".st-key-device_reason input").fill("冒充扬尘仪")
+    page.locator(".st-key-device_reason input").press("Enter")
+    page.locator(".st-key-device_banned button").click()
+    expect(page.locator(".said.no")).to_contain_text("没有这项权限")
+    page.locator(".st-key-login_box button").first.click()
+    page.get_by_role("button", name="退出").click()
+    log_in(page, "lead")
+    page.locator(".st-key-device_reason input").fill("冒充扬尘仪")
+    page.locator(".st-key-device_reason input").press("Enter")
+    page.locator(".st-key-device_banned button").click()
+    expect(page.locator(".said")).to_contain_text("网关数秒内生效")
+    expect(page.get_by_text("lead 封禁")).to_be_visible()
+    assert listened.rows(sa.select(ops.operator_action.c.actor, ops.operator_action.c.action,
+                                   ops.operator_action.c.target, ops.operator_action.c.reason)) == [
+        {"actor": "lead", "action": "ban_device", "target": "housing.dust_reading/STRANGER", "reason": "冒充扬尘仪"}
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [1366, 390])
+def test_nothing_is_wider_than_the_screen(page: Page, device_site: Site, width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 768})
+    open_devices(page, device_site, "en")
+    assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width
+
+
+def test_ten_thousand_devices_cost_a_look_of_a_moment(listened: AlertedHome) -> None:
+    """Half a second for everything the page reads; measured at a tenth of that."""
+    now = datetime.now(UTC)
+    with ops_reader(listened.home) as live:
+        assert live is not None
+        devices.device_feeds(live, now)  # the contracts of the feeds are read once a process
+        begun_at = time.perf_counter()
+        feeds = devices.device_feeds(live, now)
+        last = devices.device_page(live, listened.home, devices.DeviceFilter(), now, N_GAUGES // devices.DEVICES_A_PAGE)
+        spent_s = time.perf_counter() - begun_at
+    assert sum(feed.devices for feed in feeds) == N_GAUGES + 3
+    assert len(last.rows) == 5
+    assert spent_s < 0.5
+
+
+def test_only_some_roles_may_ban(listened: AlertedHome) -> None:
+    with pytest.raises(NotAllowedError, match="shift_lead"):
+        devices.decide(listened.home, Reader("guest"), "housing.dust_reading", "X", "banned", "why", listened.now)
+    reader = Reader("root", "administrator")
+    with pytest.raises(ValueError, match="reason"):
+        devices.decide(listened.home, reader, "housing.dust_reading", "X", "banned", " ", listened.now)
+
+
+def test_the_gateway_is_asked_for_its_limits(listened: AlertedHome) -> None:
+    """A real metrics page of the listening process, with one limit hit."""
+    from ingest.listen.counts import Counts
+    from ingest.stream.telemetry import Health, told
+
+    home = Home(listened.home.root, {"CITYRISK_METRICS_PORT": "0"})
+    counts = Counts()
+    counts.turned_away.labels("per_address").inc(3)
+    counts.closed.labels("idle").inc()
+    with told(home, "listen", {}, listened.now, counts.registry, lambda: Health(True)):
+        found = devices.gateway(home)
+    assert found == devices.Gateway({"per_address": 3}, {"idle": 1})
+    assert devices.gateway(home) == devices.Gateway(None, None)
