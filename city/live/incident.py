@@ -27,7 +27,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Incident:
-    """One incident at one device. Times are whole seconds since 1970 UTC.
+    """One incident at one device. Times are whole seconds since 1970 UTC; `rule_id` is '' where no rule tells of it.
 
     `object_id` and `device_id` are the department's own codes. `curves` replace values by metric; `marks` tell what no
     curve can: `silent` (so many seconds after it began), `drives`, `alarm_bit`, `behaviour`, `part_state` with

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from typing import Any, Literal
@@ -55,6 +55,8 @@ class Plan:
     def note(self, truth: Truth) -> None:
         """Put every expected alert into the truth of a city."""
         for incident in self.incidents:
+            if not incident.rule_id:
+                continue
             span = _local(incident.starts_at), _local(incident.ends_at)
             for rule_id, colour in ((incident.rule_id, incident.colour), *incident.also):
                 truth.incident(incident.feed_id, incident.object_id, rule_id, colour, *span)
@@ -63,7 +65,7 @@ class Plan:
 def make_plan(fleet: Fleet, starts_at: datetime, ends_at: datetime, mode: Mode = "default") -> Plan:
     """A plan for a span. An incident that the span is too short for, or the city has no device for, is left out.
 
-    No two incidents share a device or object. Raises ValueError for naive instants or a span turned round.
+    No two incidents share a device. Raises ValueError for naive instants or a span turned round.
     """
     if starts_at.tzinfo is None or ends_at.tzinfo is None or ends_at <= starts_at:
         raise ValueError(f"span {starts_at} to {ends_at}: expected two aware instants, the earlier one first")
@@ -81,6 +83,10 @@ def make_plan(fleet: Fleet, starts_at: datetime, ends_at: datetime, mode: Mode =
         if beside := entry.get("beside"):
             neighbour = _neighbours(fleet, beside, row, used)[0]
             several.append(_incident(beside, neighbour, begin + beside["after"] * 60))
+        elif gateway := entry.get("gateway"):
+            several = _behind(fleet, entry, row, gateway, begin)
+        if used & {i.device_id for i in several}:
+            continue
         for incident in several:
             used |= {incident.object_id, incident.device_id}
         incidents += several
@@ -115,10 +121,23 @@ def _pick(fleet: Fleet, entry: Mapping[str, Any], number: int, used: set[str]) -
         row
         for row in _rows(fleet, entry["feed"])
         if all(row[name] in values for name, values in wanted.items())
-        and not used & {str(row[device]), str(row[owner])}
+        and not used & {str(row[device]), "" if entry.get("shares") else str(row[owner])}
         and ("beside" not in entry or _neighbours(fleet, entry["beside"], row, used))
     ]
     return suited[int(chance(fleet.seed, number, _DEVICE) * len(suited))] if suited else None
+
+
+def _behind(fleet: Fleet, entry: Mapping[str, Any], row: Row, gateway: str, begin: int) -> list[Incident]:
+    """The same for every device behind a device's gateway; only the gateway itself is expected to be told of.
+
+    None in a city so small that nothing could happen to the other devices any more.
+    """
+    rows = list(_rows(fleet, entry["feed"]))
+    mates = [_incident(entry, other, begin) for other in rows if other[gateway] == row[gateway]]
+    if len(mates) * 3 > len(rows):
+        return []
+    told = replace(mates[0], object_id=str(row[gateway]))
+    return [told, *(replace(mate, rule_id="") for mate in mates[1:])]
 
 
 def _neighbours(fleet: Fleet, beside: Mapping[str, Any], row: Row, used: set[str]) -> list[Row]:

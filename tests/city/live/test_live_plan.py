@@ -1,0 +1,100 @@
+"""Plans: incidents that every rule can be seen by, each at a device of its own, and all of them in the truth."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from live_city import AS_OF
+
+from city.build import build_city
+from city.live.fleet import Fleet
+from city.live.noise import hour_of
+from city.live.plan import make_plan
+from city.live.play import note_truth
+from city.profiles import CITIES
+
+SEEDS = Path(__file__).resolve().parents[3] / "dbt_project" / "seeds" / "alerting"
+# Rules on live feeds that no incident is for: others of their kind are.
+NOT_PLAYED = {"tunnel_humidity", "tunnel_gateway_silent", "vehicle_driving_24h", "rain_station_silent"}
+
+
+@pytest.fixture(scope="module", params=CITIES)
+def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+    """A city at a tenth of its size."""
+    root = tmp_path_factory.mktemp(request.param)
+    build_city(root, request.param, 1, 3, 0.1, AS_OF)
+    return Fleet.load(root)
+
+
+def rule_rows(name: str) -> list[dict[str, str]]:
+    with (SEEDS / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_expected_alerts_are_rules_and_colours_that_exist(fleet: Fleet) -> None:
+    colours: dict[str, set[str]] = defaultdict(set)
+    for row in rule_rows("alert_conditions.csv"):
+        colours[row["rule_id"]].add(row["colour"])
+    plan = make_plan(fleet, AS_OF, AS_OF + timedelta(days=3))
+    assert len(plan.incidents) > 50
+    for incident in plan.incidents:
+        for rule_id, colour in ((incident.rule_id, incident.colour), *incident.also):
+            assert not rule_id or colour in colours[rule_id], (rule_id, colour)
+
+
+def test_every_rule_on_a_live_feed_is_played(fleet: Fleet) -> None:
+    live = {one.raw_feed for one in fleet.speakers()} | {"fire.device_reading", "transport.driver_behaviour"}
+    live |= {"water.rain_reading"}
+    wanted = {
+        row["rule_id"]
+        for row in rule_rows("alert_rules.csv")
+        if row["is_member_only"] != "true" and set(row["feeds"].split("|")) & live
+    }
+    plan = make_plan(fleet, AS_OF, AS_OF + timedelta(days=3))
+    played = {incident.rule_id for incident in plan.incidents}
+    assert wanted > NOT_PLAYED
+    assert wanted - NOT_PLAYED - played == set()
+    assert {"flood_composite", "tailings_pond"} <= {rule for incident in plan.incidents for rule, _ in incident.also}
+
+
+def test_no_two_incidents_share_a_device_and_all_lie_in_the_span(fleet: Fleet) -> None:
+    plan = make_plan(fleet, AS_OF, AS_OF + timedelta(days=3))
+    devices = [incident.device_id for incident in plan.incidents]
+    assert len(devices) == len(set(devices))
+    assert all(plan.starts_at < i.starts_at < i.ends_at < plan.ends_at for i in plan.incidents)
+    noise = [i for i in plan.incidents if i.rule_id == "site_noise" and i.colour == "yellow"]
+    assert noise
+    assert all(8 <= hour_of(i.starts_at) < 17 for i in noise)
+
+
+def test_a_plan_is_the_same_again_and_quiet_on_request(fleet: Fleet) -> None:
+    span = AS_OF, AS_OF + timedelta(hours=5)
+    assert make_plan(fleet, *span) == make_plan(fleet, *span)
+    short = make_plan(fleet, *span)
+    assert {i.rule_id for i in short.incidents} > {"gas_methane_lel", "tunnel_h2s", "rain_station"}
+    assert not {i.rule_id for i in short.incidents} & {"site_pm10", "tailings_displacement"}
+    assert make_plan(fleet, *span, "quiet").incidents == ()
+
+
+@pytest.mark.parametrize("end", [AS_OF, (AS_OF + timedelta(hours=1)).replace(tzinfo=None)])
+def test_impossible_spans_are_refused(fleet: Fleet, end: datetime) -> None:
+    with pytest.raises(ValueError, match="aware instants"):
+        make_plan(fleet, AS_OF, end)
+
+
+def test_truth_gets_every_expected_alert_once(fleet: Fleet, tmp_path: Path) -> None:
+    (tmp_path / "city").mkdir()
+    plan = make_plan(fleet, AS_OF, AS_OF + timedelta(hours=5))
+    note_truth(tmp_path, plan)
+    note_truth(tmp_path, plan)
+    rows = pl.read_parquet(tmp_path / "city" / "truth.parquet")
+    assert set(rows["kind"]) == {"incident"}
+    expected = [(i.rule_id, i.colour) for i in plan.incidents if i.rule_id]
+    expected += [also for i in plan.incidents for also in i.also]
+    assert sorted(rows.select("rule_hint", "colour").rows()) == sorted(expected)
+    assert rows["starts_at"].min() >= AS_OF
