@@ -14,6 +14,8 @@ from typing import Any
 from alerting.episode import Change, EpisodeChange
 from alerting.lifecycle import COLOURS, Deed, Row, Step, Verb, move
 
+# Its rule says something else now. The danger may go on: a breach joins the alert again, or a person resolves it.
+NO_PROOF = "rule"
 ENDED = ("closed", "archived", "withdrawn")
 _MEMBER_STATE = {Change.PENDING: "pending", Change.WITHDRAWN: "withdrawn", Change.CLEARED: "cleared"}
 
@@ -121,6 +123,8 @@ def _cleared(alert: Row, change: EpisodeChange, holding: Collection[Row]) -> Ste
     if alert["state"] in ENDED:
         return None
     columns: dict[str, Any] = {"n_holding": len(holding), "value": change.value}
+    if change.evidence == NO_PROOF and not holding:
+        return _moved(alert, Verb.MEMBER_CLEARED, change, holding, columns)
     if not holding:
         return _moved(alert, Verb.CLEARED, change, holding, columns)
     worst = max(one["severity_rank"] for one in holding)

@@ -1,8 +1,8 @@
-"""Read RAW in order and without gaps, from any position on, through restarts of the broker.
+"""Read a stream in order and without gaps, from any position on, through restarts of the broker.
 
 The consumer is durable so that the broker can tell what still waits and make room behind it; where reading starts
-after a stop is decided by the ledger, never by the broker. So a consumer is made anew at every start and after every
-lost connection. Not here: what is done with messages (`ingest.stream.tick`).
+after a stop is decided by the reader's own store, never by the broker. So a consumer is made anew at every start and
+after every lost connection. Not here: what is done with messages (`ingest.stream.tick`, `alerting.serve`).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ACK_WAIT_S = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """One RAW message as it was read: `reply` acknowledges it and all before it."""
+    """One message as it was read: `reply` acknowledges it and all before it."""
 
     sequence: int
     subject: str
@@ -38,11 +38,11 @@ class Taken:
     reply: str
 
 
-class RawReader:
+class StreamReader:
     """Reads everything behind `position`, each message once. `lag` is what waited when the last one was read."""
 
-    def __init__(self, client: Client, position: int) -> None:
-        self._client = client
+    def __init__(self, client: Client, position: int, stream: str, consumer: str) -> None:
+        self._client, self._stream, self._consumer = client, stream, consumer
         self._subscription: JetStreamContext.PullSubscription | None = None
         self._reconnects = -1
         self._gap_from = -1
@@ -92,7 +92,7 @@ class RawReader:
                 self._gap_from, self._subscription = self.position, None
                 break
             if sequence != self.position + 1 and self.position:
-                log.warning("RAW: %d to %d are not there any more", self.position + 1, sequence - 1)
+                log.warning("%s: %d to %d are not there any more", self._stream, self.position + 1, sequence - 1)
             taken.append(Taken(sequence, message.subject, message.data, message.reply))
             self.position, self.lag = sequence, pending
             self._usual_bytes += (len(message.data) - self._usual_bytes) * 0.05
@@ -106,13 +106,13 @@ class RawReader:
             await self._subscription.unsubscribe()
             self._subscription = None
         try:
-            await manager.delete_consumer(RAW, CONSUMER)
+            await manager.delete_consumer(self._stream, self._consumer)
         except NotFoundError:
-            await manager.stream_info(RAW)
+            await manager.stream_info(self._stream)
         await manager.add_consumer(
-            RAW,
+            self._stream,
             ConsumerConfig(
-                durable_name=CONSUMER,
+                durable_name=self._consumer,
                 deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
                 opt_start_seq=self.position + 1,
                 ack_policy=AckPolicy.ALL,
@@ -121,9 +121,19 @@ class RawReader:
             ),
         )
         self._subscription = await jetstream.pull_subscribe_bind(
-            durable=CONSUMER, stream=RAW, pending_msgs_limit=4 * MOST_MESSAGES, pending_bytes_limit=16 * MOST_BYTES
+            durable=self._consumer,
+            stream=self._stream,
+            pending_msgs_limit=4 * MOST_MESSAGES,
+            pending_bytes_limit=16 * MOST_BYTES,
         )
         self._reconnects = reconnects
+
+
+class RawReader(StreamReader):
+    """Intake's reader of RAW."""
+
+    def __init__(self, client: Client, position: int) -> None:
+        super().__init__(client, position, RAW, CONSUMER)
 
 
 def _numbers(reply: str) -> tuple[int, int]:

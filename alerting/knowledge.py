@@ -1,0 +1,106 @@
+"""What the alerting process works by: rules, registers and the duty desk, as the newest rows say.
+
+Not here: what is done with them (`alerting.reasoning`, `alerting.serve`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from alerting import tables
+from alerting.desk import Desk, load_desk
+from alerting.engine.world import Registry
+from alerting.registry import load_registry
+from alerting.rules.generations import newest_generation
+from alerting.rules.load import load_rules
+from alerting.rules.model import MaintenanceWindow, RuleSet
+from alerting.subjects import Subjects, city_of
+from ingest import ops
+from ingest.contract import Contract
+from ingest.settings import Home
+
+_CITY = "CITYRISK_CITY_CODE"
+_DEFAULT_CITY = "420500"
+_SCOPES = ("device", "object", "area", "feed")
+
+
+@dataclass(frozen=True, slots=True)
+class Knowledge:
+    """Rules, registers and desk that belong together; `registers` tells one state of the registers from another."""
+
+    folder: Path
+    ruleset: RuleSet
+    registry: Registry
+    desk: Desk
+    subjects: Subjects
+    registers: str
+
+
+class Watch:
+    """Looks whether there is anything newer than what is known."""
+
+    def __init__(self, home: Home, engine: sa.Engine, contracts: Mapping[str, Contract]) -> None:
+        self._home, self._engine, self._contracts = home, engine, contracts
+
+    def newer(self, known: Knowledge) -> Knowledge | None:
+        """Newer rules, registers or maintenance; None when all is as known.
+
+        Raises what loading raises when the newest tables cannot be used.
+        """
+        folder = newest_generation(self._home.root)
+        registers = registers_of(self._engine, self._contracts)
+        if folder == known.folder and registers == known.registers:
+            windows = _windows(self._engine, known.ruleset.windows)
+            if windows == known.ruleset.windows:
+                return None
+            return replace(known, ruleset=replace(known.ruleset, windows=windows))
+        return load_knowledge(self._home, self._engine, self._contracts)
+
+
+def load_knowledge(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract]) -> Knowledge:
+    """The newest of everything. Raises NoRulesError, RuleError or DeskError."""
+    folder = newest_generation(home.root)
+    registers = registers_of(engine, contracts)
+    ruleset = load_rules(folder, folder.name)
+    ruleset = replace(ruleset, windows=_windows(engine, ruleset.windows))
+    registry = load_registry(home, engine, contracts.values())
+    desk = load_desk(folder)
+    city = home.environment.get(_CITY) or city_of(registry, desk.routing, _DEFAULT_CITY)
+    return Knowledge(folder, ruleset, registry, desk, Subjects(ruleset, registry, desk.routing, city), registers)
+
+
+def registers_of(engine: sa.Engine, contracts: Mapping[str, Contract]) -> str:
+    """What the live files of all registers are, in a few letters."""
+    feeds = [contract.id for contract in contracts.values() if contract.is_register]
+    file = ops.file.c
+    query = sa.select(sa.func.count(), sa.func.max(file.path), sa.func.sum(file.bytes)).where(
+        file.feed_id.in_(feeds), file.state == "live"
+    )
+    with engine.connect() as connection:
+        return "/".join(str(value) for value in connection.execute(query).one())
+
+
+def _windows(engine: sa.Engine, known: tuple[MaintenanceWindow, ...]) -> tuple[MaintenanceWindow, ...]:
+    """The windows of the rows, and those that people entered and did not cancel before they began."""
+    table = tables.maintenance_window
+    with engine.connect() as connection:
+        rows = connection.execute(sa.select(table).order_by(table.c.created_at, table.c.window_id)).all()
+    entered = [
+        MaintenanceWindow(
+            row.target_kind, row.target, row.starts_at, _end(row.ends_at, row.cancelled_at), row.created_at,
+            f"{row.actor}: {row.reason}",
+        )
+        for row in rows
+        if row.target_kind in _SCOPES and _end(row.ends_at, row.cancelled_at) > row.starts_at
+    ]  # fmt: skip
+    by_people = {(one.scope, one.code, one.known_at) for one in entered}
+    return (*(one for one in known if (one.scope, one.code, one.known_at) not in by_people), *entered)
+
+
+def _end(ends_at: datetime, cancelled_at: datetime | None) -> datetime:
+    return min(ends_at, cancelled_at) if cancelled_at else ends_at

@@ -1,0 +1,308 @@
+"""`python -m alerting`: readings of LIVE become alerts that somebody hears of.
+
+Each fetch is folded by the rule engine, and its changes are applied with the stream position in one transaction; only
+then the broker is told. The engine's state is saved with its position every few seconds: whoever starts again reads on
+from there, and what was applied already is recognised. Rules and registers are renewed between two messages, and the
+state is saved at once, so that reading on never meets older readings with newer rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+
+import nats.errors
+import sqlalchemy as sa
+from nats.aio.client import Client
+from prometheus_client import CollectorRegistry
+
+from alerting.channels.book import load_book
+from alerting.channels.work import work
+from alerting.clock import Clock
+from alerting.knowledge import Knowledge, Watch, load_knowledge
+from alerting.meters import Meters
+from alerting.reasoning import Reasoning
+from alerting.rules.generations import NoRulesError
+from alerting.store import Applied, Position, apply, note_snapshot, position_of
+from ingest import ops
+from ingest.contract import Contract
+from ingest.settings import Home, SettingsError
+from ingest.stream.client import connect
+from ingest.stream.live import unpack
+from ingest.stream.reader import StreamReader, Taken
+from ingest.stream.streams import LIVE, ensure_streams
+from ingest.stream.telemetry import Health, told
+
+log = logging.getLogger(__name__)
+
+CONSUMER = "alerting"
+FETCH_S = 0.5
+TICK_S = 0.25
+AGAIN_AFTER_S = 0.5
+POSITION_EVERY_S = 0.5  # how long readings that changed nothing may stay unacknowledged
+LOOK_EVERY_S = 2.0
+SNAPSHOT_EVERY_S = 5.0
+SNAPSHOT_SHARE = 20  # a snapshot is taken at the earliest this many times its own length after the last one
+CHANGES_AT_ONCE = 1000
+
+
+async def serve(
+    home: Home, contracts: Mapping[str, Contract], now: Callable[[], datetime], stop: asyncio.Event
+) -> None:
+    """Alert until `stop` is set. Raises SettingsError when the home already has an alerting process."""
+    with _only_one(home):
+        started_at = now()
+        engine = await asyncio.to_thread(ops.open_ops, home.ops_url)
+        process = AlertingProcess(home, contracts, now, engine)
+        try:
+            with told(home, "alerting", {}, started_at, process.registry, process.health):
+                await process.run(stop)
+        finally:
+            engine.dispose()
+
+
+class AlertingProcess:
+    """What one run of the process holds."""
+
+    def __init__(
+        self, home: Home, contracts: Mapping[str, Contract], now: Callable[[], datetime], engine: sa.Engine
+    ) -> None:
+        self._home, self._contracts, self._now, self._engine = home, contracts, now, engine
+        self.registry = CollectorRegistry()
+        self._meters = Meters(self.registry)
+        self._clock = Clock(engine)
+        self._watch = Watch(home, engine, contracts)
+        self._knowledge: Knowledge | None = None
+        self._reasoning: Reasoning | None = None
+        self._failures: dict[str, str] = {"start": "starting"}
+        self._moved_at = self._ticked_at = time.monotonic()
+        self._position_at = self._snapshot_at = self._looked_at = 0.0
+        self._snapshot_took_s = 0.0
+        self._lag = self._n_open = 0
+
+    def health(self) -> Health:
+        """Well while readings or clock messages come, ticks come, and the store takes what is written."""
+        at = time.monotonic()
+        failure = "; ".join(text for text in self._failures.values() if text)
+        detail = {
+            "failure": failure, "lag": self._lag, "open_alerts": self._n_open,
+            "rules": self._knowledge.ruleset.generation if self._knowledge else None,
+            "seconds_since_message": round(at - self._moved_at, 1),
+            "seconds_since_tick": round(at - self._ticked_at, 1),
+        }  # fmt: skip
+        return Health(not failure and at - self._ticked_at < 10, detail)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Everything of the process, until told to stop; then one last snapshot."""
+        client = await self._open(stop)
+        if client is None:
+            return
+        try:
+            # A defect in any part ends the process, for its manager to start it again.
+            async with asyncio.TaskGroup() as parts:
+                parts.create_task(self._tick(stop))
+                parts.create_task(self._tell(stop))
+                parts.create_task(self._follow(client, stop))
+        finally:
+            await client.close()
+
+    # ── opening ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    async def _open(self, stop: asyncio.Event) -> Client | None:
+        """Rules, registers, the engine as it was, and the broker; None when `stop` comes first."""
+        while not stop.is_set():
+            try:
+                if self._knowledge is None:
+                    self._knowledge = await asyncio.to_thread(load_knowledge, self._home, self._engine, self._contracts)
+                    stored = await asyncio.to_thread(position_of, self._engine, CONSUMER)
+                    self._reasoning = await asyncio.to_thread(Reasoning.resume, self._home, self._knowledge, stored)
+                client = await connect(self._home, "alerting")
+                await ensure_streams(client, self._home, self._now())
+            except (nats.errors.Error, OSError, NoRulesError, sa.exc.OperationalError) as error:
+                await self._wait_after("start", error)
+                continue
+            self._failures["start"] = ""
+            return client
+        return None
+
+    async def _wait_after(self, what: str, error: BaseException) -> None:
+        text = str(error) or type(error).__name__
+        if self._failures.get(what) != text:
+            log.warning("%s: trying again: %s", what, text)
+        self._failures[what] = text
+        await asyncio.sleep(AGAIN_AFTER_S)
+
+    @property
+    def _mind(self) -> Reasoning:
+        if self._reasoning is None:
+            raise RuntimeError("used before it was opened")
+        return self._reasoning
+
+    # ── readings ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    async def _follow(self, client: Client, stop: asyncio.Event) -> None:
+        reader = StreamReader(client, self._mind.sequence, LIVE, CONSUMER)
+        await self._look()
+        while not stop.is_set():
+            try:
+                taken = await reader.take(FETCH_S)
+            except (nats.errors.Error, OSError) as error:
+                with contextlib.suppress(nats.errors.Error, OSError):
+                    await ensure_streams(client, self._home, self._now())
+                await self._wait_after("broker", error)
+                continue
+            self._failures["broker"], self._lag = "", reader.lag
+            await self._fold(reader, taken)
+            await self._look()
+            await self._snapshot_when_due()
+        await self._snapshot()
+
+    async def _fold(self, reader: StreamReader, taken: list[Taken]) -> None:
+        began = time.monotonic()
+        for message in taken:
+            was_catching_up = self._mind.is_catching_up
+            try:
+                batch = unpack(message.body, message.sequence)
+            except (ValueError, KeyError) as error:
+                self._failures["message"] = f"LIVE {message.sequence} is no batch and was left out: {error}"
+                log.error("LIVE %d is no batch and is left out: %s", message.sequence, error)
+                continue
+            self._mind.fold(batch)
+            self._meters.rows.inc(batch.height)
+            if len(self._mind.changes) >= CHANGES_AT_ONCE:
+                await self._apply(reader, message)
+            if was_catching_up and not self._mind.is_catching_up:
+                # Newer rules took over here before the restart, so they do again.
+                await self._apply(reader, message)
+                await self._look()
+        if not taken:
+            return
+        self._meters.fold.observe(time.monotonic() - began)
+        self._moved_at = time.monotonic()
+        if self._mind.changes or self._moved_at - self._position_at >= POSITION_EVERY_S:
+            await self._apply(reader, taken[-1])
+
+    async def _apply(self, reader: StreamReader, message: Taken) -> None:
+        """Changes and position become durable together, then the broker may forget the messages."""
+        await self._write(Position(CONSUMER, LIVE, message.sequence, self._mind.stream_at))
+        with contextlib.suppress(nats.errors.Error, OSError):
+            await reader.acknowledge(message.reply)
+
+    async def _write(self, position: Position) -> None:
+        """However often it takes: the engine has moved on, so these changes must not be lost."""
+        changes, knowledge = self._mind.taken(), self._mind.knowledge
+        while True:
+            began = time.monotonic()
+            try:
+                done: Applied = await asyncio.to_thread(
+                    apply, self._engine, knowledge.desk, changes, knowledge.subjects, self._now(), position
+                )
+                break
+            except sa.exc.OperationalError as error:
+                await self._wait_after("store", error)
+        self._failures["store"] = ""
+        self._position_at = time.monotonic()
+        self._meters.apply.observe(self._position_at - began)
+        for outcome, n in (("applied", done.n_applied), ("known", done.n_known), ("refused", done.n_refused)):
+            self._meters.changes.labels(outcome).inc(n)
+        if done.n_applied:
+            self._meters.opened(changes, self._now())
+            self._clock.stale()
+
+    # ── rules, registers, states ──────────────────────────────────────────────────────────────────────────────────────
+    async def _look(self) -> None:
+        """Take up newer rules, registers or announced maintenance, once everything applied before is folded again."""
+        at = time.monotonic()
+        if at - self._looked_at < LOOK_EVERY_S or self._mind.is_catching_up:
+            return
+        self._looked_at = at
+        try:
+            newer = await asyncio.to_thread(self._watch.newer, self._mind.knowledge)
+        except (sa.exc.OperationalError, OSError) as error:
+            await self._wait_after("rules", error)
+            return
+        except Exception as error:  # tables that do not load must not end alerts that do
+            self._failures["rules"] = f"newer rules do not load, the old ones go on: {error}"
+            log.exception("newer rules do not load, the old ones go on")
+            return
+        self._failures["rules"] = ""
+        if newer is None:
+            return
+        self._mind.renew(newer)
+        await self._write(Position(CONSUMER, LIVE, self._mind.sequence, self._mind.stream_at))
+        self._knowledge = newer
+        await self._snapshot()
+
+    async def _snapshot_when_due(self) -> None:
+        wait_s = max(SNAPSHOT_EVERY_S, SNAPSHOT_SHARE * self._snapshot_took_s)
+        if time.monotonic() - self._snapshot_at >= wait_s and not self._mind.is_catching_up:
+            await self._snapshot()
+
+    async def _snapshot(self) -> None:
+        began = time.monotonic()
+        sequence, body = self._mind.packed()
+        self._snapshot_took_s = time.monotonic() - began
+        self._meters.snapshot.observe(self._snapshot_took_s)
+        self._meters.tracks.set(self._mind.n_tracks)
+        if self._mind.changes:
+            await self._write(Position(CONSUMER, LIVE, sequence, self._mind.stream_at))
+        try:
+            await asyncio.to_thread(self._mind.save, self._home.root, self._engine, note_snapshot, sequence, body)
+        except (sa.exc.OperationalError, OSError) as error:
+            await self._wait_after("snapshot", error)
+            return
+        self._failures["snapshot"] = ""
+        self._snapshot_at = time.monotonic()
+
+    # ── time and telling ──────────────────────────────────────────────────────────────────────────────────────────────
+    async def _tick(self, stop: asyncio.Event) -> None:
+        """Silences, reminders, escalation and notices, by the clock, whether or not readings come."""
+        counted_at = 0.0
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                done = await asyncio.to_thread(self._clock.tick, self._mind.knowledge.desk, self._now())
+                self._meters.notices.inc(len(done.notices))
+                if began - counted_at >= LOOK_EVERY_S:
+                    counted_at = began
+                    self._n_open = await asyncio.to_thread(self._meters.count_open, self._engine)
+                    self._meters.lag.set(self._lag)
+                self._failures["clock"] = ""
+                self._ticked_at = time.monotonic()
+                self._meters.tick.observe(self._ticked_at - began)
+            except sa.exc.OperationalError as error:
+                await self._wait_after("clock", error)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), max(TICK_S - (time.monotonic() - began), 0.01))
+
+    async def _tell(self, stop: asyncio.Event) -> None:
+        """Run the channel workers by the newest rows; they are started again when the rows change."""
+        while not stop.is_set():
+            folder, ended = self._mind.knowledge.folder, asyncio.Event()
+            try:
+                book = await asyncio.to_thread(load_book, folder)
+                worker = asyncio.create_task(work(self._engine, self._home, book, self._now, ended))
+                while not (stop.is_set() or worker.done()) and self._mind.knowledge.folder == folder:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(stop.wait(), 1.0)
+                ended.set()
+                await worker
+                self._failures["channels"] = ""
+            except Exception as error:  # alerts go on whatever a channel's worker meets
+                log.exception("the channel workers ended; started again")
+                await self._wait_after("channels", error)
+
+
+@contextlib.contextmanager
+def _only_one(home: Home) -> Iterator[None]:
+    """Two alerting processes of one home would fold the same stream twice. Raises SettingsError when one runs."""
+    home.run.mkdir(parents=True, exist_ok=True)
+    with (home.run / "alerting.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise SettingsError(f"{home.root}: another alerting process is running; stop it first") from error
+        yield

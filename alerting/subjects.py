@@ -1,0 +1,63 @@
+"""What a change of an episode is about: the object's name and place, the rule's words and kind of risk.
+
+From the rules and registers as they stand; what neither knows is named by its id and placed in the home's city, so that
+a breach is told even where a register lags behind. Pure.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from alerting.engine.world import Registry
+from alerting.episode import EpisodeChange
+from alerting.joining import Subject
+from alerting.routing import Routing
+from alerting.rules.model import RuleSet
+
+
+class Subjects:
+    """Looks up subjects for one set of rules and registers."""
+
+    def __init__(self, ruleset: RuleSet, registry: Registry, routing: Routing, city_code: str) -> None:
+        self._ruleset, self._registry, self._routing, self._city_code = ruleset, registry, routing, city_code
+
+    def __call__(self, change: EpisodeChange) -> Subject:
+        """The subject of a change."""
+        rule = self._ruleset.by_id.get(change.rule_id)
+        things = [*(self._registry.objects.get(key) for key in (change.object_id,)),
+                  *(self._registry.devices.get(key or "") for key in (change.object_id, change.device_id))]  # fmt: skip
+        known = [thing for thing in things if thing is not None]
+        area_code, area_name = self._area(change)
+        return Subject(
+            domain=rule.domain if rule else "all",
+            subdomain=rule.subdomain if rule else "any",
+            object_type=next((thing.object_type for thing in known if thing.object_type), None)
+            or (rule.object_type if rule else "object"),
+            object_name_zh=next((thing.name_zh for thing in known if thing.name_zh), None)
+            or area_name
+            or change.object_id,
+            area_code=area_code,
+            lon=change.lon,
+            lat=change.lat,
+            matter_zh=rule.name_zh if rule else change.rule_id,
+            matter_en=rule.name_en if rule else change.rule_id,
+        )
+
+    def _area(self, change: EpisodeChange) -> tuple[str, str | None]:
+        """The area of a change, and its name when the change is about the area itself."""
+        itself = self._routing.areas.get(change.object_id)
+        for code in (change.area_code, change.object_id if itself else None):
+            if code and next(self._routing.upwards(code), None):
+                return code, itself["name_zh"] if itself else None
+        return self._city_code, None
+
+
+def city_of(registry: Registry, routing: Routing, default: str) -> str:
+    """The city that most objects lie in."""
+    prefixes = Counter(thing.area_code[:4] for thing in registry.objects.values() if thing.area_code)
+    for prefix, _ in prefixes.most_common():
+        cities = [code for code, row in routing.organisations.items() if row["kind"] == "government"]
+        found = next((code for code in cities if code.startswith(prefix)), None)
+        if found:
+            return found
+    return default
