@@ -204,7 +204,7 @@ device_link = Table(
     "device_link", metadata,
     Column("raw_feed", String(80), primary_key=True),
     Column("device_id", String(80), primary_key=True),
-    Column("transport", String(4), nullable=False),  # tcp, udp, mqtt
+    Column("carrier", String(4), nullable=False),  # tcp, udp, mqtt
     Column("standing", String(8), nullable=False),  # known, unknown, banned
     Column("address", String(64), nullable=False),  # '' over MQTT: the broker does not tell
     Column("is_connected", sa.Boolean, nullable=False),

@@ -66,7 +66,11 @@ async def listening(home: Home, contracts: Mapping[str, Contract]) -> AsyncItera
     task = asyncio.create_task(serve(home, contracts, now, stop))
     try:
         async with asyncio.timeout(WITHIN_S):
-            while (running := read_running(home, "listen")) is None and not task.done():
+            # While it waits for the broker, a process's note has no port but that of its metrics.
+            doors = any(one.server.dialect in ("tcp", "udp") for one in contracts.values() if one.is_stream)
+            while not task.done() and (
+                (running := read_running(home, "listen")) is None or (doors and len(running.ports) == 1)
+            ):
                 await asyncio.sleep(0.01)
         if task.done():
             await task

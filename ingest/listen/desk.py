@@ -58,7 +58,7 @@ class Begun:
 class Peer:
     """Where a frame comes from."""
 
-    transport: str
+    carrier: str
     address: str
 
 
@@ -116,7 +116,7 @@ class Desk:
             raise BadFrame("device id", 0, repr(device_id[:80]), f"1 to {DEVICE_ID_CHARACTERS} printable characters")
         raw_feed, standing = self._known.standing(self.raw_feeds, device_id)
         if standing != "known":
-            self.links.refused(raw_feed, device_id, standing, peer.transport, peer.address, now)
+            self.links.refused(raw_feed, device_id, standing, peer.carrier, peer.address, now)
             self.counts.refused.labels(self.protocol, standing).inc()
             refusal: Callable[[Message], tuple[bytes, ...]] = getattr(self.codec, "refusal", _no_words)
             raise Refused(raw_feed, device_id, standing, refusal(message))
@@ -126,7 +126,7 @@ class Desk:
             raise BadFrame(
                 unwanted[0], 0, self.codec.LENIENT.get(unwanted[0], "a deviation"), "a frame to the standard"
             )
-        link = self.links.heard(raw_feed, device_id, peer.transport, peer.address, now)
+        link = self.links.heard(raw_feed, device_id, peer.carrier, peer.address, now)
         if message.deviations:
             link.deviations.update(message.deviations)
         self.counts.frames.labels(self.protocol).inc()

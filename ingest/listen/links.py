@@ -28,7 +28,7 @@ class Link:
     raw_feed: str
     device_id: str
     first_heard_at: datetime
-    transport: str = ""
+    carrier: str = ""
     standing: str = "known"
     address: str = ""
     connections: int = 0
@@ -59,22 +59,22 @@ class LinkBook:
                 self._links[(link.raw_feed, link.device_id)] = link
                 self._strangers += link.standing != "known"
 
-    def heard(self, raw_feed: str, device_id: str, transport: str, address: str, at: datetime) -> Link:
+    def heard(self, raw_feed: str, device_id: str, carrier: str, address: str, at: datetime) -> Link:
         """Note a good frame of a known device."""
         link = self._link(raw_feed, device_id, at)
-        link.transport, link.address, link.standing = transport, address, "known"
+        link.carrier, link.address, link.standing = carrier, address, "known"
         link.last_frame_at = at
         link.frames += 1
         return link
 
-    def refused(self, raw_feed: str, device_id: str, standing: str, transport: str, address: str, at: datetime) -> None:
+    def refused(self, raw_feed: str, device_id: str, standing: str, carrier: str, address: str, at: datetime) -> None:
         """Note a frame of a device that may not speak; of strangers beyond the limit nothing is kept."""
         if (raw_feed, device_id) not in self._links:
             if self._strangers >= STRANGERS_KEPT:
                 return
             self._strangers += 1
         link = self._link(raw_feed, device_id, at)
-        link.transport, link.address, link.standing = transport, address, standing
+        link.carrier, link.address, link.standing = carrier, address, standing
         link.refused += 1
 
     def bad(self, raw_feed: str, device_id: str, reason: str, at: datetime) -> None:
@@ -115,7 +115,7 @@ def write_links(engine: sa.Engine, rows: list[dict[str, Any]]) -> None:
 
 def _row(link: Link) -> dict[str, Any]:
     return {
-        "raw_feed": link.raw_feed, "device_id": link.device_id, "transport": link.transport, "standing": link.standing,
+        "raw_feed": link.raw_feed, "device_id": link.device_id, "carrier": link.carrier, "standing": link.standing,
         "address": link.address, "is_connected": link.connections > 0, "first_heard_at": link.first_heard_at,
         "last_frame_at": link.last_frame_at, "last_bad_at": link.last_bad_at, "last_bad_reason": link.last_bad_reason,
         "frames": link.frames, "bad_frames": link.bad_frames, "refused": link.refused,

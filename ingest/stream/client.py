@@ -5,13 +5,13 @@ A connection outlives the broker: it comes back by itself, for as long as it tak
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-import nats
 from nats.aio.client import Client
 
 from ingest.settings import NATS_PASSWORD, Home
@@ -21,7 +21,7 @@ from ingest.stream.running import port_of
 log = logging.getLogger(__name__)
 
 RECONNECT_EVERY_S: Any = 0.25  # any number of seconds; the library says whole ones
-CONNECT_WITHIN_S = 5
+CONNECT_WITHIN_S = 3
 
 
 def nats_url(home: Home) -> str:
@@ -40,22 +40,30 @@ async def connect(home: Home, name: str) -> Client:
     """A connection of the process `name`; close it with `await client.close()`.
 
     Credentials are those in the URL, or ours. Raises nats.errors.Error or OSError when the broker cannot be reached
-    now; once connected it reconnects for ever.
+    within CONNECT_WITHIN_S; once connected it reconnects for ever.
     """
     url = nats_url(home)
     has_own = urlsplit(url).username is not None
-    return await nats.connect(
-        url,
-        name=name,
-        user=None if has_own else OUR_USER,
-        password=None if has_own else home.require(NATS_PASSWORD),
-        max_reconnect_attempts=-1,
-        reconnect_time_wait=RECONNECT_EVERY_S,
-        connect_timeout=CONNECT_WITHIN_S,
-        error_cb=_on_error,
-        disconnected_cb=_on_disconnect,
-        reconnected_cb=_on_reconnect,
-    )
+    client = Client()
+    try:
+        # The library would go on for ever with the first attempt as well.
+        async with asyncio.timeout(CONNECT_WITHIN_S):
+            await client.connect(
+                url,
+                name=name,
+                user=None if has_own else OUR_USER,
+                password=None if has_own else home.require(NATS_PASSWORD),
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=RECONNECT_EVERY_S,
+                connect_timeout=CONNECT_WITHIN_S,
+                error_cb=_on_error,
+                disconnected_cb=_on_disconnect,
+                reconnected_cb=_on_reconnect,
+            )
+    except BaseException:
+        await client.close()
+        raise
+    return client
 
 
 @asynccontextmanager

@@ -25,7 +25,7 @@ def upgrade() -> None:
         "device_link",
         sa.Column("raw_feed", sa.String(80), nullable=False),
         sa.Column("device_id", sa.String(80), nullable=False),
-        sa.Column("transport", sa.String(4), nullable=False),
+        sa.Column("carrier", sa.String(4), nullable=False),
         sa.Column("standing", sa.String(8), nullable=False),
         sa.Column("address", sa.String(64), nullable=False),
         sa.Column("is_connected", sa.Boolean(), nullable=False),

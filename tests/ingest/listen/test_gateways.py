@@ -248,7 +248,7 @@ def test_links_tell_how_a_device_is_heard(broker: BrokerServer) -> None:
     asyncio.run(whole())
     (link,) = list_links(engine)
     assert (link["frames"], link["bad_frames"], link["is_connected"]) == (2, 1, False)
-    assert (link["transport"], link["address"], link["standing"]) == ("tcp", "127.0.0.1", "known")
+    assert (link["carrier"], link["address"], link["standing"]) == ("tcp", "127.0.0.1", "known")
     assert link["last_bad_reason"]
     assert json.loads(link["deviations"]) == {}
     engine.dispose()

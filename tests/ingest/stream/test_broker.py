@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import nats
 import nats.errors
 import pytest
+from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
@@ -86,11 +86,13 @@ def test_a_department_reads_nothing(two_departments: BrokerServer) -> None:
 def test_a_department_cannot_speak_nats(two_departments: BrokerServer) -> None:
     async def whole() -> None:
         for user, password in (("gas", "9876543210"), ("cityrisk", "wrong")):
+            client = Client()
             with pytest.raises(nats.errors.Error):
-                await nats.connect(
+                await client.connect(
                     nats_url(two_departments.home), user=user, password=password, allow_reconnect=False,
                     max_reconnect_attempts=0, error_cb=quiet,
                 )  # fmt: skip
+            await client.close()
 
     async def quiet(_error: Exception) -> None:
         pass
