@@ -36,11 +36,15 @@ class ProcessError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One program of a home. `health` gives the address to ask, None while the process has not said its ports."""
+    """One program of a home.
+
+    `health` gives the address to ask, None while the process has not said its ports; a program without one is well as
+    long as it runs.
+    """
 
     name: str
     command: tuple[str, ...]
-    health: Callable[[], str | None]
+    health: Callable[[], str | None] | None
     priority: int = 100  # lower starts first and stops last
     environment: Mapping[str, str] | None = None
     page: str | None = None
@@ -119,6 +123,8 @@ def _state(home: Home, process: Process, info: Mapping[str, Any] | None) -> Proc
 
 
 def _ask(process: Process) -> tuple[str, str]:
+    if process.health is None:
+        return "well", "runs"
     address = process.health()
     if address is None:
         return "no answer", "has not said its ports yet"

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,12 +14,21 @@ from typing import Annotated
 import typer
 
 from ingest.settings import Home, open_home
-from orchestration.cli.serve import graph_process
+from orchestration.cli.processes import DEPARTMENTS_PORT, bring_up, mqtt_departments
 from orchestration.cli.shell import all_contracts, app, current_home, failed, now, ops_engine, verb, wrong_use
 
 CITY_CODES = {"yichang": "420500", "zunyi": "520300"}
-DEPARTMENTS_PORT = 8766
-GRAPH_PORT = 3070
+METRICS_PORT = 9410
+DEMO_PORTS = {
+    "CITYRISK_NATS_PORT": 4222,
+    "CITYRISK_MQTT_PORT": 1883,
+    "CITYRISK_JT808_PORT": 7611,
+    "CITYRISK_HJ212_PORT": 7612,
+    "CITYRISK_SL651_PORT": 7613,
+    "CITYRISK_GB26875_PORT": 7614,
+    "CITYRISK_GRAPH_PORT": 3070,
+    "CITYRISK_DEPARTMENTS_PORT": DEPARTMENTS_PORT,
+}
 
 
 @app.command("demo")
@@ -36,12 +44,14 @@ def demo_command(
     """Build the simulated city, run the whole batch, start everything and print the addresses."""
     from city.build import build_city
     from ingest.secrets import create_secrets
+    from orchestration.processes import stop
 
     if city not in CITY_CODES:
         wrong_use(f"--city {city!r}; expected one of {', '.join(CITY_CODES)}")
     home = current_home()
+    stop(home)  # an earlier demo of this home may still run
     _start_anew(home, {"city": city, "days": days, "seed": seed, "scale": scale})
-    create_secrets(home.root)
+    create_secrets(home.root, departments=mqtt_departments())
     typer.echo(f"building {city}: {days} days, seed {seed}, scale {scale} …")
     build_city(home.root, city, days, seed, scale, now())
     with departments(home):
@@ -111,26 +121,20 @@ def _batch(home: Home) -> None:
 
 
 def _serve(home: Home, port: int) -> None:
-    """Run the pages and the graph until the pages end or the user stops them."""
-    from dashboards.serve import command
+    """Run every process, the city's departments and devices among them, until the user stops them."""
+    from orchestration.processes import stop
 
-    port, graph_port = _free_port(port), _free_port(GRAPH_PORT)
-    graph_line, graph_environment = graph_process(home, graph_port)
-    log = (home.root / "dagster" / "dagster.log").open("ab")
-    graph = subprocess.Popen(graph_line, env=graph_environment, stdout=log, stderr=log)
-    pages = subprocess.Popen(command(home.root, port))
-    typer.echo(f"pages  http://127.0.0.1:{port}")
-    typer.echo(f"graph  http://127.0.0.1:{graph_port}   (Dagster; ready in a moment)")
-    typer.echo("stop with Ctrl-C")
+    # Another demo may run beside this one: every port that is taken gives way to a free one.
+    ports = {name: _free_port(wanted) for name, wanted in DEMO_PORTS.items()}
+    os.environ |= {name: str(chosen) for name, chosen in ports.items()} | {"CITYRISK_PAGES_PORT": str(_free_port(port))}
+    if _free_port(METRICS_PORT) != METRICS_PORT:
+        os.environ["CITYRISK_METRICS_PORT"] = "0"  # each process takes a free one and says so
+    bring_up(open_home(os.environ, home.root))
+    typer.echo("devices speak; alerts come within minutes. Stop with Ctrl-C, or let it run: `cityrisk status`, `down`")
     try:
-        pages.wait()
+        threading.Event().wait()
     except KeyboardInterrupt:
-        pages.terminate()
-        pages.wait(timeout=10)
-    finally:
-        graph.terminate()
-        graph.wait(timeout=20)
-        log.close()
+        stop(home)
 
 
 def _free_port(wanted: int) -> int:

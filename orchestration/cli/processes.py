@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ingest.settings import Home, open_home
-from orchestration.cli.shell import Json, all_contracts, app, current_home, failed, print_rows, verb
+from orchestration.cli.shell import Json, all_contracts, app, current_home, failed, now, print_rows, verb
+
+if TYPE_CHECKING:
+    from orchestration.processes import Process
 
 WITHIN_S = 90.0
+DEPARTMENTS_PORT = 8766
+# The devices play an hour with its incidents and begin anew.
+DEVICES = ("--minutes", "60")
 
 
 @app.command("up")
@@ -40,10 +47,9 @@ def down_command() -> None:
 def status_command(as_json: Json = False) -> None:
     """How every process of this home is; exit 1 when one is not well."""
     from orchestration.processes import status
-    from orchestration.services import services
 
     home = current_home()
-    states = status(home, services(home))
+    states = status(home, processes_of(home))
     rows: list[dict[str, Any]] = [
         {
             "process": state.name,
@@ -63,19 +69,36 @@ def status_command(as_json: Json = False) -> None:
 
 def bring_up(home: Home, within_s: float = WITHIN_S) -> None:
     """Give the home what its stream needs, start its processes and print where its pages are."""
+    from alerting.rules.generations import generations
     from ingest.secrets import add_stream_secrets
     from orchestration.processes import ProcessError, start
-    from orchestration.services import services
+    from orchestration.rules import publish_rules
 
     add_stream_secrets(home.root, mqtt_departments(), home.environment)
+    if not generations(home.root):  # a home that chose its own rules keeps them
+        publish_rules(home, now())
     ready = open_home(os.environ, home.root)
-    processes = services(ready)
+    processes = processes_of(ready)
     try:
         start(ready, processes, {**os.environ, "CITYRISK_HOME": str(ready.root)}, within_s)
     except ProcessError as error:
         failed(str(error))
     for process in processes:
         typer.echo(f"{process.name:9} {process.page or 'well'}")
+
+
+def processes_of(home: Home) -> list[Process]:
+    """What runs in a home; where a simulated city was built, its departments and devices as well."""
+    from orchestration.processes import Process
+    from orchestration.services import services
+
+    found = services(home)
+    if (home.root / "city" / "build.json").is_file():
+        port = home.number("CITYRISK_DEPARTMENTS_PORT", DEPARTMENTS_PORT)
+        serve = (sys.executable, "-m", "city.serve", "--home", str(home.root), "--port", str(port))
+        play = (sys.executable, "-m", "city.live", "--home", str(home.root), *DEVICES)
+        found += [Process("departments", serve, None, 15), Process("devices", play, None, 70)]
+    return found
 
 
 def mqtt_departments() -> list[str]:
