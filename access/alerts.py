@@ -1,0 +1,179 @@
+"""What people do to alerts, allowed or refused by role and branch, each deed under its actor's name.
+
+Not here: what pages read (`access.alerts_view`), which steps are legal (`alerting.lifecycle`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from access.rights import NotAllowedError, Reader
+from access.users import require_role
+from alerting import deeds, tables
+from alerting.deeds import NoSuchAlert, Report
+from alerting.desk import Desk, DeskError, load_desk
+from alerting.lifecycle import IllegalStep, Verb
+from alerting.routing import RoutingError
+from alerting.rules.generations import NoRulesError, newest_generation
+from alerting.work import Conflict
+from ingest.ops import open_ops
+from ingest.settings import Home
+
+__all__ = [
+    "Conflict", "DeskError", "IllegalStep", "NoRulesError", "NoSuchAlert", "Report", "RoutingError", "act",
+    "announce_maintenance", "cancel_maintenance", "end_silence", "enter", "silence", "silences",
+]  # fmt: skip
+
+_DESK_ROLES = frozenset({"duty_officer", "shift_lead", "administrator"})
+_LEADS = frozenset({"shift_lead", "administrator"})
+STEP_ROLES: Mapping[Verb, frozenset[str]] = {
+    Verb.ACKNOWLEDGED: _DESK_ROLES,
+    Verb.DISPATCHED: _DESK_ROLES,
+    Verb.RESOLVED: _DESK_ROLES,
+    Verb.CLOSED: frozenset({"duty_officer", *_LEADS}),
+    Verb.ARCHIVED: _LEADS,
+    Verb.COMMENTED: _DESK_ROLES | {"department_head"},
+}
+SILENCE_ROLES = frozenset({"duty_officer", *_LEADS})
+
+
+def act(
+    home: Home,
+    reader: Reader,
+    alert_id: str,
+    step: str,
+    comment: str,
+    now: datetime,
+    *,
+    to: str | None = None,
+    version: int | None = None,
+) -> dict[str, Any]:
+    """One step of an alert (acknowledged, dispatched, resolved, closed, archived, commented); its row afterwards.
+
+    `alert_id` may be its beginning when only one alert begins so. Raises NotAllowedError, NoSuchAlert, IllegalStep,
+    Conflict.
+    """
+    verb = _verb(step)
+    require_role(reader, STEP_ROLES[verb], f"set an alert to {step}")
+    with _store(home) as engine:
+        whole_id = _in_branch(engine, reader, alert_id)
+        return deeds.act(engine, desk_of(home), whole_id, verb, reader.name, comment, now, to, version)
+
+
+def enter(home: Home, reader: Reader, report: Report, now: datetime) -> str:
+    """Take a report that somebody phoned in; gives the id of its alert, a new one or the open one of the same kind."""
+    require_role(reader, _DESK_ROLES, "enter an event")
+    if not _lies_in(report.area_code, reader):
+        raise NotAllowedError(f"area {report.area_code} is outside {reader.name}'s branch {reader.area_code}")
+    with _store(home) as engine:
+        alert_id, _ = deeds.enter(engine, desk_of(home), report, reader.name, now)
+        return alert_id
+
+
+def silence(
+    home: Home,
+    reader: Reader,
+    wanted: Mapping[str, str],
+    reason: str,
+    ends_at: datetime,
+    now: datetime,
+    *,
+    starts_at: datetime | None = None,
+) -> str:
+    """Keep alerts with these labels quiet for a time; gives the silence's id. A branch silences only itself."""
+    require_role(reader, SILENCE_ROLES, "silence alerts")
+    narrowed = dict(wanted)
+    if wanted and reader.area_code and not _lies_in(wanted.get("area_code", ""), reader):
+        narrowed["area_code"] = reader.area_code
+    with _store(home) as engine:
+        return deeds.silence(engine, desk_of(home), narrowed, reader.name, reason, starts_at or now, ends_at, now)
+
+
+def end_silence(home: Home, reader: Reader, silence_id: str, now: datetime) -> None:
+    """End a silence before its time. Raises LookupError for one that does not hold."""
+    require_role(reader, SILENCE_ROLES, "end a silence")
+    with _store(home) as engine:
+        deeds.end_silence(engine, desk_of(home), silence_id, reader.name, now)
+
+
+def silences(home: Home, now: datetime) -> list[dict[str, Any]]:
+    """Silences that hold or are to come: silence_id, matchers, reason, actor, starts_at, ends_at."""
+    s = tables.silence.c
+    columns = (s.silence_id, s.matchers, s.reason, s.actor, s.starts_at, s.ends_at)
+    query = sa.select(*columns).where(s.ended_at.is_(None), s.ends_at > now).order_by(s.ends_at)
+    with _store(home) as engine, engine.connect() as connection:
+        return [dict(row._mapping) for row in connection.execute(query)]
+
+
+def announce_maintenance(
+    home: Home,
+    reader: Reader,
+    target_kind: str,
+    target: str,
+    reason: str,
+    starts_at: datetime,
+    ends_at: datetime,
+    now: datetime,
+) -> str:
+    """Announce work on a device, object, area or feed: its readings start and end nothing meanwhile."""
+    require_role(reader, SILENCE_ROLES, "announce maintenance")
+    with _store(home) as engine:
+        return deeds.announce_maintenance(engine, target_kind, target, reader.name, reason, starts_at, ends_at, now)
+
+
+def cancel_maintenance(home: Home, reader: Reader, window_id: str, now: datetime) -> None:
+    """Take announced work back from now on. Raises LookupError."""
+    require_role(reader, SILENCE_ROLES, "cancel maintenance")
+    with _store(home) as engine:
+        deeds.cancel_maintenance(engine, window_id, now)
+
+
+def desk_of(home: Home) -> Desk:
+    """The duty desk of the newest rules generation. Raises NoRulesError or DeskError."""
+    return _desk_in(newest_generation(home.root))
+
+
+@lru_cache(maxsize=4)
+def _desk_in(folder: Path) -> Desk:
+    return load_desk(folder)
+
+
+def _verb(step: str) -> Verb:
+    known = {verb.value: verb for verb in STEP_ROLES}
+    if step not in known:
+        raise ValueError(f"step {step!r} found, expected one of {', '.join(known)}")
+    return known[step]
+
+
+def _in_branch(engine: sa.Engine, reader: Reader, alert_id: str) -> str:
+    """The whole id of an alert that the reader may touch. Raises NoSuchAlert: what lies elsewhere is not shown."""
+    a = tables.alert.c
+    query = sa.select(a.alert_id).where(a.alert_id.startswith(alert_id, autoescape=True))
+    if reader.area_code:
+        query = query.where(a.area_code.like(reader.area_pattern))
+    with engine.connect() as connection:
+        found: list[str] = list(connection.scalars(query.limit(2)))
+    if len(found) != 1 or len(alert_id) < 4:
+        many = f"several alerts begin with {alert_id!r}; give more of the id"
+        raise NoSuchAlert(many if len(found) > 1 else f"no alert {alert_id!r}; `cityrisk alerts list` shows them")
+    return found[0]
+
+
+def _lies_in(area_code: str, reader: Reader) -> bool:
+    return area_code.startswith(reader.area_pattern.rstrip("%"))
+
+
+@contextmanager
+def _store(home: Home) -> Iterator[sa.Engine]:
+    engine = open_ops(home.ops_url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()

@@ -1,0 +1,223 @@
+"""A minimal login: who somebody is, so that every deed has its actor. Passwords are kept as argon2id hashes only.
+
+Loopback only until full access comes. Not here: what a role may do (`access.rights`, `access.alerts`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from access.rights import NotAllowedError, Reader
+from alerting import tables
+from ingest import ops
+from ingest.settings import Home
+
+ROLES = ("viewer", "duty_officer", "shift_lead", "department_head", "administrator")
+LANGUAGES = ("zh", "en")
+SESSION_LENGTH = timedelta(hours=12)
+LOCKED_AFTER = 5  # wrong passwords in a row
+LOCKED_FOR = timedelta(minutes=15)
+SHORTEST_PASSWORD = 12
+
+
+class LoginRefused(PermissionError):
+    """Name and password do not belong together, or the account is locked or closed. Says no more than that."""
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Somebody who is logged in."""
+
+    name: str
+    display_name: str
+    role: str
+    area_code: str | None
+    language: str
+
+    @property
+    def reader(self) -> Reader:
+        """The person as every query and deed wants it."""
+        return Reader(self.name, self.role, self.area_code)
+
+
+def add_user(
+    home: Home,
+    name: str,
+    password: str,
+    role: str,
+    now: datetime,
+    *,
+    display_name: str = "",
+    area_code: str | None = None,
+    language: str = "zh",
+    actor: str = "installation",
+) -> None:
+    """Let somebody in, or give a known name a new password, role and branch. Raises ValueError for what cannot be."""
+    if role not in ROLES:
+        raise ValueError(f"role {role!r} found, expected one of {', '.join(ROLES)}")
+    if language not in LANGUAGES:
+        raise ValueError(f"language {language!r} found, expected one of {', '.join(LANGUAGES)}")
+    if not name.strip() or len(password) < SHORTEST_PASSWORD:
+        raise ValueError(f"a user needs a name and a password of at least {SHORTEST_PASSWORD} characters")
+    table = tables.app_user
+    values = {
+        "display_name": display_name or name, "password_hash": _hasher().hash(password), "role": role,
+        "area_code": area_code, "language": language, "disabled_at": None, "n_failed": 0, "locked_until": None,
+    }  # fmt: skip
+    engine = ops.open_ops(home.ops_url)
+    try:
+        with engine.begin() as connection:
+            known = connection.execute(sa.update(table).where(table.c.name == name).values(values)).rowcount
+            if not known:
+                connection.execute(sa.insert(table).values(name=name, created_at=now, last_login_at=None, **values))
+            _end_sessions(connection, name, now)
+            _note(connection, actor, "change user" if known else "add user", name, f"{role} {area_code or ''}", now)
+    finally:
+        engine.dispose()
+
+
+def close_user(home: Home, name: str, now: datetime, actor: str) -> None:
+    """Let somebody in no longer; the name stays in every history. Raises LookupError for an unknown name."""
+    table = tables.app_user
+    engine = ops.open_ops(home.ops_url)
+    try:
+        with engine.begin() as connection:
+            if not connection.execute(sa.update(table).where(table.c.name == name).values(disabled_at=now)).rowcount:
+                raise LookupError(f"no user {name!r}")
+            _end_sessions(connection, name, now)
+            _note(connection, actor, "close user", name, "", now)
+    finally:
+        engine.dispose()
+
+
+def add_demo_users(home: Home, city_code: str, county_code: str, now: datetime) -> dict[str, str]:
+    """One person for each role of a demo, with passwords made now; name → password, to be shown once."""
+    people = {
+        "duty": ("duty_officer", "值班员 Duty officer", None),
+        "lead": ("shift_lead", "带班领导 Shift lead", None),
+        "head": ("department_head", "部门负责人 Department head", None),
+        "county": ("duty_officer", "区县值班员 County duty officer", county_code),
+        "viewer": ("viewer", "访客 Viewer", city_code),
+        "admin": ("administrator", "管理员 Administrator", None),
+    }
+    passwords = {name: secrets.token_urlsafe(12) for name in people}
+    for name, (role, display_name, area_code) in people.items():
+        add_user(home, name, passwords[name], role, now, display_name=display_name, area_code=area_code, actor="demo")
+    return passwords
+
+
+def log_in(home: Home, name: str, password: str, now: datetime) -> tuple[str, User]:
+    """A new session: its token, which is shown to nobody else, and the user. Raises LoginRefused."""
+    engine = ops.open_ops(home.ops_url)
+    try:
+        with engine.begin() as connection:
+            row = _checked(connection, name, password, now)
+            if row is not None:
+                token = secrets.token_urlsafe(32)
+                connection.execute(
+                    sa.insert(tables.app_session).values(
+                        token_sha256=_digest(token), user_name=name, created_at=now, expires_at=now + SESSION_LENGTH
+                    )
+                )
+                return token, User(row.name, row.display_name, row.role, row.area_code, row.language)
+    finally:
+        engine.dispose()
+    raise LoginRefused("name and password do not belong together, or the account is locked for a while")
+
+
+def user_of(home: Home, token: str, now: datetime) -> User | None:
+    """Whose session this is, None when it is over or none."""
+    user, session = tables.app_user.c, tables.app_session.c
+    query = (
+        sa.select(user.name, user.display_name, user.role, user.area_code, user.language)
+        .join_from(tables.app_session, tables.app_user, session.user_name == user.name)
+        .where(session.token_sha256 == _digest(token), session.ended_at.is_(None), session.expires_at > now)
+        .where(user.disabled_at.is_(None))
+    )
+    engine = ops.open_ops(home.ops_url)
+    try:
+        with engine.connect() as connection:
+            row = connection.execute(query).first()
+    finally:
+        engine.dispose()
+    return User(row.name, row.display_name, row.role, row.area_code, row.language) if row else None
+
+
+def log_out(home: Home, token: str, now: datetime) -> None:
+    """End a session; one that is over already stays so."""
+    table = tables.app_session
+    engine = ops.open_ops(home.ops_url)
+    try:
+        with engine.begin() as connection:
+            open_one = (table.c.token_sha256 == _digest(token), table.c.ended_at.is_(None))
+            connection.execute(sa.update(table).where(*open_one).values(ended_at=now))
+    finally:
+        engine.dispose()
+
+
+def require_role(reader: Reader, roles: frozenset[str], deed: str) -> None:
+    """Raise NotAllowedError unless the reader has one of the roles."""
+    if reader.role not in roles:
+        raise NotAllowedError(f"role {reader.role!r} may not {deed}; needs one of {', '.join(sorted(roles))}")
+
+
+def _checked(connection: sa.Connection, name: str, password: str, now: datetime) -> sa.Row[Any] | None:
+    """The user's row when name and password fit; failures are counted and lock the account for a while."""
+    table = tables.app_user
+    row = connection.execute(sa.select(table).where(table.c.name == name)).first()
+    fits = _fits(row.password_hash if row else _nobodys_hash(), password)
+    if row is None or row.disabled_at is not None or (row.locked_until is not None and row.locked_until > now):
+        return None
+    change = sa.update(table).where(table.c.name == name)
+    if not fits:
+        n_failed = row.n_failed + 1
+        locked_until = now + LOCKED_FOR if n_failed >= LOCKED_AFTER else None
+        connection.execute(change.values(n_failed=0 if locked_until else n_failed, locked_until=locked_until))
+        return None
+    connection.execute(change.values(n_failed=0, locked_until=None, last_login_at=now))
+    if _hasher().check_needs_rehash(row.password_hash):
+        connection.execute(change.values(password_hash=_hasher().hash(password)))
+    return row
+
+
+def _fits(stored: str, password: str) -> bool:
+    try:
+        return bool(_hasher().verify(stored, password))
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+@cache
+def _hasher() -> PasswordHasher:
+    return PasswordHasher()
+
+
+@cache
+def _nobodys_hash() -> str:
+    # An unknown name takes as long to refuse as a wrong password.
+    return _hasher().hash(secrets.token_urlsafe(16))
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _end_sessions(connection: sa.Connection, name: str, now: datetime) -> None:
+    table = tables.app_session
+    open_ones = (table.c.user_name == name, table.c.ended_at.is_(None))
+    connection.execute(sa.update(table).where(*open_ones).values(ended_at=now))
+
+
+def _note(connection: sa.Connection, actor: str, action: str, target: str, reason: str, now: datetime) -> None:
+    connection.execute(
+        sa.insert(ops.operator_action).values(actor=actor, action=action, target=target, reason=reason, at=now)
+    )
