@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from lxml import etree
@@ -28,6 +29,27 @@ _PAIR = ("valueName!", "value!")
 _CHILDREN: Mapping[str, tuple[str, ...]] = {
     "alert": _ALERT, "info": _INFO, "area": _AREA, "eventCode": _PAIR, "parameter": _PAIR, "geocode": _PAIR,
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    """What may stand in an element: places in order, what must be there, what only once."""
+
+    order: Mapping[str, int]
+    needed: tuple[str, ...]
+    single: tuple[str, ...]
+
+
+def _rules_of(marked: tuple[str, ...]) -> _Rules:
+    names = [one.rstrip("*!") for one in marked]
+    return _Rules(
+        {name: place for place, name in enumerate(names)},
+        tuple(name for name, one in zip(names, marked, strict=True) if "!" in one),
+        tuple(name for name, one in zip(names, marked, strict=True) if "*" not in one),
+    )
+
+
+_RULES: Mapping[str, _Rules] = {name: _rules_of(marked) for name, marked in _CHILDREN.items()}
 WORDS: Mapping[str, tuple[str, ...]] = {
     "status": ("Actual", "Exercise", "System", "Test", "Draft"),
     "msgType": ("Alert", "Update", "Cancel", "Ack", "Error"),
@@ -49,30 +71,33 @@ def faults_of(message: bytes) -> list[str]:
     root = etree.fromstring(message, etree.XMLParser(resolve_entities=False, no_network=True))
     if root.tag != f"{{{NAMESPACE}}}alert":
         return [f"root is {root.tag}, expected alert of {NAMESPACE}"]
-    return [*_structure(root), *_identity(root), *_span(root)]
+    faults: list[str] = []
+    _structure(root, faults)
+    return [*faults, *_identity(root), *_span(root)]
 
 
-def _structure(element: etree._Element) -> Iterator[str]:
-    name = etree.QName(element).localname
-    if name not in _CHILDREN:
-        yield from _leaf(name, (element.text or "").strip())
+def _structure(element: etree._Element, faults: list[str]) -> None:
+    name = _name(element)
+    rules = _RULES.get(name)
+    if rules is None:
+        faults += _leaf(name, (element.text or "").strip())
         return
-    rules = [(rule.rstrip("*!"), "!" in rule, "*" in rule) for rule in _CHILDREN[name]]
-    found = [etree.QName(child).localname for child in element]
-    order = {known: place for place, (known, _, _) in enumerate(rules)}
-    for one in sorted(set(found) - order.keys()):
-        yield f"{name} has {one}, which CAP 1.2 does not know there"
-    places = [order[one] for one in found if one in order]
-    if places != sorted(places):
-        yield f"{name} has its elements out of order: {', '.join(found)}"
-    for known, must, many in rules:
-        count = found.count(known)
-        if must and not count:
-            yield f"{name} has no {known}"
-        if count > 1 and not many:
-            yield f"{name} has {count} {known}, expected one"
+    found = [_name(child) for child in element]
+    places = [rules.order.get(one, -1) for one in found]
+    if -1 in places:
+        unknown = sorted({one for one, place in zip(found, places, strict=True) if place < 0})
+        faults.append(f"{name} has {', '.join(unknown)}, which CAP 1.2 does not know there")
+    elif places != sorted(places):
+        faults.append(f"{name} has its elements out of order: {', '.join(found)}")
+    faults += [f"{name} has no {one}" for one in rules.needed if one not in found]
+    if len(set(found)) < len(found):
+        faults += [f"{name} has {found.count(one)} {one}, expected one" for one in rules.single if found.count(one) > 1]
     for child in element:
-        yield from _structure(child)
+        _structure(child, faults)
+
+
+def _name(element: etree._Element) -> str:
+    return str(element.tag).rpartition("}")[2]
 
 
 def _leaf(name: str, text: str) -> Iterator[str]:

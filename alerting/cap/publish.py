@@ -7,7 +7,7 @@ next look writes. Two workers at once: the number of a message is unique, the la
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,16 +43,30 @@ class Outlet:
 
 
 def tell(
-    engine: sa.Engine, cap: CapTables, outlet: Outlet, notice_id: str, delivery_id: str, now: datetime
+    engine: sa.Engine,
+    cap: CapTables,
+    outlet: Outlet,
+    notice_id: str,
+    delivery_id: str,
+    now: datetime,
+    show: Callable[[], object] = lambda: None,
 ) -> list[str]:
-    """Write what the alerts of a notice need; gives the identifiers that this delivery wrote, now or before a crash."""
+    """Write what the alerts of a notice need, the worst first; `show` is called once those are written.
+
+    Gives the identifiers that this delivery wrote, now or before a crash.
+    """
     news = tables.alert_news.c
     with engine.connect() as connection:
         told: Sequence[str] = connection.scalars(
-            sa.select(news.alert_id).where(news.notice_id == notice_id).distinct().order_by(news.alert_id)
+            sa.select(news.alert_id)
+            .where(news.notice_id == notice_id)
+            .group_by(news.alert_id)
+            .order_by(sa.func.max(news.severity_rank).desc(), news.alert_id)
         ).all()
     for start in range(0, len(told), _CHUNK):
         _bring_up(engine, cap, outlet, told[start : start + _CHUNK], delivery_id, now)
+        if start == 0 and len(told) > _CHUNK:
+            show()
     message = tables.cap_message.c
     with engine.connect() as connection:
         wrote = sa.select(message.identifier).where(

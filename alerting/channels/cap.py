@@ -34,10 +34,7 @@ class CapFeed:
         if message.notice_id is None:
             raise Refused("only alerts become CAP messages")
         try:
-            identifiers = await self._threads.run(
-                tell, self._engine, self._cap, self._outlet, message.notice_id, message.key, now
-            )
-            n_listed = await self._write(now)
+            identifiers, n_listed = await self._threads.run(self._publish, message.notice_id, message.key, now)
         except BadMessage as error:
             raise Refused(str(error)) from error
         except (TakenMeanwhile, OSError, sa.exc.OperationalError) as error:
@@ -47,7 +44,7 @@ class CapFeed:
     async def tend(self, now: datetime) -> None:
         """Lift and renew what no notice speaks of, and write files that a crash left out."""
         await self._threads.run(sweep, self._engine, self._cap, self._outlet, now)
-        await self._write(now)
+        await self._threads.run(self._write, now)
 
     def shape(self, message: Message, now: datetime) -> Mapping[str, object]:
         """Which alerts it would look at."""
@@ -60,5 +57,11 @@ class CapFeed:
         """Start nothing more."""
         self._threads.close()
 
-    async def _write(self, now: datetime) -> int:
-        return await self._threads.run(write_feed, self._engine, self._home, self._outlet.channel_id, self._title, now)
+    def _publish(self, notice_id: str, delivery_id: str, now: datetime) -> tuple[list[str], int]:
+        told = tell(
+            self._engine, self._cap, self._outlet, notice_id, delivery_id, now, lambda: self._write(now)
+        )  # fmt: skip
+        return told, self._write(now)
+
+    def _write(self, now: datetime) -> int:
+        return write_feed(self._engine, self._home, self._outlet.channel_id, self._title, now)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
@@ -126,6 +127,18 @@ def standing(engine: sa.Engine, channel_ids: Sequence[str], since: datetime) -> 
             if row.state == "sent":
                 counts["last_sent_at"] = row.last
     return found
+
+
+def newest(engine: sa.Engine, channel_id: str | None, state: str | None, limit: int) -> list[dict[str, Any]]:
+    """The newest deliveries, without their bodies."""
+    columns = [column for column in _d if column.name != "body"]
+    query = sa.select(*columns).order_by(_d.created_at.desc(), _d.delivery_id).limit(limit)
+    if channel_id is not None:
+        query = query.where(_d.channel_id == channel_id)
+    if state is not None:
+        query = query.where(_d.state == state)
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def _settle(engine: sa.Engine, taken: Claim, values: Mapping[str, object]) -> None:

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from alerting.cap.door import open_door
 from alerting.channels import claims, faults
 from alerting.channels.book import Book, ChannelRow
 from alerting.channels.cap import CapFeed
@@ -41,19 +42,24 @@ Clock = Callable[[], datetime]
 async def work(
     engine: sa.Engine, home: Home, book: Book, now: Clock, stop: asyncio.Event, patience: Patience = PATIENCE
 ) -> None:
-    """Send what is due until `stop` is set. What is under way then gets one time-out to end."""
+    """Send what is due and serve the CAP feeds until `stop` is set. What is under way then gets one time-out to end."""
     with telling(home):
         exchange = Exchange(engine, home, book, now, patience)
         try:
-            while not stop.is_set():
-                try:
-                    await exchange.turn()
-                except sa.exc.SQLAlchemyError:
-                    log.exception("the outbox cannot be read; looked at again")
-                await exchange.rest(stop)
-            await exchange.finish()
+            async with open_door(home, exchange.feeds(), now()):
+                await _until(stop, exchange)
         finally:
             await exchange.aclose()
+
+
+async def _until(stop: asyncio.Event, exchange: Exchange) -> None:
+    while not stop.is_set():
+        try:
+            await exchange.turn()
+        except sa.exc.SQLAlchemyError:
+            log.exception("the outbox cannot be read; looked at again")
+        await exchange.rest(stop)
+    await exchange.finish()
 
 
 class Line:
@@ -89,6 +95,10 @@ class Exchange:
         self.lines, self.not_set_up = open_lines(engine, home, book, patience)
         for channel_id, reason in self.not_set_up.items():
             log.info("channel %s is not set up: %s", channel_id, reason)
+
+    def feeds(self) -> dict[str, bool]:
+        """The CAP channels that can work, and whether each is for the public."""
+        return {one: line.row.is_public for one, line in self.lines.items() if isinstance(line.channel, CapFeed)}
 
     async def turn(self) -> None:
         """One look at the outbox."""

@@ -6,7 +6,19 @@ Verbs only parse, call and print. Heavy libraries are imported inside the verb t
 
 from __future__ import annotations
 
-from orchestration.cli import data, decode, demo, feeds, operations, processes, quarantine, run, serve
+from orchestration.cli import channels, data, decode, demo, feeds, operations, processes, quarantine, run, serve
 from orchestration.cli.shell import app
 
-__all__ = ["app", "data", "decode", "demo", "feeds", "operations", "processes", "quarantine", "run", "serve"]
+__all__ = [
+    "app",
+    "channels",
+    "data",
+    "decode",
+    "demo",
+    "feeds",
+    "operations",
+    "processes",
+    "quarantine",
+    "run",
+    "serve",
+]

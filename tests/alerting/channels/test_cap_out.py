@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import socket
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -12,17 +13,18 @@ import httpx
 import pytest
 import sqlalchemy as sa
 from lxml import etree
-from way_out import START, City, serving, until, working
+from way_out import START, City, until, working
 
 from alerting import deeds, tables
 from alerting.cap.build import NAMESPACE, Head, build
 from alerting.cap.check import faults_of
-from alerting.cap.feed import feed_app, feed_folder, write_feed
+from alerting.cap.feed import feed_folder, write_feed
 from alerting.cap.publish import Outlet, TakenMeanwhile, sweep, tell
 from alerting.cap.read import read
 from alerting.cap.tables import CapTables
 from alerting.episode import Change
 from alerting.lifecycle import Verb
+from ingest.stream.running import read_running
 
 CAP = f"{{{NAMESPACE}}}"
 PUBLIC = Outlet("cap", True, "duty@city.example")
@@ -279,35 +281,43 @@ def test_the_channel_publishes_files_that_the_door_serves(city: City) -> None:
             await until(lambda: [row.state for row in city.deliveries("cap")] == ["sent"])
             city.happen(Change.UPGRADED, "red")
             await until(lambda: [row.state for row in city.deliveries("cap")] == ["sent", "sent"])
-        app = feed_app(city.home, {"cap": True, "cap_partners": False})
-        write_feed(city.engine, city.home, "cap_partners", "partners", city.at)
-        async with serving([app]) as (url,), httpx.AsyncClient(base_url=url, trust_env=False) as client:
-            index = (await client.get("/cap/cap/index.json")).json()
-            assert [entry["msg_type"] for entry in index["messages"]] == ["Update", "Alert"]
-            atom = await client.get("/cap/cap/atom.xml")
-            assert atom.headers["content-type"].startswith("application/atom+xml")
-            entries = etree.fromstring(atom.content).findall("{*}entry")
-            assert [entry.find("{*}link").get("href") for entry in entries] == [
-                entry["url"] for entry in index["messages"]
-            ]
-            message = await client.get(f"/cap/cap/{index['messages'][0]['url']}")
-            assert message.headers["content-type"] == "application/cap+xml"
-            assert read(message.content).identifier == index["messages"][0]["identifier"]
-            assert "immutable" in message.headers["cache-control"]
-            statuses = [
-                (await client.get(path, headers=headers)).status_code
-                for path, headers in [
-                    ("/cap/cap_partners/index.json", {}),
-                    ("/cap/cap_partners/index.json", {"Authorization": "Bearer guess"}),
-                    ("/cap/cap_partners/index.json", {"Authorization": "Bearer partner"}),
-                    ("/cap/robot/index.json", {}),
-                    ("/cap/cap/..%2f..%2fops.db", {}),
-                    ("/cap/cap/.lock", {}),
-                    ("/cap/cap/none.xml", {}),
-                ]
-            ]
-            assert statuses == [401, 401, 200, 404, 404, 404, 404]
-            assert (await client.post("/cap/cap/index.json")).status_code == 405
+            write_feed(city.engine, city.home, "cap_partners", "partners", city.at)
+            running = read_running(city.home, "cap")
+            assert running is not None
+            url = f"http://127.0.0.1:{running.ports['http']}"
+            async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
+                await look_through(client)
+
+    async def look_through(client: httpx.AsyncClient) -> None:
+        index = (await client.get("/cap/cap/index.json")).json()
+        assert [entry["msg_type"] for entry in index["messages"]] == ["Update", "Alert"]
+        atom = await client.get("/cap/cap/atom.xml")
+        assert atom.headers["content-type"].startswith("application/atom+xml")
+        links = [entry.find("{*}link").get("href") for entry in etree.fromstring(atom.content).findall("{*}entry")]
+        assert links == [entry["url"] for entry in index["messages"]]
+        message = await client.get(f"/cap/cap/{index['messages'][0]['url']}")
+        assert message.headers["content-type"] == "application/cap+xml"
+        assert read(message.content).identifier == index["messages"][0]["identifier"]
+        assert "immutable" in message.headers["cache-control"]
+        asked = [
+            ("/cap/cap_partners/index.json", ""), ("/cap/cap_partners/index.json", "Bearer guess"),
+            ("/cap/cap_partners/index.json", "Bearer partner"), ("/cap/robot/index.json", ""),
+            ("/cap/cap/..%2f..%2fops.db", ""), ("/cap/cap/.lock", ""), ("/cap/cap/none.xml", ""),
+        ]  # fmt: skip
+        statuses = [(await client.get(path, headers={"Authorization": token})).status_code for path, token in asked]
+        assert statuses == [401, 401, 200, 404, 404, 404, 404]
+        assert (await client.post("/cap/cap/index.json")).status_code == 405
+
+    asyncio.run(whole())
+
+
+def test_a_taken_port_keeps_the_door_shut_and_the_workers_going(city: City) -> None:
+    async def whole() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            city.set(CITYRISK_CAP_SENDER="duty@city.example", CITYRISK_CAP_PORT=str(taken.getsockname()[1]))
+            city.happen(Change.OPENED)
+            async with working(city):
+                await until(lambda: city.only("cap").state == "sent")
 
     asyncio.run(whole())
 

@@ -317,10 +317,11 @@ def test_an_exercise_never_goes_to_the_public(city: City) -> None:
             d = tables.alert_delivery
             connection.execute(d.update().where(d.c.channel_id == "webhook").values(channel_id="cap", target="feed"))
         async with working(city):
-            await until(lambda: states(city, "cap") == ["dead"])
+            await until(lambda: states(city, "cap") == ["dead"] and states(city, "cap_partners") == ["sent"])
         assert city.receipt("cap")["reason"] == "an exercise never goes to the public"
         with city.engine.connect() as connection:
-            assert connection.scalar(sa.select(sa.func.count()).select_from(tables.cap_message)) == 0
+            m = tables.cap_message.c
+            assert connection.execute(sa.select(m.channel_id, m.status)).all() == [("cap_partners", "Exercise")]
 
     asyncio.run(whole())
 

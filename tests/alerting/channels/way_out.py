@@ -106,7 +106,8 @@ class City:
 
 def found_city(engine: sa.Engine, home: Home) -> City:
     folders = (SEEDS / "alerting", SEEDS)
-    return City(engine, load_desk(*folders), load_book(*folders), home)
+    quiet = replace(home, environment={**home.environment, "CITYRISK_CAP_PORT": "0"})
+    return City(engine, load_desk(*folders), load_book(*folders), quiet)
 
 
 @asynccontextmanager

@@ -1,0 +1,63 @@
+"""The HTTP door of the CAP feeds, open for as long as the channel workers run; loopback unless CITYRISK_CAP_HOST is set.
+
+Not here: what it shows (`alerting.cap.feed`). A second process of the same home finds the port taken and leaves the
+door to the first: both would serve the same files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import datetime
+
+import uvicorn
+
+from alerting.cap.feed import feed_app
+from ingest.settings import Home
+from ingest.stream.running import write_running
+
+CAP_PORT = 9420
+log = logging.getLogger(__name__)
+
+
+@contextlib.asynccontextmanager
+async def open_door(home: Home, is_public: Mapping[str, bool], now: datetime) -> AsyncIterator[int | None]:
+    """Serve the feeds that `is_public` names; gives the port (0 in CITYRISK_CAP_PORT chooses a free one), or None."""
+    listener = _listener(home) if is_public else None
+    if listener is None:
+        yield None
+        return
+    port = int(listener.getsockname()[1])
+    write_running(home, "cap", {"http": port}, now)
+    config = uvicorn.Config(
+        feed_app(home, is_public), lifespan="off", log_config=None, ws="none", timeout_graceful_shutdown=1
+    )  # fmt: skip
+    server = _Quiet(config)
+    serving = asyncio.create_task(server.serve([listener]))
+    try:
+        yield port
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _listener(home: Home) -> socket.socket | None:
+    host = home.environment.get("CITYRISK_CAP_HOST") or "127.0.0.1"
+    port = home.number("CITYRISK_CAP_PORT", CAP_PORT)
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        log.warning("the CAP feed's door stays shut: %s:%s: %s; set CITYRISK_CAP_PORT", host, port, error)
+        return None
+
+
+class _Quiet(uvicorn.Server):
+    """A server that leaves signals to the process it is part of."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Capture none."""
+        yield
