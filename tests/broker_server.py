@@ -15,9 +15,7 @@ from ingest.stream.broker import BrokerPorts, broker_command, broker_environment
 
 READY_WITHIN_S = 20.0
 PORTS = ("CITYRISK_NATS_PORT", "CITYRISK_MQTT_PORT")
-FREE_PORTS = {
-    f"CITYRISK_{name}_PORT": "0" for name in ("METRICS", "JT808", "HJ212", "SL651", "GB26875", "PUSH")
-}
+FREE_PORTS = {f"CITYRISK_{name}_PORT": "0" for name in ("METRICS", "JT808", "HJ212", "SL651", "GB26875", "PUSH")}
 
 
 class BrokerServer:
