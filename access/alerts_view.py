@@ -8,18 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
+from access.alerts import desk_of
 from access.live import OpsReader
 from access.rights import Reader
 from access.serving import GenerationError, Home, NoGenerationError, open_mart
 from alerting import lifecycle, tables
-from alerting.desk import Desk, DeskError, load_desk
-from alerting.rules.generations import NoRulesError, newest_generation
+from alerting.desk import Desk, DeskError
+from alerting.rules.generations import NoRulesError
 
 STATES = ("open", "acknowledged", "dispatched", "resolved", "suppressed", "pending", "closed", "archived", "withdrawn")
 WORKED_ON = (*lifecycle.WORKED_ON, "resolved")
@@ -186,14 +185,9 @@ def event_kinds(home: Home) -> dict[tuple[str, str], tuple[str, str]]:
 
 def _desk_of(home: Home) -> Desk | None:
     try:
-        return _desk_in(newest_generation(home.root))
+        return desk_of(home)
     except (NoRulesError, DeskError):
         return None
-
-
-@lru_cache(maxsize=2)
-def _desk_in(generation: Path) -> Desk:
-    return load_desk(generation)
 
 
 def _where(reader: Reader, wanted: AlertFilter) -> list[sa.ColumnElement[bool]]:

@@ -18,8 +18,9 @@ import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
 
 from access.live import OpsReader
-from access.rights import NotAllowedError, Reader
+from access.rights import Reader
 from access.serving import GenerationError, Home, NoGenerationError, open_mart
+from access.users import require_role
 from ingest import ops
 from ingest.catalogue import CONTRACT_ROOT, load_contract
 from ingest.listen.devices import Verdict, set_access
@@ -157,8 +158,7 @@ def decide(
 
     Raises NotAllowedError for a role that may not, ValueError without a reason.
     """
-    if reader.role not in DEVICE_ROLES:
-        raise NotAllowedError(f"role {reader.role!r} may not ban or allow devices; needs {sorted(DEVICE_ROLES)}")
+    require_role(reader, DEVICE_ROLES, "ban or allow devices")
     if not reason.strip():
         raise ValueError("a ban or allowance needs a reason: say what the device did or why it is trusted")
     engine = ops.open_ops(home.ops_url)

@@ -129,7 +129,7 @@ def _try(
     if user is None:  # the session ended since the page was drawn
         return _say(place, False, words("refused.session"))
     try:
-        done(rights.Reader(user.name, user.role, user.area_code), now)
+        done(user.reader, now)
     except rights.NotAllowedError:
         return _say(place, False, words("refused.rights", role=words(f"role.{user.role}")))
     except alerts.IllegalStep:
@@ -138,6 +138,8 @@ def _try(
         return _say(place, False, words("refused.conflict"))
     except (alerts.NoRulesError, alerts.DeskError):
         return _say(place, False, words("refused.desk"))
+    except alerts.RoutingError:
+        return _say(place, False, words("refused.entry"))
     except LookupError:
         return _say(place, False, words("refused.gone"))
     return _say(place, True, said)

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import streamlit as st
 
 from access import city, feeds, live, rights, serving
-from dashboards import look
+from dashboards import look, session
 from dashboards.language import DEFAULT, LANGUAGES, Language, Words, words_of
 
 BEIJING = ZoneInfo("Asia/Shanghai")
@@ -23,12 +23,16 @@ WATCH_EVERY_S = 2.0
 
 @dataclass(frozen=True)
 class Scene:
-    """What a page is drawn with: the home, the words, the reader and the moment of drawing."""
+    """What a page is drawn with: the home, the words, the reader, the moment of drawing, and who is logged in.
+
+    Everybody may look, as `reader`; only `user` may act.
+    """
 
     home: serving.Home
     words: Words
     reader: rights.Reader
     now: datetime
+    user: session.User | None = None
 
     def name(self, zh: str | None, en: str | None) -> str:
         """A domain word in the page's language, escaped."""
@@ -48,10 +52,12 @@ def choose_language() -> Words:
 
 
 def title_line(scene: Scene, title: str, meta: list[str]) -> None:
-    """Page title with its data line on the left, the other language one click away on the right."""
-    left, right = st.columns([8, 1], vertical_alignment="center")
+    """Page title with its data line on the left, login and the other language one click away on the right."""
+    left, middle, right = st.columns([7, 1, 1], vertical_alignment="center")
     spans = "".join(f"<span>{escape(text)}</span>" for text in meta)
     left.html(f'<div class="cr"><h1>{escape(title)}</h1><div class="meta">{spans}</div></div>')
+    with middle:
+        session.control(scene.home, scene.words, scene.user)
     right.button(scene.words("app.switch"), on_click=_switch_language, key="switch_language", width="stretch")
 
 

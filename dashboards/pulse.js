@@ -108,7 +108,8 @@ export default function (component) {
 
   const pick = (event) => {
     const row = event.target.closest?.("[data-pick]");
-    if (!row) return;
+    const has_moved = Math.hypot(event.clientX - memory.down?.x, event.clientY - memory.down?.y) > 8;
+    if (!row || (event.type === "pointerup" && has_moved)) return;
     memory.seeks = window.matchMedia("(max-width: 640px)").matches;
     setTriggerValue("picked", row.dataset.pick);
   };
@@ -120,16 +121,23 @@ export default function (component) {
     }
     tick(root, beat, data.words);
   };
-  const touched = () => { if (wanted()) wake(); };
+  // A list that is drawn again between press and release loses the click; press and release are still there.
+  const keyed = (event) => { if (event.detail === 0) pick(event); };
+  const touched = (event) => {
+    memory.down = { x: event.clientX, y: event.clientY };
+    if (wanted()) wake();
+  };
   root.querySelector(".bell").onclick = ring;
   memory.stop?.();
-  document.addEventListener("click", pick);
+  document.addEventListener("pointerup", pick);
+  document.addEventListener("click", keyed);
   document.addEventListener("pointerdown", touched);
   const timer = setInterval(() => tick(root, beat, data.words), TICK_MS);
   tick(root, beat, data.words);
   memory.stop = () => {
     clearInterval(timer);
-    document.removeEventListener("click", pick);
+    document.removeEventListener("pointerup", pick);
+    document.removeEventListener("click", keyed);
     document.removeEventListener("pointerdown", touched);
   };
   return memory.stop;
