@@ -1,4 +1,4 @@
-"""The HTTP door of the CAP feeds, open for as long as the channel workers run; loopback unless CITYRISK_CAP_HOST is set.
+"""The HTTP door of the CAP feeds, open while the channel workers run; on loopback unless CITYRISK_CAP_HOST is set.
 
 Not here: what it shows (`alerting.cap.feed`). A second process of the same home finds the port taken and leaves the
 door to the first: both would serve the same files.
