@@ -39,7 +39,7 @@ def main() -> int:
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
     with open_desk() as desk:
-        settings = {**HURRIED, "CITYRISK_STREAM_SYNC": options.sync, "CITYRISK_WEBHOOK_URL": desk.url}
+        settings = {**HURRIED, "CITYRISK_STREAM_SYNC": options.sync, **desk.settings}
         home, fleet = new_home(folder / "var", (1500, 1000, 40), settings)
         with running(home, options.programs.split(",")) as chain:
             names = options.names.split(",")

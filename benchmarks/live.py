@@ -56,7 +56,7 @@ def a_chain(options: argparse.Namespace) -> Iterator[tuple[Chain, Fleet]]:
     """The programs of a new home, ended and deleted behind the run."""
     with tempfile.TemporaryDirectory(dir=options.place) as folder, open_desk() as desk:
         options.desk = desk
-        settings = {"CITYRISK_STREAM_SYNC": options.sync, "CITYRISK_WEBHOOK_URL": desk.url}
+        settings = {"CITYRISK_STREAM_SYNC": options.sync, **desk.settings}
         sizes = (options.gas, options.tunnel, options.vehicles)
         home, fleet = new_home(Path(folder) / "var", sizes, settings)
         with running(home, options.programs.split(",")) as chain:

@@ -73,25 +73,23 @@ async def breach(chain: Chain, gas: tuple[str, ...], fleet: Fleet, options: argp
         int(chain.home.environment["CITYRISK_MQTT_PORT"]), "urban",
         chain.home.environment["CITYRISK_NATS_PASSWORD_URBAN"], "breaches",
     )  # fmt: skip
-    talking = asyncio.create_task(sender.run())
-    await sender.room(1)
-    began, tasks, number = time.monotonic(), set[asyncio.Task[None]](), 0
-    detectors = list(gas)
-    while time.monotonic() - began < options.seconds and vehicles and detectors:
-        await asyncio.sleep(chance.expovariate(options.breaches))
-        if number % 2:
-            device = detectors.pop()
-            template = loud(device)
-            at = found.methane[f"urban:{device}"] = time.time()
-            sender.send(template.topic.encode(), template.body(int(at * 1000)), number)
-        else:
-            vehicle = vehicles.pop()
-            found.sos[f"transport:{vehicle.phone}"] = time.time()
-            tasks.add(asyncio.create_task(vehicle.say(datetime.now(UTC), SOS)))
-        number += 1
-    await asyncio.gather(*tasks)
-    await asyncio.sleep(max(0.0, options.seconds - (time.monotonic() - began)))
-    talking.cancel()
+    async with sender:
+        began, tasks, number = time.monotonic(), set[asyncio.Task[None]](), 0
+        detectors = list(gas)
+        while time.monotonic() - began < options.seconds and vehicles and detectors:
+            await asyncio.sleep(chance.expovariate(options.breaches))
+            if number % 2:
+                device = detectors.pop()
+                template = loud(device)
+                at = found.methane[f"urban:{device}"] = time.time()
+                sender.send(template.topic.encode(), template.body(int(at * 1000)), number)
+            else:
+                vehicle = vehicles.pop()
+                found.sos[f"transport:{vehicle.phone}"] = time.time()
+                tasks.add(asyncio.create_task(vehicle.say(datetime.now(UTC), SOS)))
+            number += 1
+        await asyncio.gather(*tasks)
+        await asyncio.sleep(max(0.0, options.seconds - (time.monotonic() - began)))
     return found
 
 

@@ -55,33 +55,31 @@ async def run(order: dict[str, Any], acknowledged: BinaryIO) -> dict[str, Any]:
     )  # fmt: skip
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    talking = asyncio.create_task(sender.run())
-    await sender.room(MOST_UNDER_WAY)
-    per_s = order["messages_per_s"]
-    pace = Pace(time.monotonic())
-    told_at = pace.began
-    while not stop.is_set() and (passed := time.monotonic() - pace.began) < order["seconds"]:
-        due = int(passed * per_s)
-        while pace.sent < due:
-            await sender.room(MOST_UNDER_WAY)
-            number = pace.sent % len(templates)
-            at_ms = max(time.time_ns() // 1_000_000, instants[number] + 1)
-            instants[number] = at_ms
-            sender.send(topics[number], templates[number].body(at_ms), number << INSTANT_BITS | at_ms)
-            pace.sent += 1
-            readings += templates[number].readings
-            rows += len(templates[number].devices)
-        pace.late_s = max(pace.late_s, time.monotonic() - pace.began - pace.sent / per_s)
-        if time.monotonic() - told_at >= 1:
-            told_at += 1
-            acknowledged.flush()
-            print(json.dumps({"sent": pace.sent, "acknowledged": sender.acknowledged}), flush=True)
-        await asyncio.sleep(0.005)
-    spent = time.monotonic() - pace.began
-    deadline = time.monotonic() + DRAIN_WITHIN_S
-    while sender.under_way and time.monotonic() < deadline:
-        await asyncio.sleep(0.02)
-    talking.cancel()
+    async with sender:
+        per_s = order["messages_per_s"]
+        pace = Pace(time.monotonic())
+        told_at = pace.began
+        while not stop.is_set() and (passed := time.monotonic() - pace.began) < order["seconds"]:
+            due = int(passed * per_s)
+            while pace.sent < due:
+                await sender.room(MOST_UNDER_WAY)
+                number = pace.sent % len(templates)
+                at_ms = max(time.time_ns() // 1_000_000, instants[number] + 1)
+                instants[number] = at_ms
+                sender.send(topics[number], templates[number].body(at_ms), number << INSTANT_BITS | at_ms)
+                pace.sent += 1
+                readings += templates[number].readings
+                rows += len(templates[number].devices)
+            pace.late_s = max(pace.late_s, time.monotonic() - pace.began - pace.sent / per_s)
+            if time.monotonic() - told_at >= 1:
+                told_at += 1
+                acknowledged.flush()
+                print(json.dumps({"sent": pace.sent, "acknowledged": sender.acknowledged}), flush=True)
+            await asyncio.sleep(0.005)
+        spent = time.monotonic() - pace.began
+        deadline = time.monotonic() + DRAIN_WITHIN_S
+        while sender.under_way and time.monotonic() < deadline:
+            await asyncio.sleep(0.02)
     return {
         "done": True, "sent": pace.sent, "acknowledged": sender.acknowledged, "seconds": round(spent, 2),
         "late_s": round(pace.late_s, 2), "readings": readings, "rows": rows, "connections": sender.connections,

@@ -85,15 +85,14 @@ class Disturbance:
             int(environment["CITYRISK_MQTT_PORT"]), "urban", environment["CITYRISK_NATS_PASSWORD_URBAN"], "detectors",
             lambda token: self.said.acknowledged.add(tokens[token]),
         )  # fmt: skip
-        talking = asyncio.create_task(sender.run())
         fleet = [Vehicle(lambda: gateway_port(self._chain.home), *one) for one in self._vehicles]
-        async with asyncio.TaskGroup() as tasks:
-            for number, vehicle in enumerate(fleet):
-                tasks.create_task(self._drive(vehicle, number))
-            await self._breach(sender, tokens)
-        while sender.under_way:
-            await asyncio.sleep(0.05)
-        talking.cancel()
+        async with sender:
+            async with asyncio.TaskGroup() as tasks:
+                for number, vehicle in enumerate(fleet):
+                    tasks.create_task(self._drive(vehicle, number))
+                await self._breach(sender, tokens)
+            while sender.under_way:
+                await asyncio.sleep(0.05)
         self.said.repeats = sum(vehicle.repeats for vehicle in fleet)
 
     async def _breach(self, sender: MqttSender, tokens: list[tuple[str, str, int]]) -> None:
@@ -112,13 +111,13 @@ class Disturbance:
         """A position a second; the button is pressed, and let go again, every few."""
         at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
         turn = 0
-        while not self._stop.is_set():
-            at += timedelta(seconds=1)
-            await vehicle.say(at, SOS if (turn + number) % 8 < 2 else 0)
-            self.said.acknowledged.add((POSITIONS, vehicle.phone, int(at.timestamp() * 1000)))
-            turn += 1
-            await asyncio.sleep(self._pause_s)
-        vehicle.close()
+        async with vehicle:
+            while not self._stop.is_set():
+                at += timedelta(seconds=1)
+                await vehicle.say(at, SOS if (turn + number) % 8 < 2 else 0)
+                self.said.acknowledged.add((POSITIONS, vehicle.phone, int(at.timestamp() * 1000)))
+                turn += 1
+                await asyncio.sleep(self._pause_s)
 
 
 def kill_all(chain: Chain, names: Sequence[str], kills: int, chance: random.Random, most_pause_s: float) -> list[str]:

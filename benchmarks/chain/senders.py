@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
+from typing import Self
 
 from ingest.protocols.jt808 import decode
 from ingest.protocols.jt808.encode import Position, Sender, location
@@ -70,8 +71,19 @@ class MqttSender:
         if self._writer.transport.get_write_buffer_size() > 1_000_000:
             await asyncio.sleep(0)
 
-    async def run(self) -> None:
-        """Hold the connection until cancelled."""
+    async def __aenter__(self) -> Self:
+        """Connect; returns once there is a connection."""
+        self._talking = asyncio.create_task(self._run())
+        await self.room(1)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Go without a word more."""
+        self._talking.cancel()
+        await asyncio.gather(self._talking, return_exceptions=True)
+        await asyncio.sleep(0)  # the transport closes on the loop's next turn
+
+    async def _run(self) -> None:
         while True:
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
@@ -132,7 +144,7 @@ class Vehicle:
                 await self._once(location(self.sender, next(self._serials) & 0xFFFF, position))
                 return
             except (OSError, EOFError, TimeoutError):
-                self.close()
+                self._drop()
                 self.repeats += 1
                 await asyncio.sleep(AGAIN_AFTER_S)
 
@@ -156,8 +168,16 @@ class Vehicle:
                             raise OSError("refused")
                         return
 
-    def close(self) -> None:
+    async def __aenter__(self) -> Self:
+        """Nothing yet: it connects when it speaks."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
         """Drop the connection."""
+        self._drop()
+        await asyncio.sleep(0)  # the transport closes on the loop's next turn
+
+    def _drop(self) -> None:
         if self._streams is not None:
             self._streams[1].transport.abort()
             self._streams = None

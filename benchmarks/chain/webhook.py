@@ -19,9 +19,12 @@ class Desk:
         self.came: list[tuple[float, Any]] = []
 
     @property
-    def url(self) -> str:
-        """Where deliveries go."""
-        return f"http://127.0.0.1:{self.port}/alerts"
+    def settings(self) -> dict[str, str]:
+        """What a home needs to deliver here."""
+        return {
+            "CITYRISK_WEBHOOK_URL": f"http://127.0.0.1:{self.port}/alerts",
+            "CITYRISK_WEBHOOK_SECRET": "a secret of the duty desk",
+        }
 
     def first_told(self) -> dict[str, float]:
         """Alert → the instant of the first delivery that names it."""

@@ -15,7 +15,7 @@ from benchmarks.chain.webhook import open_desk
 @pytest.mark.slow
 def test_nothing_is_lost_whoever_is_killed(tmp_path: Path) -> None:
     with open_desk() as desk:
-        settings = {**HURRIED, "CITYRISK_WEBHOOK_URL": desk.url}
+        settings = {**HURRIED, **desk.settings}
         home, fleet = new_home(tmp_path / "var", (300, 200, 20), settings)
         with running(home) as chain:
             report = under_fire(chain, fleet, NAMES, kills=1, rate=2000, most_pause_s=2.5, seed=3)

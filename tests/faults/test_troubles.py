@@ -30,14 +30,14 @@ def positions(home: Home, fleet: Fleet, seconds: float, disturb: Callable[[], No
     said = set[tuple[str, str, int]]()
 
     async def drive(phone: str, edition: int) -> None:
-        vehicle, until_at = Vehicle(lambda: gateway_port(home), phone, edition), time.monotonic() + seconds
-        while time.monotonic() < until_at:
-            at = datetime.now(UTC).replace(microsecond=0)
-            if (POSITIONS, phone, int(at.timestamp() * 1000)) not in said:
-                await vehicle.say(at)
-                said.add((POSITIONS, phone, int(at.timestamp() * 1000)))
-            await asyncio.sleep(0.05)
-        vehicle.close()
+        until_at = time.monotonic() + seconds
+        async with Vehicle(lambda: gateway_port(home), phone, edition) as vehicle:
+            while time.monotonic() < until_at:
+                at = datetime.now(UTC).replace(microsecond=0)
+                if (POSITIONS, phone, int(at.timestamp() * 1000)) not in said:
+                    await vehicle.say(at)
+                    said.add((POSITIONS, phone, int(at.timestamp() * 1000)))
+                await asyncio.sleep(0.05)
 
     async def all_drive() -> None:
         await asyncio.gather(asyncio.to_thread(disturb), *(drive(*one) for one in fleet.vehicles))
