@@ -25,6 +25,11 @@ from ingest import ops
 from ingest.catalogue import CONTRACT_ROOT, load_contract
 from ingest.listen.devices import Verdict, set_access
 
+__all__ = [
+    "DEVICES_A_PAGE", "DEVICE_ROLES", "STATUSES", "DeviceFeed", "DeviceFilter", "DevicePage", "Gateway", "Verdict",
+    "decide", "device_feeds", "device_page", "gateway", "silent_after", "status_of", "streams",
+]  # fmt: skip
+
 DEVICE_ROLES = frozenset({"administrator", "shift_lead"})
 STATUSES = ("silent", "connected", "heard", "unknown", "banned", "bad_frames", "deviating")
 DEVICES_A_PAGE = 50
@@ -86,8 +91,8 @@ class Gateway:
 def device_feeds(live: OpsReader, now: datetime) -> list[DeviceFeed]:
     """Every raw feed that a device was heard on, in id order."""
     link = ops.device_link.c
-    feed_ids = live.scalars(sa.select(link.raw_feed).distinct().order_by(link.raw_feed)).all()
-    return [_device_feed(live, str(feed), now) for feed in feed_ids]
+    feed_ids: Sequence[str] = live.scalars(sa.select(link.raw_feed).distinct().order_by(link.raw_feed)).all()
+    return [_device_feed(live, feed, now) for feed in feed_ids]
 
 
 def device_page(live: OpsReader, home: Home, wanted: DeviceFilter, now: datetime, page: int = 0) -> DevicePage:
@@ -194,7 +199,11 @@ def _device_feed(live: OpsReader, raw_feed: str, now: datetime) -> DeviceFeed:
         ).where(link.raw_feed == raw_feed)
     ).one()
     name_zh, name_en, quiet = _contract_words(raw_feed)
-    return DeviceFeed(raw_feed, name_zh, name_en, quiet, *map(int, row[:-1]), row[-1])
+    known, connected, silent, unknown, banned, frames, bad_frames, refused, deviating = map(int, row[:-1])
+    return DeviceFeed(
+        raw_feed, name_zh, name_en, quiet, known, connected, silent, unknown, banned, frames, bad_frames, refused,
+        deviating, row[-1],
+    )  # fmt: skip
 
 
 def _where(live: OpsReader, wanted: DeviceFilter, now: datetime) -> list[sa.ColumnElement[bool]]:
@@ -215,7 +224,7 @@ def _where(live: OpsReader, wanted: DeviceFilter, now: datetime) -> list[sa.Colu
         "bad_frames": (link.bad_frames > 0,),
         "deviating": (link.deviations != "{}",),
     }
-    if wanted.status in matches:
+    if wanted.status is not None and wanted.status in matches:
         conditions += matches[wanted.status]
     elif wanted.status is not None:
         is_silent = _is_silent(live, wanted.raw_feed, now)

@@ -5,8 +5,8 @@ Called by widgets before the page is drawn again. Not here: whether a step is le
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
 from typing import Any
@@ -15,23 +15,10 @@ import streamlit as st
 
 from access import alerts, alerts_view, devices, live, rights
 from dashboards import session
-from dashboards.parts import Scene, present
+from dashboards.parts import BEIJING, Scene, present
 
+_FIELDS = ("id", "colour", "kind", "area", "name", "text", "happened", "lon", "lat", "exercise")
 ADVISED = ("suppressed", "open", "acknowledged", "dispatched", "resolved")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What the form of an event holds, but its texts."""
-
-    report_id: str
-    colour: str
-    kind: tuple[str, str]
-    area_code: str
-    lon: float | None
-    lat: float | None
-    is_exercise: bool
-    happened_at: datetime | None
 
 
 def show_said(scene: Scene, place: str = "alert") -> None:
@@ -82,15 +69,20 @@ def end_silence(scene: Scene, silence_id: str) -> None:
     _try(scene, "alert", done, scene.words("done.silence_ended"))
 
 
-def enter(scene: Scene, entry: Entry) -> None:
-    """Enter an event that somebody told us of."""
-    name, text = st.session_state.get("entry_name", ""), st.session_state.get("entry_text", "")
-    if not (name.strip() and text.strip() and entry.area_code):
+def enter(scene: Scene) -> None:
+    """Enter an event that somebody told us of, as the form's fields stand at this click.
+
+    Values drawn into the button would be those of the last drawing: an exercise could be entered as real.
+    """
+    field: dict[str, Any] = {name: st.session_state.get(f"entry_{name}") for name in _FIELDS}
+    name, text = (field["name"] or "").strip(), (field["text"] or "").strip()
+    if not (name and text and field["area"] and field["kind"]):
         _say("entry", False, scene.words("refused.entry"))
         return
+    domain, subdomain = field["kind"]
     report = alerts.Report(
-        entry.report_id, *entry.kind, entry.colour, entry.area_code, name.strip(), text.strip(),
-        lon=entry.lon, lat=entry.lat, happened_at=entry.happened_at, is_exercise=entry.is_exercise,
+        field["id"], domain, subdomain, field["colour"], field["area"], name, text, lon=field["lon"], lat=field["lat"],
+        happened_at=_last(field["happened"], present()), is_exercise=bool(field["exercise"]),
     )  # fmt: skip
 
     def done(reader: rights.Reader, now: datetime) -> None:
@@ -101,8 +93,18 @@ def enter(scene: Scene, entry: Entry) -> None:
         st.session_state.pop("entry_id", None)
 
 
-def decide_device(scene: Scene, raw_feed: str, device_id: str, verdict: devices.Verdict | None) -> None:
-    """Ban or allow a device, or leave it to the register."""
+def _last(shown: dt.time | None, now: datetime) -> datetime | None:
+    """The last time that the Beijing clock showed this."""
+    if shown is None:
+        return None
+    local = now.astimezone(BEIJING)
+    at = datetime.combine(local.date(), shown, BEIJING)
+    return at if at <= local else at - timedelta(days=1)
+
+
+def decide_device(scene: Scene, verdict: devices.Verdict | None) -> None:
+    """Ban or allow the device that is chosen at this click, or leave it to the register."""
+    raw_feed, device_id = st.session_state["device_choice"]
     reason = st.session_state.get("device_reason", "")
     if not reason.strip():
         _say("device", False, scene.words("refused.reason"))

@@ -164,7 +164,7 @@ def _decide(scene: Scene, rows: Sequence[Mapping[str, Any]]) -> None:
         listed = {(row["raw_feed"], row["device_id"]): row for row in rows}
         if not listed:
             return
-        key = st.selectbox(
+        st.selectbox(
             words("devices.device"), list(listed), format_func=lambda one: f"{one[1]} · {one[0]}", key="device_choice"
         )
         st.text_input(words("silence.reason"), key="device_reason")
@@ -172,7 +172,7 @@ def _decide(scene: Scene, rows: Sequence[Mapping[str, Any]]) -> None:
             for verdict in ("banned", "allowed", None):
                 st.button(
                     words(f"decision.{verdict or 'register'}"), key=f"device_{verdict}", on_click=deeds.decide_device,
-                    args=(scene, *key, verdict),
+                    args=(scene, verdict),
                 )  # fmt: skip
 
 
