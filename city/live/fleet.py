@@ -31,7 +31,7 @@ EVERY_S = {
 
 # However thin a fleet speaks, its devices stay well within the time after which they count as silent.
 _SLOWEST_S = {
-    "urban.gas_reading": 600, "urban.tunnel_reading": 300, "emergency.tailings_sensor": 1800,
+    "urban.gas_reading": 300, "urban.tunnel_reading": 300, "emergency.tailings_sensor": 1800,
     "housing.dust_reading": 1200, "ecology.outfall_reading": 1800, "water.river_reading": 3600,
     "fire.device_state": 3600, "transport.vehicle_position": 300,
 }  # fmt: skip

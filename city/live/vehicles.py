@@ -18,8 +18,8 @@ PARKED_S = 600
 # A working day: so many minutes on the road, so many of rest, four times; never by night, never four hours on end.
 _DRIVE_S, _REST_S, _TURNS = 80 * 60, 45 * 60, 4
 _FIRST_HOUR = (5.8, 7.5)
-# Every so many reports a road may lead through a tunnel, where reports are kept.
-_STRETCH, _IN_TUNNEL, _TUNNELS = 40, 6, 0.02
+# Every so many reports a road may lead through a tunnel of three minutes, where reports are kept.
+_STRETCH, _TUNNEL_S, _TUNNELS = 40, 180, 0.02
 _LAP_S = 5400
 _ACC_ON, _POSITIONED = 0b01, 0b10
 
@@ -62,13 +62,14 @@ class Vehicle(Regular):
         """One position, nothing inside a tunnel, and after it all that was kept."""
         slot = at // self.every_s
         stretch, place = divmod(slot, _STRETCH)
+        inside = _TUNNEL_S // self.every_s
         tunnel = (
-            place <= _IN_TUNNEL
+            0 < inside >= place
             and chance(self.key, stretch, 83) < _TUNNELS
             and self.is_driving(at)
             and not (self.incidents and self.is_tense(at))
         )
-        if tunnel and place < _IN_TUNNEL:
+        if tunnel and place < inside:
             return
         if tunnel:
             yield self._kept(at, sent_at, place)

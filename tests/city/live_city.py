@@ -39,7 +39,7 @@ REGISTERS = (
     *("urban.gas_device", "urban.tunnel_device", "emergency.tailings_pond", "emergency.tailings_point"),
     *("fire.unit", "housing.site"),
 )
-TICK_US = 30_000_000
+TICK_S = 240
 
 
 @dataclass
@@ -74,21 +74,22 @@ def landed_city(root: Path, city: str, scale: float) -> Iterator[LiveCity]:
     engine.dispose()
 
 
-def folded(city: LiveCity, rules: RuleSet, arrivals: Iterable[Arrival]) -> list[EpisodeChange]:
-    """What the rule engine says of a history, in ticks of half a minute."""
+def folded(city: LiveCity, rules: RuleSet, arrivals: Iterable[Arrival], tick_s: int = TICK_S) -> list[EpisodeChange]:
+    """What the rule engine says of a history, taken in ticks that stand in for intake's far shorter ones."""
+    tick_us = tick_s * 1_000_000
     engine = Engine(rules, load_registry(city.home, city.engine, city.contracts.values()))
     areas, found = load_areas(), list[EpisodeChange]()
     streams: dict[str, list[Contract]] = {}
     for contract in city.contracts.values():
         if contract.is_stream:
             streams.setdefault(contract.raw_feed, []).append(contract)
-    for tick, group in groupby(arrivals, key=lambda a: a.received_at_us // TICK_US):
-        received_at = instant((tick + 1) * TICK_US)
+    for tick, group in groupby(arrivals, key=lambda a: a.received_at_us // tick_us):
+        received_at = instant((tick + 1) * tick_us)
         by_feed: dict[str, list[RawEntry]] = {}
         for one in group:
             by_feed.setdefault(one.raw_feed, []).append(RawEntry(one.device_id, one.received_at_us, one.body))
         for raw_feed, entries in sorted(by_feed.items()):
-            tables = tables_of([StoredMessage(1, pack(entries), (tick + 1) * TICK_US)], streams[raw_feed])
+            tables = tables_of([StoredMessage(1, pack(entries), (tick + 1) * tick_us)], streams[raw_feed])
             for feed_id, table in sorted(tables.items()):
                 assert not table.notes, table.notes[:3]
                 if not table.frame.height:
