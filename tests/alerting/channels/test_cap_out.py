@@ -129,6 +129,7 @@ def test_an_exercise_says_so_and_stays_with_the_partners(city: City) -> None:
         record = read(row.body.encode())
         assert record.infos[0].headline.startswith("【演练】")
         assert record.infos[1].headline.startswith("[EXERCISE] ")
+    city.happen(Change.OPENED, "red", "urban:w2", is_exercise=True)
     assert publish(city, "public") == []
     assert messages(city) == []
 
