@@ -221,7 +221,7 @@ class AlertingProcess:
         self._looked_at = at
         try:
             newer = await asyncio.to_thread(self._watch.newer, self._mind.knowledge)
-        except (sa.exc.OperationalError, OSError) as error:
+        except sa.exc.OperationalError as error:
             await self._wait_after("rules", error)
             return
         except Exception as error:  # tables that do not load must not end alerts that do

@@ -1,0 +1,286 @@
+"""The alerting process beside a real broker: killed at random under load, every episode is an alert, none is two."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+import sqlalchemy as sa
+
+from alerting import tables
+from alerting.engine import Engine
+from alerting.episode import Change
+from alerting.registry import load_registry
+from alerting.rules.generations import load_newest
+from broker_server import BrokerServer, running_broker
+from ingest.catalogue import load_contracts
+from ingest.ops import open_ops
+from ingest.secrets import create_secrets
+from ingest.settings import Home, open_home
+from ingest.stream import live
+from ingest.stream.client import connected
+from ingest.stream.live import LiveBatch
+from ingest.stream.running import read_running
+from ingest.stream.streams import ensure_streams
+from orchestration.rules import publish_rules
+from waiting import until
+
+ROOT = Path(__file__).resolve().parents[3]
+GAS = "urban.gas_reading"
+START = datetime(2026, 6, 1, tzinfo=UTC)
+DEVICES = 30
+MESSAGES = 240
+KILLS = 6
+
+
+class AlertingServer:
+    """`python -m alerting` of a home; it can be killed and started again."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it; returns once it has left its note."""
+        (self.home.run / "alerting.json").unlink(missing_ok=True)
+        environment = {**os.environ, **self.home.environment, "CITYRISK_HOME": str(self.home.root)}
+        self.home.run.mkdir(parents=True, exist_ok=True)
+        with (self.home.run / "alerting.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "alerting"],
+                cwd=ROOT, env=environment, stdout=log, stderr=log,
+            )  # fmt: skip
+        until(self._is_up, 60, f"alerting's start\n{self.log_text()[-2000:]}")
+
+    def kill(self) -> None:
+        """End it as a crash does (SIGKILL)."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        """End it as its manager does (SIGTERM); gives its exit code."""
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(30)
+
+    def health(self) -> tuple[int, dict[str, object]]:
+        """What it says of itself."""
+        answer = httpx.get(f"{self._address()}/health")
+        return answer.status_code, answer.json()
+
+    def metrics(self) -> str:
+        """What it counts."""
+        return httpx.get(f"{self._address()}/metrics").text
+
+    def log_text(self) -> str:
+        """What it said."""
+        path = self.home.run / "alerting.log"
+        return path.read_text("utf-8", "replace") if path.is_file() else ""
+
+    def _address(self) -> str:
+        running = read_running(self.home, "alerting")
+        assert running is not None
+        return f"http://127.0.0.1:{running.ports['metrics']}"
+
+    def _is_up(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log_text()[-3000:]
+        return read_running(self.home, "alerting") is not None
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[BrokerServer]:
+    """A broker with streams, in a home that has rules and secrets."""
+    root = tmp_path / "var"
+    root.mkdir()
+    create_secrets(root, {}, ("urban",))
+    home = open_home({"CITYRISK_CHANNELS_DRY_RUN": "1"}, root)
+    publish_rules(home, datetime.now(UTC))
+    with running_broker(home) as server:
+        asyncio.run(_make_streams(server.home))
+        yield server
+
+
+async def _make_streams(home: Home) -> None:
+    async with connected(home, "test") as client:
+        await ensure_streams(client, home, datetime.now(UTC))
+
+
+@contextmanager
+def alerting(home: Home) -> Iterator[AlertingServer]:
+    """An alerting process until the block ends."""
+    server = AlertingServer(home)
+    server.start()
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def readings(number: int) -> LiveBatch:
+    """One message: every detector once, 20 s after the last; each rises and falls in its own rhythm."""
+    at = START + timedelta(seconds=20 * number)
+    values = [
+        60.0 if (number // (5 + d % 7)) % 3 == 1 else 30.0 if (number + d) % 11 < 4 else 1.0 for d in range(DEVICES)
+    ]
+    columns: dict[str, list[object]] = {
+        "device_id": [f"GD{d:03d}" for d in range(DEVICES)],
+        "observed_at": [live.micros(at)] * DEVICES,
+        "methane_pct_lel": list(values),
+        "methane_pct_vol": [0.1] * DEVICES,
+        "gas_pressure_kpa": [210.0] * DEVICES,
+        "air_temperature_c": [18.0] * DEVICES,
+        "quality_flag": ["normal"] * DEVICES,
+        **{name: [None] * DEVICES for name in ("_lon", "_lat", "_area_code", "_flags")},
+    }
+    return LiveBatch(GAS, at, f"raw:{number}-{number}", columns)
+
+
+async def publish(home: Home, numbers: range, pace_s: float = 0.0) -> int:
+    """Messages into LIVE; gives the sequence of the last."""
+    async with connected(home, "intake") as client:
+        sequence = 0
+        for number in numbers:
+            body = live.pack(readings(number))
+            headers = {"Nats-Msg-Id": f"raw:{number}"}
+            sequence = (await client.jetstream().publish(f"live.{GAS}", body, headers=headers)).seq
+            await asyncio.sleep(pace_s)
+        return sequence
+
+
+def applied_to(engine: sa.Engine) -> int:
+    with engine.connect() as connection:
+        return int(connection.scalar(sa.select(sa.func.max(tables.alert_position.c.sequence))) or 0)
+
+
+def expected(home: Home, engine: sa.Engine) -> dict[str, tuple[str, int]]:
+    """Episode → last change and its number, by an engine that nobody killed."""
+    mind = Engine(load_newest(home.root), load_registry(home, engine, load_contracts().values()))
+    found: dict[str, tuple[str, int]] = {}
+    for number in range(MESSAGES):
+        for change in mind.fold(readings(number)):
+            state = {Change.PENDING: "pending", Change.WITHDRAWN: "withdrawn", Change.CLEARED: "cleared"}
+            found[change.episode_id] = (state.get(change.change, "holding"), change.number)
+    return found
+
+
+def stored(engine: sa.Engine) -> dict[str, tuple[str, int]]:
+    with engine.connect() as connection:
+        return {row.episode_id: (row.state, row.last_number) for row in connection.execute(sa.select(tables.member))}
+
+
+def repeated(engine: sa.Engine) -> list[object]:
+    """Changes that left two rows of history."""
+    e = tables.alert_event.c
+    query = sa.select(e.episode_id, e.number, sa.func.count()).where(e.episode_id.is_not(None))
+    with engine.connect() as connection:
+        return list(connection.execute(query.group_by(e.episode_id, e.number, e.kind).having(sa.func.count() > 1)))
+
+
+@pytest.mark.slow
+def test_killed_under_load_it_loses_and_repeats_nothing(broker: BrokerServer) -> None:
+    home, chance = broker.home, random.Random(7)
+    with alerting(home) as server:
+        engine = open_ops(home.ops_url)
+        for kill in range(KILLS):
+            asyncio.run(publish(home, range(kill * MESSAGES // KILLS, (kill + 1) * MESSAGES // KILLS), 0.01))
+            time.sleep(chance.uniform(0, 0.4))  # anywhere between two steps
+            server.kill()
+            if kill == KILLS // 2:
+                broker.kill()
+                broker.start()
+            server.start()
+        last = asyncio.run(publish(home, range(MESSAGES - 1, MESSAGES)))
+        until(lambda: applied_to(engine) >= last, 60, "catching up")
+        wanted = expected(home, engine)
+        assert len(wanted) > 300
+        assert stored(engine) == wanted
+        assert repeated(engine) == []
+        assert server.health()[0] == 200
+        engine.dispose()
+
+
+def test_a_breach_is_durable_and_told_and_the_process_says_so(broker: BrokerServer) -> None:
+    home = broker.home
+    with alerting(home) as server:
+        engine = open_ops(home.ops_url)
+        last = asyncio.run(publish(home, range(40)))
+        until(lambda: applied_to(engine) >= last, 30, "applying")
+        until(lambda: _told(engine), 10, "a red's notice")
+        status, health = server.health()
+        assert status == 200, health
+        assert health["rules"] == load_newest(home.root).generation
+        assert "cityrisk_alerting_durable_seconds_count" in server.metrics()
+        assert server.stop() == 0
+        names = [path.name for path in (home.root / "alerting").iterdir()]
+        assert any(name.endswith(f"{last:020d}.json") for name in names)
+        engine.dispose()
+
+
+def _told(engine: sa.Engine) -> bool:
+    with engine.connect() as connection:
+        return (
+            connection.scalar(sa.select(tables.alert_notice.c.notice_id).where(tables.alert_notice.c.colour == "red"))
+            is not None
+        )
+
+
+def test_newer_rules_are_taken_up_and_ones_that_do_not_load_are_not(broker: BrokerServer, tmp_path: Path) -> None:
+    home = broker.home
+    with alerting(home) as server:
+        engine = open_ops(home.ops_url)
+        asyncio.run(publish(home, range(2)))
+        milder = tmp_path / "milder"
+        milder.mkdir()
+        source = ROOT / "dbt_project" / "seeds" / "alerting" / "alert_rules.csv"
+        text = source.read_text("utf-8").replace("可燃气体浓度（爆炸下限百分比）", "可燃气体浓度")
+        (milder / "alert_rules.csv").write_text(text, encoding="utf-8")
+        folder, is_new = publish_rules(home, datetime.now(UTC), milder)
+        assert is_new
+        until(_has_rules(server, home, folder.name), 20, "taking up the rules")
+        broken = folder.with_name("99991231T235959999999")
+        broken.mkdir()
+        asyncio.run(publish(home, range(2, 4)))
+        until(lambda: "newer rules do not load" in str(server.health()[1]["failure"]), 20, "saying so")
+        last = asyncio.run(publish(home, range(4, 30)))
+        until(lambda: applied_to(engine) >= last, 20, "going on")
+        engine.dispose()
+
+
+def _has_rules(server: AlertingServer, home: Home, generation: str) -> Callable[[], bool]:
+    numbers = iter(range(1000, 2000))
+
+    def has() -> bool:
+        asyncio.run(_clock(home, next(numbers)))
+        return server.health()[1]["rules"] == generation
+
+    return has
+
+
+async def _clock(home: Home, number: int) -> None:
+    async with connected(home, "intake") as client:
+        batch = LiveBatch(live.CLOCK_FEED, START + timedelta(minutes=2), "clock", {})
+        await client.jetstream().publish("live.clock", live.pack(batch), headers={"Nats-Msg-Id": f"clock:{number}"})
+
+
+def test_a_second_process_is_refused(broker: BrokerServer) -> None:
+    with alerting(broker.home) as server:
+        environment = {**os.environ, **broker.home.environment, "CITYRISK_HOME": str(broker.home.root)}
+        second = subprocess.run(
+            [sys.executable, "-m", "alerting"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert second.returncode != 0
+        assert "another alerting process is running" in second.stderr
+        assert json.dumps(server.health()[1])
