@@ -24,9 +24,10 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.chain import arriving, flowing, points
-from benchmarks.chain.place import Fleet, new_home
+from benchmarks.chain.place import Fleet, city_home, new_home
 from benchmarks.chain.programs import NAMES, Chain, running
 from benchmarks.chain.webhook import open_desk
+from ingest.settings import Home
 
 Scenario = Callable[[Chain, Fleet, argparse.Namespace], dict[str, Any]]
 SCENARIOS: dict[str, Scenario] = {
@@ -57,10 +58,19 @@ def a_chain(options: argparse.Namespace) -> Iterator[tuple[Chain, Fleet]]:
     with tempfile.TemporaryDirectory(dir=options.place) as folder, open_desk() as desk:
         options.desk = desk
         settings = {"CITYRISK_STREAM_SYNC": options.sync, **desk.settings}
-        sizes = (options.gas, options.tunnel, options.vehicles)
-        home, fleet = new_home(Path(folder) / "var", sizes, settings)
-        with running(home, options.programs.split(",")) as chain:
+        home_of = a_home(Path(folder) / "var", settings, options)
+        with home_of as (home, fleet), running(home, options.programs.split(",")) as chain:
             yield chain, fleet
+
+
+@contextmanager
+def a_home(root: Path, settings: dict[str, str], options: argparse.Namespace) -> Iterator[tuple[Home, Fleet]]:
+    """A home of the size asked for, or that of a whole city when batch runs build beside the stream."""
+    if options.build:
+        with city_home(root, settings) as made:
+            yield made
+    else:
+        yield new_home(root, (options.gas, options.tunnel, options.vehicles), settings)
 
 
 def machine() -> dict[str, Any]:
@@ -84,7 +94,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--tunnel", type=int, default=6000, help="tunnel stations, five metrics each")
     parser.add_argument("--vehicles", type=int, default=600)
     parser.add_argument("--breaches", type=float, default=4.0, help="breaches a second (latency)")
-    parser.add_argument("--build", action="store_true", help="a batch run builds meanwhile (latency)")
+    parser.add_argument("--build", action="store_true", help="batch runs of a whole city build meanwhile (latency)")
     parser.add_argument("--sync", choices=("interval", "always"), default="interval")
     parser.add_argument("--repeat", type=int, default=1)
     parser.add_argument("--programs", default=",".join(NAMES), help="leave some out to see what the others cost")

@@ -5,12 +5,17 @@ The registers are the simulated city's own, as large as the run needs them. Not 
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from city import door_files, sensors, vehicles
+from city.build import build_city
 from city.clock import Span
 from city.geography import load_counties
 from city.profiles import load_profile
@@ -24,9 +29,13 @@ from ingest.secrets import create_secrets
 from ingest.settings import Home, open_home
 from ingest.stages import Payload
 from ingest.stream.broker import free_port
+from orchestration.cli.demo import departments
 from orchestration.rules import publish_rules
 
+Sizes = tuple[int, int, int]
+
 SEED = 7
+CITY_SIZES: Sizes = (640, 216, 2557)
 DEPARTMENTS = ("urban", "emergency")
 BROKER_PORTS = ("CITYRISK_NATS_PORT", "CITYRISK_MQTT_PORT")
 OTHER_PORTS = ("METRICS", "JT808", "HJ212", "SL651", "GB26875", "PUSH")
@@ -41,38 +50,75 @@ class Fleet:
     vehicles: tuple[tuple[str, int], ...]  # terminal number and edition of JT/T 808
 
 
-def new_home(root: Path, sizes: tuple[int, int, int], settings: Mapping[str, str]) -> tuple[Home, Fleet]:
+def new_home(root: Path, sizes: Sizes, settings: Mapping[str, str]) -> tuple[Home, Fleet]:
     """A home with registers of `sizes` (gas detectors, tunnel stations, vehicles) and everything alerting reads.
 
     The broker gets free ports that stay when it is started again; all others choose theirs.
     """
     root.mkdir(parents=True)
     create_secrets(root, {}, DEPARTMENTS)
-    ports = {name: str(free_port()) for name in BROKER_PORTS} | {f"CITYRISK_{name}_PORT": "0" for name in OTHER_PORTS}
-    home = open_home({**ports, **settings}, root)
+    home = open_home({**free_ports(), **settings}, root)
     tables = draw_registers(sizes)
     land_registers(home, tables, load_contracts())
     publish_rules(home, datetime.now(UTC))
+    return home, fleet_of(tables)
+
+
+@contextmanager
+def city_home(root: Path, settings: Mapping[str, str]) -> Iterator[tuple[Home, Fleet]]:
+    """A home with a whole city of thirty days, fetched and built once; its departments are open in the block.
+
+    Its devices are those of the city's own registers, whose planted defects never cost a good device its row.
+    """
+    root.mkdir(parents=True)
+    create_secrets(root, {}, DEPARTMENTS)
+    build_city(root, "yichang", 30, SEED, 1.0, datetime.now(UTC))
+    given = {**free_ports(), **settings}
+    with departments(open_home(given, root)):
+        home = open_home(given, root)
+        run_once(home)
+        publish_rules(home, datetime.now(UTC))
+        yield home, fleet_of(draw_registers(CITY_SIZES))
+
+
+def run_once(home: Home, *options: str) -> int:
+    """One batch run as a process; gives its exit code."""
+    program = str(Path(sys.executable).with_name("cityrisk"))
+    environment = {**os.environ, **home.environment, "CITYRISK_HOME": str(home.root)}
+    home.run.mkdir(exist_ok=True)
+    with (home.run / "run.log").open("ab") as log:
+        return subprocess.run(
+            [program, "run", *options], env=environment, stdout=log, stderr=log, check=False
+        ).returncode
+
+
+def free_ports() -> dict[str, str]:
+    """Settings of ports: fixed free ones for the broker, the others choose theirs at each start."""
+    return {name: str(free_port()) for name in BROKER_PORTS} | {f"CITYRISK_{name}_PORT": "0" for name in OTHER_PORTS}
+
+
+def fleet_of(tables: Mapping[str, SourceTable]) -> Fleet:
+    """The devices of drawn registers."""
     edition = {"808-2019": 2019, "808-2013": 2013}
     cars = tables["transport.vehicle"].frame
-    return home, Fleet(
+    return Fleet(
         tuple(tables["urban.gas_device"].frame["设备编码"].to_list()),
         tuple(tables["urban.tunnel_device"].frame["设备编码"].to_list()),
         tuple((str(phone), edition[str(kind)]) for phone, kind in zip(cars["zdh"], cars["zdxy"], strict=True)),
     )
 
 
-def draw_registers(sizes: tuple[int, int, int]) -> dict[str, SourceTable]:
+def draw_registers(sizes: Sizes) -> dict[str, SourceTable]:
     """The city's registers of gas detectors, tunnel stations and vehicles, none of them spoilt."""
     profile = load_profile("yichang")
     counties, span = load_counties(profile.code), Span(datetime.now(UTC), 1)
     streams = Streams("yichang", SEED)
     n_gas, n_tunnel, n_vehicles = sizes
-    firms = max(1, n_vehicles // 30)
+    firms, drivers = (92, 2310) if sizes == CITY_SIZES else (max(1, n_vehicles // 30), n_vehicles)
     tables = (
         sensors.build_gas(profile, counties, span, streams, n_gas),
         sensors.build_tunnels(profile, counties, span, streams, n_tunnel),
-        vehicles.build(profile, counties, span, streams, (n_vehicles, firms, n_vehicles)),
+        vehicles.build(profile, counties, span, streams, (n_vehicles, firms, drivers)),
     )
     return {table.feed_id: table for table in tables}
 
