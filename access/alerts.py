@@ -28,7 +28,7 @@ from ingest.settings import Home
 
 __all__ = [
     "Conflict", "DeskError", "IllegalStep", "NoRulesError", "NoSuchAlert", "Report", "RoutingError", "act",
-    "announce_maintenance", "cancel_maintenance", "end_silence", "enter", "silence", "silences",
+    "announce_maintenance", "cancel_maintenance", "end_silence", "enter", "silence", "silences", "whole_id",
 ]  # fmt: skip
 
 _DESK_ROLES = frozenset({"duty_officer", "shift_lead", "administrator"})
@@ -63,8 +63,14 @@ def act(
     verb = _verb(step)
     require_role(reader, STEP_ROLES[verb], f"set an alert to {step}")
     with _store(home) as engine:
-        whole_id = _in_branch(engine, reader, alert_id)
-        return deeds.act(engine, desk_of(home), whole_id, verb, reader.name, comment, now, to, version)
+        found = _in_branch(engine, reader, alert_id)
+        return deeds.act(engine, desk_of(home), found, verb, reader.name, comment, now, to, version)
+
+
+def whole_id(home: Home, reader: Reader, beginning: str) -> str:
+    """The id that begins so, in the reader's branch. Raises NoSuchAlert for none or several."""
+    with _store(home) as engine:
+        return _in_branch(engine, reader, beginning)
 
 
 def enter(home: Home, reader: Reader, report: Report, now: datetime) -> str:

@@ -152,6 +152,19 @@ def user_of(home: Home, token: str, now: datetime) -> User | None:
     return User(row.name, row.display_name, row.role, row.area_code, row.language) if row else None
 
 
+def user_named(home: Home, name: str) -> User | None:
+    """Somebody who may log in, None for every other name: for a shell, whose user the machine already knows."""
+    user = tables.app_user.c
+    query = sa.select(user.name, user.display_name, user.role, user.area_code, user.language)
+    engine = ops.open_ops(home.ops_url)
+    try:
+        with engine.connect() as connection:
+            row = connection.execute(query.where(user.name == name, user.disabled_at.is_(None))).first()
+    finally:
+        engine.dispose()
+    return User(row.name, row.display_name, row.role, row.area_code, row.language) if row else None
+
+
 def log_out(home: Home, token: str, now: datetime) -> None:
     """End a session; one that is over already stays so."""
     table = tables.app_session

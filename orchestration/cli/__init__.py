@@ -6,10 +6,24 @@ Verbs only parse, call and print. Heavy libraries are imported inside the verb t
 
 from __future__ import annotations
 
-from orchestration.cli import channels, data, decode, demo, feeds, operations, processes, quarantine, run, serve
+from orchestration.cli import (
+    alerts,
+    channels,
+    data,
+    decode,
+    demo,
+    feeds,
+    operations,
+    processes,
+    quarantine,
+    run,
+    serve,
+    users,
+)
 from orchestration.cli.shell import app
 
 __all__ = [
+    "alerts",
     "app",
     "channels",
     "data",
@@ -21,4 +35,5 @@ __all__ = [
     "quarantine",
     "run",
     "serve",
+    "users",
 ]

@@ -1,0 +1,293 @@
+"""`cityrisk alerts list | show | ack | …`: the life cycle of alerts from a shell.
+
+The actor is the user of the machine, or `--actor`; a name that may log in acts with its own role and branch.
+"""
+
+from __future__ import annotations
+
+import getpass
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import Annotated, Any, ParamSpec
+
+import typer
+
+from ingest.settings import Home
+from orchestration.cli.shell import Json, app, current_home, failed, now, print_json, print_rows, verb, wrong_use
+
+alerts_app = typer.Typer(help="Alerts: list, show, and every step of their life.", no_args_is_help=True)
+app.add_typer(alerts_app, name="alerts")
+
+P = ParamSpec("P")
+Actor = Annotated[str | None, typer.Option(help="Who does it; the user of this machine without it.")]
+Comment = Annotated[str, typer.Option("--comment", "-m", help="What was seen or done; kept in the history.")]
+Minutes = Annotated[float, typer.Option(help="For how many minutes.")]
+_LISTED = (
+    "alert_id", "colour", "state", "object_name_zh", "matters_zh", "opened_at", "due_at", "disposing_unit_zh",
+    "n_reports", "is_exercise",
+)  # fmt: skip
+
+
+def deed(function: Callable[P, None]) -> Callable[P, None]:
+    """A verb whose refusals (not allowed, no such alert, illegal step) are one line on stderr and exit code 1."""
+
+    @wraps(function)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        from access import alerts
+        from access.rights import NotAllowedError
+
+        refusals = (alerts.Conflict, alerts.DeskError, alerts.NoRulesError, NotAllowedError, LookupError, ValueError)
+        try:
+            function(*args, **kwargs)
+        except refusals as error:
+            failed(str(error))
+
+    return verb(wrapped)
+
+
+def reader_of(home: Home, actor: str | None) -> Any:
+    """Who acts: a user of the pages with role and branch, or whoever has this shell, who may everything."""
+    from access import users
+    from access.rights import Reader
+
+    name = actor or getpass.getuser()
+    user = users.user_named(home, name)
+    return user.reader if user else Reader(name, "administrator")
+
+
+# ── look ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+@alerts_app.command("list")
+@deed
+def list_alerts(
+    state: Annotated[list[str] | None, typer.Option(help="Only these states; living ones without it.")] = None,
+    colour: Annotated[list[str] | None, typer.Option(help="Only these colours.")] = None,
+    domain: Annotated[str | None, typer.Option(help="Only this domain.")] = None,
+    area: Annotated[str | None, typer.Option(help="Only this area and what lies in it.")] = None,
+    page: Annotated[int, typer.Option(help="Fifty a page, the worst first, from 0 on.")] = 0,
+    actor: Actor = None,
+    as_json: Json = False,
+) -> None:
+    """Alerts that people work on, the worst first."""
+    from access import alerts_view
+    from access.live import ops_reader
+
+    home = current_home()
+    wanted = alerts_view.AlertFilter(
+        tuple(state or (*alerts_view.WORKED_ON, "suppressed")), tuple(colour or alerts_view.COLOURS), domain, area
+    )
+    with ops_reader(home) as live:
+        rows = list(alerts_view.board(live, reader_of(home, actor), wanted, page).rows) if live is not None else []
+    print_rows(rows if as_json else [{name: row[name] for name in _LISTED} for row in rows], as_json, empty="no alert")
+
+
+@alerts_app.command("show")
+@deed
+def show_alert(alert_id: str, actor: Actor = None, as_json: Json = False) -> None:
+    """One alert with all that is known of it, and its history."""
+    from access import alerts, alerts_view
+    from access.live import ops_reader
+
+    home = current_home()
+    reader = reader_of(home, actor)
+    whole_id = alerts.whole_id(home, reader, alert_id)
+    with ops_reader(home) as live:
+        row = alerts_view.alert(live, reader, whole_id) if live is not None else None
+        history = alerts_view.history(live, whole_id) if live is not None else []
+    if row is None:
+        failed(f"no alert {alert_id}")
+    if as_json:
+        print_json({**row, "history": history})
+        return
+    for name, value in row.items():
+        typer.echo(f"{name:20}{'-' if value is None else value}")
+    names = ("at", "kind", "to_state", "colour", "value", "actor", "reason")
+    print_rows([{name: event[name] for name in names} for event in history], False)
+    typer.echo(f"next: {', '.join(alerts_view.allowed(row['state'])) or 'nothing'}")
+
+
+# ── steps ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+def _step(alert_id: str, step: str, comment: str, actor: str | None, as_json: bool, to: str | None = None) -> None:
+    from access import alerts
+
+    home = current_home()
+    row = alerts.act(home, reader_of(home, actor), alert_id, step, comment, now(), to=to)
+    if as_json:
+        print_json(row)
+        return
+    typer.echo(f"{row['alert_id']}: {row['state']}")
+
+
+@alerts_app.command("ack")
+@deed
+def ack(alert_id: str, comment: Comment = "", actor: Actor = None, as_json: Json = False) -> None:
+    """Acknowledge: somebody has seen it and deals with it."""
+    _step(alert_id, "acknowledged", comment, actor, as_json)
+
+
+@alerts_app.command("dispatch")
+@deed
+def dispatch(
+    alert_id: str,
+    to: Annotated[str | None, typer.Option(help="Organisation id; the disposing unit without it.")] = None,
+    comment: Comment = "",
+    actor: Actor = None,
+    as_json: Json = False,
+) -> None:
+    """Send the disposing unit."""
+    _step(alert_id, "dispatched", comment, actor, as_json, to)
+
+
+@alerts_app.command("resolve")
+@deed
+def resolve(alert_id: str, comment: Comment, actor: Actor = None, as_json: Json = False) -> None:
+    """Say that the danger is over, and how that was seen."""
+    _step(alert_id, "resolved", comment, actor, as_json)
+
+
+@alerts_app.command("close")
+@deed
+def close(alert_id: str, comment: Comment = "", actor: Actor = None, as_json: Json = False) -> None:
+    """Close a resolved alert."""
+    _step(alert_id, "closed", comment, actor, as_json)
+
+
+@alerts_app.command("archive")
+@deed
+def archive(alert_id: str, comment: Comment = "", actor: Actor = None, as_json: Json = False) -> None:
+    """File a closed alert."""
+    _step(alert_id, "archived", comment, actor, as_json)
+
+
+@alerts_app.command("comment")
+@deed
+def comment_on(alert_id: str, comment: Comment, actor: Actor = None, as_json: Json = False) -> None:
+    """Add a remark to the history."""
+    _step(alert_id, "commented", comment, actor, as_json)
+
+
+# ── reports ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+Kind = Annotated[str, typer.Option(help="Domain and kind of risk, like lifeline/gas.")]
+Colour = Annotated[str, typer.Option(help="red, orange, yellow or blue.")]
+Area = Annotated[str, typer.Option(help="Area code, 6 to 12 digits.")]
+Name = Annotated[str, typer.Option(help="Where, as people call it.")]
+Text = Annotated[str, typer.Option(help="What was reported.")]
+ObjectId = Annotated[str | None, typer.Option("--object", help="Object id, when one is concerned.")]
+Key = Annotated[str | None, typer.Option(help="Number of the call, so that entering it twice is one report.")]
+
+
+def _enter(
+    kind: str, colour: str, area: str, name: str, text: str, object_id: str | None, key: str | None,
+    actor: str | None, is_exercise: bool, as_json: bool,
+) -> None:  # fmt: skip
+    from access import alerts
+
+    domain, slash, subdomain = kind.partition("/")
+    if not slash:
+        wrong_use(f"kind {kind!r} found, expected domain/kind, like lifeline/gas")
+    home = current_home()
+    report = alerts.Report(
+        key or secrets.token_hex(8), domain, subdomain, colour, area, name, text, object_id=object_id,
+        is_exercise=is_exercise,
+    )  # fmt: skip
+    alert_id = alerts.enter(home, reader_of(home, actor), report, now())
+    if as_json:
+        print_json({"alert_id": alert_id, "is_exercise": is_exercise})
+        return
+    typer.echo(f"{alert_id}: {'exercise ' if is_exercise else ''}{colour} {kind} at {name}")
+
+
+@alerts_app.command("enter")
+@deed
+def enter(
+    kind: Kind, colour: Colour, area: Area, name: Name, text: Text, object_id: ObjectId = None, key: Key = None,
+    actor: Actor = None, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Enter an event that was phoned in."""
+    _enter(kind, colour, area, name, text, object_id, key, actor, False, as_json)
+
+
+@alerts_app.command("exercise")
+@deed
+def exercise(
+    kind: Kind, colour: Colour, area: Area, name: Name, text: Text, object_id: ObjectId = None, key: Key = None,
+    actor: Actor = None, as_json: Json = False,
+) -> None:  # fmt: skip
+    """Enter an event of an exercise: marked everywhere, never told to the public."""
+    _enter(kind, colour, area, name, text, object_id, key, actor, True, as_json)
+
+
+# ── silences and maintenance ──────────────────────────────────────────────────────────────────────────────────────────
+@alerts_app.command("silence")
+@deed
+def silence(
+    label: Annotated[list[str], typer.Argument(help="label=value, all of them must match, like object_id=water:S1.")],
+    minutes: Minutes,
+    reason: Annotated[str, typer.Option(help="Why; kept with the silence.")],
+    actor: Actor = None,
+    as_json: Json = False,
+) -> None:
+    """Keep alerts quiet for a time; they are told when it ends."""
+    from access import alerts
+
+    home, at = current_home(), now()
+    ends_at = at + timedelta(minutes=minutes)
+    silence_id = alerts.silence(home, reader_of(home, actor), _labels(label), reason, ends_at, at)
+    _say_until(silence_id, ends_at, as_json)
+
+
+@alerts_app.command("silences")
+@deed
+def list_silences(as_json: Json = False) -> None:
+    """Silences that hold or are to come."""
+    from access import alerts
+
+    print_rows(alerts.silences(current_home(), now()), as_json, empty="nothing is silenced")
+
+
+@alerts_app.command("end-silence")
+@deed
+def end_silence(silence_id: str, actor: Actor = None) -> None:
+    """End a silence before its time."""
+    from access import alerts
+
+    home = current_home()
+    alerts.end_silence(home, reader_of(home, actor), silence_id, now())
+    typer.echo(f"{silence_id}: ended")
+
+
+@alerts_app.command("maintenance")
+@deed
+def maintenance(
+    target: Annotated[str, typer.Argument(help="kind=id, like device=water:S1; kinds: device, object, area, feed.")],
+    minutes: Minutes,
+    reason: Annotated[str, typer.Option(help="What is being done.")],
+    actor: Actor = None,
+    as_json: Json = False,
+) -> None:
+    """Announce work from now on: readings of the target neither start nor end an episode."""
+    from access import alerts
+
+    home, at = current_home(), now()
+    ((kind, code),) = _labels([target]).items()
+    ends_at = at + timedelta(minutes=minutes)
+    window_id = alerts.announce_maintenance(home, reader_of(home, actor), kind, code, reason, at, ends_at, at)
+    _say_until(window_id, ends_at, as_json)
+
+
+def _say_until(what: str, ends_at: datetime, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": what, "ends_at": ends_at})
+        return
+    typer.echo(f"{what}: until {ends_at:%Y-%m-%d %H:%M}Z")
+
+
+def _labels(texts: list[str]) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        label, equals, value = text.partition("=")
+        if not equals:
+            wrong_use(f"{text!r} found, expected label=value")
+        found[label] = value
+    return found

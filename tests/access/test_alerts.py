@@ -1,0 +1,224 @@
+"""Deeds on alerts by role and branch, from functions and from the shell; and the login that gives each its actor."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from typer.testing import CliRunner
+
+from access import alerts, alerts_view, users
+from access.live import ops_reader
+from access.rights import NotAllowedError, Reader
+from alerting import tables
+from ingest.ops import open_ops
+from ingest.settings import Home
+from orchestration.cli import app
+from orchestration.rules import publish_rules
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+DUTY = Reader("li", "duty_officer")
+LEAD = Reader("wu", "shift_lead")
+PASSWORD = "tide-turns-at-seven"
+
+
+@pytest.fixture
+def ruled(home: Home) -> Home:
+    """A home with a rules generation."""
+    publish_rules(home, NOW)
+    return home
+
+
+def report(number: int = 1, area: str = "420502001", **more: Any) -> alerts.Report:
+    return alerts.Report(f"call-{number}", "lifeline", "gas", "red", area, "云集路", "闻到燃气味", **more)
+
+
+def test_the_whole_way_under_the_actors_names(ruled: Home) -> None:
+    alert_id = alerts.enter(ruled, DUTY, report(), NOW)
+    for minute, (reader, step) in enumerate(
+        [(DUTY, "acknowledged"), (DUTY, "dispatched"), (DUTY, "resolved"), (DUTY, "closed"), (LEAD, "archived")], 1
+    ):
+        row = alerts.act(ruled, reader, alert_id[:8], step, "as seen", NOW + timedelta(minutes=minute))
+        assert row["state"] == step
+    with ops_reader(ruled) as live:
+        assert live is not None
+        history = alerts_view.history(live, alert_id)
+    assert [(one["kind"], one["actor"]) for one in reversed(history)] == [
+        ("opened", "li"), ("acknowledged", "li"), ("dispatched", "li"), ("resolved", "li"), ("closed", "li"),
+        ("archived", "wu"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("role", "deed"),
+    [
+        ("viewer", lambda home, reader, one: alerts.act(home, reader, one, "acknowledged", "", NOW)),
+        ("department_head", lambda home, reader, one: alerts.act(home, reader, one, "resolved", "seen", NOW)),
+        ("duty_officer", lambda home, reader, one: alerts.act(home, reader, one, "archived", "", NOW)),
+        ("viewer", lambda home, reader, one: alerts.enter(home, reader, report(2), NOW)),
+        ("viewer", lambda home, reader, one: alerts.silence(home, reader, {"rule_id": "r"}, "x", NOW, NOW)),
+        ("viewer", lambda home, reader, one: alerts.end_silence(home, reader, "x", NOW)),
+        ("viewer", lambda home, reader, one: alerts.cancel_maintenance(home, reader, "x", NOW)),
+    ],
+)
+def test_a_role_that_may_not_is_refused(ruled: Home, role: str, deed: Callable[[Home, Reader, str], object]) -> None:
+    alert_id = alerts.enter(ruled, DUTY, report(), NOW)
+    with pytest.raises(NotAllowedError, match=f"role '{role}' may not .*needs one of"):
+        deed(ruled, Reader("x", role), alert_id)
+
+
+def test_a_branch_sees_and_silences_only_itself(ruled: Home) -> None:
+    alert_id = alerts.enter(ruled, DUTY, report(), NOW)
+    elsewhere = Reader("sun", "duty_officer", "420503")
+    with pytest.raises(alerts.NoSuchAlert):
+        alerts.act(ruled, elsewhere, alert_id, "acknowledged", "", NOW)
+    with pytest.raises(NotAllowedError, match="outside sun's branch"):
+        alerts.enter(ruled, elsewhere, report(2), NOW)
+    alerts.silence(ruled, elsewhere, {"subdomain": "gas"}, "exercise", NOW + timedelta(hours=1), NOW)
+    (found,) = alerts.silences(ruled, NOW)
+    assert json.loads(found["matchers"]) == {"subdomain": "gas", "area_code": "420503"}
+    with ops_reader(ruled) as live:
+        assert live is not None
+        row = alerts_view.alert(live, DUTY, alert_id)
+    assert row is not None
+    assert row["state"] == "open"
+
+
+def test_what_cannot_be_done_says_why(ruled: Home) -> None:
+    alert_id = alerts.enter(ruled, DUTY, report(), NOW)
+    with pytest.raises(alerts.IllegalStep, match="acknowledge it first"):
+        alerts.act(ruled, DUTY, alert_id, "dispatched", "", NOW)
+    with pytest.raises(ValueError, match="expected one of acknowledged"):
+        alerts.act(ruled, DUTY, alert_id, "opened", "", NOW)
+    with pytest.raises(alerts.NoSuchAlert, match="no alert"):
+        alerts.act(ruled, DUTY, "0000", "closed", "", NOW)
+    with pytest.raises(alerts.Conflict, match="look again"):
+        alerts.act(ruled, DUTY, alert_id, "acknowledged", "", NOW, version=9)
+
+
+def test_a_home_without_rules_says_what_to_run(home: Home) -> None:
+    with pytest.raises(alerts.NoRulesError, match="cityrisk rules publish"):
+        alerts.enter(home, DUTY, report(), NOW)
+
+
+def test_maintenance_is_announced_and_taken_back(ruled: Home) -> None:
+    end = NOW + timedelta(hours=2)
+    window_id = alerts.announce_maintenance(ruled, DUTY, "device", "urban:GD001", "new cell", NOW, end, NOW)
+    alerts.cancel_maintenance(ruled, DUTY, window_id, NOW + timedelta(hours=1))
+    with pytest.raises(LookupError, match="no maintenance window"):
+        alerts.cancel_maintenance(ruled, DUTY, window_id, NOW + timedelta(hours=1))
+
+
+# ── login ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_a_login_is_a_session_until_it_ends(home: Home) -> None:
+    users.add_user(home, "li", PASSWORD, "duty_officer", NOW, area_code="420502", language="en")
+    token, user = users.log_in(home, "li", PASSWORD, NOW)
+    assert user.reader == Reader("li", "duty_officer", "420502")
+    assert users.user_of(home, token, NOW + timedelta(hours=11)) == user
+    assert users.user_of(home, token, NOW + users.SESSION_LENGTH) is None
+    assert users.user_of(home, "guessed", NOW) is None
+    users.log_out(home, token, NOW)
+    assert users.user_of(home, token, NOW) is None
+
+
+def test_nothing_of_password_or_token_is_stored(home: Home) -> None:
+    users.add_user(home, "li", PASSWORD, "viewer", NOW)
+    token, _ = users.log_in(home, "li", PASSWORD, NOW)
+    engine = open_ops(home.ops_url)
+    with engine.connect() as connection:
+        rows = [*connection.execute(sa.select(tables.app_user)), *connection.execute(sa.select(tables.app_session))]
+    engine.dispose()
+    assert len(rows) == 2
+    assert PASSWORD not in str(rows)
+    assert token not in str(rows)
+    assert "$argon2id$" in str(rows)
+
+
+def test_wrong_passwords_lock_the_account_for_a_while(home: Home) -> None:
+    users.add_user(home, "li", PASSWORD, "viewer", NOW)
+    for _ in range(users.LOCKED_AFTER):
+        with pytest.raises(users.LoginRefused):
+            users.log_in(home, "li", "guess", NOW)
+    with pytest.raises(users.LoginRefused):
+        users.log_in(home, "li", PASSWORD, NOW)
+    assert users.log_in(home, "li", PASSWORD, NOW + users.LOCKED_FOR)[1].name == "li"
+
+
+def test_a_closed_user_is_out_at_once(home: Home) -> None:
+    users.add_user(home, "li", PASSWORD, "viewer", NOW)
+    token, _ = users.log_in(home, "li", PASSWORD, NOW)
+    users.close_user(home, "li", NOW, "admin")
+    assert users.user_of(home, token, NOW) is None
+    for name in ("li", "nobody"):
+        with pytest.raises(users.LoginRefused, match="do not belong together"):
+            users.log_in(home, name, PASSWORD, NOW)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [({"role": "king"}, "role 'king' found"), ({"password": "short"}, "at least 12"), ({"language": "fr"}, "'fr'")],
+)
+def test_a_user_that_cannot_be_is_refused(home: Home, given: dict[str, str], said: str) -> None:
+    wanted = {"password": PASSWORD, "role": "viewer", "language": "zh"} | given
+    with pytest.raises(ValueError, match=said):
+        users.add_user(home, "li", wanted["password"], wanted["role"], NOW, language=wanted["language"])
+
+
+def test_demo_users_may_log_in_with_their_passwords(home: Home) -> None:
+    passwords = users.add_demo_users(home, "420500", "420502", NOW)
+    roles = {users.log_in(home, name, password, NOW)[1].role for name, password in passwords.items()}
+    assert roles == set(users.ROLES)
+
+
+# ── shell ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.fixture
+def shell(ruled: Home) -> Callable[..., tuple[int, str]]:
+    """Run `cityrisk …`; gives exit code and what was printed."""
+
+    def run(*words: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, list(words))
+        return done.exit_code, done.output
+
+    return run
+
+
+def test_the_shell_takes_an_alert_through_its_life(shell: Callable[..., tuple[int, str]], ruled: Home) -> None:
+    words = ("--kind", "lifeline/gas", "--colour", "red", "--area", "420502001", "--name", "云集路", "--text", "漏气")
+    code, out = shell("alerts", "enter", *words, "--actor", "li", "--json")
+    assert code == 0, out
+    alert_id = json.loads(out)["alert_id"]
+    assert [row["alert_id"] for row in json.loads(shell("alerts", "list", "--json")[1])] == [alert_id]
+    assert shell("alerts", "ack", alert_id[:6])[1] == f"{alert_id}: acknowledged\n"
+    code, out = shell("alerts", "close", alert_id)
+    assert (code, "possible from: resolved" in out) == (1, True)
+    assert shell("alerts", "resolve", alert_id, "--comment", "阀门已关")[0] == 0
+    code, out = shell("alerts", "show", alert_id, "--json")
+    shown = json.loads(out)
+    assert [one["kind"] for one in shown["history"]] == ["resolved", "acknowledged", "opened"]
+    assert shown["history"][-1]["actor"] == "li"
+    assert "阀门已关" in shell("alerts", "show", alert_id)[1]
+
+
+def test_the_shell_marks_an_exercise_and_silences(shell: Callable[..., tuple[int, str]]) -> None:
+    words = ("--kind", "lifeline/gas", "--colour", "red", "--area", "420502001", "--name", "云集路", "--text", "演练")
+    assert "exercise red" in shell("alerts", "exercise", *words)[1]
+    code, out = shell("alerts", "silence", "area_code=420500", "--minutes", "30", "--reason", "drill", "--json")
+    assert code == 0, out
+    (row,) = json.loads(shell("alerts", "list", "--json")[1])
+    assert (row["state"], row["is_exercise"]) == ("suppressed", True)
+    assert shell("alerts", "end-silence", json.loads(out)["id"])[0] == 0
+    assert shell("alerts", "silences")[1] == "nothing is silenced\n"
+    assert shell("alerts", "maintenance", "device=urban:G1", "--minutes", "5", "--reason", "cell")[0] == 0
+
+
+def test_an_actor_with_a_login_keeps_its_role_in_the_shell(shell: Callable[..., tuple[int, str]]) -> None:
+    code, out = shell("users", "add", "sun", "--role", "viewer")
+    assert code == 0
+    assert len(out.split()[1]) >= 12
+    code, out = shell("alerts", "silence", "rule_id=r", "--minutes", "5", "--reason", "x", "--actor", "sun")
+    assert (code, "role 'viewer' may not silence alerts" in out) == (1, True)
+    assert shell("users", "close", "sun")[0] == 0
