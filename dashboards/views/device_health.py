@@ -20,9 +20,8 @@ def draw(scene: Scene) -> None:
     words = scene.words
     title_line(scene, words("nav.devices"), [words("devices.subtitle"), words("edition.zone")])
     _summary(scene)
-    wanted = _filters(scene)
-    _listing(scene, wanted)
     _streams(scene)
+    _listing(scene, _filters(scene))
 
 
 @st.fragment(run_every=REFRESH_S)
