@@ -213,7 +213,7 @@ def _counts(live: OpsReader) -> dict[tuple[str, str], int]:
         .where(table.c.state.in_(tables.OPEN_STATES))
         .group_by(table.c.state, table.c.severity_rank)
     )
-    return {(lifecycle.COLOURS[row[0]], str(row[1])): int(row[2]) for row in live.execute(query).tuples()}
+    return {(lifecycle.COLOURS[row[0]], str(row[1])): int(row[2]) for row in live.execute(query)}
 
 
 def _silenced(live: OpsReader, cause: str | None) -> dict[str, Any] | None:

@@ -49,7 +49,8 @@ class Meters:
         alert = tables.alert.c
         query = sa.select(alert.severity_rank, sa.func.count()).where(alert.state.in_(LIVING))
         with engine.connect() as connection:
-            found: dict[int, int] = dict(connection.execute(query.group_by(alert.severity_rank)).tuples().all())
+            rows = connection.execute(query.group_by(alert.severity_rank))
+            found: dict[int, int] = {int(row[0]): int(row[1]) for row in rows}
         for rank, colour in COLOURS.items():
             self.open.labels(colour).set(found.get(rank, 0))
         return sum(found.values())
