@@ -181,6 +181,7 @@ def shell(ruled: Home) -> Callable[..., tuple[int, str]]:
 
     def run(*words: str) -> tuple[int, str]:
         done = CliRunner().invoke(app, list(words))
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exc_info
         return done.exit_code, done.output
 
     return run
