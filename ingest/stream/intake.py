@@ -28,7 +28,6 @@ from ingest.pull import open_intake
 from ingest.settings import Home, SettingsError, open_home
 from ingest.stages import Landed
 from ingest.stream import backlog
-from ingest.stream.client import connect
 from ingest.stream.lander import Lander, Load, landed_rows, read_cursors, read_position, run_of, take_load
 from ingest.stream.progress import Meters, Standing, write_progress
 from ingest.stream.publish import LiveMessage, LivePublisher, clock, place_in, raw_messages
@@ -37,6 +36,7 @@ from ingest.stream.seen import SeenRows
 from ingest.stream.streams import LIVE, RAW, ensure_streams, make_room
 from ingest.stream.telemetry import Health, told
 from ingest.stream.tick import Feed, Ticker
+from ingest.stream.waiting import connect_at_last
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ async def serve(
     with _only_intake(home):
         started_at = now()
         engine = await asyncio.to_thread(ops.open_ops, home.ops_url)
-        client = await _broker(home, stop)
+        client = await connect_at_last(home, "intake", started_at, stop)
         if client is None:
             return
         try:
@@ -264,20 +264,6 @@ def _only_intake(home: Home) -> Iterator[None]:
         except BlockingIOError as error:
             raise SettingsError(f"{home.root}: another intake is running; stop it first") from error
         yield
-
-
-async def _broker(home: Home, stop: asyncio.Event) -> Client | None:
-    """A connection to the broker once it is up; None when `stop` is set first."""
-    told_once = False
-    while not stop.is_set():
-        try:
-            return await connect(home, "intake")
-        except (nats.errors.Error, OSError) as error:
-            if not told_once:
-                log.warning("broker cannot be reached yet: %s", str(error) or type(error).__name__)
-                told_once = True
-            await asyncio.sleep(AGAIN_AFTER_S)
-    return None
 
 
 async def _until_signal() -> None:
