@@ -150,15 +150,15 @@ class Work:
             elif alert != stored:
                 alert["version"] = stored["version"] + 1
                 changed.append({**alert, "b_id": alert_id, "b_version": stored["version"]})
-        if new:
-            self.connection.execute(sa.insert(table), new)
-        if changed:
+        if changed:  # first: one that ends here makes way for the next of its rule and object
             query = sa.update(table).where(
                 table.c.alert_id == sa.bindparam("b_id"), table.c.version == sa.bindparam("b_version")
             )
             written = self.connection.execute(query, changed)
             if written.rowcount != len(changed):
                 raise Conflict(f"{len(changed) - written.rowcount} of {len(changed)} alerts were changed meanwhile")
+        if new:
+            self.connection.execute(sa.insert(table), new)
 
     def _save_members(self) -> None:
         table = tables.member

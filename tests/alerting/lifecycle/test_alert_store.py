@@ -68,6 +68,12 @@ def test_a_hold_that_was_not_reached_leaves_no_alert_open(store, tell, engineer:
     assert sorted(alert["state"] for alert in alerts_of(store)) == ["open", "withdrawn"]
 
 
+def test_one_ends_and_the_next_begins_in_one_step(store, tell, engineer: Engineer, alerts_of: AlertsOf) -> None:
+    tell(engineer(Change.PENDING))
+    tell(engineer(Change.WITHDRAWN, minute=1), engineer(Change.PENDING, minute=2))
+    assert sorted(alert["state"] for alert in alerts_of(store)) == ["pending", "withdrawn"]
+
+
 def test_applying_again_changes_nothing(store, tell, engineer: Engineer, alerts_of: AlertsOf) -> None:
     changes = [engineer(Change.OPENED), engineer(Change.UPGRADED, minute=1, colour="red")]
     assert tell(*changes).n_applied == 2
