@@ -1,0 +1,134 @@
+"""`cityrisk rules publish | list | show`: the rules that alerting runs by."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from orchestration.cli.shell import (
+    Json,
+    app,
+    current_home,
+    failed,
+    now,
+    ops_engine,
+    print_json,
+    print_rows,
+    verb,
+    wrong_use,
+)
+
+rules_app = typer.Typer(help="Alert rules: publish, list, show.", no_args_is_help=True)
+app.add_typer(rules_app, name="rules")
+
+
+@rules_app.command("publish")
+@verb
+def publish_command(
+    source: Annotated[Path | None, typer.Option("--from", help="A folder whose CSVs stand in for the seeds.")] = None,
+) -> None:
+    """Make the rule tables the newest generation, if they load whole; alerting takes it up within seconds."""
+    from alerting.desk import DeskError
+    from alerting.rules import RuleError
+    from orchestration.rules import RulesError, publish_rules
+
+    try:
+        path, is_new = publish_rules(current_home(), now(), source)
+    except (RuleError, DeskError, RulesError) as error:
+        failed(f"not published: {error}")
+    typer.echo(f"published {path.name}" if is_new else f"nothing new: {path.name} says the same")
+
+
+@rules_app.command("list")
+@verb
+def list_command(
+    unmatched_days: Annotated[
+        int | None, typer.Option("--unmatched", help="Only rules that opened nothing in so many days.")
+    ] = None,
+    feed: Annotated[str | None, typer.Option(help="Only rules on this feed.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Rules of the newest generation, with their colours, standard and how well it is known."""
+    from orchestration.rules import unmatched
+
+    home, ruleset = current_home(), _ruleset()
+    chosen = list(ruleset.rules)
+    if feed is not None:
+        chosen = [rule for rule in chosen if feed in rule.feeds]
+    if unmatched_days is not None:
+        quiet = set(unmatched(ops_engine(home), ruleset, unmatched_days, now()))
+        chosen = [rule for rule in chosen if rule.rule_id in quiet]
+    rows = [
+        {
+            "rule_id": rule.rule_id,
+            "kind": rule.kind,
+            "feeds": " ".join(rule.feeds) or " ".join(rule.members),
+            "colours": " ".join(rule.colours),
+            "hold_s": rule.hold_s,
+            "clear_s": rule.clear_s,
+            "standard": rule.conditions[0].standard,
+            "evidence_grade": " ".join(sorted({c.evidence_grade for c in rule.conditions})),
+            "name_zh": rule.name_zh,
+        }
+        for rule in chosen
+    ]
+    print_rows(rows, as_json, empty="no such rule")
+
+
+@rules_app.command("show")
+@verb
+def show_command(rule_id: str, as_json: Json = False) -> None:
+    """One rule with its conditions, overrides and the clause behind each number."""
+    ruleset = _ruleset()
+    rule = ruleset.by_id.get(rule_id)
+    if rule is None:
+        wrong_use(f"no rule {rule_id!r}; see `cityrisk rules list`")
+    ids = {c.condition_id for c in rule.conditions}
+    overrides = [asdict(o) for o in ruleset.overrides if o.condition_id in ids]
+    plain = asdict(rule)
+    conditions = plain.pop("conditions")
+    if as_json:
+        print_json({"generation": ruleset.generation, **plain, "conditions": conditions, "overrides": overrides})
+        return
+    for name, value in plain.items():
+        if value not in (None, "", (), 0, False):
+            typer.echo(f"{name:16}{_text(value)}")
+    print_rows([_condition(c) for c in conditions], as_json)
+    if overrides:
+        print_rows(overrides, as_json)
+
+
+def _ruleset() -> Any:
+    from alerting.rules import RuleError
+    from alerting.rules.generations import NoRulesError, load_newest
+
+    try:
+        return load_newest(current_home().root)
+    except (NoRulesError, RuleError) as error:
+        failed(str(error))
+
+
+def _condition(c: dict[str, Any]) -> dict[str, Any]:
+    limit = c["threshold"]
+    if c["limit_attribute"]:
+        limit = f"{c['factor']:g} x {c['limit_attribute']}" + (f" {c['offset']:+g}" if c["offset"] else "")
+    if c["values"]:
+        limit = " or ".join(c["values"])
+    window = f" {c['aggregate']} {c['window_s'] // 60} min" if c["window_s"] else ""
+    return {
+        "condition": c["condition_id"],
+        "colour": c["colour"],
+        "group": c["group"],
+        "says": f"{c['metric']}{window} {c['comparison']} {limit} {c['unit']}".rstrip(),
+        "standard": c["standard"],
+        "clause": c["clause"],
+        "grade": c["evidence_grade"],
+        "label": c["source_label"],
+    }
+
+
+def _text(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
