@@ -84,6 +84,11 @@ class Engine:
         old = self.ruleset.by_id.get(rule.rule_id)
         return old is not None and old.fingerprint == rule.fingerprint
 
+    def plan_maintenance(self, windows: Sequence[MaintenanceWindow]) -> None:
+        """Take the windows that are known now; each counts from the instant it was entered, on replay too."""
+        self.ruleset = replace(self.ruleset, windows=tuple(windows))
+        self._planned = _planned(self.ruleset)
+
     # ── states ────────────────────────────────────────────────────────────────────────────────────────────────────────
     def snapshot(self) -> bytes:
         """Everything that is not quiet, as bytes; exact to the microsecond and the last bit."""
@@ -117,7 +122,7 @@ class Engine:
             return
         self._settle(self.now)
         while self._timers and self._timers[0][0] < received:
-            due = self._timers[0][0]
+            self.now = due = self._timers[0][0]  # what is known at that instant decides, not at the last message
             while self._timers and self._timers[0][0] == due:
                 _, place, key = heapq.heappop(self._timers)
                 self._runners[place].ring(key, due)
@@ -153,6 +158,7 @@ class Engine:
         self._member_rules: dict[str, MemberRule] = {}
         self._runners: list[Runner] = []
         self._timers.clear()
+        self._planned = _planned(self.ruleset)
         for rule in rules:
             if rule.members:
                 tracks = self._tracks[rule.rule_id].setdefault("", {})
@@ -185,7 +191,7 @@ class Engine:
         for runner in self._runners:
             if isinstance(runner, SilenceRule):
                 for key in sorted(runner.heard.keys() - runner.tracks.keys()):
-                    self._push(runner.due_of(key), runner, key)
+                    self._push(runner.look_at(key, self.now), runner, key)
                 continue
             for t in runner.tracks.values():
                 for due in runner.timers(t):
@@ -214,9 +220,9 @@ class Engine:
     def _windows(self, feed_id: str, known: int) -> list[tuple[int, int, MaintenanceWindow]]:
         """Windows that were known at an instant and may concern rows of a feed."""
         return [
-            (micros(w.starts_at), micros(w.ends_at), w)
-            for w in self.ruleset.windows
-            if micros(w.known_at) <= known and (w.scope != "feed" or w.code == feed_id)
+            (start, end, w)
+            for start, end, known_at, w in self._planned
+            if known_at <= known and (w.scope != "feed" or w.code == feed_id)
         ]
 
     def _concerns(self, window: MaintenanceWindow, thing_id: str) -> bool:
@@ -272,3 +278,7 @@ class Engine:
         if device is None and key in self.registry.objects:
             return key, None
         return (device.object_id if device else None) or device_id, key
+
+
+def _planned(ruleset: RuleSet) -> list[tuple[int, int, int, MaintenanceWindow]]:
+    return [(micros(w.starts_at), micros(w.ends_at), micros(w.known_at), w) for w in ruleset.windows]

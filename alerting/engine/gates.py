@@ -32,14 +32,12 @@ class Gate:
             return not self.words.isdisjoint(values)
         if self.mask:
             return any(v is not None and int(v) & self.mask for v in values)
+        extreme = max if self.sign > 0 else min
         try:
-            extreme = max(values) if self.sign > 0 else min(values)
+            return bool(self.sign * extreme(values) >= self.bound)
         except TypeError:  # cells without a value
             given = [v for v in values if v is not None]
-            if not given:
-                return False
-            extreme = max(given) if self.sign > 0 else min(given)
-        return bool(self.sign * extreme >= self.bound)
+            return bool(given) and bool(self.sign * extreme(given) >= self.bound)
 
     def passes(self, value: Any) -> bool:
         """Whether one cell passes."""

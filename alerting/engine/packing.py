@@ -140,5 +140,4 @@ def _member(m: Member) -> list[Any]:
 
 
 def _member_back(packed: list[Any]) -> Member:
-    *plain, compared = packed
-    return Member(*plain, tuple(compared))
+    return replace(Member(*packed), compared=tuple(packed[-1]))

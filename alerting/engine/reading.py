@@ -43,34 +43,39 @@ class ReadingRule:
         keys, tracks = columns.get(self.key), self.tracks
         if not keys:
             return
-        if self.rule.reset_when is not None and tracks:
-            self._reset(keys, columns, received)
+        devices, resets = keys, self._resets(columns)
         if self.rule.part_column is not None:
             parts = columns.get(self.rule.part_column) or [None] * len(keys)
             keys = [f"{key}{PART}{part}" for key, part in zip(keys, parts, strict=True)]
         gates = [(g, columns[g.metric]) for g in self.gates if g.metric in columns]
         is_busy = bool(tracks) and not tracks.keys().isdisjoint(keys)
         gates = [(gate, values) for gate, values in gates if gate.may_open(values)]
-        if not gates and not is_busy:
+        if not (gates or is_busy or resets):
             return
         for i, key in enumerate(keys):
+            if i in resets:
+                self._reset(devices[i], columns[self.shape.at or ""][i], received)
             if key is None or (key not in tracks and not any(gate.passes(values[i]) for gate, values in gates)):
                 continue
             self._row(key, i, columns, received)
 
-    def _reset(self, keys: Sequence[Any], columns: Mapping[str, Sequence[Any]], received: int) -> None:
-        """End all that a device's parts had open when the device says that it was reset."""
-        name, value = self.rule.reset_when or ("", "")
-        for i, cell in enumerate(columns.get(name, ())):
-            if cell is None or word_of(cell) != value:
-                continue
-            at, device = columns[self.shape.at or ""][i], keys[i]
-            for key in sorted(k for k in self.tracks if k.partition(PART)[0] == device and self.tracks[k].at <= at):
-                t = self.tracks[key]
-                self.levels.end(t, at, received, "reading", self.say)
-                t.at = at
-                if t.is_idle:
-                    del self.tracks[key]
+    def _resets(self, columns: Mapping[str, Sequence[Any]]) -> frozenset[int]:
+        """Rows that say that a device was reset."""
+        if self.rule.reset_when is None:
+            return frozenset()
+        name, value = self.rule.reset_when
+        cells = enumerate(columns.get(name, ()))
+        return frozenset(i for i, cell in cells if cell is not None and word_of(cell) == value)
+
+    def _reset(self, device: str, at: int, received: int) -> None:
+        """End all that the parts of a device had open before it was reset."""
+        for key in sorted(k for k in self.tracks if k.partition(PART)[0] == device and self.tracks[k].at <= at):
+            t = self.tracks[key]
+            self.levels.ripen(t, at, received, self.say)
+            self.levels.end(t, at, received, "reading", self.say)
+            t.at = at
+            if t.is_idle:
+                del self.tracks[key]
 
     def ring(self, key: str, due: int) -> None:
         """A timer went off; its track may have moved on or gone."""

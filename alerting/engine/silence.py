@@ -60,9 +60,11 @@ class SilenceRule:
     def ring(self, key: str, due: int) -> None:
         """A timer went off: open when nobody was heard since, or come back when silence would be right until later."""
         heard = self.heard.get(key)
-        if heard is None or key in self.tracks or self._due(key, heard) != due:
-            if heard is not None and key not in self.tracks and self._due(key, heard) > due:
-                self.push(self._due(key, heard), self, key)
+        if heard is None or key in self.tracks:
+            return
+        if self._due(key, heard) != due:
+            if self._due(key, heard) > due:
+                self.push(self.look_at(key, due), self, key)
             return
         condition = self.rule.conditions[0]
         seconds = (due - heard) / _SECOND_US
@@ -71,9 +73,13 @@ class SilenceRule:
         t.last = seconds
         self.levels.take(t, due, due, 0, 0, [hit], self._silent)
 
-    def due_of(self, key: str) -> int:
-        """When the key would have been silent for too long."""
-        return self._due(key, self.heard[key])
+    def look_at(self, key: str, now: int) -> int:
+        """When to look at a key again: when it would have been silent for too long, or one silence from now.
+
+        Maintenance and quiet hours put the end far off; a word in between may bring it nearer again, but never nearer
+        than that.
+        """
+        return min(self._due(key, self.heard[key]), now + self.silence_us)
 
     def _hear(self, keys: set[str], received: int) -> None:
         if self.tracks and not self.tracks.keys().isdisjoint(keys):
@@ -85,7 +91,7 @@ class SilenceRule:
             if self._is_rightly_quiet(key):
                 del self.heard[key]
             else:
-                self.push(self._due(key, received), self, key)
+                self.push(self.look_at(key, received), self, key)
 
     def _end(self, key: str, received: int) -> None:
         t = self.tracks.pop(key, None)
