@@ -17,7 +17,7 @@ from alerting.desk import Desk
 from alerting.grouping import News
 from alerting.lifecycle import Deed, Verb, move
 from alerting.notices import flush
-from alerting.suppression import Settled, settle
+from alerting.suppression import Seen, Settled, settle
 from alerting.work import Work, in_transaction
 
 _AT_ONCE = 500  # alerts in one transaction, so that nobody waits long for a turn
@@ -38,12 +38,13 @@ class Ticked:
 
 
 class Clock:
-    """Ticks of one process. It remembers only when it last settled, to spare passes that could find nothing."""
+    """Ticks of one process. What it remembers only spares work: when it last settled, and what it then saw."""
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._settled_at: datetime | None = None
         self._is_stale = True
+        self._seen: Seen = {}
 
     def stale(self) -> None:
         """Alerts changed: settle on the next tick."""
@@ -55,7 +56,7 @@ class Clock:
         steps, calmed = take_steps(self._engine, desk, now), calm(self._engine, desk, now)
         if self._is_stale or steps or self._settled_at is None or now - self._settled_at >= _SETTLE_EVERY:
             self._is_stale = False
-            settled = settle(self._engine, desk, now)
+            settled = settle(self._engine, desk, now, self._seen)
             self._settled_at = now
         return Ticked(steps, calmed, settled, flush(self._engine, desk, now))
 

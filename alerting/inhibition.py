@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
-from alerting.labels import KINDS, Matcher, labels_of, parse
+from alerting.labels import KINDS, LABELS, Matcher, labels_of, parse
 from alerting.lifecycle import Row
 
 
@@ -27,10 +28,18 @@ class Inhibition:
 
 @dataclass(frozen=True, slots=True)
 class _Side:
-    """A row's matchers on labels of single places, left over when those on kinds hold."""
+    """A row of which an alert's kind is one side; `rest` are matchers on single places that remain to be looked at."""
 
     row: Inhibition
     rest: tuple[Matcher, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What all alerts that are alike but for their place have in common: sides by equal labels."""
+
+    as_source: tuple[tuple[tuple[str, ...], tuple[_Side, ...]], ...]
+    as_target: tuple[tuple[tuple[str, ...], tuple[_Side, ...]], ...]
 
 
 def inhibitions_of(rows: Iterable[Mapping[str, str]]) -> tuple[Inhibition, ...]:
@@ -50,52 +59,84 @@ def inhibited(alerts: Iterable[Row], rows: Sequence[Inhibition]) -> dict[str, tu
     `alerts` are those that people work on or that are suppressed; each needs the columns of `labels_of`, alert_id and
     opened_at. One pass: worst first, so that a source is settled before its targets.
     """
-    kinds: dict[tuple[object, ...], tuple[list[_Side], list[_Side]]] = {}
+    kinds: dict[tuple[object, ...], _Kind] = {}
     standing = []
     for alert in alerts:
-        labels = labels_of(alert)
-        key = tuple(labels[kind] for kind in KINDS)
-        if key not in kinds:
-            kinds[key] = _sides(labels, rows)
-        as_source, as_target = kinds[key]
-        if as_source or as_target:
-            order = (-alert["severity_rank"], bool(as_target), alert["opened_at"], alert["alert_id"])
-            standing.append((order, labels, as_source, as_target))
-    standing.sort(key=lambda one: one[0])
-    told: dict[tuple[object, ...], str] = {}
+        key = _kind_key(alert)
+        kind = kinds.get(key)
+        if kind is None:
+            kind = kinds[key] = _kind(labels_of(alert), rows)
+        if kind.as_source or kind.as_target:
+            order = (-alert["severity_rank"], bool(kind.as_target), alert["opened_at"], alert["alert_id"])
+            standing.append((order, alert, kind))
+    standing.sort(key=itemgetter(0))
+    told = _Told()
     found: dict[str, tuple[str, Inhibition]] = {}
-    for order, labels, as_source, as_target in standing:
-        alert_id = str(order[3])
-        hit = _source_of(labels, as_target, told)
+    for _, alert, kind in standing:
+        hit = told.source_of(alert, kind) if kind.as_target else None
         if hit is not None:
-            found[alert_id] = hit
-            continue
-        for side in as_source:
-            if all(matcher.holds(labels) for matcher in side.rest):
-                told.setdefault(_key(side.row, labels), alert_id)
+            found[alert["alert_id"]] = hit
+        elif kind.as_source:
+            told.enter(alert, kind)
     return found
 
 
-def _source_of(
-    labels: Mapping[str, str | int], as_target: Sequence[_Side], told: Mapping[tuple[object, ...], str]
-) -> tuple[str, Inhibition] | None:
-    for side in as_target:
-        source_id = told.get(_key(side.row, labels))
-        if source_id is not None and all(matcher.holds(labels) for matcher in side.rest):
-            return source_id, side.row
-    return None
+class _Told:
+    """Sources that are told so far, by what their targets must share with them."""
+
+    def __init__(self) -> None:
+        self._sources: dict[tuple[object, ...], dict[str, str]] = {}
+        self._entered: set[tuple[object, ...]] = set()
+
+    def enter(self, alert: Row, kind: _Kind) -> None:
+        for equal, sides in kind.as_source:
+            place = _place(alert, equal)
+            # A second source of the same kind at the same place covers nothing more, unless places decide.
+            seen = (place, id(sides))
+            if seen in self._entered:
+                continue
+            entered, may_skip = self._sources.setdefault(place, {}), True
+            for side in sides:
+                if side.rest:
+                    may_skip = False
+                if not side.rest or _all_hold(side.rest, alert):
+                    entered.setdefault(side.row.inhibition_id, alert["alert_id"])
+            if may_skip:
+                self._entered.add(seen)
+
+    def source_of(self, alert: Row, kind: _Kind) -> tuple[str, Inhibition] | None:
+        for equal, sides in kind.as_target:
+            entered = self._sources.get(_place(alert, equal))
+            if not entered:
+                continue
+            for side in sides:
+                source_id = entered.get(side.row.inhibition_id)
+                if source_id is not None and (not side.rest or _all_hold(side.rest, alert)):
+                    return source_id, side.row
+        return None
 
 
-def _key(row: Inhibition, labels: Mapping[str, str | int]) -> tuple[object, ...]:
+_kind_key = itemgetter("rule_id", "domain", "subdomain", "object_type", "metric", "severity_rank", "is_exercise")
+
+
+def _place(alert: Row, equal: tuple[str, ...]) -> tuple[object, ...]:
     # An exercise hides no real alert, and no real one an exercise.
-    return (row.inhibition_id, labels["exercise"], *(labels[label] for label in row.equal))
+    if len(equal) == 1:
+        return equal[0], alert["is_exercise"], LABELS[equal[0]](alert)
+    return (equal, alert["is_exercise"], *(LABELS[label](alert) for label in equal))
 
 
-def _sides(labels: Mapping[str, str | int], rows: Sequence[Inhibition]) -> tuple[list[_Side], list[_Side]]:
+def _all_hold(matchers: Sequence[Matcher], alert: Row) -> bool:
+    return all(matcher.holds(labels_of(alert)) for matcher in matchers)
+
+
+def _kind(labels: Mapping[str, str | int], rows: Sequence[Inhibition]) -> _Kind:
     """The rows whose matchers on kinds hold for a combination of kinds: as source, and as target."""
-    sides: tuple[list[_Side], list[_Side]] = ([], [])
+    sides: tuple[dict[tuple[str, ...], list[_Side]], ...] = ({}, {})
     for row in rows:
-        for matchers, side in ((row.source, sides[0]), (row.target, sides[1])):
+        for matchers, by_equal in zip((row.source, row.target), sides, strict=True):
             if matchers and all(m.holds(labels) for m in matchers if m.label in KINDS):
-                side.append(_Side(row, tuple(m for m in matchers if m.label not in KINDS)))
-    return sides
+                rest = tuple(m for m in matchers if m.label not in KINDS)
+                by_equal.setdefault(row.equal, []).append(_Side(row, rest))
+    as_source, as_target = (tuple((equal, tuple(found)) for equal, found in one.items()) for one in sides)
+    return _Kind(as_source, as_target)

@@ -6,7 +6,7 @@ A matcher is `label=value`, `rank>=n`, `rank<=n`; several stand behind one anoth
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from alerting.lifecycle import Row
@@ -69,24 +69,26 @@ def all_hold(matchers: Sequence[Matcher], labels: Labels) -> bool:
     return bool(matchers) and all(matcher.holds(labels) for matcher in matchers)
 
 
+LABELS: Mapping[str, Callable[[Row], str | int]] = {
+    "rule_id": lambda alert: str(alert["rule_id"]),
+    "domain": lambda alert: str(alert["domain"]),
+    "subdomain": lambda alert: str(alert["subdomain"]),
+    "object_type": lambda alert: str(alert["object_type"]),
+    "metric": lambda alert: str(alert["metric"]),
+    "rank": lambda alert: int(alert["severity_rank"]),
+    "exercise": lambda alert: int(alert["is_exercise"]),
+    "object_id": lambda alert: str(alert["object_id"]),
+    "device_id": lambda alert: str(alert["device_id"] or ""),
+    "area_code": lambda alert: str(alert["area_code"]),
+    "county": lambda alert: str(alert["area_code"])[:6],
+    "city": lambda alert: str(alert["area_code"])[:4],
+    "disposing_unit": lambda alert: str(alert["disposing_unit"]),
+}
+
+
 def labels_of(alert: Row) -> dict[str, str | int]:
     """The labels of an alert's row."""
-    area = alert["area_code"]
-    return {
-        "rule_id": alert["rule_id"],
-        "domain": alert["domain"],
-        "subdomain": alert["subdomain"],
-        "object_type": alert["object_type"],
-        "metric": alert["metric"],
-        "rank": alert["severity_rank"],
-        "exercise": int(alert["is_exercise"]),
-        "object_id": alert["object_id"],
-        "device_id": alert["device_id"] or "",
-        "area_code": area,
-        "county": area[:6],
-        "city": area[:4],
-        "disposing_unit": alert["disposing_unit"],
-    }
+    return {label: read(alert) for label, read in LABELS.items()}
 
 
 def branch_of(area_code: str) -> str:

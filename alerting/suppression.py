@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import orjson
 import sqlalchemy as sa
@@ -22,8 +23,10 @@ from alerting.work import Work, in_transaction, rows_of
 
 _SEEN = (
     "alert_id", "state", "severity_rank", "rule_id", "domain", "subdomain", "object_type", "metric", "is_exercise",
-    "object_id", "device_id", "area_code", "disposing_unit", "suppressed_by",
+    "object_id", "device_id", "area_code", "disposing_unit", "suppressed_by", "version",
 )  # fmt: skip
+
+_PART = 500  # values in one IN list
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +47,16 @@ class Silence:
     reason: str
 
 
-def settle(engine: sa.Engine, desk: Desk, now: datetime) -> Settled:
-    """One pass. Silences whose time is over end with it, and what they kept quiet is told."""
+Seen = dict[str, dict[str, Any]]
+
+
+def settle(engine: sa.Engine, desk: Desk, now: datetime, seen: Seen | None = None) -> Settled:
+    """One pass. Silences whose time is over end with it, and what they kept quiet is told.
+
+    `seen` holds the alerts of the last pass, so that one who settles often reads only those that changed.
+    """
     with engine.connect() as connection:
-        # Stored instants sort as they are; thousands of them need no reading.
-        opened_at = sa.type_coerce(tables.alert.c.opened_at, sa.String).label("opened_at")
-        columns = [*(tables.alert.c[name] for name in _SEEN), opened_at]
-        states = tables.alert.c.state.in_(("suppressed", *WORKED_ON))
-        alerts = rows_of(connection, sa.select(*columns).where(states))
+        alerts = _standing(connection, {} if seen is None else seen)
         over = _over(connection, now)
         silences = silences_now(connection, now)
     wanted = causes(alerts, silences, desk)
@@ -120,6 +125,28 @@ def _write(
         query = sa.update(table).where(table.c.silence_id.in_(over), table.c.ended_at.is_(None))
         connection.execute(query.values(ended_at=now, ended_by="clock"))
     return n_suppressed, n_released
+
+
+def _standing(connection: sa.Connection, seen: Seen) -> list[Row]:
+    """Alerts that silences and inhibitions may concern; brings `seen` up to date."""
+    alert = tables.alert.c
+    # Stored instants sort as they are; thousands of them need no reading.
+    columns = [*(alert[name] for name in _SEEN), sa.type_coerce(alert.opened_at, sa.String).label("opened_at")]
+    states = alert.state.in_(("suppressed", *WORKED_ON))
+    if seen:
+        versions = {
+            row[0]: row[1] for row in connection.execute(sa.select(alert.alert_id, alert.version).where(states))
+        }
+        changed = [key for key, version in versions.items() if key not in seen or seen[key]["version"] != version]
+        for key in seen.keys() - versions.keys():
+            del seen[key]
+        parts = [alert.alert_id.in_(changed[start : start + _PART]) for start in range(0, len(changed), _PART)]
+    else:
+        parts = [states]
+    for part in parts:
+        for row in rows_of(connection, sa.select(*columns).where(part)):
+            seen[row["alert_id"]] = row
+    return list(seen.values())
 
 
 def _over(connection: sa.Connection, now: datetime) -> list[str]:
