@@ -57,6 +57,7 @@ def demo_command(
     with departments(home):
         _batch(open_home({**os.environ, "CITYRISK_CITY_CODE": CITY_CODES[city]}, home.root))
         if not once:
+            _let_people_in(home, CITY_CODES[city])
             _serve(home, port)
 
 
@@ -135,6 +136,17 @@ def _serve(home: Home, port: int) -> None:
         threading.Event().wait()
     except KeyboardInterrupt:
         stop(home)
+
+
+def _let_people_in(home: Home, city_code: str) -> None:
+    """One person for each role, with passwords of this start; no other copy of them is kept."""
+    from access import users
+
+    county_code = f"{city_code[:4]}02"  # the first district of either city
+    passwords = users.add_demo_users(home, city_code, county_code, now())
+    typer.echo("who may log in to the pages; the passwords are shown this once:")
+    for name, password in passwords.items():
+        typer.echo(f"  {name:8} {password}")
 
 
 def _free_port(wanted: int) -> int:
