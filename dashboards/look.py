@@ -115,6 +115,7 @@ STYLE = f"""<style>
 .cr .badge, .cr .marks {{ font-size: .76rem; }}
 .cr .clock {{ white-space: nowrap; }}
 .cr .clock.overdue {{ color: #ff8f8f; font-weight: 650; }}
+.cr.alert-facts {{ scroll-margin-top: 4rem; }}
 .cr .board tbody tr {{ cursor: pointer; border-left: 4px solid var(--risk); }}
 .cr .board tbody tr:hover {{ background: #1c2939; }}
 .cr .board tbody tr.chosen {{ background: #22344a; outline: 1px solid #4fb3c8; outline-offset: -1px; }}

@@ -91,6 +91,7 @@ def draw(browser: Browser, url: str, size: tuple[int, int], out: Path) -> None:
     tall = int(page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight"))
     page.set_viewport_size({"width": width, "height": min(tall + 10, 2600)})
     page.wait_for_timeout(800)  # charts fit themselves to the new size
+    page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
     page.screenshot(path=str(out))
     page.close()
 

@@ -30,6 +30,7 @@ def draw(scene: Scene) -> None:
     words = scene.words
     title_line(scene, words("nav.alerts"), [words("alerts.subtitle"), words("edition.zone")])
     counties = alerts.places(scene.home)
+    _heart(scene)
     wanted = _filters(scene, counties)
     left, right = st.columns([2, 1])
     with left:
@@ -90,7 +91,6 @@ def _board(scene: Scene, wanted: alerts.AlertFilter, chosen: str | None) -> None
             return
         found = alerts.board(ops, scene.reader, wanted, st.session_state.get("alert_page", 0))
         reds = alerts.unanswered_reds(ops, scene.reader)
-    _heart(scene, found.heartbeat, found.heartbeat.is_silent(now))
     pulse.beat(scene.words, now, [{"ring": row["ring"], "text": _call(scene, row)} for row in reds], choose)
     st.html(f'<div class="cr">{_tiles(scene, found.counts)}</div>')
     _list(scene, found, chosen)
@@ -102,12 +102,17 @@ def choose(alert_id: str) -> None:
     st.session_state["alert_chosen"] = alert_id
 
 
-def _heart(scene: Scene, heartbeat: alerts.Heartbeat, is_silent: bool) -> None:
+@st.fragment(run_every=REFRESH_S)
+def _heart(scene: Scene) -> None:
     """Whether alerting works: a list that nobody writes any more must not look like a quiet city."""
     words = scene.words
+    with live.ops_reader(scene.home) as ops:
+        if ops is None:  # the list says so
+            return
+        heartbeat = alerts.heartbeat(ops)
     if heartbeat.moved_at is None:
         inside = look.banner("bad", words("alerts.never"))
-    elif is_silent:
+    elif heartbeat.is_silent(present()):
         at = heartbeat.moved_at.astimezone(BEIJING).strftime("%m-%d %H:%M:%S")
         text = escape(words("alerts.silent", at=at))
         inside = f'<div class="banner bad" role="alert">{text} {pulse.since(heartbeat.moved_at)}</div>'
