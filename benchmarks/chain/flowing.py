@@ -79,7 +79,7 @@ def _flow(chain: Chain, fleet: Fleet, options: argparse.Namespace, rate: int, se
         began = time.monotonic()
         sent = totals(started_generator(order))
         raw, live = asyncio.run(last_sequences(chain.home))
-        lag = {"raw_messages": max(0, raw - _taken_to(chain)), "live_messages": live - alerted_to(engine)}
+        lag = {"raw_messages": max(0, raw - _taken_to(chain)), "live_messages": max(0, live - alerted_to(engine))}
         through_s = settle(lambda: _is_in_live(chain), DRAINED_WITHIN_S, "intake's catching up")
         raw, live = asyncio.run(last_sequences(chain.home))
         if has_alerting:

@@ -34,6 +34,13 @@ class Desk:
                 found.setdefault(alert_id, at)
         return found
 
+    def deliveries(self) -> dict[str, float]:
+        """Delivery → the instant of its first coming."""
+        found: dict[str, float] = {}
+        for at, body in self.came:
+            found.setdefault(body["delivery_id"], at)
+        return found
+
 
 def _alert_ids(body: Any) -> Iterator[str]:
     """Every alert that a body names, wherever it does."""
