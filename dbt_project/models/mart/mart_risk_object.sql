@@ -1,4 +1,5 @@
--- One row per risk object on its newest computed day: its colour by nature and with what is done against it.
+-- One row per risk object that the method weighs, on its newest computed day: its colour by nature and with what is
+-- done against it.
 -- Inherent and residual colour are static classes of the object; they are not warning levels.
 {{ config(alias='risk_object') }}
 with newest as (
