@@ -11,7 +11,7 @@ from pathlib import Path
 
 from alerting.escalation import Escalations
 from alerting.grouping import Grouping
-from alerting.inhibition import Inhibition, inhibitions_of
+from alerting.inhibition import Inhibitions, inhibitions_of
 from alerting.legal import Guides
 from alerting.outbox import Route, routes_of
 from alerting.routing import Routing
@@ -34,7 +34,7 @@ class Desk:
     guides: Guides
     escalations: Escalations
     grouping: Grouping
-    inhibitions: tuple[Inhibition, ...]
+    inhibitions: Inhibitions
     routes: tuple[Route, ...]
 
 

@@ -131,11 +131,6 @@ def may_tell(policy: Policy, recent: Sequence[tuple[datetime, str, int]], rank: 
     return "wait"
 
 
-def kind_of(news: Iterable[News]) -> str:
-    """The most urgent kind among news."""
-    return min((one.kind for one in news), key=URGENCY.index)
-
-
 def title_of(kind: str, alerts: Sequence[Row], is_exercise: bool) -> tuple[str, str]:
     """One line in Chinese and in English: colour, what happened, where, and how many."""
     worst = max(alerts, key=lambda alert: (alert["severity_rank"], alert["alert_id"]))
@@ -165,6 +160,6 @@ def _policy(row: Mapping[str, str]) -> Policy:
 
     return Policy(
         row["policy_id"], row["domain"], tuple(row["group_by"].split()), seconds("red_wait_s"), seconds("wait_s"),
-        seconds("interval_s"), seconds("red_interval_s"), int(row["flap_changes"]), seconds("flap_window_s"), int(row["storm_after"]),
-        seconds("storm_window_s"), seconds("storm_interval_s"),
+        seconds("interval_s"), seconds("red_interval_s"), int(row["flap_changes"]),
+        seconds("flap_window_s"), int(row["storm_after"]), seconds("storm_window_s"), seconds("storm_interval_s"),
     )  # fmt: skip

@@ -42,9 +42,25 @@ class _Kind:
     as_target: tuple[tuple[tuple[str, ...], tuple[_Side, ...]], ...]
 
 
-def inhibitions_of(rows: Iterable[Mapping[str, str]]) -> tuple[Inhibition, ...]:
+class Inhibitions:
+    """All rows, and what each kind of alert that was seen has to do with them: kinds are few and come again."""
+
+    def __init__(self, rows: Iterable[Inhibition]) -> None:
+        self.rows = tuple(rows)
+        self._kinds: dict[tuple[object, ...], _Kind] = {}
+
+    def kind_of(self, alert: Row) -> _Kind:
+        """What the alert's kind has to do with the rows."""
+        key = _kind_key(alert)
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = self._kinds[key] = _kind(labels_of(alert), self.rows)
+        return kind
+
+
+def inhibitions_of(rows: Iterable[Mapping[str, str]]) -> Inhibitions:
     """The rows of the seed. Raises MatcherError for a cell that cannot be read."""
-    return tuple(
+    return Inhibitions(
         Inhibition(
             row["inhibition_id"], parse(row["source_matchers"]), parse(row["target_matchers"]),
             tuple(row["equal_labels"].split()), row["reason_zh"], row["reason_en"],
@@ -53,19 +69,15 @@ def inhibitions_of(rows: Iterable[Mapping[str, str]]) -> tuple[Inhibition, ...]:
     )  # fmt: skip
 
 
-def inhibited(alerts: Iterable[Row], rows: Sequence[Inhibition]) -> dict[str, tuple[str, Inhibition]]:
+def inhibited(alerts: Iterable[Row], inhibitions: Inhibitions) -> dict[str, tuple[str, Inhibition]]:
     """Which alerts are covered by which other one, and by which row: alert_id → (source's alert_id, row).
 
     `alerts` are those that people work on or that are suppressed; each needs the columns of `labels_of`, alert_id and
     opened_at. One pass: worst first, so that a source is settled before its targets.
     """
-    kinds: dict[tuple[object, ...], _Kind] = {}
     standing = []
     for alert in alerts:
-        key = _kind_key(alert)
-        kind = kinds.get(key)
-        if kind is None:
-            kind = kinds[key] = _kind(labels_of(alert), rows)
+        kind = inhibitions.kind_of(alert)
         if kind.as_source or kind.as_target:
             order = (-alert["severity_rank"], bool(kind.as_target), alert["opened_at"], alert["alert_id"])
             standing.append((order, alert, kind))

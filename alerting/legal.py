@@ -45,7 +45,6 @@ class Guides:
         for row in rows:
             names = Guide.__slots__
             self._by_kind[row["domain"], row["subdomain"], row["colour"]] = Guide(**{name: row[name] for name in names})
-        self.by_id = {guide.guide_id: guide for guide in self._by_kind.values()}
 
     def kinds(self) -> dict[tuple[str, str], tuple[str, str]]:
         """The kinds of risk that have guides: (domain, subdomain) → the category's names, Chinese and English."""

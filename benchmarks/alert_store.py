@@ -28,7 +28,7 @@ from alerting import deeds, tables
 from alerting.clock import Clock
 from alerting.desk import Desk, load_desk
 from alerting.episode import Change, EpisodeChange, episode_id_of
-from alerting.inhibition import Inhibition, inhibited, inhibitions_of
+from alerting.inhibition import Inhibitions, inhibited, inhibitions_of
 from alerting.joining import Subject
 from alerting.lifecycle import COLOURS, RANKS, Verb
 from alerting.store import apply
@@ -69,7 +69,7 @@ def main() -> None:
     print(json.dumps(figures))
 
 
-def many_rows() -> tuple[Inhibition, ...]:
+def many_rows() -> Inhibitions:
     """As many rows as wanted: every kind over every other, equal in county or object, from two ranks on."""
     found = []
     for number in range(RULES):
