@@ -32,12 +32,15 @@ _NORMAL = frozenset({None, "normal"})
 class Engine:
     """The state machines of one set of rules over one registry."""
 
-    def __init__(self, ruleset: RuleSet, registry: Registry) -> None:
+    def __init__(self, ruleset: RuleSet, registry: Registry, saved: packing.Saved | None = None) -> None:
         self.ruleset, self.registry = ruleset, registry
-        self.now = 0  # stream time, microseconds
+        self.now = saved.now if saved else 0  # stream time, microseconds
         self._out: list[EpisodeChange] = []
         self._tracks: dict[str, dict[str, dict[str, Track]]] = {rule.rule_id: {} for rule in ruleset.rules}
         self._heard: dict[str, dict[str, dict[str, int]]] = {}
+        if saved is not None:
+            self._tracks.update(saved.tracks)
+            self._heard.update(saved.heard)
         self._timers: list[tuple[int, int, str]] = []  # instant, place of the runner, key
         self._build()
 
@@ -100,12 +103,8 @@ class Engine:
 
         Raises ValueError for bytes of another layout: fold from the beginning of the stream instead.
         """
-        engine = cls(ruleset, registry)
         saved = packing.unpack(body, ruleset)
-        engine.now = saved.now
-        engine._tracks.update(saved.tracks)
-        engine._heard.update(saved.heard)
-        engine._build()
+        engine = cls(ruleset, registry, saved)
         engine._resume(saved.episodes.by_rule)
         engine._episodes.dirty = saved.episodes.dirty
         return engine

@@ -83,9 +83,7 @@ class Limits:
         return bounds
 
     def _registered(self, condition: Condition) -> list[Limit]:
-        name = condition.limit_attribute or ""
-        things = (*self.registry.devices.values(), *self.registry.objects.values())
-        numbers = {number for t in things if (number := _number(t.attributes.get(name))) is not None}
+        numbers = self.registry.numbers(condition.limit_attribute or "")
         return [self._scaled(condition, number) for number in numbers]
 
     def _own(self, condition: Condition, thing_id: str, on: date | None) -> Limit | None:

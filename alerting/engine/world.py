@@ -47,6 +47,7 @@ class Registry:
     shapes: Mapping[str, FeedShape]
     objects: Mapping[str, Thing] = field(default_factory=dict)
     devices: Mapping[str, Thing] = field(default_factory=dict)
+    _numbers: dict[str, frozenset[float]] = field(default_factory=dict, repr=False, compare=False)
 
     def attribute(self, thing_id: str, name: str) -> Any:
         """A register's value for a device, or for the object it stands at; None when neither says."""
@@ -55,6 +56,16 @@ class Registry:
             return device.attributes[name]
         owner = self.objects.get(thing_id) or (self.objects.get(device.object_id or "") if device else None)
         return owner.attributes.get(name) if owner else None
+
+    def numbers(self, name: str) -> frozenset[float]:
+        """All numbers that an attribute has anywhere in the registers; collected once."""
+        if name not in self._numbers:
+            things = (*self.devices.values(), *self.objects.values())
+            found = (t.attributes.get(name) for t in things)
+            self._numbers[name] = frozenset(
+                float(v) for v in found if isinstance(v, int | float) and not isinstance(v, bool)
+            )
+        return self._numbers[name]
 
     def place(self, object_id: str, device_id: str | None) -> tuple[float | None, float | None, str | None]:
         """Longitude, latitude, area code: of the device where it says so, else of its object."""
