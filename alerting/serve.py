@@ -122,17 +122,20 @@ class AlertingProcess:
                     self._reasoning = await asyncio.to_thread(Reasoning.resume, self._home, self._knowledge, stored)
                 client = await connect(self._home, "alerting")
                 await ensure_streams(client, self._home, self._now())
-            except (nats.errors.Error, OSError, NoRulesError, sa.exc.OperationalError) as error:
+            except (NoRulesError, sa.exc.OperationalError) as error:
                 await self._wait_after("start", error)
                 continue
-            self._failures["start"] = ""
+            except (nats.errors.Error, OSError) as error:
+                await self._wait_after("broker", error)
+                continue
+            self._failures["start"] = self._failures["broker"] = ""
             return client
         return None
 
     async def _wait_after(self, what: str, error: BaseException) -> None:
-        text = str(error) or type(error).__name__
+        text = f"{what}: {str(error) or type(error).__name__}"
         if self._failures.get(what) != text:
-            log.warning("%s: trying again: %s", what, text)
+            log.warning("trying again: %s", text)
         self._failures[what] = text
         await asyncio.sleep(AGAIN_AFTER_S)
 
