@@ -41,7 +41,7 @@ from ingest.stream.waiting import connect_at_last
 log = logging.getLogger(__name__)
 
 TICK_S = 0.05
-TICK_SHARE = 1.5  # a tick begins at the earliest this many times the length of the last one after it
+TICK_SHARE = 2.0  # a tick begins at the earliest this many times the length of the last one after it
 CLOCK_EVERY = timedelta(seconds=1)
 LANDING_ROWS = 50_000
 LANDING_S = 15
@@ -84,7 +84,7 @@ class IntakeProcess:
         self._home, self._contracts, self._now, self._engine, self._client = home, contracts, now, engine, client
         self.registry = CollectorRegistry()
         self._meters = Meters(self.registry)
-        self._publisher = LivePublisher(client)
+        self._publisher = LivePublisher(client, self._mend)
         intake = open_intake(home, engine, run_of(now()), now)
         streams = {feed_id: contract for feed_id, contract in contracts.items() if contract.is_stream}
         position, self._opened_at = read_position(engine, now())
@@ -134,13 +134,17 @@ class IntakeProcess:
         """Streams are there, and each feed knows how far LIVE has it."""
         while not stop.is_set():
             try:
-                await ensure_streams(self._client, self._home, self._now())
+                await self._mend()
                 for feed_id, feed in self._ticker.feeds.items():
                     feed.place = place_in(await self._publisher.last_id(feed_id))
                 break
             except (nats.errors.Error, OSError) as error:
                 await self._wait_after(error)
         self._failure = ""
+
+    async def _mend(self) -> None:
+        """Both streams are there, with the limits of the settings."""
+        await ensure_streams(self._client, self._home, self._now())
 
     async def _wait_after(self, error: BaseException) -> None:
         text = str(error) or type(error).__name__
@@ -156,7 +160,7 @@ class IntakeProcess:
             taken = await self._reader.take(CLOCK_EVERY.total_seconds())
         except (nats.errors.Error, OSError) as error:
             with contextlib.suppress(nats.errors.Error, OSError):
-                await ensure_streams(self._client, self._home, self._now())
+                await self._mend()
             await self._wait_after(error)
             return None
         self._failure = ""

@@ -7,10 +7,11 @@ Not here: what is in a batch (`ingest.stream.live`), when it is published (`inge
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -44,10 +45,13 @@ class LiveMessage:
 
 
 class LivePublisher:
-    """The way into LIVE. `failure` says why the broker does not take what we publish, '' while it does."""
+    """The way into LIVE. `failure` says why the broker does not take what we publish, '' while it does.
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    `mend` is called after a failure, to make a stream that is missing.
+    """
+
+    def __init__(self, client: Client, mend: Callable[[], Awaitable[None]]) -> None:
+        self._client, self._mend = client, mend
         self.failure = ""
 
     @property
@@ -85,6 +89,8 @@ class LivePublisher:
                 self._note(next(end for end in ends if end is not None))
                 await asyncio.sleep(AGAIN_AFTER_S[min(attempt, len(AGAIN_AFTER_S) - 1)])
                 attempt += 1
+                with contextlib.suppress(nats.errors.Error, OSError):
+                    await self._mend()
                 messages = [message for message in messages if not await self._stands(message)]
         if attempt:
             log.info("LIVE takes messages again")

@@ -88,7 +88,16 @@ def running_intake(home: Home) -> Iterator[IntakeServer]:
 
 def reading(device: str, at_ms: int, lel: float = 1.5, **more: Any) -> dict[str, Any]:
     """One record of the gas feed as a detector sends it."""
-    return {"deviceId": device, "ts": at_ms, "ch4Lel": lel, "ch4Vol": 0.1, "press": 210.0, "temp": 18, "st": "0", **more}
+    return {
+        "deviceId": device,
+        "ts": at_ms,
+        "ch4Lel": lel,
+        "ch4Vol": 0.1,
+        "press": 210.0,
+        "temp": 18,
+        "st": "0",
+        **more,
+    }
 
 
 def message(*bodies: Any) -> bytes:

@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import nats.errors
 import pytest
+from intake_process import GAS, IntakeServer, Key, keys_in_live, keys_landed, live_rows, message, reading
 
 from broker_server import BrokerServer
 from ingest.settings import Home
 from ingest.stream.client import connected
-from intake_process import GAS, IntakeServer, Key, keys_in_live, keys_landed, live_rows, message, reading
 
 KILLS = 5
 DEVICES = 40
