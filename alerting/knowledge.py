@@ -55,7 +55,7 @@ class Watch:
         folder = newest_generation(self._home.root)
         registers = registers_of(self._engine, self._contracts)
         if folder == known.folder and registers == known.registers:
-            windows = _windows(self._engine, known.ruleset.windows)
+            windows = windows_known(self._engine, known.ruleset.windows)
             if windows == known.ruleset.windows:
                 return None
             return replace(known, ruleset=replace(known.ruleset, windows=windows))
@@ -67,7 +67,7 @@ def load_knowledge(home: Home, engine: sa.Engine, contracts: Mapping[str, Contra
     folder = newest_generation(home.root)
     registers = registers_of(engine, contracts)
     ruleset = load_rules(folder, folder.name)
-    ruleset = replace(ruleset, windows=_windows(engine, ruleset.windows))
+    ruleset = replace(ruleset, windows=windows_known(engine, ruleset.windows))
     registry = load_registry(home, engine, contracts.values())
     desk = load_desk(folder)
     city = home.environment.get(_CITY) or city_of(registry, desk.routing, _DEFAULT_CITY)
@@ -85,7 +85,7 @@ def registers_of(engine: sa.Engine, contracts: Mapping[str, Contract]) -> str:
         return "/".join(str(value) for value in connection.execute(query).one())
 
 
-def _windows(engine: sa.Engine, known: tuple[MaintenanceWindow, ...]) -> tuple[MaintenanceWindow, ...]:
+def windows_known(engine: sa.Engine, known: tuple[MaintenanceWindow, ...]) -> tuple[MaintenanceWindow, ...]:
     """The windows of the rows, and those that people entered and did not cancel before they began."""
     table = tables.maintenance_window
     with engine.connect() as connection:
