@@ -16,6 +16,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from alerting import tables
+from alerting.channels.book import load_book
 from alerting.desk import TABLES as DESK_TABLES
 from alerting.desk import load_desk
 from alerting.rules import RULE_FILES, RuleSet, load_rules
@@ -52,6 +53,7 @@ def publish_rules(home: Home, now: datetime, source: Path | None = None) -> tupl
             shutil.copyfile(path, partial / name)
         load_rules(partial)
         load_desk(partial)
+        load_book(partial)
         os.rename(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

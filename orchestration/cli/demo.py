@@ -7,10 +7,12 @@ import os
 import shutil
 import socket
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated
 
+import sqlalchemy as sa
 import typer
 
 from ingest.settings import Home, open_home
@@ -29,6 +31,9 @@ DEMO_PORTS = {
     "CITYRISK_GRAPH_PORT": 3070,
     "CITYRISK_DEPARTMENTS_PORT": DEPARTMENTS_PORT,
 }
+# Nobody is told of a simulated danger: channels say what they would have sent; the CAP feed stays on this machine.
+DEMO_CHANNELS = {"CITYRISK_CHANNELS_DRY_RUN": "1", "CITYRISK_CAP_SENDER": "cityrisk-demo"}
+READINGS_WITHIN_S = 120
 
 
 @app.command("demo")
@@ -54,11 +59,12 @@ def demo_command(
     create_secrets(home.root, departments=mqtt_departments())
     typer.echo(f"building {city}: {days} days, seed {seed}, scale {scale} …")
     build_city(home.root, city, days, seed, scale, now())
+    os.environ["CITYRISK_CITY_CODE"] = CITY_CODES[city]
     with departments(home):
-        _batch(open_home({**os.environ, "CITYRISK_CITY_CODE": CITY_CODES[city]}, home.root))
-        if not once:
-            _let_people_in(home, CITY_CODES[city])
-            _serve(home, port)
+        _batch(open_home(os.environ, home.root))
+    if not once:
+        _let_people_in(home, CITY_CODES[city])
+        _serve(home, port)
 
 
 def _start_anew(home: Home, wanted: Mapping[str, object]) -> None:
@@ -130,12 +136,33 @@ def _serve(home: Home, port: int) -> None:
     os.environ |= {name: str(chosen) for name, chosen in ports.items()} | {"CITYRISK_PAGES_PORT": str(_free_port(port))}
     if _free_port(METRICS_PORT) != METRICS_PORT:
         os.environ["CITYRISK_METRICS_PORT"] = "0"  # each process takes a free one and says so
-    bring_up(open_home(os.environ, home.root))
-    typer.echo("devices speak; alerts come within minutes. Stop with Ctrl-C, or let it run: `cityrisk status`, `down`")
+    for name, value in DEMO_CHANNELS.items():
+        os.environ.setdefault(name, value)
     try:
+        bring_up(open_home(os.environ, home.root))
+        typer.echo("devices speak; alerts come within minutes, the first of their readings into the warehouse now")
+        _await_readings(home)
+        _batch(open_home(os.environ, home.root))
+        typer.echo("stop with Ctrl-C")
         threading.Event().wait()
     except KeyboardInterrupt:
         stop(home)
+
+
+def _await_readings(home: Home) -> None:
+    """Until most streams have landed something, or a while."""
+    from ingest import ops
+
+    n_streams = sum(contract.is_stream for contract in all_contracts().values())
+    progress, engine = ops.stream_progress, ops_engine(home)
+    query = sa.select(sa.func.count()).select_from(progress).where(progress.c.rows_landed > 0)
+    deadline = time.monotonic() + READINGS_WITHIN_S
+    while time.monotonic() < deadline:
+        with engine.connect() as connection:
+            if (connection.scalar(query) or 0) * 2 > n_streams:
+                break
+        time.sleep(1)
+    engine.dispose()
 
 
 def _let_people_in(home: Home, city_code: str) -> None:
