@@ -37,7 +37,7 @@ def publish_rules(home: Home, now: datetime, source: Path | None = None) -> tupl
     """Make the tables of `source` (the seeds, or a folder of CSVs over them) the newest generation.
 
     Gives its folder and whether it is new: tables that say what the newest one says are not published again. Raises
-    RuleError, DeskError or RulesError for tables that do not load, and then nothing changes.
+    RuleError, DeskError, BookError or RulesError for tables that do not load, and then nothing changes.
     """
     files = tables_of(source)
     known = generations(home.root)

@@ -31,13 +31,14 @@ def publish_command(
     source: Annotated[Path | None, typer.Option("--from", help="A folder whose CSVs stand in for the seeds.")] = None,
 ) -> None:
     """Make the rule tables the newest generation, if they load whole; alerting takes it up within seconds."""
+    from alerting.channels.book import BookError
     from alerting.desk import DeskError
     from alerting.rules import RuleError
     from orchestration.rules import RulesError, publish_rules
 
     try:
         path, is_new = publish_rules(current_home(), now(), source)
-    except (RuleError, DeskError, RulesError) as error:
+    except (RuleError, DeskError, BookError, RulesError) as error:
         failed(f"not published: {error}")
     typer.echo(f"published {path.name}" if is_new else f"nothing new: {path.name} says the same")
 
