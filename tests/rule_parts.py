@@ -15,7 +15,8 @@ from ingest.catalogue import load_contracts
 from ingest.stream.live import LiveBatch, micros
 
 SEEDS = Path(__file__).parents[1] / "dbt_project" / "seeds"
-SHAPES = shapes_of(load_contracts().values())
+CONTRACTS = load_contracts()
+SHAPES = shapes_of(CONTRACTS.values())
 CITY = Registry(SHAPES)
 
 

@@ -18,13 +18,12 @@ from alerting.engine import Engine
 from alerting.history import landed_batches
 from alerting.replay import Episode, after, columns_of, compare, counts, fold, replay
 from alerting.rules import RuleSet, load_rules
-from ingest.catalogue import load_contracts
 from ingest.landing import land
 from ingest.ops import open_ops
 from ingest.settings import Home, open_home
 from ingest.stages import Batch, Payload
 from ingest.stream.live import LiveBatch, of_frame
-from rule_parts import rules_folder, set_cell
+from rule_parts import CONTRACTS, rules_folder, set_cell
 
 EXPECTED = Path(__file__).with_name("expected.csv")
 COLUMNS = ("rule_id", "object_id", "device_id", "colour", "started_at", "opened_at", "ended_at", "peak", "is_late")
@@ -41,7 +40,7 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
 @pytest.fixture(scope="module")
 def stream() -> list[LiveBatch]:
     """The week as intake publishes it: rows of one tick together, feeds in the order of their ids."""
-    contracts = load_contracts()
+    contracts = CONTRACTS
     return [
         of_frame(feed_id, frame_of(contracts[feed_id], list(rows), 0), instant, "test")
         for (instant, feed_id), rows in groupby(week(), lambda row: (came(row), row.feed_id))
@@ -57,7 +56,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 @pytest.fixture(scope="module")
 def store(home: Home) -> Iterator[sa.Engine]:
     """An ops store over landing files that hold the week, a batch a day and feed, in no order of feeds."""
-    engine, contracts = open_ops(home.ops_url), load_contracts()
+    engine, contracts = open_ops(home.ops_url), CONTRACTS
     batches: dict[tuple[int, str], list[Row]] = {}
     for row in week():
         batches.setdefault((int(row.came // DAY), row.feed_id), []).append(row)
