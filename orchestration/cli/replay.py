@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -86,4 +86,4 @@ def _instant(text: str) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         wrong_use(f"{text!r} is no day or instant; write 2026-01-31 or 2026-01-31T08:00")
-    return found if found.tzinfo else found.replace(tzinfo=_BEIJING)
+    return (found if found.tzinfo else found.replace(tzinfo=_BEIJING)).astimezone(UTC)
