@@ -165,7 +165,10 @@ def places(home: Home) -> dict[str, tuple[str, str | None]]:
     """Counties of the published city, before the first publish those of the duty desk: code → (name_zh, name_en)."""
     try:
         with open_mart(home) as mart:
-            frame = mart.frame("select area_code, name_zh, name_en from mart.area where level = 'county' order by 1")
+            frame = mart.frame(
+                "select area_code, name_zh, name_en from mart.area where level = 'county'"
+                " and area_code in (select area_code from mart.risk_index) order by 1"
+            )
     except (NoGenerationError, GenerationError):
         desk = _desk_of(home)
         rows = sorted(desk.routing.areas.items()) if desk else []
