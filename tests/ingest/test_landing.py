@@ -191,6 +191,23 @@ def test_small_files_are_merged_without_losing_or_doubling_rows(intake: Intake, 
     assert landed(intake, contract).equals(before)
 
 
+def test_a_file_that_has_grown_large_is_left_alone(
+    intake: Intake, contract: Contract, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.compact.LARGE_ROWS", 4)
+    monkeypatch.setattr("ingest.compact.MERGED_ROWS", 5)
+    large = payload(contract, "a.csv", *(line("P0", f"2026-06-14 {hour:02}:00:00") for hour in range(4)))
+    pull(intake, contract, large)
+    for n in range(FILES_WORTH_MERGING):
+        pull(intake, contract, payload(contract, f"{n}.csv", line(f"P{n}", "2026-06-14 08:30:00")))
+    before = landed(intake, contract)
+    admit_and_build(intake)
+    assert compact(intake.home, intake.engine, {contract.id: contract}, NOW) == 1
+    files = landing.live_files(intake.engine, intake.home, contract.id)
+    assert sorted(pl.read_parquet(path).height for path in files) == [3, 4, 5]
+    assert landed(intake, contract).equals(before)
+
+
 def test_facts_past_their_retention_go_and_their_bytes_after_them(intake: Intake, contract: Contract) -> None:
     pull(intake, contract, payload(contract, "a.csv", line("P1", "2026-06-14 08:00:00")))
     contracts = {contract.id: contract}
