@@ -14,28 +14,31 @@ changed as (
 ),
 
 reporting as (
-  select device_day.landed_on, count(distinct device_day.device_id) as n
+  select device_day.landed_on, device.department_code, count(distinct device_day.device_id) as n
   from {{ ref('device_day') }} as device_day
-  group by device_day.landed_on
+  inner join {{ ref('device') }} as device on device_day.device_id = device.device_id
+  group by device_day.landed_on, device.department_code
 ),
 
 registered as (
-  select count(*) as n
+  select department_code, count(*) as n
   from {{ ref('device') }}
   where is_registered
+  group by department_code
 ),
 
 -- Late rows may reach back before the city's data begin; a day on which hardly a device reports does not open history.
+-- Each department counts for itself: one that joins later must not take away the days that others had before.
 opening as (
   select min(reporting.landed_on) as first_on
   from reporting
-  cross join registered
+  inner join registered on reporting.department_code = registered.department_code
   cross join {{ ref('method') }} as method
   where reporting.n >= method.opening_share * registered.n
 ),
 
 days as (
-  select reporting.landed_on as as_of_date
+  select distinct reporting.landed_on as as_of_date
   from reporting
   where reporting.landed_on >= (select first_on from opening)
   union
