@@ -275,7 +275,8 @@ def _record_notes(
 ) -> None:
     if not notes:
         return
-    is_file = contract.server.kind == "files"
+    # Of RAW a sequence says enough; what never came there is named by the door that it came to.
+    is_named = contract.server.kind == "files" or (contract.is_stream and not payload.source_ref.startswith("raw:"))
     connection.execute(
         sa.insert(ops.quarantine),
         [
@@ -286,7 +287,7 @@ def _record_notes(
                 "grain": note.grain,
                 "outcome": note.outcome,
                 "source_ref": source_ref_of(
-                    payload.source_ref, "" if is_listing(note.grain, note.expected) else note.locator, is_file
+                    payload.source_ref, "" if is_listing(note.grain, note.expected) else note.locator, is_named
                 ),
                 "locator": note.locator,
                 "column_name": note.column,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 
 import polars as pl
@@ -14,6 +15,7 @@ import polars as pl
 HASH_LENGTH = 32  # hex digits: 128 bits
 # An identity or a mobile number anywhere, also inside longer ones: rather too much than a person's number.
 PERSONAL_NUMBER = r"[0-9]{17}[0-9Xx]|1[3-9][0-9]{9}"
+_PERSONAL_NUMBER = re.compile(PERSONAL_NUMBER)
 
 
 def keyed_hash(key: bytes, text: str) -> str:
@@ -37,3 +39,8 @@ def hash_series(key: bytes, values: pl.Series) -> tuple[pl.Series, Mapping[str, 
 def mask_text(text: str) -> str:
     """What a person may see of a personal value in quarantine: its first character."""
     return f"{text[:1]}***" if text else ""
+
+
+def mask_numbers(text: str) -> str:
+    """A text of ours in which personal numbers, such as the phone that a terminal goes by, are masked."""
+    return _PERSONAL_NUMBER.sub(lambda number: mask_text(number[0]), text)

@@ -1,13 +1,14 @@
 """Give quarantined rows another chance after a new contract version or an override row.
 
 The raw bytes come from the archive, so nothing depends on the department still having them. Rows that pass land as
-a batch of their own; rows that fail again keep their place in quarantine.
+a batch of their own; rows that fail again keep their place in quarantine. Not here: frames that could not be read
+(`ingest.reread`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -15,27 +16,27 @@ import sqlalchemy as sa
 
 from ingest import landing, ops
 from ingest.contract import Contract
+from ingest.parse.frames import BAD_FRAME
 from ingest.pull import Intake
+from ingest.reread import BYTES_GONE, Replayed, has_frames, read_again
 from ingest.stages import Batch, Payload
-
-
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """What replaying one batch gave."""
-
-    feed_id: str
-    batch_id: str
-    rows_asked: int
-    rows_landed: int
 
 
 def replay(intake: Intake, contracts: Mapping[str, Contract], feed_id: str | None = None) -> list[Replayed]:
     """Replay every batch that has waiting rows or files, of one feed or of all. A replayed row lands once."""
-    return [
-        replay_batch(intake, contracts[row.feed_id], row)
-        for row in _waiting_batches(intake.engine, feed_id)
-        if row.feed_id in contracts
-    ]
+    done = []
+    for row in _waiting_batches(intake.engine, feed_id):
+        if row.feed_id not in contracts:
+            continue
+        if row.archive_sha256 in intake.archive:
+            frames = read_again(intake, contracts, row) if has_frames(row, contracts[row.feed_id]) else []
+            done += frames
+            if not frames or _waiting_places(intake.engine, row.batch_id, but=BAD_FRAME):
+                done.append(replay_batch(intake, contracts[row.feed_id], row))
+        else:
+            places = _waiting_places(intake.engine, row.batch_id)
+            done.append(Replayed(row.feed_id, row.batch_id, len(places), 0, BYTES_GONE))
+    return done
 
 
 def replay_batch(intake: Intake, contract: Contract, source: sa.Row[Any]) -> Replayed:
@@ -74,10 +75,11 @@ def _waiting_batches(engine: sa.Engine, feed_id: str | None) -> list[sa.Row[Any]
         return list(connection.execute(query))
 
 
-def _waiting_places(engine: sa.Engine, batch_id: str) -> list[str]:
+def _waiting_places(engine: sa.Engine, batch_id: str, but: str = "") -> list[str]:
+    """Places of rows that wait, '' for a whole; `but` is a reason that is left out."""
     q = ops.quarantine.c
     query = sa.select(q.locator, q.grain).where(
-        q.batch_id == batch_id, q.outcome == "quarantined", q.replayed_at.is_(None)
+        q.batch_id == batch_id, q.outcome == "quarantined", q.replayed_at.is_(None), q.reason != but
     )
     with engine.connect() as connection:
         return [str(locator) if grain == "row" else "" for locator, grain in connection.execute(query)]

@@ -67,7 +67,7 @@ def frame_of(intake: Intake, contract: Contract, row: sa.Row[Any]) -> pl.DataFra
         intake.conform(contract, apply_overrides(raw, overrides), at, places=None).frame
         for raw, at in read(payload, contract)
     )
-    repeats, refused, replayed = _places(intake.engine, row.batch_id)
+    repeats, refused, replayed = _places(intake.engine, row)
     frame = frame.filter(~pl.col("_row").is_in(repeats)) if repeats else frame
     if replayed:
         frame = frame.filter(pl.col("_row").is_in(replayed))
@@ -76,13 +76,18 @@ def frame_of(intake: Intake, contract: Contract, row: sa.Row[Any]) -> pl.DataFra
     return frame.with_columns(pl.lit(row.batch_id).alias("_batch_id"))
 
 
-def _places(engine: sa.Engine, batch_id: str) -> tuple[list[str], list[str], list[str]]:
-    """Row places that landing left out as repeats, that were refused, and that a replay batch holds alone."""
+def _places(engine: sa.Engine, batch: sa.Row[Any]) -> tuple[list[str], list[str], list[str]]:
+    """Row places that landing left out as repeats, that were refused, and that a replay batch holds alone.
+
+    A replay batch of frames has bytes of its own, all of which are its rows.
+    """
     q = ops.quarantine.c
+    batch_id = batch.batch_id
+    is_replay = sa.and_(q.replayed_batch_id == batch_id, q.archive_sha256 == batch.archive_sha256)
     with engine.connect() as connection:
         rows = connection.execute(
             sa.select(q.locator, q.grain, q.outcome, q.expected, q.replayed_batch_id).where(
-                sa.or_(q.batch_id == batch_id, q.replayed_batch_id == batch_id)
+                sa.or_(q.batch_id == batch_id, is_replay)
             )
         ).all()
     repeats = [r.locator for r in rows if r.expected == landing.NOT_LANDED_BEFORE and r.grain == "row"]

@@ -73,8 +73,8 @@ class DatagramDoor(asyncio.DatagramProtocol):
                 if isinstance(piece, BadFrame):
                     raise piece
                 taken = self._desk.take(piece, peer)
-            except BadFrame:
-                self._desk.counts.bad.labels(self._desk.protocol).inc()
+            except BadFrame as bad:
+                self._desk.note_bad(bad, bad.data if isinstance(piece, BadFrame) else piece, peer)
                 continue
             except Refused as refused:
                 replies += refused.replies

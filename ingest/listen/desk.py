@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ingest.contract import Contract
+from ingest.listen.bad import Bad, BadBook
 from ingest.listen.counts import Counts
 from ingest.listen.known import Known, Standing
 from ingest.listen.links import LinkBook
@@ -30,6 +31,14 @@ class Refused(Exception):
     def __init__(self, raw_feed: str, device_id: str, standing: Standing, replies: tuple[bytes, ...] = ()) -> None:
         super().__init__(f"{raw_feed}: device {device_id!r} is {standing}")
         self.raw_feed, self.device_id, self.standing, self.replies = raw_feed, device_id, standing, replies
+
+
+class Deviates(BadFrame):
+    """A frame of a device that may speak, with a deviation that its source does not tolerate."""
+
+    def __init__(self, raw_feed: str, device_id: str, option: str, found: str) -> None:
+        super().__init__(option, 0, found, f"a frame to the standard; option {option} takes it")
+        self.raw_feed, self.device_id = raw_feed, device_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,7 @@ class Desk:
         contracts: Sequence[Contract],
         known: Known,
         links: LinkBook,
+        bad: BadBook,
         counts: Counts,
         now: Callable[[], datetime],
     ) -> None:
@@ -78,7 +88,7 @@ class Desk:
         self.codec: Codec = codec(protocol)
         self.now = now
         self.links, self.counts = links, counts
-        self._known = known
+        self._known, self._bad = known, bad
         self.raw_feeds = tuple(sorted({contract.raw_feed for contract in contracts}))
         self._lenient = {feed: _lenient_of(feed, contracts) for feed in self.raw_feeds}
         self._begun: OrderedDict[tuple[object, ...], Begun] = OrderedDict()
@@ -109,6 +119,34 @@ class Desk:
             if message.part is not None:
                 self._collect(message, frame).answered.update(self.codec.answers(message, self.now()))
 
+    def note_bad(self, bad: BadFrame, data: bytes, peer: Peer, device: tuple[str, str] | None = None) -> None:
+        """Count a bad stretch, on a device's account when it is one's, and keep its bytes while there is room.
+
+        `device` is the raw feed and id of the one that the connection belongs to.
+        """
+        now = self.now()
+        self.counts.bad.labels(self.protocol).inc()
+        if isinstance(bad, Deviates):
+            device = (bad.raw_feed, bad.device_id)
+        if device is not None:
+            self.links.bad(*device, str(bad), now)
+        sender = "/".join(device) if device else peer.address
+        if self._bad.has_room(sender, now):
+            raw_feed, device_id = device or self._likely(data)
+            found = f"{bad.reason} at byte {bad.offset}: {bad.found}"
+            self._bad.keep(raw_feed, peer.carrier, sender, Bad(device_id, data, found, bad.expected, now))
+        else:
+            self._bad.count(device[0] if device else self.raw_feeds[0], peer.carrier)
+
+    def _likely(self, data: bytes) -> tuple[str, str]:
+        """Feed and device that a bad frame seems to be from, to file it there; the first feed and '' without a hint."""
+        with suppress(BadFrame):
+            device_id = self.codec.decode(data, frozenset(self.codec.LENIENT)).device_id
+            raw_feed, standing = self._known.standing(self.raw_feeds, device_id)
+            if standing == "known":
+                return raw_feed, device_id
+        return self.raw_feeds[0], ""
+
     def _admit(self, message: Message, peer: Peer, now: datetime) -> str:
         """The raw feed of a message whose sender may speak, and needs no tolerance that its source does not have."""
         device_id = message.device_id
@@ -122,10 +160,7 @@ class Desk:
             raise Refused(raw_feed, device_id, standing, refusal(message))
         unwanted = [name for name in message.deviations if name not in self._lenient[raw_feed]]
         if unwanted:
-            self.links.bad(raw_feed, device_id, unwanted[0], now)
-            raise BadFrame(
-                unwanted[0], 0, self.codec.LENIENT.get(unwanted[0], "a deviation"), "a frame to the standard"
-            )
+            raise Deviates(raw_feed, device_id, unwanted[0], self.codec.LENIENT.get(unwanted[0], "a deviation"))
         link = self.links.heard(raw_feed, device_id, peer.carrier, peer.address, now)
         if message.deviations:
             link.deviations.update(message.deviations)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from ingest.contract import Contract
+from ingest.listen.bad import BadBook
 from ingest.listen.counts import Counts
 from ingest.listen.datagram import DatagramDoor
 from ingest.listen.desk import Desk
@@ -111,7 +112,12 @@ class Gateway:
 
 
 def desks_of(
-    contracts: Mapping[str, Contract], known: Known, links: LinkBook, counts: Counts, now: Callable[[], datetime]
+    contracts: Mapping[str, Contract],
+    known: Known,
+    links: LinkBook,
+    bad: BadBook,
+    counts: Counts,
+    now: Callable[[], datetime],
 ) -> dict[str, Desk]:
     """A desk for each protocol that a contract speaks over TCP or UDP."""
     framed = [one for one in contracts.values() if one.is_stream and one.server.dialect in ("tcp", "udp")]
@@ -119,7 +125,7 @@ def desks_of(
     for protocol in PROTOCOLS:
         own = [contract for contract in framed if contract.server.file_format == protocol]
         if own:
-            desks[protocol] = Desk(protocol, own, known, links, counts, now)
+            desks[protocol] = Desk(protocol, own, known, links, bad, counts, now)
     return desks
 
 

@@ -23,6 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from ingest.archive import Archive
 from ingest.contract import Contract
+from ingest.listen.bad import Bad, BadBook
 from ingest.listen.counts import Counts
 from ingest.listen.known import Known
 from ingest.listen.links import LinkBook
@@ -30,7 +31,7 @@ from ingest.settings import NATS_PASSWORD, Home
 from ingest.stream.broker import OUR_USER
 from ingest.stream.client import mqtt_address, nats_url
 from ingest.stream.live import micros
-from ingest.stream.packer import EntryTooLarge, Packer
+from ingest.stream.packer import ENTRY_BYTES, EntryTooLarge, Packer
 from ingest.stream.raw import RawEntry
 
 log = logging.getLogger(__name__)
@@ -52,12 +53,13 @@ class Bridge:
         packer: Packer,
         known: Known,
         links: LinkBook,
+        bad: BadBook,
         counts: Counts,
         archive: Archive,
         now: Callable[[], datetime],
     ) -> None:
         self._home, self._packer, self._known, self._links = home, packer, known, links
-        self._counts, self._archive, self._now = counts, archive, now
+        self._bad, self._counts, self._archive, self._now = bad, counts, archive, now
         self._filters = filters_of(contracts)
         self._places: dict[str, tuple[str, str]] = {}
         self._loop = asyncio.get_running_loop()
@@ -220,8 +222,22 @@ class Bridge:
         try:
             self._packer.add(feed, entry, stored)
         except EntryTooLarge as error:
-            kept_as = self._archive.put(entry.body)
-            log.error("%s; archived as %s", error, kept_as)
+            self._keep_apart(message, feed, entry, error, now)
+
+    def _keep_apart(
+        self, message: MQTTMessage, feed: str, entry: RawEntry, error: EntryTooLarge, now: datetime
+    ) -> None:
+        """A message that RAW cannot carry: whole into quarantine, acknowledged after that; of a flood only archived."""
+        log.error("%s", error)
+        if self._bad.has_room(message.topic, now):
+            self._counts.dropped.labels("too_large").inc()
+            stored = partial(self._acknowledge, message.mid, self._connection) if message.qos else None
+            found, expected = f"{len(entry.body)} bytes", f"at most {ENTRY_BYTES} bytes"
+            bad = Bad(entry.device_id, entry.body, found, expected, now, stored)
+            self._bad.keep(feed, "mqtt", message.topic, bad)
+        else:
+            self._archive.put(entry.body)
+            self._bad.count(feed, "mqtt")
             self._drop(message, "too_large")
 
     def _place(self, topic: str) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from nats.js.errors import NotFoundError
 from ingest import ops
 from ingest.archive import Archive
 from ingest.contract import Contract
+from ingest.listen.bad import BadBook, write_sheet
 from ingest.listen.counts import Counts
 from ingest.listen.gateway import Gateway, desks_of
 from ingest.listen.known import Known
@@ -78,23 +79,23 @@ class _Listening:
         client: Client,
     ) -> None:
         self._home, self._contracts, self._now, self._engine, self._client = home, contracts, now, engine, client
-        self._counts, self._links = Counts(), LinkBook()
+        self._counts, self._links, self._bad = Counts(), LinkBook(), BadBook()
         self._known = Known(home, engine, contracts)
         self._room_wanted = asyncio.Event()
         framed, messages = (Packer(client, on_full=self._room_wanted.set) for _ in range(2))
         parts = Packer(client, stream=PARTS)
         self._packers = [framed, messages, parts]
         self._gateway = Gateway(home, Way(framed, parts), limits_of(home), self._counts)
-        archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
+        self._archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
         self._bridge = Bridge(
-            home, contracts, messages, self._known, self._links, self._counts, archive, now
+            home, contracts, messages, self._known, self._links, self._bad, self._counts, self._archive, now
         )  # fmt: skip
 
     async def run(self, started_at: datetime, stop: asyncio.Event) -> None:
         """Open every door, tend them until `stop`, close them."""
         await asyncio.to_thread(self._known.refresh)
         await asyncio.to_thread(self._links.load, self._engine)
-        desks = desks_of(self._contracts, self._known, self._links, self._counts, self._now)
+        desks = desks_of(self._contracts, self._known, self._links, self._bad, self._counts, self._now)
         try:
             await remember_parts(self._client, desks.values())
             await self._gateway.open(desks)
@@ -117,6 +118,7 @@ class _Listening:
             await self._gateway.close()
             for packer in self._packers:
                 await packer.close()
+            await self._write_bad(everything=True)
             await asyncio.to_thread(write_links, self._engine, self._links.take_changed())
 
     async def _wait_for_session(self) -> None:
@@ -130,6 +132,7 @@ class _Listening:
         return [
             _every(REFRESH_EVERY_S, "registers and bans", self._refresh),
             _every(WRITE_EVERY_S, "links", self._write),
+            _every(WRITE_EVERY_S, "bad frames", self._write_bad, self._bad.is_awaited),
             _every(WRITE_EVERY_S, "room in RAW", self._make_room, self._room_wanted),
         ]
 
@@ -142,6 +145,21 @@ class _Listening:
         self._counts.pending.set(sum(packer.pending_bytes for packer in self._packers))
         self._counts.waiting.set(any(packer.is_waiting for packer in self._packers))
         await asyncio.to_thread(write_links, self._engine, self._links.take_changed())
+
+    async def _write_bad(self, *, everything: bool = False) -> None:
+        sheets = self._bad.take(self._now(), everything=everything)
+        while sheets:
+            try:
+                await asyncio.to_thread(
+                    write_sheet, self._home, self._engine, self._archive, self._contracts, sheets[0], self._now()
+                )
+            except BaseException:
+                for sheet in sheets:
+                    self._bad.give_back(sheet)
+                raise
+            for bad in sheets.pop(0).kept:
+                if bad.stored is not None:
+                    bad.stored()
 
     async def _make_room(self) -> None:
         with contextlib.suppress(NotFoundError):  # no RAW: publishers say so

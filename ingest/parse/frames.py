@@ -18,6 +18,7 @@ import orjson
 import polars as pl
 
 from ingest.contract import STREAM_PROTOCOLS, Column, Contract
+from ingest.mask import mask_numbers
 from ingest.parse.columns import ROW, expected_names, physical_names
 from ingest.parse.fault import FileFault
 from ingest.parse.records import as_text, explode, flatten
@@ -281,5 +282,5 @@ def _is_number(column: Column) -> bool:
 
 def _bad(place: str, device_id: str, found: str, expected: str) -> Note:
     """A frame or body that is kept out; nothing of its content is shown, it may be personal."""
-    found = f"{device_id}: {found}" if device_id else found
+    found = mask_numbers(f"{device_id}: {found}" if device_id else found)
     return Note(BAD_FRAME, "row", "quarantined", place, None, found[:_FOUND_LENGTH], expected[:_FOUND_LENGTH])

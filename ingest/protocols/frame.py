@@ -9,14 +9,19 @@ from typing import Protocol
 
 Value = str | int | float | bool | None
 NOTHING: frozenset[str] = frozenset()
+KEPT_BYTES = 4096  # of bytes that are no frame: the longest frames of the binary protocols, a page of noise
 
 
 class BadFrame(ValueError):
-    """Bytes that are no frame of the protocol: why, where (offset from the frame's first byte), found, expected."""
+    """Bytes that are no frame of the protocol: why, where (offset from the frame's first byte), found, expected.
 
-    def __init__(self, reason: str, offset: int, found: str, expected: str) -> None:
+    `data` has the first bytes of a stretch that a splitter took out of a stream; a decoder's caller has them already.
+    """
+
+    def __init__(self, reason: str, offset: int, found: str, expected: str, data: bytes = b"") -> None:
         super().__init__(f"{reason} at byte {offset}: found {found}, expected {expected}")
         self.reason, self.offset, self.found, self.expected = reason, offset, found, expected
+        self.data = data[:KEPT_BYTES]
 
 
 @dataclass(frozen=True, slots=True)

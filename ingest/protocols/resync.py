@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ingest.protocols.frame import BadFrame
+from ingest.protocols.frame import KEPT_BYTES, BadFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +140,8 @@ class Resync:
                 return
 
     def _lose(self, n_bytes: int) -> None:
-        if len(self._head) < 8:
-            self._head += bytes(self._buffer[: min(n_bytes, 8 - len(self._head))])
+        if len(self._head) < KEPT_BYTES:
+            self._head += bytes(self._buffer[: min(n_bytes, KEPT_BYTES - len(self._head))])
         self._noise += n_bytes
         self._cut(n_bytes)
 
@@ -156,4 +156,6 @@ class Resync:
         self._noise, self._head, self._broken = 0, b"", None
         if not noise:
             return []
-        return [broken or BadFrame("start", 0, f"{noise} bytes from {head.hex().upper()}", self._shape.starts)]
+        found = f"{noise} bytes from {head[:8].hex().upper()}"
+        bad = broken or BadFrame("start", 0, found, self._shape.starts)
+        return [BadFrame(bad.reason, bad.offset, bad.found, bad.expected, head)]

@@ -86,9 +86,12 @@ def replay_quarantine(
     intake = open_intake(home, ops_engine(home), new_run_id(now()), now)
     done = replay(intake, all_contracts(), contract_of(feed).id if feed else None)
     rows = [
-        {"feed_id": r.feed_id, "batch_id": r.batch_id, "rows_asked": r.rows_asked, "rows_landed": r.rows_landed}
+        {
+            "feed_id": r.feed_id, "batch_id": r.batch_id, "rows_asked": r.rows_asked, "rows_landed": r.rows_landed,
+            "why": r.why,
+        }
         for r in done
-    ]
+    ]  # fmt: skip
     print_rows(rows, as_json, empty="nothing waits")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from ingest.protocols.frame import BadFrame
+from ingest.protocols.frame import KEPT_BYTES, BadFrame
 from ingest.protocols.hj212.crc import crc
 from ingest.protocols.hj212.envelope import CRC_BYTES, HEAD_BYTES, HEX, MAX_DIGITS_BYTES, MAX_SEGMENT_BYTES, show
 
@@ -114,7 +114,7 @@ class Stream:
             if not self._n_noise and not (noise := noise.lstrip(_LINE_ENDS)):
                 return
             taken = noise[: MAX_FRAME_BYTES - self._n_noise]
-            self._noise_start = (self._noise_start + taken)[:17]
+            self._noise_start += taken[: KEPT_BYTES - len(self._noise_start)]
             self._n_noise += len(taken)
             noise = noise[len(taken) :]
             if self._n_noise == MAX_FRAME_BYTES:
@@ -122,5 +122,6 @@ class Stream:
 
     def _end_noise(self, found: list[bytes | BadFrame]) -> None:
         if self._n_noise:
-            found.append(BadFrame("no frame", 0, f"{self._n_noise} bytes {show(self._noise_start)}", "## and 4 digits"))
+            what = f"{self._n_noise} bytes {show(self._noise_start)}"
+            found.append(BadFrame("no frame", 0, what, "## and 4 digits", self._noise_start))
         self._noise_start, self._n_noise = b"", 0

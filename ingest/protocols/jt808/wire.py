@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from ingest.protocols.frame import NOTHING, BadFrame
+from ingest.protocols.frame import KEPT_BYTES, NOTHING, BadFrame
 
 FLAG, ESCAPE = b"\x7e", b"\x7d"
 MAX_BODY_BYTES = 1023  # bits 0-9 of the properties word
@@ -198,6 +198,7 @@ class Splitter:
         self._begun = False  # the held bytes follow a flag
         self._shared = False  # and that flag ended the stretch before
         self._dropped = 0  # bytes of an endless stretch that were let go
+        self._first = b""  # and its first ones
         self._waiting: tuple[bytes, bytes | BadFrame] | None = None  # a stretch that may go on, and its verdict
 
     def feed(self, data: bytes) -> list[bytes | BadFrame]:
@@ -218,13 +219,15 @@ class Splitter:
         if self._held or self._dropped:
             n_bytes = len(self._held) + self._dropped
             reason = "incomplete, no end flag" if self._begun and not self._shared else "no start flag"
-            out.append(BadFrame(reason, 0, f"{n_bytes} bytes before the end of the stream", "7E"))
-        self._held, self._begun, self._shared, self._dropped = b"", False, False, 0
+            found = f"{n_bytes} bytes before the end of the stream"
+            out.append(BadFrame(reason, 0, found, "7E", self._start() + (self._first or self._held)))
+        self._held, self._begun, self._shared, self._dropped, self._first = b"", False, False, 0, b""
         return out
 
     def _hold(self, piece: bytes) -> None:
         """Keep a stretch until its flag comes; let go of one that can be no frame any more."""
         if self._dropped or len(self._held) + len(piece) > MAX_FRAME_BYTES - 2:
+            self._first = (self._first + self._held + piece[:KEPT_BYTES])[:KEPT_BYTES]
             self._dropped += len(self._held) + len(piece)
             self._held = b""
         else:
@@ -235,13 +238,14 @@ class Splitter:
         held, self._held = self._held, b""
         if self._dropped:
             self._give_up_waiting(out)
-            out.append(BadFrame("frame too long", 0, f"{self._dropped} bytes", f"at most {MAX_FRAME_BYTES}"))
-            self._dropped, self._shared = 0, True
+            found, expected = f"{self._dropped} bytes", f"at most {MAX_FRAME_BYTES}"
+            out.append(BadFrame("frame too long", 0, found, expected, self._start() + self._first))
+            self._dropped, self._first, self._shared = 0, b"", True
         elif not held:
             self._give_up_waiting(out)
             self._shared = False
         elif not self._begun:
-            out.append(BadFrame("no start flag", 0, f"{len(held)} bytes of noise", "7E"))
+            out.append(BadFrame("no start flag", 0, f"{len(held)} bytes of noise", "7E", held))
         elif "unescaped_7e" in self._lenient:
             self._judge_with_waiting(held, out)
             self._shared = True
@@ -255,7 +259,9 @@ class Splitter:
         if not self._shared:
             return frame
         fault = self._fault(frame)
-        return frame if fault is None else BadFrame(f"no frame between frames ({fault})", 0, f"{len(held)} bytes", "7E")
+        if fault is None:
+            return frame
+        return BadFrame(f"no frame between frames ({fault})", 0, f"{len(held)} bytes", "7E", frame)
 
     def _judge_with_waiting(self, held: bytes, out: list[bytes | BadFrame]) -> None:
         """The same when the stretch before may be the first half of a frame with a 7E inside."""
@@ -276,6 +282,10 @@ class Splitter:
         if self._waiting is not None:
             out.append(self._waiting[1])
             self._waiting = None
+
+    def _start(self) -> bytes:
+        """The flag that begins what is held, where one does."""
+        return FLAG if self._begun and not self._shared else b""
 
     def _fault(self, frame: bytes) -> str | None:
         """Why a frame cannot be opened; None for one that can."""
