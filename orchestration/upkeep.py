@@ -11,6 +11,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from alerting.retention import forget_deliveries
 from ingest import ops
 from ingest.archive import Archive
 from ingest.compact import compact, delete_replaced
@@ -27,6 +28,7 @@ class Upkept:
     deleted: int
     expired: int
     forgotten: int
+    told: int  # old deliveries of the outbox that went
 
 
 def upkeep(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> Upkept:
@@ -39,4 +41,5 @@ def upkeep(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now
         deleted=deleted,
         expired=expire(home, engine, contracts, now),
         forgotten=expire_archive(engine, Archive(home.archive, home.secret(ARCHIVE_KEY)), contracts, now),
+        told=forget_deliveries(engine, now),
     )
