@@ -143,8 +143,9 @@ class IntakeProcess:
         self._failure = ""
 
     async def _mend(self) -> None:
-        """Both streams are there, with the limits of the settings."""
+        """Both streams are there, with the limits of the settings, and LIVE has room if alerting has read in it."""
         await ensure_streams(self._client, self._home, self._now())
+        await make_room(self._client.jsm(), LIVE)
 
     async def _wait_after(self, error: BaseException) -> None:
         text = str(error) or type(error).__name__

@@ -30,6 +30,7 @@ from ingest.stages import Payload
 from ingest.stream import live
 from ingest.stream.client import connected
 from ingest.stream.intake import serve
+from ingest.stream.reader import StreamReader
 from ingest.stream.running import read_running
 from ingest.stream.streams import LIVE, RAW, ensure_streams
 
@@ -399,6 +400,33 @@ def test_a_full_live_stream_delays_and_loses_nothing(home: Home, contracts: dict
             return await in_live(client, 2)  # a refused publish brings the limits of the settings back
 
     assert [row["device_id"] for row in asyncio.run(run())] == ["GD1", "GD2"]
+
+
+def test_a_small_live_stream_runs_as_long_as_alerting_reads(
+    home: Home, contracts: dict[str, Contract], clock: Clock
+) -> None:
+    small = replace(home, environment={**home.environment, "CITYRISK_LIVE_MAX_BYTES": "25000"})
+    messages, seen, sizes = 40, list[str](), list[int]()
+
+    async def run() -> int:
+        async with serving(small, contracts, clock) as client:
+            reader = StreamReader(client, 0, LIVE, "alerting")
+            for number in range(messages):
+                await send(client, *(reading(f"GD{number}-{n}", AT_MS) for n in range(20)))
+                async with asyncio.timeout(WITHIN_S):
+                    while len(seen) < 20 * (number + 1):
+                        taken = await reader.take(1)
+                        for one in taken:
+                            seen.extend(live.unpack(one.body, one.sequence).columns.get("device_id", ()))
+                            sizes.append(len(one.body))
+                        if taken:
+                            await reader.acknowledge(taken[-1].reply)
+            return int((await client.jsm().stream_info(LIVE)).state.first_seq)
+
+    first_left = asyncio.run(run())
+    assert sorted(seen) == sorted(f"GD{number}-{n}" for number in range(messages) for n in range(20))
+    assert sum(sizes) > 2 * 25_000
+    assert first_left > 1
 
 
 def test_a_home_has_one_intake(home: Home, contracts: dict[str, Contract], clock: Clock) -> None:
