@@ -46,8 +46,8 @@ class Resync:
 
     A later candidate that is whole and valid wins over an earlier one that still waits: a false start must not hold
     back the frames behind it. So how the stream is cut matters where a frame stands inside another: which of them comes
-    out depends on whether the outer one is whole when the inner one is found. Noise is told as one BadFrame when a frame ends it, when it fills `max_bytes`, or at the
-    end of the bytes at hand if a broken frame is in it.
+    out depends on whether the outer one is whole when the inner one is found. Noise is told as one BadFrame when a
+    frame ends it, when it fills `max_bytes`, or at the end of the bytes at hand if a broken frame is in it.
     """
 
     def __init__(self, shape: Shape) -> None:

@@ -4,9 +4,9 @@ A frame begins at `##` and four digits and ends where its length says, if the ch
 right again whatever came before. Where it does not, the frame ends at the next line end or the next `##` and four
 digits, and `decode` says what is wrong with it. Line ends between frames are passed over, so frames come out without.
 
-How the stream is cut matters in one place: a sound frame that stands inside the stated length of another comes out when
-the outer one has not come whole (it may have lost bytes, and nothing may wait for it), and is part of the outer one when
-that has come whole and its check holds. A way out would hold live frames back behind every length that lies.
+How the stream is cut matters in one place: a sound frame inside the stated length of another comes out when the outer
+one has not come whole (it may have lost bytes, and nothing may wait for it), and is part of the outer one when that has
+come whole and its check holds. A way out would hold live frames back behind every length that lies.
 """
 
 from __future__ import annotations
