@@ -166,7 +166,7 @@ def _moved(alert: Row, verb: Verb, change: EpisodeChange, holding: Collection[Ro
     if change.device_id:
         details["device_id"] = change.device_id
     if holding:
-        details["others_holding"] = len(holding)
+        details |= {"others_holding": len(holding), "colour": change.colour}  # the event shows the worst one's
     actor = str(details.pop("actor", "rule"))
     reason = str(details.pop("said", "")) or _reason(verb, change)
     deed = Deed(actor, reason, change.at, change.known_at, change.episode_id, change.number, details)

@@ -1,7 +1,8 @@
 """Rules on history: which episodes would have been, beside those that were.
 
-The same fold as live over the same rows, so a difference is one of the rules. Not here: reading landed rows
-(`alerting.history`), printing (`orchestration.cli.replay`).
+The same fold as live over the same rows, so a difference is one of the rules. Where a key came twice before it landed,
+LIVE had both rows and history has the last. Not here: reading landed rows (`alerting.history`), the alerts that were
+(`alerting.past`), printing (`orchestration.cli.replay`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.engine import Engine, Registry
 from alerting.engine.judge import Judge
 from alerting.episode import Change, EpisodeChange
@@ -23,8 +23,9 @@ from ingest.settings import Home
 from ingest.stream.live import CLOCK_FEED, LiveBatch
 
 Verdict = Literal["same", "gained", "lost", "earlier", "later", "colour"]
+Finding = Literal["confirmed", "false alarm", "unjudged"]  # by people, see `alerting.past`
 
-WARM_UP = timedelta(days=3)  # the longest window of a rule: heat of three days
+WARM_UP = timedelta(days=1)  # at least; runs of driving and the last n of m readings have no length in their rows
 _PLACE = ("_lon", "_lat", "_area_code")
 
 
@@ -42,6 +43,7 @@ class Episode:
     ended_at: datetime | None
     peak: float | None
     is_late: bool
+    finding: Finding = "unjudged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +64,34 @@ def replay(
     start: datetime,
     end: datetime,
     feeds: Collection[str] | None = None,
+    *,
+    since: datetime | None = None,
+    is_on_time: bool = False,
 ) -> list[Episode]:
     """Episodes that began between two instants and opened, under some rules, from the rows that landed.
 
-    The rows of three days before are folded too, so that windows and silences are as they were; `feeds` leaves all
-    others out.
-    """  # fmt: skip
+    The rows of some days before are folded too, see `warm_up`, but none from before `since`, where alerting began: it
+    never knew them. `feeds` leaves all others out; with `is_on_time` every row comes in as it happens.
+    """
     if feeds is not None:
         ruleset = rules_on(ruleset, feeds)
-    batches = landed_batches(home, store, columns_of(ruleset, registry), start - WARM_UP, end)
+    first = start - warm_up(ruleset)
+    if since is not None and since < end:
+        first = max(first, since)
+    happened = {i: shape.at for i, shape in registry.shapes.items() if shape.at} if is_on_time else None
+    batches = landed_batches(home, store, columns_of(ruleset, registry), first, end, happened)
     episodes = fold(Engine(ruleset, registry), batches, end)
     return [e for e in episodes if e.opened_at is not None and start <= e.started_at < end]
+
+
+def warm_up(ruleset: RuleSet) -> timedelta:
+    """How long before its start a replay must read, for windows and silences to be as they were.
+
+    What had held for longer is taken to begin with the first reading, and so before the start: it is not listed.
+    """
+    windows = [c.window_s + c.bucket_s for rule in ruleset.rules for c in rule.conditions]
+    waits = [rule.silence_s + rule.hold_s + rule.clear_s for rule in ruleset.rules]
+    return max(WARM_UP, timedelta(seconds=max((*windows, *waits), default=0)))
 
 
 def fold(engine: Engine, batches: Iterable[LiveBatch], end: datetime) -> list[Episode]:
@@ -127,28 +146,6 @@ def columns_of(ruleset: RuleSet, registry: Registry) -> dict[str, set[str]]:
     return found
 
 
-def fired(store: sa.Engine, rule_ids: Collection[str], start: datetime, end: datetime) -> list[Episode]:
-    """Episodes that became alerts between two instants, as the ops store remembers them; exercises are none."""
-    member, alert = tables.member, tables.alert
-    query = (
-        sa.select(member, alert.c.rule_id, alert.c.object_id)
-        .join(alert, alert.c.alert_id == member.c.alert_id)
-        .where(
-            member.c.started_at >= start, member.c.started_at < end, member.c.state.in_(("holding", "cleared")),
-            alert.c.is_exercise.is_(False), alert.c.origin == "rule",
-        )
-        .order_by(member.c.started_at, member.c.episode_id)
-    )  # fmt: skip
-    with store.connect() as connection:
-        rows = connection.execute(query).all()
-    return [
-        Episode(row.episode_id, row.rule_id, row.object_id, row.device_id, row.colour, row.started_at, row.started_at,
-                row.cleared_at, row.value, row.is_late)
-        for row in rows
-        if row.rule_id in rule_ids
-    ]  # fmt: skip
-
-
 def compare(would: Iterable[Episode], did: Iterable[Episode]) -> list[Difference]:
     """Pair episodes by what they are about; of several, those that hold at the same time, the nearest start first."""
     open_would = _by_subject(would)
@@ -165,12 +162,27 @@ def compare(would: Iterable[Episode], did: Iterable[Episode]) -> list[Difference
 
 
 def counts(differences: Iterable[Difference]) -> dict[str, int]:
-    """How many of each verdict; hits are those that both have, misses those that would be lost."""
-    found: dict[str, int] = dict.fromkeys(("same", "earlier", "later", "colour", "gained", "lost"), 0)
+    """How many of each verdict, and how well the rules tried do by what people found.
+
+    An alert that was counts as true until a person called it a false alarm: a hit would come again, a miss would be
+    lost. Confirmed are those of them that somebody was sent to.
+    """
+    found: dict[str, int] = dict.fromkeys(
+        ("same", "earlier", "later", "colour", "gained", "lost", "hits", "misses", "confirmed_hits",
+         "confirmed_misses", "false_alarms_again", "false_alarms_avoided"), 0,
+    )  # fmt: skip
     for difference in differences:
         found[difference.verdict] += 1
-    hits = sum(found[verdict] for verdict in ("same", "earlier", "later", "colour"))
-    return {**found, "hits": hits, "misses": found["lost"]}
+        if difference.did is None:
+            continue
+        is_lost = difference.would is None
+        if difference.did.finding == "false alarm":
+            found["false_alarms_avoided" if is_lost else "false_alarms_again"] += 1
+            continue
+        found["misses" if is_lost else "hits"] += 1
+        if difference.did.finding == "confirmed":
+            found["confirmed_misses" if is_lost else "confirmed_hits"] += 1
+    return found
 
 
 def _difference(would: Episode | None, did: Episode | None) -> Difference:
@@ -190,8 +202,10 @@ def _by_subject(episodes: Iterable[Episode]) -> Mapping[tuple[str, str, str], li
 
 
 def _shift(would: Episode, did: Episode) -> float:
-    """Seconds between the starts: of alerts where both know it, else of the breach."""
-    return (would.started_at - did.started_at).total_seconds()
+    """Seconds between the two alerts; of the breaches where one of them never came to one."""
+    if would.opened_at is None or did.opened_at is None:
+        return (would.started_at - did.started_at).total_seconds()
+    return (would.opened_at - did.opened_at).total_seconds()
 
 
 def _overlap(one: Episode, other: Episode) -> bool:

@@ -9,14 +9,16 @@ import shutil
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from alerting.history import heard
 from alerting.knowledge import windows_known
+from alerting.past import fired
 from alerting.registry import load_registry
-from alerting.replay import Episode, fired, replay, rules_on
+from alerting.replay import Episode, replay, rules_on, warm_up
 from alerting.rules import RULE_FILES, RuleError, RuleSet, load_rules
 from alerting.rules.generations import newest_generation
 from ingest.contract import Contract
@@ -30,6 +32,8 @@ class Trial:
     would: list[Episode]
     did: list[Episode]
     compared_with: str  # alerts, present rules
+    until: datetime  # where anybody stopped listening, if that was before the end asked for
+    warm_up: timedelta  # so much before the start was read as well
 
 
 def tried(
@@ -40,20 +44,28 @@ def tried(
     end: datetime,
     rules: Path | None,
     feeds: Collection[str] | None,
+    *,
+    is_on_time: bool = False,
 ) -> Trial:
     """Replay a stretch of history. Where no alert was ever kept, the present rules say what would have been.
 
     Raises RuleError for tables that do not load, NoRulesError for a home without rules.
-    """  # fmt: skip
+    """
     registry = load_registry(home, store, contracts.values())
     present = _with_windows(load_rules(newest_generation(home.root)), store)
     ruleset = present if rules is None else _with_windows(overlaid(newest_generation(home.root), rules), store)
-    would = replay(home, store, ruleset, registry, start, end, feeds)
+    known = heard(store)
+    until = max(start, min(end, known.until or start))
+    since = None if is_on_time else known.since
+
+    def replayed(some: RuleSet) -> list[Episode]:
+        return replay(home, store, some, registry, start, until, feeds, since=since, is_on_time=is_on_time)
+
     chosen = present if feeds is None else rules_on(present, feeds)
-    did = fired(store, {rule.rule_id for rule in (*chosen.rules, *ruleset.rules)}, start, end)
-    if did or rules is None:
-        return Trial(would, did, "alerts")
-    return Trial(would, replay(home, store, present, registry, start, end, feeds), "present rules")
+    did = fired(store, {rule.rule_id for rule in (*chosen.rules, *ruleset.rules)}, start, until)
+    if (did and not is_on_time) or rules is None:
+        return Trial(replayed(ruleset), did, "alerts", until, warm_up(ruleset))
+    return Trial(replayed(ruleset), replayed(present), "present rules", until, warm_up(ruleset))
 
 
 def overlaid(generation: Path, rules: Path) -> RuleSet:

@@ -37,9 +37,22 @@ def replay_command(
     ] = None,
     feed: Annotated[str | None, typer.Option(help="Only rules on this feed.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Also episodes that are the same.")] = False,
+    on_time: Annotated[
+        bool,
+        typer.Option("--on-time", help="Take rows when they happened, not when they came: for history fetched later."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Fold landed rows by some rules; list the alerts gained, lost, earlier and later than what was."""
+    """Fold landed rows by some rules; list the alerts gained, lost, earlier and later than what was.
+
+    Rows of at least a day before --from are read as well, as long as the longest window or silence of the rules, but
+    none that came before alerting began. A future end is brought back to the last instant that anybody listened.
+
+    What was is the alerts of that stretch; with --rules and no alert there, or with --on-time, it is what the present
+    rules would have told. An alert counts as true until a person called it a false alarm in a comment (误报, 虚警,
+    false alarm): a hit would come again under the rules tried, a miss would be lost. Confirmed are those of them that
+    somebody was dispatched to; false alarms are counted apart, as those that would come again and those avoided.
+    """
     from alerting.replay import compare, counts
     from alerting.rules import RuleError
     from alerting.rules.generations import NoRulesError
@@ -51,16 +64,21 @@ def replay_command(
     feeds = None if feed is None else [contract_of(feed).id]
     try:
         home = current_home()
-        trial = tried(home, ops_engine(home), all_contracts(), since, until, rules, feeds)
+        trial = tried(home, ops_engine(home), all_contracts(), since, until, rules, feeds, is_on_time=on_time)
     except (RuleError, NoRulesError, FileNotFoundError) as error:
         failed(str(error))
     differences = compare(trial.would, trial.did)
-    summary = {"from": since, "to": until, "compared_with": trial.compared_with, **counts(differences)}
+    summary = {
+        "from": since, "to": trial.until, "read_from": since - trial.warm_up, "compared_with": trial.compared_with,
+        **counts(differences),
+    }  # fmt: skip
     shown = [d for d in differences if everything or d.verdict != "same"]
     if as_json:
         print_json({**summary, "episodes": [asdict(d) for d in shown]})
         return
     print_rows([_line(d) for d in shown], as_json, empty="no difference")
+    if trial.until < until:
+        typer.echo(f"until {trial.until.astimezone(_BEIJING):%Y-%m-%d %H:%M:%S} in Beijing, when alerting last heard")
     typer.echo(", ".join(f"{name} {value}" for name, value in summary.items() if not isinstance(value, datetime)))
 
 
@@ -78,6 +96,7 @@ def _line(difference: Any) -> dict[str, Any]:
         "ended_at": one.ended_at,
         "shift_s": round(difference.shift_s, 1) or None,
         "late": "late" if one.is_late else None,
+        "finding": did.finding if did else None,
     }
 
 

@@ -1,0 +1,86 @@
+"""What rules did in the past, and what people found there: the other side of a replay.
+
+Not here: what other rules would have done (`alerting.replay`).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+
+import orjson
+import sqlalchemy as sa
+
+from alerting import tables
+from alerting.lifecycle import Row, Verb
+from alerting.replay import Episode, Finding
+from alerting.rules.model import RANKS
+from alerting.work import rows_of
+
+# Words of a comment that say that nothing was there.
+FALSE_ALARM = ("误报", "虚警", "false alarm")
+
+
+def fired(store: sa.Engine, rule_ids: Collection[str], start: datetime, end: datetime) -> list[Episode]:
+    """Episodes that became alerts between two instants, as the ops store remembers them; exercises are none."""
+    member, alert = tables.member, tables.alert
+    query = (
+        sa.select(member, alert.c.rule_id, alert.c.object_id)
+        .join(alert, alert.c.alert_id == member.c.alert_id)
+        .where(
+            member.c.started_at >= start, member.c.started_at < end, member.c.state.in_(("holding", "cleared")),
+            alert.c.is_exercise.is_(False), alert.c.origin == "rule",
+        )
+        .order_by(member.c.started_at, member.c.episode_id)
+    )  # fmt: skip
+    with store.connect() as connection:
+        rows = [row for row in rows_of(connection, query) if row["rule_id"] in rule_ids]
+        told = _told(connection, sorted({row["alert_id"] for row in rows}))
+    return [_episode(row, told[row["alert_id"]]) for row in rows]
+
+
+def _told(connection: sa.Connection, alert_ids: Sequence[str]) -> Mapping[str, list[Row]]:
+    """The history of some alerts, oldest first."""
+    event, found = tables.alert_event, defaultdict[str, list[Row]](list)
+    for first in range(0, len(alert_ids), 500):
+        some = event.c.alert_id.in_(alert_ids[first : first + 500])
+        for row in rows_of(connection, sa.select(event).where(some).order_by(event.c.event_id)):
+            found[row["alert_id"]].append(row)
+    return found
+
+
+def _episode(row: Row, told: Iterable[Row]) -> Episode:
+    """An episode from its newest state and the steps that it caused."""
+    colour, opened_at, peak = row["colour"], None, row["value"]
+    steps = [event for event in told if event["at"] >= row["started_at"]]
+    for event in steps:
+        if event["episode_id"] != row["episode_id"]:
+            continue
+        details = orjson.loads(event["details"])
+        own = details.get("colour", event["colour"])  # an alert of several episodes has the worst one's
+        colour = max(colour, own, key=RANKS.__getitem__)
+        if opened_at is None and event["kind"] != Verb.PENDING:
+            opened_at = event["at"]
+        peak = details.get("peak", peak)
+    return Episode(
+        row["episode_id"], row["rule_id"], row["object_id"], row["device_id"], colour, row["started_at"],
+        opened_at or row["started_at"], row["cleared_at"], peak, row["is_late"], found_in(steps),
+    )  # fmt: skip
+
+
+def found_in(steps: Iterable[Row]) -> Finding:
+    """What people found: a comment that calls it a false alarm decides, then that somebody was sent there.
+
+    Judged are the steps up to the first that resolves it; what comes later speaks of the next episode.
+    """
+    is_confirmed = is_over = False
+    for step in steps:
+        if step["kind"] in (Verb.NEW_EPISODE, Verb.UPGRADED) and is_over:
+            break
+        says_false = any(word in step["reason"].lower() for word in FALSE_ALARM)
+        if step["kind"] in (Verb.RESOLVED, Verb.COMMENTED, Verb.CLOSED) and says_false:
+            return "false alarm"
+        is_confirmed = is_confirmed or step["kind"] == Verb.DISPATCHED
+        is_over = is_over or step["to_state"] == "resolved"
+    return "confirmed" if is_confirmed else "unjudged"
