@@ -18,6 +18,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+import nats.errors
+from nats.aio.client import Client as Broker
 from paho.mqtt.client import Client, MQTTMessage, MQTTv311, topic_matches_sub
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
@@ -31,6 +33,7 @@ from ingest.settings import NATS_PASSWORD, Home
 from ingest.stream.broker import OUR_USER
 from ingest.stream.client import mqtt_address, nats_url
 from ingest.stream.live import micros
+from ingest.stream.mqtt_store import unkept
 from ingest.stream.packer import ENTRY_BYTES, EntryTooLarge, Packer
 from ingest.stream.raw import RawEntry
 
@@ -56,8 +59,10 @@ class Bridge:
         bad: BadBook,
         counts: Counts,
         archive: Archive,
+        broker: Broker,
         now: Callable[[], datetime],
     ) -> None:
+        self._broker = broker
         self._home, self._packer, self._known, self._links = home, packer, known, links
         self._bad, self._counts, self._archive, self._now = bad, counts, archive, now
         self._filters = filters_of(contracts)
@@ -68,6 +73,8 @@ class Bridge:
         self._under_way: set[int] = set()
         self._held: list[MQTTMessage] = []
         self._seen = 0
+        self._was_kept = False
+        self._mending: asyncio.Task[None] | None = None
         self.subscribed = asyncio.Event()
         self._client = self._made_client()
 
@@ -87,6 +94,8 @@ class Bridge:
                     self._drop_socket()
                 await asyncio.sleep(AGAIN_AFTER_S)
         finally:
+            if self._mending is not None:
+                self._mending.cancel()
             self._client.disconnect()
             self._client.loop_write()
 
@@ -175,15 +184,35 @@ class Bridge:
             log.error("mqtt: the broker refuses us: %s; check %s", reason, NATS_PASSWORD)
             self._lost.set()
             return
-        log.info("mqtt: connected, session %s", "kept" if flags.session_present else "new")
+        self._was_kept = bool(flags.session_present)
+        log.info("mqtt: connected, session %s", "kept" if self._was_kept else "new")
         client.subscribe([(one, 1) for one in self._filters])
 
     def _on_subscribe(self, _client: Client, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
         refused = [one for one, reason in zip(self._filters, reasons, strict=False) if reason.is_failure]
         if refused:
             log.error("mqtt: the broker refuses the subscription to %s", ", ".join(refused))
+        elif self._was_kept:
+            self._was_kept = False
+            self._mending = self._loop.create_task(self._mend(self._connection))
         else:
             self.subscribed.set()
+
+    async def _mend(self, connection: int) -> None:
+        """See whether the broker still has what it says it kept; a crash may have cost it that (measured)."""
+        while connection == self._connection and not self._lost.is_set():
+            try:
+                missing = await unkept(self._broker.jsm(), self._filters)
+            except (nats.errors.Error, OSError):
+                await asyncio.sleep(AGAIN_AFTER_S)
+                continue
+            if not missing:
+                self.subscribed.set()
+                return
+            log.error("mqtt: the broker lost what it kept for %s; subscribed anew", ", ".join(missing))
+            self._client.unsubscribe(missing)
+            self._client.subscribe([(one, 1) for one in missing])
+            return
 
     def _on_disconnect(self, _client: Client, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         log.warning("mqtt: connection lost (%s)", reason)

@@ -34,6 +34,7 @@ from ingest.listen.receipt import deliver_into
 from ingest.listen.way import Way, remember_parts
 from ingest.pull import open_intake
 from ingest.settings import ARCHIVE_KEY, Home
+from ingest.stream.mqtt_store import ensure_mqtt_store, make_mqtt_room
 from ingest.stream.packer import Packer
 from ingest.stream.streams import PARTS, RAW, ensure_streams, make_room
 from ingest.stream.telemetry import Health, told
@@ -61,6 +62,8 @@ async def serve(
         return
     try:
         await ensure_streams(client, home, now())
+        if not home.environment.get("CITYRISK_NATS_URL"):
+            await ensure_mqtt_store(client.jsm(), home)
         await _Listening(home, contracts, now, engine, client).run(started_at, stop)
     finally:
         await client.close()
@@ -88,7 +91,7 @@ class _Listening:
         self._gateway = Gateway(home, Way(framed, parts), limits_of(home), self._counts)
         self._archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
         self._bridge = Bridge(
-            home, contracts, messages, self._known, self._links, self._bad, self._counts, self._archive, now
+            home, contracts, messages, self._known, self._links, self._bad, self._counts, self._archive, client, now
         )  # fmt: skip
 
     async def run(self, started_at: datetime, stop: asyncio.Event) -> None:
@@ -166,6 +169,7 @@ class _Listening:
             dropped = await make_room(self._client.jsm(), RAW)
             if dropped:
                 log.info("RAW: %d acknowledged messages gave way to new ones", dropped)
+        await make_mqtt_room(self._client.jsm())
 
     def _push_door(self) -> uvicorn.Server | None:
         """The HTTP door when some feed has a token."""

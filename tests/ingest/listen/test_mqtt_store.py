@@ -1,0 +1,101 @@
+"""What the broker keeps for our MQTT session: in a form of ours, cut when it is much, and made anew when it is gone."""
+
+import asyncio
+
+import pytest
+from nats.js.api import RetentionPolicy
+
+from broker_server import BrokerServer
+from ingest.stream import mqtt_store
+from ingest.stream.client import connected
+from ingest.stream.mqtt_store import STREAM, ensure_mqtt_store, make_mqtt_room, unkept
+from listening import Device, listening, open_contracts, raw_holds, until
+
+TOPIC = "urban/gas_reading/QY-1"
+FILTER = "urban/gas_reading/+"
+
+
+@pytest.fixture
+def gas(broker: BrokerServer) -> BrokerServer:
+    """A broker that knows the department's password."""
+    broker.stop()
+    broker.set(CITYRISK_NATS_PASSWORD_URBAN="c2FtcGxl")
+    broker.start()
+    return broker
+
+
+def bodies(mark: str, count: int = 20) -> list[bytes]:
+    return [b'{"n":%d,"mark":"%s"}' % (number, mark.encode()) for number in range(count)]
+
+
+def test_a_device_that_comes_first_changes_nothing(gas: BrokerServer) -> None:
+    async def whole() -> None:
+        device = Device(gas.home, "urban")
+        async with connected(gas.home, "test") as client:
+            manager = client.jsm()
+            assert (await manager.stream_info(STREAM)).config.retention == RetentionPolicy.INTEREST
+            async with listening(gas.home, open_contracts("urban.gas_reading")):
+                assert (await manager.stream_info(STREAM)).config.retention == RetentionPolicy.LIMITS
+                device.publish(TOPIC, bodies("first"))
+                assert len(await raw_holds(client, 20)) == 20
+                await asyncio.to_thread(gas.kill)
+                await asyncio.to_thread(gas.start)
+                device.publish(TOPIC, bodies("second"))
+                # The last acknowledgements may have died with the broker: such messages come twice, none stays away.
+                assert {entry.body for _, entry in await raw_holds(client, 40)} == {*bodies("first"), *bodies("second")}
+            assert await ensure_mqtt_store(manager, gas.home)
+        device.close()
+
+    asyncio.run(whole())
+
+
+def test_the_brokers_own_stream_stays_while_somebody_reads_it(gas: BrokerServer) -> None:
+    async def whole() -> None:
+        reader = Device(gas.home, "urban", "reader", is_ours=True)
+        reader.client.subscribe(FILTER, 1)
+        await until(lambda: reader.subscribed)
+        async with connected(gas.home, "test") as client:
+            assert not await ensure_mqtt_store(client.jsm(), gas.home)
+            assert (await client.jsm().stream_info(STREAM)).config.retention == RetentionPolicy.INTEREST
+        reader.close()
+
+    asyncio.run(whole())
+
+
+def test_what_the_session_acknowledged_is_cut(gas: BrokerServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def whole() -> None:
+        async with listening(gas.home, open_contracts("urban.gas_reading")), connected(gas.home, "test") as client:
+            manager, device = client.jsm(), Device(gas.home, "urban")
+            device.publish(TOPIC, bodies("cut", 200))
+            await raw_holds(client, 200)
+            assert await make_mqtt_room(manager) == 0
+            monkeypatch.setattr(mqtt_store, "ROOM_AT_BYTES", 1)
+            async with asyncio.timeout(10):
+                while (await manager.stream_info(STREAM)).state.messages:
+                    await make_mqtt_room(manager)
+            device.publish(TOPIC, bodies("after"))
+            assert len(await raw_holds(client, 220)) == 220
+            device.close()
+
+    asyncio.run(whole())
+
+
+def test_a_session_without_consumers_is_made_anew(gas: BrokerServer) -> None:
+    contracts = open_contracts("urban.gas_reading")
+
+    async def whole() -> None:
+        async with connected(gas.home, "test") as client:
+            manager = client.jsm()
+            async with listening(gas.home, contracts):
+                assert await unkept(manager, [FILTER]) == []
+            for one in await manager.consumers_info(STREAM):
+                await manager.delete_consumer(STREAM, one.name)
+            assert await unkept(manager, [FILTER]) == [FILTER]
+            async with listening(gas.home, contracts):
+                assert await unkept(manager, [FILTER]) == []
+                device = Device(gas.home, "urban")
+                device.publish(TOPIC, bodies("anew"))
+                assert len(await raw_holds(client, 20)) == 20
+                device.close()
+
+    asyncio.run(whole())
