@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from alerting import tables
 from alerting.lifecycle import Row, Verb
-from alerting.replay import Episode, Finding
+from alerting.replay import Episode, Finding, by_start
 from alerting.rules.model import RANKS
 from alerting.work import rows_of
 
@@ -32,12 +32,11 @@ def fired(store: sa.Engine, rule_ids: Collection[str], start: datetime, end: dat
             member.c.started_at >= start, member.c.started_at < end, member.c.state.in_(("holding", "cleared")),
             alert.c.is_exercise.is_(False), alert.c.origin == "rule",
         )
-        .order_by(member.c.started_at, member.c.episode_id)
     )  # fmt: skip
     with store.connect() as connection:
         rows = [row for row in rows_of(connection, query) if row["rule_id"] in rule_ids]
         told = _told(connection, sorted({row["alert_id"] for row in rows}))
-    return [_episode(row, told[row["alert_id"]]) for row in rows]
+    return sorted((_episode(row, told[row["alert_id"]]) for row in rows), key=by_start)
 
 
 def _told(connection: sa.Connection, alert_ids: Sequence[str]) -> Mapping[str, list[Row]]:

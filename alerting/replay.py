@@ -102,7 +102,12 @@ def fold(engine: Engine, batches: Iterable[LiveBatch], end: datetime) -> list[Ep
             told[change.episode_id] = after(told.get(change.episode_id), change)
     for change in engine.fold(LiveBatch(CLOCK_FEED, end, CLOCK_FEED, {})):
         told[change.episode_id] = after(told.get(change.episode_id), change)
-    return sorted(told.values(), key=lambda e: (e.started_at, e.rule_id, e.object_id, e.device_id or ""))
+    return sorted(told.values(), key=by_start)
+
+
+def by_start(episode: Episode) -> tuple[datetime, str, str, str]:
+    """The order in which episodes are listed."""
+    return episode.started_at, episode.rule_id, episode.object_id, episode.device_id or ""
 
 
 def after(episode: Episode | None, change: EpisodeChange) -> Episode:

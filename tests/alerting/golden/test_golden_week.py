@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from pathlib import Path
@@ -14,16 +15,22 @@ import pytest
 import sqlalchemy as sa
 from golden_week import DAY, Row, at, came, frame_of, town, week, windows
 
+from alerting.desk import load_desk
 from alerting.engine import Engine
 from alerting.history import landed_batches
-from alerting.replay import Episode, after, columns_of, compare, counts, fold, replay
+from alerting.knowledge import Knowledge
+from alerting.past import fired
+from alerting.reasoning import Reasoning
+from alerting.replay import Episode, after, by_start, columns_of, compare, counts, fold, replay
 from alerting.rules import RuleSet, load_rules
+from alerting.store import Position, apply, note_snapshot, position_of
+from alerting.subjects import Subjects
 from ingest.landing import land
 from ingest.ops import open_ops
 from ingest.settings import Home, open_home
 from ingest.stages import Batch, Payload
 from ingest.stream.live import LiveBatch, of_frame
-from rule_parts import CONTRACTS, rules_folder, set_cell
+from rule_parts import CONTRACTS, SEEDS, rules_folder, set_cell
 
 EXPECTED = Path(__file__).with_name("expected.csv")
 COLUMNS = ("rule_id", "object_id", "device_id", "colour", "started_at", "opened_at", "ended_at", "peak", "is_late")
@@ -109,13 +116,47 @@ def test_killed_and_restarted_at_random_it_is_the_same_week(rules: RuleSet, stre
     episodes: dict[str, Episode] = {}
     for change in sorted(changes, key=lambda c: (c.episode_id, c.number)):
         episodes[change.episode_id] = after(episodes.get(change.episode_id), change)
-    in_order = sorted(episodes.values(), key=lambda e: (e.started_at, e.rule_id, e.object_id, e.device_id or ""))
+    in_order = sorted(episodes.values(), key=by_start)
     assert kills > 5
     assert plain(in_order) == expected()
 
 
 def test_replay_of_the_landed_week_is_the_week(home: Home, store: sa.Engine, rules: RuleSet) -> None:
     assert plain(replay(home, store, rules, town(), at(0), END)) == expected()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_alerts_of_a_process_killed_at_random_are_the_replay(
+    home: Home, store: sa.Engine, rules: RuleSet, stream: list[LiveBatch], tmp_path: Path, seed: int
+) -> None:
+    """The way of live readings: folded, applied with the position, saved now and then; a kill forgets the rest."""
+    chance, alerts = random.Random(seed), open_ops(f"sqlite:///{tmp_path / 'ops.db'}")
+    desk, registry = load_desk(SEEDS / "alerting", SEEDS), town()
+    subjects = Subjects(rules, registry, desk.routing, "420500")
+    knowledge = Knowledge(tmp_path, rules, registry, desk, subjects, "")
+    live = [replace(b, sequence=n) for n, b in enumerate([*stream, LiveBatch("clock", END, "", {})], 1)]
+    of_process = open_home({}, tmp_path)
+    mind, kills, known = Reasoning.resume(of_process, knowledge, None), 0, 0
+
+    def write() -> int:
+        position = Position("alerting", "LIVE", mind.sequence, mind.stream_at)
+        return apply(alerts, desk, mind.taken(), subjects, mind.stream_at, position).n_known
+
+    while mind.sequence < len(live):
+        mind.fold(live[mind.sequence])
+        if mind.changes or chance.random() < 0.05:
+            known += write()
+        if chance.random() < 0.01:
+            mind.save(tmp_path, alerts, note_snapshot, *mind.packed())
+        if chance.random() < 0.005:
+            mind, kills = Reasoning.resume(of_process, knowledge, position_of(alerts, "alerting")), kills + 1
+    write()
+    did = fired(alerts, {rule.rule_id for rule in rules.rules}, at(0), END)
+    alerts.dispose()
+    assert kills > 5
+    assert known, "nothing was folded twice"
+    assert did == replay(home, store, rules, town(), at(0), END)
+    assert plain(did) == expected()
 
 
 def test_landed_rows_come_back_as_the_stream(
