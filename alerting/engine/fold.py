@@ -202,10 +202,11 @@ class Engine:
     def _usable(self, shape: FeedShape, columns: Mapping[str, Sequence[Any]], received: int) -> Columns:
         """The columns without rows that prove nothing: calibration, maintenance, fault, a window of maintenance."""
         flags = columns.get(shape.quality or "")
-        is_good = [True] * len(next(iter(columns.values())))
-        if flags is not None and not _NORMAL.issuperset(flags):
-            is_good = [flag in _NORMAL for flag in flags]
-        windows = self._windows(shape.feed_id, received)
+        is_normal = flags is None or _NORMAL.issuperset(flags)
+        windows = self._windows(shape.feed_id, received) if self._planned else []
+        if is_normal and not windows:
+            return columns
+        is_good = [flag in _NORMAL for flag in flags] if flags is not None else [True] * len(columns[shape.at or ""])
         if windows:
             keys, moments = columns[shape.device or shape.object or shape.at or ""], columns[shape.at or ""]
             for i, (key, at) in enumerate(zip(keys, moments, strict=True)):

@@ -36,6 +36,7 @@ class ReadingRule:
         self.levels = levels_of(rule, len(self.judge.ranks))
         self.key = _key_column(rule, shape)
         self.prefix = "" if rule.key == "area" else f"{shape.department}:"
+        self.has_timers = bool(rule.hold_s) or rule.clear_by == "rest"
         self.is_dated = limits.is_dated or bool(rule.valid_from or rule.valid_to)
 
     def fold(self, columns: Mapping[str, Sequence[Any]], received: int) -> None:
@@ -98,7 +99,7 @@ class ReadingRule:
             if on is not None and not self._is_valid(on):
                 return
             t = self.tracks[key] = Track(key, self.levels.count)
-        before = self.timers(t)
+        before = self.timers(t) if self.has_timers else ()
         if self.judge.memories:
             self.judge.note(t, cells, at)
         judged_at = max(at, t.at) if self.judge.memories else at
@@ -116,9 +117,10 @@ class ReadingRule:
                 for level, hit in enumerate(found.hits):
                     t.hits[level] = hit or t.hits[level]  # n of m may be reached by a row that meets nothing itself
             self.levels.take(t, judged_at, received, met, kept, found.hits, self.say, late_us=received - at)
-        for due in self.timers(t):
-            if due not in before:
-                self.push(due, self, key)
+        if self.has_timers:
+            for due in self.timers(t):
+                if due not in before:
+                    self.push(due, self, key)
         if self.judge.memories:
             self.judge.forget(t)
         if t.is_idle:

@@ -83,9 +83,9 @@ class SilenceRule:
 
     def _hear(self, keys: set[str], received: int) -> None:
         if self.tracks and not self.tracks.keys().isdisjoint(keys):
-            for key in sorted(keys & self.tracks.keys()):
+            for key in sorted(key for key in keys if key in self.tracks):
                 self._end(key, received)
-        fresh = keys - self.heard.keys()
+        fresh = [key for key in keys if key not in self.heard]  # a set less a dict's keys would walk the whole dict
         self.heard.update(dict.fromkeys(keys, received))
         for key in sorted(fresh):
             if self._is_rightly_quiet(key):
