@@ -13,8 +13,8 @@ import json
 import random
 import shutil
 import statistics
-import tempfile
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
