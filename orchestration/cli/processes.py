@@ -14,7 +14,7 @@ from orchestration.cli.shell import Json, all_contracts, app, current_home, fail
 if TYPE_CHECKING:
     from orchestration.processes import Process
 
-WITHIN_S = 90.0
+WITHIN_S = 180.0
 DEPARTMENTS_PORT = 8766
 # The devices play an hour with its incidents and begin anew.
 DEVICES = ("--minutes", "60")
