@@ -12,7 +12,7 @@ from published import publish_city, remember_runs
 from served_pages import CHROMIUM_ARGUMENTS, Site, served
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop must not outlive it: tests after it have loops of their own
 def browser(chromium: Path) -> Iterator[Browser]:
     """One headless Chromium."""
     expect.set_options(timeout=20_000)  # the first page of a process reads the outlines of the whole country
