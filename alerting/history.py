@@ -23,7 +23,9 @@ from ingest.settings import Home
 from ingest.stream.live import LiveBatch, of_frame
 from ingest.stream.streams import RAW
 
-STEP = timedelta(hours=6)  # so much of the stream is in memory at once
+STEP = timedelta(hours=6)
+MOST_ROWS = 500_000  # in memory at once, unless one instant has more
+_SHORTEST = timedelta(seconds=1)
 LATE_DAYS = 31  # a row may land this long after the day that it speaks of
 _PLACE = ("_sequence", "_entry", "_record")
 
@@ -57,19 +59,41 @@ def landed_batches(
     """Batches of the named feeds and columns with `start <= received_at < end`, in the order of the stream.
 
     `happened` names each feed's column of event times: rows then come in as they happened, whenever they were fetched.
-    """  # fmt: skip
+    """
     days = _days(start - timedelta(days=LATE_DAYS), end)
-    files = {feed_id: live_files(engine, home, feed_id, days) for feed_id in sorted(columns)}
+    landed = {
+        feed_id: _landed(paths, columns[feed_id], (happened or {}).get(feed_id, "_received_at"))
+        for feed_id in sorted(columns)
+        if (paths := live_files(engine, home, feed_id, days))
+    }
     at = start
     while at < end:
-        until = min(at + STEP, end)
-        frames = {
-            feed_id: _rows(paths, columns[feed_id], at, until, (happened or {}).get(feed_id, "_received_at"))
-            for feed_id, paths in files.items()
-            if paths
-        }
-        yield from in_order({feed_id: frame for feed_id, frame in frames.items() if frame.height})
-        at = until
+        for since, until in _stretches(list(landed.values()), at, min(at + STEP, end)):
+            frames = {feed_id: _rows(rows, since, until) for feed_id, rows in landed.items()}
+            yield from in_order({feed_id: frame for feed_id, frame in frames.items() if frame.height})
+        at += STEP
+
+
+def _landed(paths: Sequence[Path], columns: Collection[str], by: str) -> pl.LazyFrame:
+    """Rows of a feed's files in landing order, `_received_at` being the column `by`."""
+    by_day = sorted(paths, key=lambda path: path.parent.name)  # merging one day's files makes that file the youngest
+    scan = pl.scan_parquet(by_day, missing_columns="insert", extra_columns="ignore")
+    known = set(scan.collect_schema().names())
+    return scan.select(*sorted(known & set(columns)), pl.col(by).alias("_received_at"), "_row")
+
+
+def _stretches(
+    landed: Sequence[pl.LazyFrame], start: datetime, end: datetime
+) -> Iterator[tuple[datetime, datetime]]:  # fmt: skip
+    """Spans with rows in them, few enough to be in memory together."""
+    counted = pl.collect_all([_between(rows, start, end).select(pl.len()) for rows in landed])
+    n = sum(frame.item() for frame in counted)
+    if n > MOST_ROWS and end - start > _SHORTEST:
+        middle = start + (end - start) / 2
+        yield from _stretches(landed, start, middle)
+        yield from _stretches(landed, middle, end)
+    elif n:
+        yield start, end
 
 
 def in_order(frames: Mapping[str, pl.DataFrame]) -> Iterator[LiveBatch]:
@@ -86,23 +110,20 @@ def in_order(frames: Mapping[str, pl.DataFrame]) -> Iterator[LiveBatch]:
         yield LiveBatch(feed_id, received_at, "landed", columns)
 
 
-def _rows(
-    paths: Sequence[Path], columns: Collection[str], start: datetime, end: datetime, by: str
-) -> pl.DataFrame:  # fmt: skip
-    """Rows between two instants. Of one instant, a stream's rows stand as they stood in RAW, others as they landed.
+def _rows(landed: pl.LazyFrame, start: datetime, end: datetime) -> pl.DataFrame:
+    """Rows between two instants; of one instant, a stream's rows stand as they stood in RAW, others as they landed.
 
-    A tick that brings rows of several days is several files, and merging files changes their order.
+    A tick that brings rows of several days is several files.
     """
-    by_day = sorted(paths, key=lambda path: path.parent.name)
-    scan = pl.scan_parquet(by_day, missing_columns="insert", extra_columns="ignore")
-    known = set(scan.collect_schema().names())
-    wanted = sorted({name for name in columns if name in known})
-    here = (pl.col(by) >= start) & (pl.col(by) < end)
-    found = scan.filter(here).select(*wanted, pl.col(by).alias("_received_at"), "_row").collect()
+    found = _between(landed, start, end).collect()
     place = found.select(pl.col("_row").str.split_exact(".", 2).struct.rename_fields(_PLACE)).unnest("_row")
     # Rows of files and services have one number or a key there, and keep the order in which they landed.
     numbers = place.select(pl.when(pl.col("_entry").is_not_null()).then(pl.all().cast(pl.Int64, strict=False)))
     return found.drop("_row").hstack(numbers).sort("_received_at", *_PLACE, maintain_order=True).drop(_PLACE)
+
+
+def _between(landed: pl.LazyFrame, start: datetime, end: datetime) -> pl.LazyFrame:
+    return landed.filter(pl.col("_received_at") >= start, pl.col("_received_at") < end)
 
 
 def _days(start: datetime, end: datetime) -> list[str]:

@@ -167,6 +167,16 @@ def test_landed_rows_come_back_as_the_stream(
     assert sum(b.height for b in found) == len(week())
 
 
+def test_a_busy_stretch_is_read_in_pieces(
+    home: Home, store: sa.Engine, rules: RuleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However few rows may be in memory, they come as one stream."""
+    columns = columns_of(rules, town())
+    whole = list(landed_batches(home, store, columns, at(0), at(DAY)))
+    monkeypatch.setattr("alerting.history.MOST_ROWS", 20)
+    assert list(landed_batches(home, store, columns, at(0), at(DAY))) == whole
+
+
 def test_a_stretch_of_the_week_is_warmed_up_by_the_days_before(home: Home, store: sa.Engine, rules: RuleSet) -> None:
     thursday = [row for row in expected() if at(3 * DAY) <= _instant(row) < at(4 * DAY)]
     assert thursday
