@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter, defaultdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from alerting.engine import Engine, Registry
 from alerting.engine.limits import Limits
 from alerting.rules import RuleError, RuleSet, load_rules
-from rule_parts import CONTRACTS, SHAPES, batch, rules_folder, set_cell, thing
+from rule_parts import CONTRACTS, SEEDS, SHAPES, batch, rules_folder, set_cell, thing
 
 GRADES = {"text read", "secondary", "unconfirmed", "design"}
 PROBED = ("reading", "event")
@@ -119,6 +120,35 @@ def test_the_worst_level_may_be_called_one_or_two(rules: RuleSet) -> None:
     }
     assert by_rule["gas_methane_lel"] == {"1": 2, "2": 4}
     assert by_rule["gas_adjacent_methane_vol"] == {"yellow(3)": 2, "red(1)": 4}
+
+
+def test_levels_of_bridges_run_both_ways() -> None:
+    """In JT/T 1037 level 1 is the mildest class, in the lifeline project's documents the worst."""
+    with (SEEDS / "thresholds.csv").open(encoding="utf-8", newline="") as file:
+        found = {row["rule_id"]: (float(row["threshold"]), row["severity_rank"]) for row in csv.DictReader(file)}
+    lifeline = [found[f"bridge_bearing_reaction_drop_vs_base_{level}"] for level in (1, 2, 3)]
+    jtt_1037 = [found[f"bridge_main_girder_or_cable_ratio_to_design_value_{level}"] for level in (1, 2, 3)]
+    assert lifeline == [(15.0, "4"), (10.0, "3"), (5.0, "2")]
+    assert jtt_1037 == [(0.8, "2"), (1.0, "3"), (1.2, "4")]
+
+
+def test_a_worse_colour_lies_further_on_the_dangerous_side(rules: RuleSet) -> None:
+    """Of the levels that compare the same thing for the same objects, whatever the standard calls them."""
+    families: dict[tuple[object, ...], list[tuple[int, float]]] = defaultdict(list)
+    for rule in rules.rules:
+        alone = Counter((c.rank, c.group) for c in rule.conditions)
+        for c in rule.conditions:
+            number = c.threshold if c.limit_attribute is None else c.factor
+            if number is None or alone[c.rank, c.group] > 1 or rule.kind in ("rollup", "composite"):
+                continue
+            key = (rule.rule_id, c.metric, c.comparison, c.aggregate, c.window_s, c.limit_attribute, c.offset, c.hours,
+                   tuple(sorted(c.applies_to.items())), c.active_above)  # fmt: skip
+            families[key].append((c.rank, number if c.comparison in ("ge", "gt") else -number))
+    several = {key: sorted(levels) for key, levels in families.items() if len({rank for rank, _ in levels}) > 1}
+    assert len(several) > 15
+    for key, levels in several.items():
+        numbers = [number for _, number in levels]
+        assert numbers == sorted(set(numbers)), key
 
 
 @pytest.mark.parametrize(
