@@ -82,9 +82,7 @@ def _landed(paths: Sequence[Path], columns: Collection[str], by: str) -> pl.Lazy
     return scan.select(*sorted(known & set(columns)), pl.col(by).alias("_received_at"), "_row")
 
 
-def _stretches(
-    landed: Sequence[pl.LazyFrame], start: datetime, end: datetime
-) -> Iterator[tuple[datetime, datetime]]:  # fmt: skip
+def _stretches(landed: Sequence[pl.LazyFrame], start: datetime, end: datetime) -> Iterator[tuple[datetime, datetime]]:
     """Spans with rows in them, few enough to be in memory together."""
     counted = pl.collect_all([_between(rows, start, end).select(pl.len()) for rows in landed])
     n = sum(frame.item() for frame in counted)

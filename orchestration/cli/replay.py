@@ -77,8 +77,9 @@ def replay_command(
         print_json({**summary, "episodes": [asdict(d) for d in shown]})
         return
     print_rows([_line(d) for d in shown], as_json, empty="no difference")
+    typer.echo(f"warmed up by rows from {_beijing(since - trial.warm_up)} on")
     if trial.until < until:
-        typer.echo(f"until {trial.until.astimezone(_BEIJING):%Y-%m-%d %H:%M:%S} in Beijing, when alerting last heard")
+        typer.echo(f"until {_beijing(trial.until)} in Beijing, when alerting last heard")
     typer.echo(", ".join(f"{name} {value}" for name, value in summary.items() if not isinstance(value, datetime)))
 
 
@@ -98,6 +99,10 @@ def _line(difference: Any) -> dict[str, Any]:
         "late": "late" if one.is_late else None,
         "finding": did.finding if did else None,
     }
+
+
+def _beijing(at: datetime) -> str:
+    return f"{at.astimezone(_BEIJING):%Y-%m-%d %H:%M:%S}"
 
 
 def _instant(text: str) -> datetime:
