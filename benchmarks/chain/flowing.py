@@ -62,14 +62,11 @@ def started_generator(order: Path) -> subprocess.Popen[str]:
 
 
 def totals(generator: subprocess.Popen[str]) -> dict[str, Any]:
-    """What a generator said last; returns when it has ended."""
-    assert generator.stdout is not None
-    last = {}
-    for line in generator.stdout:
-        last = json.loads(line)
-    if generator.wait() or not last.get("done"):
+    """What a generator said; returns when it has ended."""
+    said, _ = generator.communicate()
+    if generator.returncode:
         raise RuntimeError("the generator failed; its words are above")
-    return last
+    return dict(json.loads(said))
 
 
 def _flow(chain: Chain, fleet: Fleet, options: argparse.Namespace, rate: int, seconds: float) -> dict[str, Any]:

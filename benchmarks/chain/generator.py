@@ -1,7 +1,7 @@
 """`python benchmarks/chain/generator.py ORDER.json`: a department's gateway that sends at a rate, as a process.
 
 The order names port, credentials, devices, rate and length. Every message is remembered; those acknowledged are
-written to a file of (template, instant) pairs, and one JSON line a second says how it goes. SIGTERM ends it early: it
+written to a file of (template, instant) pairs, and one JSON line says at the end how it went. SIGTERM ends it early: it
 waits for the answers that are due.
 """
 
@@ -74,7 +74,6 @@ async def run(order: dict[str, Any], acknowledged: BinaryIO) -> dict[str, Any]:
             if time.monotonic() - told_at >= 1:
                 told_at += 1
                 acknowledged.flush()
-                print(json.dumps({"sent": pace.sent, "acknowledged": sender.acknowledged}), flush=True)
             await asyncio.sleep(0.005)
         spent = time.monotonic() - pace.began
         deadline = time.monotonic() + DRAIN_WITHIN_S
