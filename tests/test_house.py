@@ -225,6 +225,13 @@ def test_files_are_named_for_their_noun_or_verb() -> None:
     assert not found, f"a file is named for what it is: {found}"
 
 
+def test_no_two_test_files_share_a_name() -> None:
+    """The tests are no package, so pytest imports each file by its bare name and refuses the second of one name."""
+    paths = [path for path in code("tests") if path.name.startswith("test_")]
+    twice = {path.name: [name(one) for one in paths if one.name == path.name] for path in paths}
+    assert not {key: where for key, where in twice.items() if len(where) > 1}
+
+
 def test_files_fit_a_head() -> None:
     lengths = {
         name(path): path.read_text("utf-8").count("\n")

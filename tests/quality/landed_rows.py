@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from ingest import ops
+from ingest.catalogue import load_contracts
 from ingest.contract import Column, Contract
 from ingest.settings import Home
 
@@ -28,9 +30,10 @@ _POLARS: dict[str, pl.DataType] = {
 def good_rows(contract: Contract, n: int = 200, day: date = date(2026, 7, 30)) -> pl.DataFrame:
     """`n` rows that keep every promise of the contract; facts lie in the morning of one Beijing day."""
     start = datetime(day.year, day.month, day.day, tzinfo=UTC) - timedelta(hours=8)
+    step = timedelta(minutes=715) / max(1, (n - 1) // N_DEVICES)  # the last readings are of 11:55
     rows = []
     for i in range(n):
-        device, moment = i % N_DEVICES, start + timedelta(seconds=(i // N_DEVICES) * 43_000 / (n / N_DEVICES))
+        device, moment = i % N_DEVICES, start + (i // N_DEVICES) * step
         rows.append({c.landed_name: _good(contract, c, i, device, moment, day) for c in contract.landed_columns})
     schema = {c.landed_name: _POLARS["string" if c.mask == "hash" else c.logical_type] for c in contract.landed_columns}
     return pl.DataFrame(rows, schema=schema)
@@ -46,8 +49,9 @@ def _good(contract: Contract, column: Column, i: int, device: int, moment: datet
             if column.allowed:
                 return column.allowed[i % len(column.allowed)]
             prefix = day.strftime("%m%d") if is_fact and contract.key == (column.name,) else ""
-            texts = (f"K{prefix}{i:07d}", f"{10 + i}-43-2", "420502", "01")
-            return next(t for t in texts if re.search(column.pattern or "", t))
+            varying = [f"K{prefix}{i:07d}", f"{10 + i}-43-2", f"K{i:015d}", f"1{i:09d}", f"1{i:011d}"]
+            codes = [*varying, "420502", "01"]
+            return next(code for code in codes if re.search(_pattern(contract, column), code))
         case "number" | "integer":
             low = column.minimum if column.minimum is not None else 0
             high = column.maximum if column.maximum is not None else low + 100
@@ -58,6 +62,19 @@ def _good(contract: Contract, column: Column, i: int, device: int, moment: datet
         case "date":
             return day
     return moment
+
+
+@cache
+def _catalogue() -> dict[str, Contract]:
+    return load_contracts()
+
+
+def _pattern(contract: Contract, column: Column) -> str:
+    """What a code must look like; one that refers to a register looks as it does there."""
+    for rule in contract.rules:
+        if rule.kind == "reference" and rule.arguments["column"] == column.name:
+            return _catalogue()[rule.arguments["feed"]].column(rule.arguments["to"]).pattern or ""
+    return column.pattern or ""
 
 
 def land(

@@ -182,7 +182,7 @@ def test_a_quiet_feed_needs_no_engine(
     monkeypatch.setattr(quality_run, "Judge", None)
     (verdict,) = check(READINGS)
     assert (verdict.kind, verdict.verdict, verdict.batch_ids) == ("freshness", "passed", ())
-    assert verdict.observed == pytest.approx(0.35, abs=0.01)
+    assert verdict.observed == pytest.approx(5 / 60, abs=0.01)
 
 
 # ── admitted, held, released ──────────────────────────────────────────────────────────────────────────────────────────
