@@ -44,7 +44,7 @@ class Clock:
         self._engine = engine
         self._settled_at: datetime | None = None
         self._is_stale = True
-        self._seen: Seen = {}
+        self._seen = Seen()
 
     def stale(self) -> None:
         """Alerts changed: settle on the next tick."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 
 from alerting.labels import KINDS, LABELS, Matcher, labels_of, parse
 from alerting.lifecycle import Row
@@ -22,8 +22,7 @@ class Inhibition:
     source: tuple[Matcher, ...]
     target: tuple[Matcher, ...]
     equal: tuple[str, ...]
-    reason_zh: str
-    reason_en: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +33,26 @@ class _Side:
     rest: tuple[Matcher, ...]
 
 
+_Sides = tuple[tuple[tuple[str, ...], tuple[_Side, ...]], ...]  # by equal labels
+_Places = tuple[tuple[tuple[object, ...], tuple[_Side, ...]], ...]  # by what an alert's partner must share with it
+
+
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """What all alerts that are alike but for their place have in common: sides by equal labels."""
+    """What all alerts that are alike but for their place have in common."""
 
-    as_source: tuple[tuple[tuple[str, ...], tuple[_Side, ...]], ...]
-    as_target: tuple[tuple[tuple[str, ...], tuple[_Side, ...]], ...]
+    as_source: _Sides
+    as_target: _Sides
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An alert as a pass needs it; it stays the same until the alert's row or the inhibitions change."""
+
+    alert: Row
+    order: tuple[object, ...]
+    as_source: _Places
+    as_target: _Places
 
 
 class Inhibitions:
@@ -49,13 +62,14 @@ class Inhibitions:
         self.rows = tuple(rows)
         self._kinds: dict[tuple[object, ...], _Kind] = {}
 
-    def kind_of(self, alert: Row) -> _Kind:
-        """What the alert's kind has to do with the rows."""
+    def standing(self, alert: Row) -> Standing:
+        """What the rows have to do with an alert; it needs the columns of `labels_of`, alert_id and opened_at."""
         key = _kind_key(alert)
         kind = self._kinds.get(key)
         if kind is None:
             kind = self._kinds[key] = _kind(labels_of(alert), self.rows)
-        return kind
+        order = (-alert["severity_rank"], bool(kind.as_target), alert["opened_at"], alert["alert_id"])
+        return Standing(alert, order, _places(alert, kind.as_source), _places(alert, kind.as_target))
 
 
 def inhibitions_of(rows: Iterable[Mapping[str, str]]) -> Inhibitions:
@@ -63,33 +77,27 @@ def inhibitions_of(rows: Iterable[Mapping[str, str]]) -> Inhibitions:
     return Inhibitions(
         Inhibition(
             row["inhibition_id"], parse(row["source_matchers"]), parse(row["target_matchers"]),
-            tuple(row["equal_labels"].split()), row["reason_zh"], row["reason_en"],
+            tuple(row["equal_labels"].split()), f"{row['reason_zh']} / {row['reason_en']}",
         )
         for row in rows
     )  # fmt: skip
 
 
-def inhibited(alerts: Iterable[Row], inhibitions: Inhibitions) -> dict[str, tuple[str, Inhibition]]:
+def inhibited(alerts: Iterable[Standing]) -> dict[str, tuple[str, Inhibition]]:
     """Which alerts are covered by which other one, and by which row: alert_id → (source's alert_id, row).
 
-    `alerts` are those that people work on or that are suppressed; each needs the columns of `labels_of`, alert_id and
-    opened_at. One pass: worst first, so that a source is settled before its targets.
+    `alerts` are those that people work on or that are suppressed. One pass: worst first, so that a source is settled
+    before its targets.
     """
-    standing = []
-    for alert in alerts:
-        kind = inhibitions.kind_of(alert)
-        if kind.as_source or kind.as_target:
-            order = (-alert["severity_rank"], bool(kind.as_target), alert["opened_at"], alert["alert_id"])
-            standing.append((order, alert, kind))
-    standing.sort(key=itemgetter(0))
+    standing = sorted((one for one in alerts if one.as_source or one.as_target), key=attrgetter("order"))
     told = _Told()
     found: dict[str, tuple[str, Inhibition]] = {}
-    for _, alert, kind in standing:
-        hit = told.source_of(alert, kind) if kind.as_target else None
+    for one in standing:
+        hit = told.source_of(one) if one.as_target else None
         if hit is not None:
-            found[alert["alert_id"]] = hit
-        elif kind.as_source:
-            told.enter(alert, kind)
+            found[one.alert["alert_id"]] = hit
+        elif one.as_source:
+            told.enter(one)
     return found
 
 
@@ -100,9 +108,8 @@ class _Told:
         self._sources: dict[tuple[object, ...], dict[str, str]] = {}
         self._entered: set[tuple[object, ...]] = set()
 
-    def enter(self, alert: Row, kind: _Kind) -> None:
-        for equal, sides in kind.as_source:
-            place = _place(alert, equal)
+    def enter(self, one: Standing) -> None:
+        for place, sides in one.as_source:
             # A second source of the same kind at the same place covers nothing more, unless places decide.
             seen = (place, id(sides))
             if seen in self._entered:
@@ -111,19 +118,19 @@ class _Told:
             for side in sides:
                 if side.rest:
                     may_skip = False
-                if not side.rest or _all_hold(side.rest, alert):
-                    entered.setdefault(side.row.inhibition_id, alert["alert_id"])
+                if not side.rest or _all_hold(side.rest, one.alert):
+                    entered.setdefault(side.row.inhibition_id, one.alert["alert_id"])
             if may_skip:
                 self._entered.add(seen)
 
-    def source_of(self, alert: Row, kind: _Kind) -> tuple[str, Inhibition] | None:
-        for equal, sides in kind.as_target:
-            entered = self._sources.get(_place(alert, equal))
+    def source_of(self, one: Standing) -> tuple[str, Inhibition] | None:
+        for place, sides in one.as_target:
+            entered = self._sources.get(place)
             if not entered:
                 continue
             for side in sides:
                 source_id = entered.get(side.row.inhibition_id)
-                if source_id is not None and (not side.rest or _all_hold(side.rest, alert)):
+                if source_id is not None and (not side.rest or _all_hold(side.rest, one.alert)):
                     return source_id, side.row
         return None
 
@@ -131,11 +138,11 @@ class _Told:
 _kind_key = itemgetter("rule_id", "domain", "subdomain", "object_type", "metric", "severity_rank", "is_exercise")
 
 
-def _place(alert: Row, equal: tuple[str, ...]) -> tuple[object, ...]:
+def _places(alert: Row, by_equal: _Sides) -> _Places:
     # An exercise hides no real alert, and no real one an exercise.
-    if len(equal) == 1:
-        return equal[0], alert["is_exercise"], LABELS[equal[0]](alert)
-    return (equal, alert["is_exercise"], *(LABELS[label](alert) for label in equal))
+    return tuple(
+        ((equal, alert["is_exercise"], *(LABELS[label](alert) for label in equal)), sides) for equal, sides in by_equal
+    )
 
 
 def _all_hold(matchers: Sequence[Matcher], alert: Row) -> bool:

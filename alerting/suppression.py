@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
 from alerting import tables
 from alerting.desk import Desk
-from alerting.inhibition import inhibited
+from alerting.inhibition import Inhibitions, Standing, inhibited
 from alerting.labels import Matcher, all_hold, labels_of, of_mapping
-from alerting.lifecycle import WORKED_ON, Deed, Row, Verb, move
+from alerting.lifecycle import WORKED_ON, Deed, Verb, move
 from alerting.work import Work, in_transaction, rows_of
 
 _SEEN = (
@@ -47,22 +46,30 @@ class Silence:
     reason: str
 
 
-Seen = dict[str, dict[str, Any]]
+class Seen:
+    """The alerts of the last pass, by alert_id: whoever settles often reads only those that changed since."""
+
+    def __init__(self) -> None:
+        self.alerts: dict[str, Standing] = {}
+        self._inhibitions: Inhibitions | None = None
+
+    def under(self, inhibitions: Inhibitions) -> dict[str, Standing]:
+        """What was seen under these inhibitions; nothing after they changed."""
+        if self._inhibitions is not inhibitions:
+            self.alerts, self._inhibitions = {}, inhibitions
+        return self.alerts
 
 
 def settle(engine: sa.Engine, desk: Desk, now: datetime, seen: Seen | None = None) -> Settled:
-    """One pass. Silences whose time is over end with it, and what they kept quiet is told.
-
-    `seen` holds the alerts of the last pass, so that one who settles often reads only those that changed.
-    """
+    """One pass. Silences whose time is over end with it, and what they kept quiet is told."""
     with engine.connect() as connection:
-        alerts = _standing(connection, {} if seen is None else seen)
+        alerts = _standing(connection, desk.inhibitions, seen or Seen())
         over = _over(connection, now)
         silences = silences_now(connection, now)
-    wanted = causes(alerts, silences, desk)
+    wanted = causes(alerts, silences)
     changed = [
         alert["alert_id"]
-        for alert in alerts
+        for alert in (one.alert for one in alerts)
         if alert["state"] in ("open", "suppressed")
         and alert["suppressed_by"] != wanted.get(alert["alert_id"], _NOBODY)[0]
     ]
@@ -77,18 +84,17 @@ def settle(engine: sa.Engine, desk: Desk, now: datetime, seen: Seen | None = Non
 _NOBODY: tuple[str | None, str] = (None, "")
 
 
-def causes(alerts: Sequence[Row], silences: Sequence[Silence], desk: Desk) -> dict[str, tuple[str | None, str]]:
+def causes(alerts: Sequence[Standing], silences: Sequence[Silence]) -> dict[str, tuple[str | None, str]]:
     """Who keeps which alert quiet, and why: `silence:<id>` before `alert:<id>`."""
     found: dict[str, tuple[str | None, str]] = {
-        alert_id: (f"alert:{source_id}", f"{row.reason_zh} / {row.reason_en}")
-        for alert_id, (source_id, row) in inhibited(alerts, desk.inhibitions).items()
+        alert_id: (f"alert:{source_id}", row.reason) for alert_id, (source_id, row) in inhibited(alerts).items()
     }
     if silences:
-        for alert in alerts:
-            labels = labels_of(alert)
+        for standing in alerts:
+            labels = labels_of(standing.alert)
             for one in silences:
                 if all_hold(one.matchers, labels):
-                    found[alert["alert_id"]] = (f"silence:{one.silence_id}", one.reason)
+                    found[standing.alert["alert_id"]] = (f"silence:{one.silence_id}", one.reason)
                     break
     return found
 
@@ -127,26 +133,26 @@ def _write(
     return n_suppressed, n_released
 
 
-def _standing(connection: sa.Connection, seen: Seen) -> list[Row]:
+def _standing(connection: sa.Connection, inhibitions: Inhibitions, seen: Seen) -> list[Standing]:
     """Alerts that silences and inhibitions may concern; brings `seen` up to date."""
-    alert = tables.alert.c
+    alert, known = tables.alert.c, seen.under(inhibitions)
     # Stored instants sort as they are; thousands of them need no reading.
     columns = [*(alert[name] for name in _SEEN), sa.type_coerce(alert.opened_at, sa.String).label("opened_at")]
     states = alert.state.in_(("suppressed", *WORKED_ON))
-    if seen:
-        versions = {
-            row[0]: row[1] for row in connection.execute(sa.select(alert.alert_id, alert.version).where(states))
-        }
-        changed = [key for key, version in versions.items() if key not in seen or seen[key]["version"] != version]
-        for key in seen.keys() - versions.keys():
-            del seen[key]
+    parts = [states]
+    if known:
+        query = sa.select(alert.alert_id, alert.version).where(states)
+        versions: dict[str, int] = {row[0]: row[1] for row in connection.execute(query)}
+        changed = [
+            key for key, version in versions.items() if key not in known or known[key].alert["version"] != version
+        ]
+        for key in known.keys() - versions.keys():
+            del known[key]
         parts = [alert.alert_id.in_(changed[start : start + _PART]) for start in range(0, len(changed), _PART)]
-    else:
-        parts = [states]
     for part in parts:
         for row in rows_of(connection, sa.select(*columns).where(part)):
-            seen[row["alert_id"]] = row
-    return list(seen.values())
+            known[row["alert_id"]] = inhibitions.standing(row)
+    return list(known.values())
 
 
 def _over(connection: sa.Connection, now: datetime) -> list[str]:

@@ -18,7 +18,8 @@ _BEACH_MIN_M = {1: 150.0, 2: 100.0, 3: 70.0, 4: 50.0, 5: 40.0}
 _CLASS_ZH = {1: "一等", 2: "二等", 3: "三等", 4: "四等", 5: "五等"}
 _STATES = np.array(["正常", "维护", "校准", "故障"])
 # Point kinds in the order they stand on a dam: water (level, beach, rain), seepage, pore pressure, displacement.
-_KINDS = "wsspdsspdspd"
+POINT_KINDS = "wsspdsspdspd"
+DISPLACEMENT_MM = 12.0  # what a surface point has moved since it was installed, by the end of the built days
 
 
 @dataclass(frozen=True)
@@ -130,8 +131,9 @@ def _readings(
     beach[hit] *= 1 - ramp * (1 - 0.72 * pond.beach_min[hit] / beach[hit])
     depth[hit] *= 1 - 0.62 * ramp
     pore[hit] *= 1 + 0.8 * ramp
-    creep = np.cumsum(rng.gamma(0.6, 0.006, (n, hours)), axis=1) + rng.uniform(1, 30, n)[:, None]
-    kinds = np.array([_KINDS[j % len(_KINDS)] for j in range(per_pond)] * n)
+    moved = np.cumsum(rng.gamma(0.6, 0.006, (n, hours)), axis=1)
+    creep = moved - moved[:, -1:]  # since installation: the live sensors go on where these readings end
+    kinds = np.array([POINT_KINDS[j % len(POINT_KINDS)] for j in range(per_pond)] * n)
     owner = np.repeat(np.arange(n), per_pond)
     size = (n * per_pond, hours)
     spread = rng.uniform(0.92, 1.08, n * per_pond)[:, None]
@@ -142,7 +144,7 @@ def _readings(
         "干滩长度(m)": _sensor(beach[owner] * lifted + rng.normal(0, 0.25, size), kinds == "w", 2),
         "浸润线埋深(m)": _sensor(depth[owner] * spread + rng.normal(0, 0.01, size), kinds == "s", 3),
         "孔隙水压力(kPa)": _sensor(np.maximum(pore[owner] * spread + rng.normal(0, 0.4, size), 12), kinds == "p", 2),
-        "表面位移(mm)": _sensor(creep[owner] * spread + rng.normal(0, 0.15, size), kinds == "d", 2),
+        "表面位移(mm)": _sensor(DISPLACEMENT_MM + creep[owner] * spread + rng.normal(0, 0.15, size), kinds == "d", 2),
         "库水位(m)": _sensor((pond.level_max - 3)[owner][:, None] + rise[owner] + 0.01 * spread, kinds == "w", 3),
         "降雨量(mm)": _sensor(pond.rain[owner], kinds == "w", 1),
     }

@@ -18,9 +18,10 @@ from city.live.incident import Incident
 from city.live.noise import chance
 from city.live.pollution import DustMonitor, OutfallMonitor
 from city.live.regular import Regular
-from city.live.sensors import POINT_KINDS, GasDetector, TailingsPoint, TunnelStation
+from city.live.sensors import GasDetector, TailingsPoint, TunnelStation
 from city.live.vehicles import Vehicle
 from city.live.water import RainStation, RiverStation
+from city.tailings import POINT_KINDS
 
 # Seconds between reports, as such devices are set in practice.
 EVERY_S = {

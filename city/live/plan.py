@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -117,10 +118,14 @@ def _pick(fleet: Fleet, entry: Mapping[str, Any], number: int, used: set[str]) -
     """A device that suits an entry and nothing happens to yet."""
     _, device, owner = _TARGETS[entry["feed"]]
     wanted: Mapping[str, Sequence[str]] = entry.get("where", {})
+    rows, gateway = list(_rows(fleet, entry["feed"])), entry.get("gateway")
+    behind = Counter(row[gateway] for row in rows) if gateway else Counter()
     suited = [
         row
-        for row in _rows(fleet, entry["feed"])
+        for row in rows
         if all(row[name] in values for name, values in wanted.items())
+        # In a small city one gateway may have nearly all devices, and nothing could happen to the rest any more.
+        and (gateway is None or behind[row[gateway]] * 3 <= len(rows))
         and not used & {str(row[device]), "" if entry.get("shares") else str(row[owner])}
         and ("beside" not in entry or _neighbours(fleet, entry["beside"], row, used))
     ]
@@ -128,14 +133,9 @@ def _pick(fleet: Fleet, entry: Mapping[str, Any], number: int, used: set[str]) -
 
 
 def _behind(fleet: Fleet, entry: Mapping[str, Any], row: Row, gateway: str, begin: int) -> list[Incident]:
-    """The same for every device behind a device's gateway; only the gateway itself is expected to be told of.
-
-    None in a city so small that nothing could happen to the other devices any more.
-    """
-    rows = list(_rows(fleet, entry["feed"]))
+    """The same for every device behind a device's gateway; only the gateway itself is expected to be told of."""
+    rows = _rows(fleet, entry["feed"])
     mates = [_incident(entry, other, begin) for other in rows if other[gateway] == row[gateway]]
-    if len(mates) * 3 > len(rows):
-        return []
     told = replace(mates[0], object_id=str(row[gateway]))
     return [told, *(replace(mate, rule_id="") for mate in mates[1:])]
 

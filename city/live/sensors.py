@@ -11,14 +11,13 @@ from typing import Any
 from city.live.noise import between, wave
 from city.live.regular import Regular
 from city.live.utterance import Said, Utterance
+from city.tailings import DISPLACEMENT_MM
 
 _BEIJING = timezone(timedelta(hours=8))
 _NUMBERS = {"normal": "0", "maintenance": "1", "calibration": "2", "fault": "3"}
 _WORDS = {"normal": "正常", "maintenance": "维护", "calibration": "校准", "fault": "故障"}
 # What a detector shows while somebody holds test gas to it.
 _TEST_GAS_PCT_LEL, _TEST_GAS_PCT_VOL, _TEST_H2S_MG_M3 = 55.0, 6.0, 30.0
-# Which sensors the points of a dam have, in the order that their numbers run: water, seepage, pressure, displacement.
-POINT_KINDS = "wsspdsspdspd"
 
 
 @dataclass(slots=True)
@@ -115,7 +114,7 @@ class TailingsPoint(MqttDevice):
             values["pore"] = self.value("pore_pressure_kpa", at, between(60, 64, self.key, at // 7200, 34))
         else:
             jump = 60.0 if flag != "normal" else 0.0
-            quiet = 12 + between(-0.2, 0.2, self.key, at, 35) + jump
+            quiet = DISPLACEMENT_MM + between(-0.2, 0.2, self.key, at, 35) + jump
             values["disp"] = self.value("surface_displacement_mm", at, quiet)
         rounded = {name: round(value, 3) for name, value in values.items()}
         document = {"pointCode": self.device_id, "time": iso(at), **rounded, "state": _WORDS[flag]}
