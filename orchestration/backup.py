@@ -1,6 +1,6 @@
-"""Put what cannot be made again into one file, and bring it back: the ops store and the encrypted archive.
+"""Put what cannot be made again into one file, and bring it back: ops store, encrypted archive, published rules.
 
-Landing, warehouse and generations are left out: the next run makes them from these two. Keys are left out too; a
+Landing, warehouse and generations are left out: the next run makes them from these. Keys are left out too; a
 backup and the keys that open it must not lie in one place.
 """
 
@@ -15,6 +15,8 @@ import tempfile
 from datetime import datetime
 from pathlib import Path
 
+from alerting.rules.generations import FOLDER as RULES
+from alerting.rules.generations import PARTIAL
 from ingest.settings import Home
 from orchestration.batch import only_run
 
@@ -43,9 +45,10 @@ def backup(home: Home, target: Path, now: datetime) -> int:
         live.close()
         frozen.close()
         files = {OPS: copied} | {
-            f"archive/{path.relative_to(home.archive)}": path
-            for path in sorted(home.archive.rglob("*"))
-            if path.is_file()
+            path.relative_to(home.root).as_posix(): path
+            for folder in _folders(home)
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and PARTIAL not in path.relative_to(home.root).as_posix()
         }
         digests = {name: _digest(path) for name, path in files.items()}
         with tarfile.open(partial, "w") as tar:
@@ -64,7 +67,7 @@ def restore(home: Home, source: Path) -> int:
 
     Raises BackupError when the home holds data, or when the file is torn, altered or no backup of ours.
     """
-    if (home.root / OPS).exists() or home.archive.exists():
+    if (home.root / OPS).exists() or any(folder.exists() for folder in _folders(home)):
         raise BackupError(f"{home.root} holds data; restore into an empty home (set CITYRISK_HOME)")
     home.root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=home.root) as folder:
@@ -80,9 +83,16 @@ def restore(home: Home, source: Path) -> int:
             if not path.is_file() or _digest(path) != digest:
                 raise BackupError(f"{source.name}: {name} is missing or altered; take another backup")
         (unpacked / OPS).rename(home.root / OPS)
-        (unpacked / "archive").mkdir(exist_ok=True)
-        (unpacked / "archive").rename(home.archive)
+        for wanted in _folders(home):
+            kept = unpacked / wanted.name
+            kept.mkdir(exist_ok=True)
+            kept.rename(wanted)
     return len(manifest)
+
+
+def _folders(home: Home) -> tuple[Path, ...]:
+    """Archive and rules generations: history and replay need the rules that held at the time."""
+    return home.archive, home.root / RULES
 
 
 def _ops_path(home: Home) -> Path:

@@ -15,7 +15,9 @@ from ingest.archive import Archive, ArchiveError
 from ingest.contract import Contract
 from ingest.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
 from orchestration.batch import BatchError, only_run
+from orchestration.processes import status
 from orchestration.publish import generations
+from orchestration.services import services
 
 LEAST_FREE_BYTES = 2 << 30
 OLDEST_GENERATION = timedelta(hours=26)
@@ -42,6 +44,7 @@ def examine(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], no
         "last run": lambda: _last_run(engine),
         "generation": lambda: _generation(home, engine, now),
         "held batches": lambda: _held(engine),
+        "processes": lambda: _processes(home),
     }
     findings = []
     for subject, look in looks.items():
@@ -133,3 +136,13 @@ def _held(engine: sa.Engine) -> tuple[bool, str, str]:
     with engine.connect() as connection:
         n = connection.execute(sa.select(sa.func.count()).where(ops.batch.c.state == "held")).scalar() or 0
     return n == 0, f"{n} held", "`cityrisk feed held`, then docs/runbooks.md"
+
+
+def _processes(home: Home) -> tuple[bool, str, str]:
+    """A home that is down on purpose is well: only what the manager runs can ail."""
+    states = status(home, services(home))
+    if all(state.health == "not asked" for state in states):
+        return True, "none is running", ""
+    unwell = [f"{state.name}: {state.detail}" for state in states if state.health != "well"]
+    found = "; ".join(unwell) if unwell else f"{len(states)} are well"
+    return not unwell, found, "`cityrisk status`, then docs/runbooks.md; `cityrisk up` starts what stopped"

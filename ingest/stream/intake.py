@@ -176,6 +176,7 @@ class IntakeProcess:
                 if not one.frame.is_empty():
                     messages += raw_messages(one.feed_id, one.frame, at, self._publisher.most_bytes)
             self._meters.count(shaped, self._ticker.feeds)
+            self._meters.unknown.set(self._ticker.unknown_subjects.total())
         if at - self._clock_at >= CLOCK_EVERY:
             await self._publisher.publish(messages)
             messages, self._clock_at = [clock(at)], at

@@ -34,7 +34,7 @@ class Meters:
         self.lag = Gauge("cityrisk_intake_lag_messages", "RAW messages that wait", registry=registry)
         self.waiting = Gauge("cityrisk_intake_rows_waiting", "Rows that have not landed", registry=registry)
         self.backlog = Gauge("cityrisk_intake_batches_waiting", "Landed batches that LIVE lacks", registry=registry)
-        self.unknown = Counter("cityrisk_intake_messages_unknown", "RAW messages of no contract", registry=registry)
+        self.unknown = Gauge("cityrisk_intake_messages_unknown", "RAW messages of no contract", registry=registry)
         self.tick = Histogram("cityrisk_intake_tick_seconds", "One tick", registry=registry, buckets=_TICK_SECONDS)
         self.landing = Histogram("cityrisk_intake_landing_seconds", "One landing", registry=registry)
 

@@ -20,7 +20,7 @@ from orchestration.cli.processes import DEPARTMENTS_PORT, bring_up, mqtt_departm
 from orchestration.cli.shell import all_contracts, app, current_home, failed, now, ops_engine, verb, wrong_use
 
 CITY_CODES = {"yichang": "420500", "zunyi": "520300"}
-METRICS_PORT = 9410
+METRICS_PORT, CAP_PORT = 9410, 9420
 DEMO_PORTS = {
     "CITYRISK_NATS_PORT": 4222,
     "CITYRISK_MQTT_PORT": 1883,
@@ -28,6 +28,7 @@ DEMO_PORTS = {
     "CITYRISK_HJ212_PORT": 7612,
     "CITYRISK_SL651_PORT": 7613,
     "CITYRISK_GB26875_PORT": 7614,
+    "CITYRISK_CAP_PORT": CAP_PORT,
     "CITYRISK_GRAPH_PORT": 3070,
     "CITYRISK_DEPARTMENTS_PORT": DEPARTMENTS_PORT,
 }
@@ -119,7 +120,7 @@ def _batch(home: Home) -> None:
         failed(str(error))
     landed = sum(o.rows_landed for o in result.outcomes)
     refused = sum(o.rows_quarantined for o in result.outcomes)
-    typer.echo(f"{landed:,} rows landed, {refused:,} in quarantine")
+    typer.echo(f"{landed:,} rows fetched and landed, {refused:,} in quarantine")
     typer.echo("checks: " + ", ".join(f"{count} {name}" for name, count in result.verdicts.items()))
     for outcome in result.outcomes:
         if outcome.result in ("unreachable", "failed"):
@@ -155,14 +156,15 @@ def _await_readings(home: Home) -> None:
 
     n_streams = sum(contract.is_stream for contract in all_contracts().values())
     progress, engine = ops.stream_progress, ops_engine(home)
-    query = sa.select(sa.func.count()).select_from(progress).where(progress.c.rows_landed > 0)
+    query = sa.select(sa.func.count(), sa.func.sum(progress.c.rows_landed)).where(progress.c.rows_landed > 0)
     deadline = time.monotonic() + READINGS_WITHIN_S
-    while time.monotonic() < deadline:
-        with engine.connect() as connection:
-            if (connection.scalar(query) or 0) * 2 > n_streams:
-                break
+    n_speaking = n_rows = 0
+    while n_speaking * 2 <= n_streams and time.monotonic() < deadline:
         time.sleep(1)
+        with engine.connect() as connection:
+            n_speaking, n_rows = connection.execute(query).one()
     engine.dispose()
+    typer.echo(f"{n_rows or 0:,} rows of devices landed")
 
 
 def _let_people_in(home: Home, city_code: str) -> None:

@@ -42,9 +42,13 @@ def ails(home: Home, engine: sa.Engine) -> dict[str, str]:
 def test_a_backup_comes_back_whole(home: Home, engine: sa.Engine, archived: str, tmp_path: Path) -> None:
     with engine.begin() as connection:
         connection.execute(sa.insert(ops.cursor).values(feed_id="weather.station", value="7", moved_at=NOW))
-    assert backup(home, tmp_path / "b.tar", NOW) == 2
+    rules = home.root / "rules" / "20260615T040000"
+    rules.mkdir(parents=True)
+    (rules / "alert_rules.csv").write_text("rule_id\n", encoding="utf-8")
+    assert backup(home, tmp_path / "b.tar", NOW) == 3
     other = replace(home, root=tmp_path / "other")
-    assert restore(other, tmp_path / "b.tar") == 2
+    assert restore(other, tmp_path / "b.tar") == 3
+    assert (other.root / "rules" / rules.name / "alert_rules.csv").read_text(encoding="utf-8") == "rule_id\n"
     assert Archive(other.archive, other.secret(ARCHIVE_KEY)).get(archived) == b"what the department sent"
     restored = open_ops(other.ops_url)
     with restored.connect() as connection:

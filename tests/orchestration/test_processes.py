@@ -6,12 +6,16 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from ingest.catalogue import load_contracts
+from ingest.ops import open_ops
 from ingest.settings import Home
 from ingest.stream.running import read_running
+from orchestration.doctor import Finding, examine
 from orchestration.processes import Process, ProcessError, start, status, stop
 from waiting import until
 
@@ -109,3 +113,19 @@ def test_stopping_leaves_nobody(managed: Home) -> None:
     assert not Path(f"/proc/{pid}").exists()
     assert not stop(managed)
     assert status(managed, one)[0].state == "stopped"
+
+
+def test_the_doctor_names_processes_that_should_run_beside_others(managed: Home) -> None:
+    engine = open_ops(managed.ops_url)
+    now = datetime(2026, 6, 15, 4, tzinfo=UTC)
+
+    def processes() -> Finding:
+        return next(f for f in examine(managed, engine, load_contracts(), now) if f.subject == "processes")
+
+    assert (processes().well, processes().found) == (True, "none is running")
+    start(managed, [service(managed, "listen")], os.environ, within_s=20)
+    finding = processes()
+    engine.dispose()
+    assert not finding.well
+    assert "intake: the manager does not run it" in finding.found
+    assert "listen" not in finding.found
