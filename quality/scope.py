@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -33,6 +34,7 @@ class Scope:
     new: tuple[File, ...]
     admitted: tuple[File, ...]
     arrived: tuple[File, ...]  # every live file whatever became of its batch: freshness is about arriving
+    awaited_since: datetime | None  # the home's first run: before it nobody waited for the feed
     rows_resent: int  # rows the department sent again unchanged: they count for volume, they did not land twice
 
     @property
@@ -112,5 +114,6 @@ def _scope(connection: sa.Connection, landing: Path, feed_id: str, states: Seque
         tuple(File(landing / str(row.path), str(row.landed_on)) for row in files),
         live_files(connection, landing, feed_id, ("admitted",)),
         live_files(connection, landing, feed_id, ("landed", "admitted", "held")),
+        connection.scalar(sa.select(sa.func.min(ops.run.c.started_at))),
         sum(int(row.rows_ignored) for row in batches),
     )

@@ -62,6 +62,10 @@ _ADVICE: dict[str, tuple[str, str]] = {
 # Where there was nothing to compare, or the number alone would mislead.
 _NOTES: dict[str, tuple[str, str]] = {
     "never": ("尚无任何数据到达", "no event has ever arrived"),
+    "not_yet": (
+        "尚无数据到达，未逾约定时限",
+        "no event yet; the agreed time is not over",
+    ),
     "silent": ("已视为中断", "the feed counts as silent"),
     "no_values": ("本批该列无值，未作判断", "this batch has no value in the column; nothing was judged"),
     "no_history": (

@@ -101,9 +101,11 @@ def _volume(check: Check, measuring: Measuring, _now: datetime) -> Measured:
 
 
 def _freshness(check: Check, measuring: Measuring, now: datetime) -> Measured:
-    """Hours since the newest event, over everything that has arrived."""
+    """Hours since the newest event, over everything that has arrived; a new home gives a feed its agreed time first."""
     if not measuring.view("newest", measuring.scope.newest_day):
-        return Measured(None, 0, "never")
+        since = measuring.scope.awaited_since
+        is_early = since is not None and check.high is not None and now - since <= timedelta(hours=check.high)
+        return Measured(None, 0, "not_yet" if is_early else "never")
     newest_s, rows = measuring.row(
         sa.select(sa.func.epoch(sa.func.max(column(check.column or ""))), sa.func.count()).select_from(table("newest"))
     )

@@ -162,9 +162,9 @@ def _await_readings(home: Home) -> None:
     while n_speaking * 2 <= n_streams and time.monotonic() < deadline:
         time.sleep(1)
         with engine.connect() as connection:
-            n_speaking, n_rows = connection.execute(query).one()
+            n_speaking, n_rows = (int(figure or 0) for figure in connection.execute(query).one())
     engine.dispose()
-    typer.echo(f"{n_rows or 0:,} rows of devices landed")
+    typer.echo(f"{n_rows:,} rows of devices landed")
 
 
 def _let_people_in(home: Home, city_code: str) -> None:

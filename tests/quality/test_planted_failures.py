@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from landed_rows import NOW, good_rows, land
 
+from ingest import ops
 from ingest.contract import Contract
 from ingest.settings import Home
 from quality.checks import Kind
@@ -225,6 +226,19 @@ def test_a_feed_that_never_spoke_is_not_fresh(city: City) -> None:
     verdicts = city.check("resources.geo_reading")
     assert [(v.kind, v.verdict, v.batch_ids) for v in verdicts] == [("freshness", "failed", ())]
     assert "no event has ever arrived" in verdicts[0].message_en.lower()
+
+
+def test_a_new_home_gives_a_feed_its_agreed_time_first(city: City) -> None:
+    agreed = city.contracts["resources.geo_reading"].late_after
+    with city.engine.begin() as connection:
+        run = {"run_id": "run-0", "started_at": NOW - agreed, "step": "done", "result": "passed", "detail": ""}
+        connection.execute(sa.insert(ops.run).values(**run))
+    (verdict,) = city.check("resources.geo_reading", NOW)
+    assert (verdict.verdict, verdict.observed) == ("passed", None)
+    assert "agreed time is not over" in verdict.message_en
+    (verdict,) = city.check("resources.geo_reading", NOW + timedelta(seconds=1))
+    assert verdict.verdict == "failed"
+    assert "no event has ever arrived" in verdict.message_en.lower()
 
 
 def observed(verdicts: list[Verdict], kind: Kind) -> float:
