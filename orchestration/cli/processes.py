@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 WITHIN_S = 180.0
 DEPARTMENTS_PORT = 8766
-# The devices play an hour with its incidents and begin anew.
-DEVICES = ("--minutes", "60")
+# The devices play two hours and begin anew; an incident of a detector takes one.
+DEVICES = ("--minutes", "120")
 
 
 @app.command("up")
