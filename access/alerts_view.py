@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -17,8 +19,10 @@ from access.live import OpsReader
 from access.rights import Reader
 from access.serving import GenerationError, Home, NoGenerationError, open_mart
 from alerting import lifecycle, tables
+from alerting.channels.book import BookError, load_book
 from alerting.desk import Desk, DeskError
-from alerting.rules.generations import NoRulesError
+from alerting.rules.generations import NoRulesError, newest_generation
+from alerting.wording import Wording
 
 STATES = ("open", "acknowledged", "dispatched", "resolved", "suppressed", "pending", "closed", "archived", "withdrawn")
 WORKED_ON = (*lifecycle.WORKED_ON, "resolved")
@@ -184,6 +188,25 @@ def event_kinds(home: Home) -> dict[tuple[str, str], tuple[str, str]]:
     desk = _desk_of(home)
     guides = desk.guides.kinds() if desk else {}
     return {kind: names for kind, names in guides.items() if kind[0] in ALERTED_DOMAINS}
+
+
+def wording(home: Home) -> Wording:
+    """How units and cited sources read in both languages; as cited while the home has no rules generation."""
+    desk = _desk_of(home)
+    return desk.wording if desk else Wording(())
+
+
+def channel_names(home: Home) -> Mapping[str, tuple[str, str]]:
+    """Ways out by id: (name_zh, name_en). Empty while the home has no rules generation."""
+    try:
+        return _channel_names(newest_generation(home.root))
+    except (NoRulesError, BookError):
+        return {}
+
+
+@lru_cache(maxsize=4)
+def _channel_names(folder: Path) -> Mapping[str, tuple[str, str]]:
+    return {channel.channel_id: (channel.name_zh, channel.name_en) for channel in load_book(folder).channels.values()}
 
 
 def _desk_of(home: Home) -> Desk | None:

@@ -15,10 +15,11 @@ from alerting.inhibition import Inhibitions, inhibitions_of
 from alerting.legal import Guides
 from alerting.outbox import Route, routes_of
 from alerting.routing import Routing
+from alerting.wording import Wording
 
 TABLES = (
     "areas", "organisations", "responsibilities", "contacts", "handling_guides", "escalations", "grouping",
-    "inhibitions", "routes",
+    "inhibitions", "routes", "wordings",
 )  # fmt: skip
 
 
@@ -28,7 +29,7 @@ class DeskError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Routing, guides, timers, groups, inhibitions and routes of one city."""
+    """Routing, guides, timers, groups, inhibitions, routes and wordings of one city."""
 
     routing: Routing
     guides: Guides
@@ -36,6 +37,7 @@ class Desk:
     grouping: Grouping
     inhibitions: Inhibitions
     routes: tuple[Route, ...]
+    wording: Wording
 
 
 def load_desk(*folders: Path) -> Desk:
@@ -48,6 +50,7 @@ def load_desk(*folders: Path) -> Desk:
         Grouping(rows["grouping"]),
         inhibitions_of(rows["inhibitions"]),
         routes_of(rows["routes"]),
+        Wording(rows["wordings"]),
     )
 
 

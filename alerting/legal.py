@@ -13,6 +13,7 @@ from typing import Any
 
 from alerting.lifecycle import RANKS, Row
 from alerting.routing import Routing
+from alerting.wording import Pair
 
 _DOMAINS = {
     "lifeline": ("城市生命线", "city lifelines"),
@@ -93,18 +94,15 @@ def facts(alert: Row, matters: tuple[str, str], guide: Guide, routing: Routing, 
 
 
 def matters_of(
-    name_zh: str, name_en: str, value: float | None, threshold: float | None, unit: str, authority: str
-) -> tuple[str, str]:
-    """What was found against which limit, and by which standard."""
-    shown = "" if unit in ("", "1", "code", "class", "bool") else f" {unit}"
-    found_zh = "" if value is None else f" {_number(value)}{shown}"
-    found_en = "" if value is None else f" {_number(value)}{shown}"
-    limit_zh = "" if threshold is None else f"，限值 {_number(threshold)}{shown}"
-    limit_en = "" if threshold is None else f", limit {_number(threshold)}{shown}"
-    basis_zh = f"（{authority}）" if authority else ""
-    basis_en = f" ({authority})" if authority else ""
-    return f"{name_zh}{found_zh}{limit_zh}{basis_zh}", f"{name_en}{found_en}{limit_en}{basis_en}"
+    name_zh: str, name_en: str, value: float | None, threshold: float | None, unit: Pair, basis: Pair
+) -> Pair:
+    """What was found against which limit, and by which standard, in Chinese and English."""
+    zh, en = (_measured(value, one) for one in unit)
+    limit_zh, limit_en = (_measured(threshold, one) for one in unit)
+    said_zh = f"{name_zh}{zh}" + (f"，限值{limit_zh}" if limit_zh else "") + (f"（{basis[0]}）" if basis[0] else "")
+    said_en = f"{name_en}{en}" + (f", limit{limit_en}" if limit_en else "") + (f" ({basis[1]})" if basis[1] else "")
+    return said_zh, said_en
 
 
-def _number(value: float) -> str:
-    return f"{value:.6g}"
+def _measured(value: float | None, unit: str) -> str:
+    return "" if value is None else f" {value:.6g} {unit}".rstrip()

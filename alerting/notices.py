@@ -128,7 +128,7 @@ def _tell(connection: sa.Connection, desk: Desk, told: Sequence[_Due], key: str,
     news = [row for one in told for row in one.news]
     kinds = _kinds(news)
     notice = _notice(told, alerts, news, key, now)
-    body = orjson.dumps(body_of(notice, alerts, kinds, now)).decode()
+    body = orjson.dumps(body_of(notice, alerts, kinds, desk.wording, now)).decode()
     connection.execute(sa.insert(tables.alert_notice).values({**notice, "body": body}))
     deliveries = deliveries_of(notice, body, alerts, desk.routes, now)
     if deliveries:

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from alerting.lifecycle import Row
+from alerting.wording import Wording
 
 EVERY = "all"  # domain or role of a notice that concerns several
 SHOWN = 20  # alerts in full in one notice; the rest is counted
@@ -60,11 +61,15 @@ def routes_of(rows: Iterable[Mapping[str, str]]) -> tuple[Route, ...]:
     )  # fmt: skip
 
 
-def body_of(notice: Row, alerts: Sequence[Row], kinds: Mapping[str, str], now: datetime) -> dict[str, Any]:
+def body_of(
+    notice: Row, alerts: Sequence[Row], kinds: Mapping[str, str], wording: Wording, now: datetime
+) -> dict[str, Any]:
     """The notice in full: its own facts, and its worst alerts with the kind of news each has."""
     worst = sorted(alerts, key=lambda alert: (-alert["severity_rank"], alert["alert_id"]))
     shown = [
-        {name: _plain(alert[name]) for name in _SHOWN_COLUMNS} | {"news": kinds[alert["alert_id"]]}
+        {name: _plain(alert[name]) for name in _SHOWN_COLUMNS}
+        | _basis(alert, wording)
+        | {"news": kinds[alert["alert_id"]]}
         for alert in worst[:SHOWN]
     ]
     facts = {name: _plain(value) for name, value in notice.items() if name != "body"}
@@ -101,6 +106,11 @@ def deliveries_of(
         }
         for number, (channel_id, target) in enumerate(targets)
     ]
+
+
+def _basis(alert: Row, wording: Wording) -> dict[str, str]:
+    zh, en = wording.basis(alert["standard"], alert["clause"])
+    return {"basis_zh": zh, "basis_en": en}
 
 
 def _plain(value: object) -> object:

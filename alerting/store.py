@@ -238,10 +238,9 @@ _OF_CHANGE = (
 
 def _issued(work: Work, alert: Row, change: EpisodeChange, subject: Subject, verb: Verb) -> dict[str, Any]:
     """The eight legal facts as of this step: art. 70 has a warning issued again whenever its level changes."""
-    authority = " ".join(part for part in (alert["standard"], alert["clause"]) if part)
-    matters = matters_of(
-        subject.matter_zh, subject.matter_en, alert["value"], alert["threshold"], alert["unit"], authority
-    )
+    wording = work.desk.wording
+    unit, basis = wording.of("unit", alert["unit"]), wording.basis(alert["standard"], alert["clause"])
+    matters = matters_of(subject.matter_zh, subject.matter_en, alert["value"], alert["threshold"], unit, basis)
     guide = work.desk.guides.of(alert["domain"], alert["subdomain"], alert["colour"])
     starts_at = change.at if verb is Verb.NEW_EPISODE else alert["starts_at"]
     return facts({**alert, "starts_at": starts_at}, matters, guide, work.desk.routing, change.known_at)

@@ -31,6 +31,10 @@ class Words:
         first, second = (zh, en) if self.language == "zh" else (en, zh)
         return first or second or ""
 
+    def pick_one(self, pair: tuple[str, str]) -> str:
+        """The word of a pair (zh, en) in this language, also when it is empty: a pure number has no unit."""
+        return pair[self.language != "zh"]
+
 
 @cache
 def words_of(language: Language) -> Words:

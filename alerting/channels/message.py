@@ -95,7 +95,6 @@ def facts_of(alert: Mapping[str, Any], language: Language) -> list[tuple[str, st
     values["level"] = f"{level}级（{_COLOURS_ZH[colour]}）" if language == "zh" else f"{level} ({colour})"
     values["starts_at"], values["issued_at"] = moment(alert["starts_at"]), moment(alert["issued_at"])
     values["disposing_unit"] += f" {alert['contact']}"
-    values["basis"] = " ".join(filter(None, (str(alert["standard"]), str(alert["clause"]))))
     return [(zh if language == "zh" else en, values[name]) for name, zh, en in _FACTS if values[name].strip()]
 
 

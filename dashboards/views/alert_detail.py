@@ -22,7 +22,6 @@ REFRESH_S = 1.0
 # The steps in the order of the life cycle; the first one that is possible is the one to take next.
 STEPS = ("acknowledged", "dispatched", "resolved", "closed", "commented")
 SILENCES = {"30m": timedelta(minutes=30), "2h": timedelta(hours=2), "8h": timedelta(hours=8), "24h": timedelta(days=1)}
-_UNITLESS = ("", "1", "code", "class", "bool")
 _EVIDENCE = ("text read", "secondary", "unconfirmed", "design", "reported")
 
 
@@ -57,16 +56,15 @@ def _facts(scene: Scene, alert_id: str, drawn_state: str) -> None:
 
 def _pairs(scene: Scene, alert: Mapping[str, Any]) -> list[tuple[str, str]]:
     words = scene.words
-    unit = unit_of(alert)
+    unit = unit_of(scene, alert)
     pairs = []
     if alert["value"] is not None:
         limit = "" if alert["threshold"] is None else f" / {number(alert['threshold'])}"
         peak = "" if alert["peak_value"] is None else f" · {words('alert.peak')} {number(alert['peak_value'])}"
         pairs.append((words("alerts.value"), escape(f"{number(alert['value'])}{limit} {unit}{peak}")))
-    basis = escape(f"{alert['standard']} {alert['clause']}".strip() or "–")
-    label = f"<small>{escape(alert['source_label'])}</small>" if alert["source_label"] else ""
+    label = scene.name(*alerts.wording(scene.home).of("source_label", alert["source_label"]))
     pairs += [
-        (words("alerts.basis"), f"{basis}{label}{grade(scene, alert)}"),
+        (words("alerts.basis"), f"{basis_of(scene, alert)}<small>{label}</small>{grade(scene, alert)}"),
         (words("alert.area"), scene.name(alert["possible_area_zh"], alert["possible_area_en"])),
         (words("alert.unit"), scene.name(alert["disposing_unit_zh"], alert["disposing_unit_en"])),
         (words("alert.contact"), f"<b>{escape(alert['contact'])}</b>"),
@@ -163,7 +161,7 @@ def story(scene: Scene, alert_id: str) -> None:
             return
         events, sent = alerts.history(ops, alert_id), alerts.deliveries(ops, alert_id)
     lines = "".join(f"<li>{_event(scene, event)}</li>" for event in events)
-    told = "".join(f"<li>{_delivery(scene, row)}</li>" for row in sent)
+    told = "".join(f"<li>{line}</li>" for line in _deliveries(scene, sent))
     told = f'<h2>{words("alert.told")}</h2><ul class="history">{told}</ul>' if told else ""
     st.html(f'<div class="cr"><h2>{words("alert.history")}</h2><ul class="history">{lines}</ul>{told}</div>')
 
@@ -181,13 +179,25 @@ def _event(scene: Scene, event: Mapping[str, Any]) -> str:
     return f'<span class="when">{second(event["at"])}</span> <b>{kind}</b> {colour}{value} · {escape(who)}{said}'
 
 
-def _delivery(scene: Scene, row: Mapping[str, Any]) -> str:
-    words = scene.words
-    state = words(f"delivery.{row['state']}")
-    tries = words("alert.tries", n=row["attempts"]) if row["attempts"] > 1 else ""
-    times = f" ×{row['n']}" if row["n"] > 1 else ""
-    said = f"{row['channel_id']}{times} · {state} {tries}"
-    return f'<span class="when">{second(row["last_at"])}</span> {escape(said)}'
+def _deliveries(scene: Scene, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """One line for each kind of news and what became of it, with the channels that carry it."""
+    words, names = scene.words, alerts.channel_names(scene.home)
+    lines: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        lines.setdefault((row["kind"], row["state"]), []).append(row)
+    said = []
+    for (kind, state), carried in lines.items():
+        channels = words("alert.and").join(
+            words.pick(*names.get(row["channel_id"], (row["channel_id"],) * 2))
+            + (f" ×{row['n']}" if row["n"] > 1 else "")
+            + (words("alert.tries", n=row["attempts"]) if row["attempts"] > 1 else "")
+            for row in carried
+        )
+        head = f"<b>{escape(words(f'told.{kind}'))}</b> · {escape(words(f'delivery.{state}'))}"
+        said.append(
+            f'<span class="when">{second(carried[0]["last_at"])}</span> {head}<small>{escape(channels)}</small>'
+        )
+    return said
 
 
 # ── pieces ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -222,9 +232,14 @@ def number(value: float) -> str:
     return f"{value:,.6g}"
 
 
-def unit_of(row: Mapping[str, Any]) -> str:
+def unit_of(scene: Scene, row: Mapping[str, Any]) -> str:
     """The unit as people write it; codes and pure numbers have none."""
-    return "" if row["unit"] in _UNITLESS else str(row["unit"])
+    return scene.words.pick_one(alerts.wording(scene.home).of("unit", row["unit"]))
+
+
+def basis_of(scene: Scene, row: Mapping[str, Any]) -> str:
+    """Standard and clause in the page's language, escaped."""
+    return scene.name(*alerts.wording(scene.home).basis(row["standard"], row["clause"])) or "–"
 
 
 def second(at: datetime) -> str:

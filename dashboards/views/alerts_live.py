@@ -155,16 +155,16 @@ def _cells(scene: Scene, row: Mapping[str, Any]) -> list[str]:
     state = look.state_mark(row["state"], words(f"state.{row['state']}"))
     pick = f'<button type="button" class="pick">{escape(row["object_name_zh"])}</button>'
     what = f"{pick}<small>{scene.name(row['matters_zh'], row['matters_en'])}</small>{alert_detail.marks(scene, row)}"
-    basis = escape(f"{row['standard']} {row['clause']}".strip() or "–") + alert_detail.grade(scene, row)
+    basis = alert_detail.basis_of(scene, row) + alert_detail.grade(scene, row)
     unit = f"{scene.name(row['disposing_unit_zh'], row['disposing_unit_en'])}<small>{escape(row['contact'])}</small>"
-    return [f"{level}<br><small>{state}</small>", what, _value(row), basis, _clocks(scene, row), unit]
+    return [f"{level}<br><small>{state}</small>", what, _value(scene, row), basis, _clocks(scene, row), unit]
 
 
-def _value(row: Mapping[str, Any]) -> str:
+def _value(scene: Scene, row: Mapping[str, Any]) -> str:
     if row["value"] is None:
         return "–"
     limit = "" if row["threshold"] is None else f"<small>/ {alert_detail.number(row['threshold'])}</small>"
-    return f"<b>{alert_detail.number(row['value'])}</b> {escape(alert_detail.unit_of(row))}{limit}"
+    return f"<b>{alert_detail.number(row['value'])}</b> {escape(alert_detail.unit_of(scene, row))}{limit}"
 
 
 def _clocks(scene: Scene, row: Mapping[str, Any]) -> str:
