@@ -1,6 +1,6 @@
 """One batch in one process: restore → fetch → check → admit → build → audit → publish.
 
-The same steps that Dagster runs as assets, in the same order, for a shell, a cron line or a demo.
+For a shell, a cron line or a demo; Dagster fetches feed by feed, and takes the rest of the steps from here.
 """
 
 from __future__ import annotations
@@ -8,13 +8,16 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
+import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
+from datetime import time as day_time
 from pathlib import Path
+from typing import IO
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -31,6 +34,7 @@ log = logging.getLogger(__name__)
 
 CIVIL_ZONE = ZoneInfo("Asia/Shanghai")
 PULL_THREADS = 2
+LOCK_POLL_S = 0.5
 REBUILD_AFTER = timedelta(hours=1)  # feed health ages even when nothing comes
 
 
@@ -69,20 +73,32 @@ def new_run_id(now: datetime) -> str:
 
 
 @contextmanager
-def only_run(home: Home) -> Iterator[None]:
-    """Hold the home's run lock: one batch at a time. Raises BatchError when another one holds it."""
+def only_run(home: Home, wait_s: float = 0.0) -> Iterator[None]:
+    """Hold the home's run lock: one batch at a time.
+
+    Raises BatchError when another one still holds it after `wait_s` seconds.
+    """
     home.root.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + wait_s
     with (home.root / "run.lock").open("a+") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
-            raise BatchError(f"another batch is running in {home.root} (pid {lock.read().strip() or '?'})") from error
+        while not _locked(lock):
+            if time.monotonic() >= deadline:
+                lock.seek(0)
+                raise BatchError(f"another batch is running in {home.root} (pid {lock.read().strip() or '?'})")
+            time.sleep(LOCK_POLL_S)
         lock.seek(0)
         lock.truncate()
         lock.write(str(os.getpid()))
         lock.flush()
         yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def run_batch(
@@ -91,13 +107,15 @@ def run_batch(
     select: Collection[str] | None = None,
     days: Sequence[date] | None = None,
     full_refresh: bool = False,
+    wait_s: float = 0.0,
 ) -> BatchResult:
     """Run every step for all feeds or the selected ones. Raises BatchError; a failed feed alone does not.
 
-    `days`: Beijing days to fetch and build again, whether or not they have anything new.
+    `select`: feeds to fetch, all without it; an empty one fetches nothing and takes what has landed. `days`: Beijing
+    days to fetch and build again, whether or not they have anything new. `wait_s`: how long to wait for another batch.
     """
     result = BatchResult(batch.run_id)
-    with only_run(batch.home), _recorded(batch) as step:
+    with only_run(batch.home, wait_s), _recorded(batch) as step:
         intake = open_intake(batch.home, batch.engine, batch.run_id, batch.now)
         step("restore")
         landing.sweep_orphans(batch.home, batch.engine)
@@ -119,7 +137,7 @@ def fetch(
     """Pull the feeds, registers first, so that readings find their devices. Two departments at a time."""
     pulled = [c for c in batch.contracts.values() if not c.is_stream]
     chosen = [c for c in pulled if select is None or c.id in select]
-    since = datetime.combine(min(days), time(), CIVIL_ZONE) if days else None
+    since = datetime.combine(min(days), day_time(), CIVIL_ZONE) if days else None
     outcomes: list[Outcome] = []
     for wave in (True, False):
         feeds = [c for c in chosen if c.is_register is wave]

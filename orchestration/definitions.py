@@ -5,12 +5,10 @@ stores are opened inside a run. Alerts never pass through a run (docs/adr/0003-s
 """
 
 import os
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
-import sqlalchemy as sa
 
 from ingest import ops
 from ingest.catalogue import CONTRACT_ROOT, load_contracts
@@ -18,7 +16,7 @@ from ingest.connect.files import pending
 from ingest.contract import Contract
 from ingest.landing import read_cursor
 from ingest.settings import open_home
-from orchestration import batch as batches
+from orchestration.batch import CIVIL_ZONE
 from orchestration.feed_assets import (
     feed_asset,
     feed_checks,
@@ -26,11 +24,8 @@ from orchestration.feed_assets import (
     feed_key,
     feed_schedule,
 )
-from orchestration.publish import PUBLISHED_TABLES, audit
-from orchestration.stream_assets import EPISODES, episode_spec, report_sensor, stream_spec
-
-WAREHOUSE_JOB = "warehouse__build"
-PUBLISHED = [dg.AssetKey(["mart", table]) for table in PUBLISHED_TABLES]
+from orchestration.stream_assets import episode_spec, report_sensor, stream_spec
+from orchestration.warehouse_assets import PUBLISHED, WAREHOUSE_JOB, hourly_build, landed_sensor, warehouse_asset
 
 
 @dg.definitions
@@ -54,93 +49,32 @@ def definitions() -> dg.Definitions:
         schedules=[*(feed_schedule(c) for c in feeds if c.server.kind in ("api", "sql")), hourly_build()],
         sensors=[
             *(drop_sensor(c) for c in feeds if c.server.kind == "files"),
-            landed_sensor(),
+            landed_sensor(contracts),
             report_sensor(contracts),
         ],
         executor=dg.in_process_executor,
     )
 
 
-def warehouse_asset(contracts: Mapping[str, Contract]) -> dg.AssetsDefinition:
-    """Check, admit, build, audit and publish: one step, since only one process may write the warehouse.
-
-    It reads what the ledger calls admitted, so a feed that failed does not stop the others.
-    """
-
-    @dg.multi_asset(
-        name="warehouse",
-        specs=[
-            dg.AssetSpec(key, group_name="mart", deps=[*(feed_key(c) for c in contracts.values()), EPISODES])
-            for key in PUBLISHED
-        ],
-        can_subset=False,
-    )
-    def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
-        home = open_home(os.environ)
-        batch = batches.Batch(
-            home,
-            ops.open_ops(home.ops_url),
-            contracts,
-            context.run.run_id,
-            lambda: datetime.now(UTC),
-            home.environment.get("CITYRISK_CITY_CODE", "420500"),
-        )
-        result = batches.BatchResult(context.run.run_id)
-        with batches.only_run(home):
-            batches.check(batch, result)
-            batches.build_and_publish(batch, result)
-        counts = audit(home.mart)
-        for table, key in zip(PUBLISHED_TABLES, PUBLISHED, strict=True):
-            yield dg.MaterializeResult(
-                asset_key=key,
-                metadata={
-                    "dagster/row_count": counts[table],
-                    "generation": result.generation.name if result.generation else "unchanged",
-                    "held": ", ".join(result.held) or "none",
-                },
-            )
-
-    return build
-
-
-def hourly_build() -> dg.ScheduleDefinition:
-    """Feed health ages even when nothing lands."""
-    return dg.ScheduleDefinition(
-        name="warehouse__schedule",
-        job_name=WAREHOUSE_JOB,
-        cron_schedule="0 * * * *",
-        execution_timezone="Asia/Shanghai",
-    )
-
-
 def drop_sensor(contract: Contract) -> dg.SensorDefinition:
     """Look at a file drop; ask for a pull when it holds files that have not landed."""
 
-    @dg.sensor(name=f"{contract.slug}__drop", job_name=feed_job_name(contract), minimum_interval_seconds=60)
+    @dg.sensor(
+        name=f"{contract.slug}__drop",
+        job_name=feed_job_name(contract),
+        minimum_interval_seconds=60,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
     def look(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         home = open_home(os.environ)
-        waiting = pending(contract, home, read_cursor(ops.open_ops(home.ops_url), contract.id))
+        engine = ops.open_ops(home.ops_url)
+        try:
+            waiting = pending(contract, home, read_cursor(engine, contract.id))
+        finally:
+            engine.dispose()
         if not waiting:
             return dg.SkipReason("no new files")
-        today = f"{datetime.now(batches.CIVIL_ZONE):%Y-%m-%d}"
+        today = f"{datetime.now(CIVIL_ZONE):%Y-%m-%d}"
         return dg.RunRequest(partition_key=None if contract.is_register else today)
-
-    return look
-
-
-def landed_sensor() -> dg.SensorDefinition:
-    """Ask for a build when batches wait in the ledger."""
-
-    @dg.sensor(name="warehouse__landed", job_name=WAREHOUSE_JOB, minimum_interval_seconds=30)
-    def look(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        home = open_home(os.environ)
-        with ops.open_ops(home.ops_url).connect() as connection:
-            newest = connection.execute(
-                sa.select(sa.func.max(ops.batch.c.received_at)).where(ops.batch.c.state == "landed")
-            ).scalar()
-        if newest is None or str(newest) == context.cursor:
-            return dg.SkipReason("nothing waits")
-        context.update_cursor(str(newest))
-        return dg.RunRequest()
 
     return look

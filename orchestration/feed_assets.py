@@ -123,6 +123,7 @@ def feed_schedule(contract: Contract) -> dg.ScheduleDefinition:
         job_name=feed_job_name(contract),
         cron_schedule=cron_of(contract),
         execution_timezone=CIVIL_ZONE,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
     )
     def ask(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         if contract.is_register:

@@ -35,6 +35,7 @@ DEMO_PORTS = {
 # Nobody is told of a simulated danger: channels say what they would have sent; the CAP feed stays on this machine.
 DEMO_CHANNELS = {"CITYRISK_CHANNELS_DRY_RUN": "1", "CITYRISK_CAP_SENDER": "cityrisk-demo"}
 READINGS_WITHIN_S = 120
+GRAPH_BUILDS_S = 600.0  # the graph may be at a build of its own
 
 
 @app.command("demo")
@@ -106,7 +107,7 @@ def departments(home: Home) -> Iterator[int]:
         thread.join(timeout=10)
 
 
-def _batch(home: Home) -> None:
+def _batch(home: Home, wait_s: float = 0.0) -> None:
     """One batch with its figures on the screen; ends with code 1 when it fails."""
     from orchestration.batch import Batch, BatchError, new_run_id, run_batch
 
@@ -115,7 +116,7 @@ def _batch(home: Home) -> None:
         home, ops_engine(home), all_contracts(), new_run_id(now()), now, home.environment["CITYRISK_CITY_CODE"]
     )
     try:
-        result = run_batch(batch)
+        result = run_batch(batch, wait_s=wait_s)
     except BatchError as error:
         failed(str(error))
     landed = sum(o.rows_landed for o in result.outcomes)
@@ -143,8 +144,8 @@ def _serve(home: Home, port: int) -> None:
         bring_up(open_home(os.environ, home.root))
         typer.echo("devices speak; alerts come within minutes, the first of their readings into the warehouse now")
         _await_readings(home)
-        _batch(open_home(os.environ, home.root))
-        typer.echo("stop with Ctrl-C")
+        _batch(open_home(os.environ, home.root), GRAPH_BUILDS_S)
+        typer.echo("the graph builds again every ten minutes; stop with Ctrl-C")
         threading.Event().wait()
     except KeyboardInterrupt:
         stop(home)

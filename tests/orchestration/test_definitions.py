@@ -10,9 +10,10 @@ import pytest
 
 from ingest.catalogue import load_contracts
 from ingest.settings import Home
-from orchestration.definitions import PUBLISHED, WAREHOUSE_JOB, definitions
+from orchestration.definitions import definitions
 from orchestration.feed_assets import cron_of, feed_asset, feed_checks, feed_job_name, feed_key
 from orchestration.stream_assets import EPISODES
+from orchestration.warehouse_assets import PUBLISHED, WAREHOUSE_JOB
 from quality.checks import checks_of
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning")

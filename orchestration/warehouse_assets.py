@@ -1,0 +1,131 @@
+"""The warehouse as one Dagster step, and when it is built: after what was fetched, and after what devices said.
+
+Not here: what a build does (`orchestration.batch`).
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+import sqlalchemy as sa
+
+from ingest import ops
+from ingest.contract import Contract
+from ingest.settings import open_home
+from orchestration import batch as batches
+from orchestration.feed_assets import feed_key
+from orchestration.publish import PUBLISHED_TABLES, audit
+from orchestration.stream_assets import EPISODES
+
+WAREHOUSE_JOB = "warehouse__build"
+PUBLISHED = [dg.AssetKey(["mart", table]) for table in PUBLISHED_TABLES]
+LOOK_EVERY_S = 30
+# Devices speak all the time: what they said waits this long for a build, so that builds do not follow one another.
+STREAM_BUILD_EVERY = timedelta(minutes=10)
+WAIT_FOR_RUN_S = 900.0  # a batch from a shell holds the home for minutes, not for hours
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def warehouse_asset(contracts: Mapping[str, Contract]) -> dg.AssetsDefinition:
+    """Restore, check, admit, build, audit, publish, upkeep: one step, since one process may write the warehouse.
+
+    It reads what the ledger calls admitted, so a feed that failed does not stop the others.
+    """
+
+    @dg.multi_asset(
+        name="warehouse",
+        specs=[
+            dg.AssetSpec(key, group_name="mart", deps=[*(feed_key(c) for c in contracts.values()), EPISODES])
+            for key in PUBLISHED
+        ],
+        can_subset=False,
+    )
+    def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
+        home = open_home(os.environ)
+        city_code = home.environment.get("CITYRISK_CITY_CODE", "420500")
+        engine = ops.open_ops(home.ops_url)
+        batch = batches.Batch(home, engine, contracts, context.run.run_id, lambda: datetime.now(UTC), city_code)
+        try:
+            result = batches.run_batch(batch, select=(), wait_s=WAIT_FOR_RUN_S)
+        finally:
+            engine.dispose()
+        counts = audit(home.mart)
+        for table, key in zip(PUBLISHED_TABLES, PUBLISHED, strict=True):
+            yield dg.MaterializeResult(
+                asset_key=key,
+                metadata={
+                    "dagster/row_count": counts[table],
+                    "generation": result.generation.name if result.generation else "unchanged",
+                    "held": ", ".join(result.held) or "none",
+                },
+            )
+
+    return build
+
+
+def hourly_build() -> dg.ScheduleDefinition:
+    """Feed health ages even when nothing lands."""
+
+    @dg.schedule(
+        name="warehouse__schedule",
+        job_name=WAREHOUSE_JOB,
+        cron_schedule="0 * * * *",
+        execution_timezone="Asia/Shanghai",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+    )
+    def ask(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        return dg.SkipReason("a build is under way") if _is_building(context.instance) else dg.RunRequest()
+
+    return ask
+
+
+def landed_sensor(contracts: Mapping[str, Contract]) -> dg.SensorDefinition:
+    """Ask for a build when batches wait in the ledger: of fetched feeds at once, of streams every ten minutes."""
+    streams = [contract.id for contract in contracts.values() if contract.is_stream]
+
+    @dg.sensor(
+        name="warehouse__landed",
+        job_name=WAREHOUSE_JOB,
+        minimum_interval_seconds=LOOK_EVERY_S,
+        default_status=dg.DefaultSensorStatus.RUNNING,
+    )
+    def look(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+        engine = ops.open_ops(open_home(os.environ).ops_url)
+        try:
+            fetched, pushed = (_newest_waiting(engine, streams, is_stream) for is_stream in (False, True))
+        finally:
+            engine.dispose()
+        asked: dict[str, str] = json.loads(context.cursor or "{}")
+        now = datetime.now(UTC)
+        is_rested = not asked or now - datetime.fromisoformat(asked["at"]) >= STREAM_BUILD_EVERY
+        is_due = fetched > asked.get("fetched", "") or (is_rested and pushed > asked.get("pushed", ""))
+        if not is_due:
+            return dg.SkipReason("nothing waits, or only what devices said since the last build a moment ago")
+        if _is_building(context.instance):
+            return dg.SkipReason("a build is under way")
+        context.update_cursor(json.dumps({"fetched": fetched, "pushed": pushed, "at": now.isoformat()}))
+        return dg.RunRequest()
+
+    return look
+
+
+def _newest_waiting(engine: sa.Engine, streams: list[str], is_stream: bool) -> str:
+    """When the newest batch came that no check has seen yet, '' for none."""
+    batch = ops.batch.c
+    whose = batch.feed_id.in_(streams) if is_stream else batch.feed_id.not_in(streams)
+    with engine.connect() as connection:
+        query = sa.select(sa.func.max(batch.received_at)).where(batch.state == "landed", whose)
+        newest = connection.scalar(query)
+    return newest.isoformat() if newest else ""
+
+
+def _is_building(instance: dg.DagsterInstance) -> bool:
+    return bool(instance.get_runs(filters=dg.RunsFilter(job_name=WAREHOUSE_JOB, statuses=_UNFINISHED), limit=1))
