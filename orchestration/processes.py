@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 
 from ingest.settings import Home
+from orchestration.orphans import Orphan, end, orphans
 
 SOCKET_PATH_BYTES = 100  # a Unix socket's path may have 107; some room for the suffixes that the manager adds
 POLL_S = 0.1
@@ -55,7 +56,7 @@ class ProcessState:
     """How one process is: `state` as the manager sees it, `health` as the process itself answers."""
 
     name: str
-    state: str  # running, starting, backoff, stopped, exited, fatal, unknown
+    state: str  # running, starting, backoff, stopped, exited, fatal, unknown, orphaned
     health: str  # well, unwell, no answer, not asked
     pid: int | None
     since: datetime | None
@@ -66,12 +67,14 @@ class ProcessState:
 def start(home: Home, processes: Sequence[Process], environment: Mapping[str, str], within_s: float) -> None:
     """Start the manager with these processes, or bring a running one in line; return when all of them are well.
 
+    What a killed manager left running is stopped first, since a new one could not start it again.
     Raises ProcessError naming the first process that is not well in time, with the end of its log.
     """
     _write(home, processes)
     if _is_up(home):
         _bring_in_line(home)
     else:
+        end(_left(home), STOP_WITHIN_S)
         _launch(home, environment)
     deadline = time.monotonic() + within_s
     while True:
@@ -89,9 +92,11 @@ def start(home: Home, processes: Sequence[Process], environment: Mapping[str, st
 
 
 def stop(home: Home) -> bool:
-    """Stop all processes and the manager; False when none was running."""
+    """Stop all processes and the manager, or what a killed manager left; False when none was running."""
     if not _is_up(home):
-        return False
+        left = _left(home)
+        end(left, STOP_WITHIN_S)
+        return bool(left)
     pid_file = home.run / "supervisord.pid"
     _call(home, "shutdown")
     deadline = time.monotonic() + 3 * STOP_WITHIN_S
@@ -105,10 +110,16 @@ def stop(home: Home) -> bool:
 def status(home: Home, processes: Sequence[Process]) -> list[ProcessState]:
     """Every process with its state and health, in the order they start."""
     known: dict[str, dict[str, Any]] = {}
+    left: dict[str, Orphan] = {}
     if _is_up(home):
         known = {info["name"]: info for info in _call(home, "getAllProcessInfo")}
+    else:
+        left = {orphan.name: orphan for orphan in reversed(_left(home))}
     return [
-        _state(home, process, known.get(process.name)) for process in sorted(processes, key=lambda one: one.priority)
+        _orphaned(home, process, left[process.name])
+        if process.name in left
+        else _state(home, process, known.get(process.name))
+        for process in sorted(processes, key=lambda one: one.priority)
     ]
 
 
@@ -120,6 +131,17 @@ def _state(home: Home, process: Process, info: Mapping[str, Any] | None) -> Proc
     health, detail = _ask(process) if is_running else ("no answer", str(info["spawnerr"] or info["description"]))
     since = datetime.fromtimestamp(info["start"], UTC) if info["start"] else None
     return ProcessState(process.name, info["statename"].lower(), health, info["pid"] or None, since, detail, log)
+
+
+def _orphaned(home: Home, process: Process, orphan: Orphan) -> ProcessState:
+    """It works, but nobody would start it again: that is not well."""
+    since = datetime.fromtimestamp(orphan.process.info["create_time"], UTC)
+    detail = "its manager was killed and nobody would start it again; `cityrisk up` puts it under a new one"
+    return ProcessState(process.name, "orphaned", "unwell", orphan.process.pid, since, detail, _log(home, process.name))
+
+
+def _left(home: Home) -> list[Orphan]:
+    return orphans(f"unix://{_socket(home)}")
 
 
 def _ask(process: Process) -> tuple[str, str]:

@@ -115,6 +115,43 @@ def test_stopping_leaves_nobody(managed: Home) -> None:
     assert status(managed, one)[0].state == "stopped"
 
 
+def kill_manager(home: Home) -> None:
+    manager = int((home.run / "supervisord.pid").read_text(encoding="utf-8"))
+    os.kill(manager, signal.SIGKILL)
+    until(lambda: not Path(f"/proc/{manager}/cmdline").exists() or not cmdline(manager), within_s=10)
+
+
+def cmdline(pid: int) -> str:
+    return Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8")
+
+
+def test_what_a_killed_manager_left_is_said_and_taken_over(managed: Home) -> None:
+    both = [service(managed, "first"), service(managed, "second")]
+    start(managed, both, os.environ, within_s=20)
+    before = {name: pid_of(managed, name) for name in ("first", "second")}
+    kill_manager(managed)
+    found = {state.name: state for state in status(managed, both)}
+    assert {name: state.pid for name, state in found.items()} == before
+    assert {(state.state, state.health) for state in found.values()} == {("orphaned", "unwell")}
+    assert "`cityrisk up`" in found["first"].detail
+    start(managed, both, os.environ, within_s=20)
+    after = {state.name: state for state in status(managed, both)}
+    assert {(state.state, state.health) for state in after.values()} == {("running", "well")}
+    assert not {state.pid for state in after.values()} & set(before.values())
+    assert not any(Path(f"/proc/{pid}").exists() for pid in before.values())
+
+
+def test_what_a_killed_manager_left_can_be_stopped(managed: Home) -> None:
+    one = [service(managed, "only")]
+    start(managed, one, os.environ, within_s=20)
+    pid = pid_of(managed, "only")
+    kill_manager(managed)
+    assert stop(managed)
+    assert not Path(f"/proc/{pid}").exists()
+    assert status(managed, one)[0].state == "stopped"
+    assert not stop(managed)
+
+
 def test_the_doctor_names_processes_that_should_run_beside_others(managed: Home) -> None:
     engine = open_ops(managed.ops_url)
     now = datetime(2026, 6, 15, 4, tzinfo=UTC)
