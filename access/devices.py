@@ -26,8 +26,8 @@ from ingest.catalogue import CONTRACT_ROOT, load_contract
 from ingest.listen.devices import Verdict, set_access
 
 __all__ = [
-    "DEVICES_A_PAGE", "DEVICE_ROLES", "STATUSES", "DeviceFeed", "DeviceFilter", "DevicePage", "Gateway", "Verdict",
-    "decide", "device_feeds", "device_page", "gateway", "silent_after", "status_of", "streams",
+    "DEVICES_A_PAGE", "DEVICE_ROLES", "LIMITS", "STATUSES", "DeviceFeed", "DeviceFilter", "DevicePage", "Gateway",
+    "Verdict", "decide", "device_feeds", "device_page", "gateway", "silent_after", "status_of", "streams",
 ]  # fmt: skip
 
 DEVICE_ROLES = frozenset({"administrator", "shift_lead"})
@@ -36,11 +36,21 @@ DEVICES_A_PAGE = 50
 _GATEWAY_TIMEOUT_S = 0.5
 _TURNED_AWAY, _CLOSED = "cityrisk_listen_turned_away", "cityrisk_listen_closed"
 _DEFAULT_SILENT_AFTER = timedelta(hours=1)
+# Ends of connections that are no doing of the gateway's.
+_NOT_OURS = frozenset({"peer", "broken"})
+# What a gateway turns away or closes, by the limit or standing that was the reason (`ingest.listen`).
+LIMITS = (
+    "connections", "per_address", "datagrams", "rate", "no_frame", "idle", "too_many_devices", "bad_frames", "unknown",
+    "banned",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceFeed:
-    """All devices of one raw feed in numbers. `connected` and `silent` are of the devices that may speak."""
+    """All devices of one raw feed in numbers.
+
+    `devices` are those that may speak; each of them is connected, heard (lately, without an open connection) or silent.
+    """
 
     raw_feed: str
     name_zh: str
@@ -48,6 +58,7 @@ class DeviceFeed:
     silent_after: timedelta
     devices: int
     connected: int
+    heard: int
     silent: int
     unknown: int
     banned: int
@@ -151,7 +162,7 @@ def gateway(home: Home) -> Gateway:
     found: dict[str, dict[str, int]] = {_TURNED_AWAY: {}, _CLOSED: {}}
     for family in text_string_to_metric_families(answer.text):
         for sample in family.samples if family.name in found else ():
-            if sample.name.endswith("_total"):
+            if sample.name.endswith("_total") and next(iter(sample.labels.values())) not in _NOT_OURS:
                 found[family.name][next(iter(sample.labels.values()))] = int(sample.value)
     return Gateway(found[_TURNED_AWAY], found[_CLOSED])
 
@@ -189,7 +200,8 @@ def _device_feed(live: OpsReader, raw_feed: str, now: datetime) -> DeviceFeed:
     row = live.execute(
         sa.select(
             number(is_known),
-            number(sa.and_(is_known, link.is_connected)),
+            number(sa.and_(is_known, sa.not_(is_silent), link.is_connected)),
+            number(sa.and_(is_known, sa.not_(is_silent), sa.not_(link.is_connected))),
             number(sa.and_(is_known, is_silent)),
             number(link.standing == "unknown"),
             number(link.standing == "banned"),
@@ -199,9 +211,9 @@ def _device_feed(live: OpsReader, raw_feed: str, now: datetime) -> DeviceFeed:
         ).where(link.raw_feed == raw_feed)
     ).one()
     name_zh, name_en, quiet = _contract_words(raw_feed)
-    known, connected, silent, unknown, banned, frames, bad_frames, refused, deviating = map(int, row[:-1])
+    known, connected, heard, silent, unknown, banned, frames, bad, refused, deviating = map(int, row[:-1])
     return DeviceFeed(
-        raw_feed, name_zh, name_en, quiet, known, connected, silent, unknown, banned, frames, bad_frames, refused,
+        raw_feed, name_zh, name_en, quiet, known, connected, heard, silent, unknown, banned, frames, bad, refused,
         deviating, row[-1],
     )  # fmt: skip
 

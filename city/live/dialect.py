@@ -28,6 +28,11 @@ class Answer:
 class Dialect(Protocol):
     """One protocol from the device's side."""
 
+    @property
+    def speaks_at_once(self) -> bool:
+        """Whether a new connection is heard without a report."""
+        ...
+
     def login(self, device_id: str, step: int, code: str) -> tuple[bytes, str] | None:
         """The frame of a step of the login and its token; None when the device may speak."""
         ...
@@ -46,6 +51,7 @@ class Jt808:
     """Terminals register, authenticate with the code they are given, then speak."""
 
     senders: Mapping[str, encode.Sender]
+    speaks_at_once: bool = True
 
     def login(self, device_id: str, step: int, code: str) -> tuple[bytes, str] | None:
         """Registration, then authentication. The plate is nobody's."""
@@ -72,7 +78,9 @@ class Jt808:
 
 @dataclass(frozen=True)
 class Hj212:
-    """Monitors speak at once; an answer repeats the request number."""
+    """Monitors speak when they have a report; an answer repeats the request number."""
+
+    speaks_at_once: bool = False
 
     def login(self, device_id: str, step: int, code: str) -> tuple[bytes, str] | None:
         """None."""
@@ -93,6 +101,8 @@ class Hj212:
 class Sl651:
     """Stations speak at once; a confirmation repeats the serial number."""
 
+    speaks_at_once: bool = True
+
     def login(self, device_id: str, step: int, code: str) -> tuple[bytes, str] | None:
         """None."""
         return None
@@ -110,6 +120,8 @@ class Sl651:
 @dataclass(frozen=True)
 class Gb26875:
     """Transmission units speak at once; a confirmation repeats the serial number."""
+
+    speaks_at_once: bool = True
 
     def login(self, device_id: str, step: int, code: str) -> tuple[bytes, str] | None:
         """None."""

@@ -52,7 +52,7 @@ class Line(asyncio.Protocol):
         self.pending = 0
         self.resent = 0
         self._transport: asyncio.Transport | None = None
-        self._lost = asyncio.Event()
+        self._lost, self._offered = asyncio.Event(), asyncio.Event()
         self._clock = asyncio.get_running_loop().time
 
     def offer(self, one: Utterance) -> None:
@@ -60,14 +60,21 @@ class Line(asyncio.Protocol):
         mouth = self.mouths[one.device_id]
         mouth.outbox.append(one)
         self.pending += 1
+        self._offered.set()
         if self._transport is not None and not mouth.token:
             self._next(mouth)
 
     async def keep_open(self, host: str, port: int) -> None:
-        """Connect, and again whenever the connection is lost, until cancelled."""
+        """Connect, and again whenever the connection is lost, until cancelled.
+
+        Devices that have nothing to say on a new connection wait until they have: a gateway closes a mute one.
+        """
         wait_s = AGAIN_S[0]
         try:
             while True:
+                if not self._dialect.speaks_at_once and not self.pending:
+                    self._offered.clear()
+                    await self._offered.wait()
                 self._lost.clear()
                 try:
                     await asyncio.get_running_loop().create_connection(lambda: self, host, port)

@@ -39,7 +39,8 @@ def _summary(scene: Scene) -> None:
         return
     heads = [
         (words("feeds.feed"), ""), (words("devices.devices"), "n"), (words("device.connected"), "n"),
-        (words("device.silent"), "n"), (words("device.unknown"), "n"), (words("device.banned"), "n"),
+        (words("device.heard"), "n"), (words("device.silent"), "n"), (words("device.unknown"), "n"),
+        (words("device.banned"), "n"),
         (words("devices.frames"), "n"), (words("devices.bad"), "n"), (words("devices.refused"), "n"),
         (words("devices.deviating"), "n"), (words("devices.last_frame"), "keep"),
     ]  # fmt: skip
@@ -47,9 +48,9 @@ def _summary(scene: Scene) -> None:
         [
             f"{scene.name(feed.name_zh, feed.name_en)}<small>{escape(feed.raw_feed)} · "
             f"{escape(words('devices.silent_after', age=age_words(words, feed.silent_after)))}</small>",
-            f"{feed.devices:,}", f"{feed.connected:,}", _count("silent", feed.silent), _count("late", feed.unknown),
-            _count("banned", feed.banned), f"{feed.frames:,}", _count("late", feed.bad_frames),
-            _count("late", feed.refused), _count("late", feed.deviating),
+            f"{feed.devices:,}", f"{feed.connected:,}", f"{feed.heard:,}", _count("silent", feed.silent),
+            _count("late", feed.unknown), _count("banned", feed.banned), f"{feed.frames:,}",
+            _count("late", feed.bad_frames), _count("late", feed.refused), _count("late", feed.deviating),
             clock(feed.last_frame_at) if feed.last_frame_at else "–",
         ]
         for feed in feeds
@@ -64,7 +65,7 @@ def _tiles(scene: Scene, feeds: Sequence[devices.DeviceFeed]) -> str:
             (f"{sum(feed.devices for feed in feeds):,}", words("devices.devices")),
             *(
                 (look.state_mark(name, f"{sum(getattr(feed, name) for feed in feeds):,}"), words(f"device.{name}"))
-                for name in ("connected", "silent", "unknown", "banned")
+                for name in ("connected", "heard", "silent", "unknown", "banned")
             ),
             (f"{sum(feed.bad_frames for feed in feeds):,}", words("devices.bad")),
             (f"{sum(feed.deviating for feed in feeds):,}", words("devices.deviating")),
@@ -77,8 +78,9 @@ def _gateway(scene: Scene, gateway: devices.Gateway) -> str:
     words = scene.words
     if gateway.turned_away is None or gateway.closed is None:
         return look.banner("bad", words("devices.no_gateway"))
-    said = [f"{name} {n:,}" for name, n in sorted({**gateway.turned_away, **gateway.closed}.items()) if n]
-    text = words("devices.limits", said=", ".join(said)) if said else words("devices.no_limits")
+    counted = {**gateway.turned_away, **gateway.closed}
+    said = [f"{words(f'limit.{name}')} {counted[name]:,}" for name in devices.LIMITS if counted.get(name)]
+    text = words("devices.limits", said=words("alert.and").join(said)) if said else words("devices.no_limits")
     return f'<p class="quiet">{look.state_mark("late" if said else "fresh", text)}</p>'
 
 

@@ -30,6 +30,7 @@ def listened(tmp_path_factory: pytest.TempPathFactory) -> AlertedHome:
     made.links(*(device(f"{number:010}", "water.river_reading") for number in range(N_GAUGES)))
     made.links(
         device("DUST-WELL"),
+        device("DUST-CALLS", is_connected=False),
         device("DUST-MUTE", is_connected=False, last_frame_at=now - timedelta(hours=5)),
         device("DUST-ODD", deviations='{"short_body": 12}', bad_frames=3, last_bad_at=now,
                last_bad_reason="check code 0x3a found, expected 0x3b"),
@@ -79,7 +80,7 @@ def log_in(page: Page, name: str) -> None:
 @pytest.mark.parametrize(
     ("language", "texts"),
     [
-        ("zh", ["工地扬尘噪声读数", "超过 30 分钟 无帧即为静默", "网关没有应答", "119,990", "10,003"]),
+        ("zh", ["工地扬尘噪声读数", "超过 30 分钟 无帧即为静默", "网关没有应答", "119,990", "10,004"]),
         ("en", ["Dust and noise readings", "silent after 30 min", "The gateway does not answer", "119,990"]),
     ],
 )
@@ -88,14 +89,14 @@ def test_every_feed_says_how_its_devices_are(page: Page, device_site: Site, lang
     for text in texts:
         expect(page.get_by_text(text).first).to_be_attached()
     dust = page.locator("tr").filter(has_text="housing.dust_reading").first.locator("td.n")
-    # devices, connected, silent, unknown, banned, frames, bad, refused, deviating
-    expect(dust).to_have_text(["3", "2", "1", "1", "1", "4,800", "3", "92", "1"])
+    # devices, connected, heard, silent, unknown, banned, frames, bad, refused, deviating
+    expect(dust).to_have_text(["4", "2", "1", "1", "1", "1", "6,000", "3", "92", "1"])
     expect(page.locator('[data-testid="stException"]')).to_have_count(0)
 
 
 def test_filters_find_one_among_ten_thousand(page: Page, device_site: Site) -> None:
     open_devices(page, device_site)
-    expect(page.get_by_text("10,005 台")).to_be_visible()
+    expect(page.get_by_text("10,006 台")).to_be_visible()
     pick(page, "device_status", "静默", "静默")
     expect(page.get_by_text("1 台，最久未听到的在前")).to_be_visible()
     expect(page.locator("td").filter(has_text="DUST-MUTE")).to_be_visible()
@@ -153,8 +154,8 @@ def test_ten_thousand_devices_cost_a_look_of_a_moment(listened: AlertedHome) -> 
         feeds = devices.device_feeds(live, now)
         last = devices.device_page(live, listened.home, devices.DeviceFilter(), now, N_GAUGES // devices.DEVICES_A_PAGE)
         spent_s = time.perf_counter() - begun_at
-    assert sum(feed.devices for feed in feeds) == N_GAUGES + 3
-    assert len(last.rows) == 5
+    assert sum(feed.devices for feed in feeds) == N_GAUGES + 4
+    assert len(last.rows) == 6
     assert spent_s < 0.5
 
 
@@ -175,6 +176,7 @@ def test_the_gateway_is_asked_for_its_limits(listened: AlertedHome) -> None:
     counts = Counts()
     counts.turned_away.labels("per_address").inc(3)
     counts.closed.labels("idle").inc()
+    counts.closed.labels("peer").inc()  # which is no doing of the gateway's
     with told(home, "listen", {}, listened.now, counts.registry, lambda: Health(True)):
         found = devices.gateway(home)
     assert found == devices.Gateway({"per_address": 3}, {"idle": 1})

@@ -42,6 +42,7 @@ FAMILIES = {
     "role": users.ROLES,
     "pulse": pulse.WORDS,
     "device": devices.STATUSES,
+    "limit": devices.LIMITS,
     "verdict_of": ("banned", "allowed"),
     "decision": ("banned", "allowed", "register"),
 }
