@@ -1,6 +1,7 @@
 """What people do to alerts, allowed or refused by role and branch, each deed under its actor's name.
 
-Not here: what pages read (`access.alerts_view`), which steps are legal (`alerting.lifecycle`).
+Not here: announced maintenance (`access.maintenance`), what pages read (`access.alerts_view`), which steps are legal
+(`alerting.lifecycle`).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from ingest.settings import Home
 
 __all__ = [
     "Conflict", "DeskError", "IllegalStep", "NoRulesError", "NoSuchAlert", "Report", "RoutingError", "act",
-    "announce_maintenance", "cancel_maintenance", "end_silence", "enter", "silence", "silences", "whole_id",
+    "end_silence", "enter", "silence", "silences", "whole_id",
 ]  # fmt: skip
 
 _DESK_ROLES = frozenset({"duty_officer", "shift_lead", "administrator"})
@@ -62,23 +63,23 @@ def act(
     """
     verb = _verb(step)
     require_role(reader, STEP_ROLES[verb], f"set an alert to {step}")
-    with _store(home) as engine:
+    with open_store(home) as engine:
         found = _in_branch(engine, reader, alert_id)
         return deeds.act(engine, desk_of(home), found, verb, reader.name, comment, now, to, version)
 
 
 def whole_id(home: Home, reader: Reader, beginning: str) -> str:
     """The id that begins so, in the reader's branch. Raises NoSuchAlert for none or several."""
-    with _store(home) as engine:
+    with open_store(home) as engine:
         return _in_branch(engine, reader, beginning)
 
 
 def enter(home: Home, reader: Reader, report: Report, now: datetime) -> str:
     """Take a report that somebody phoned in; gives the id of its alert, a new one or the open one of the same kind."""
     require_role(reader, _DESK_ROLES, "enter an event")
-    if not _lies_in(report.area_code, reader):
+    if not reader.may_see(report.area_code):
         raise NotAllowedError(f"area {report.area_code} is outside {reader.name}'s branch {reader.area_code}")
-    with _store(home) as engine:
+    with open_store(home) as engine:
         alert_id, _ = deeds.enter(engine, desk_of(home), report, reader.name, now)
         return alert_id
 
@@ -96,16 +97,16 @@ def silence(
     """Keep alerts with these labels quiet for a time; gives the silence's id. A branch silences only itself."""
     require_role(reader, SILENCE_ROLES, "silence alerts")
     narrowed = dict(wanted)
-    if wanted and reader.area_code and not _lies_in(wanted.get("area_code", ""), reader):
+    if wanted and reader.area_code and not reader.may_see(wanted.get("area_code", "")):
         narrowed["area_code"] = reader.area_code
-    with _store(home) as engine:
+    with open_store(home) as engine:
         return deeds.silence(engine, desk_of(home), narrowed, reader.name, reason, starts_at or now, ends_at, now)
 
 
 def end_silence(home: Home, reader: Reader, silence_id: str, now: datetime) -> None:
     """End a silence before its time. Raises LookupError for one that does not hold."""
     require_role(reader, SILENCE_ROLES, "end a silence")
-    with _store(home) as engine:
+    with open_store(home) as engine:
         deeds.end_silence(engine, desk_of(home), silence_id, reader.name, now)
 
 
@@ -114,31 +115,8 @@ def silences(home: Home, now: datetime) -> list[dict[str, Any]]:
     s = tables.silence.c
     columns = (s.silence_id, s.matchers, s.reason, s.actor, s.starts_at, s.ends_at)
     query = sa.select(*columns).where(s.ended_at.is_(None), s.ends_at > now).order_by(s.ends_at)
-    with _store(home) as engine, engine.connect() as connection:
+    with open_store(home) as engine, engine.connect() as connection:
         return [dict(row._mapping) for row in connection.execute(query)]
-
-
-def announce_maintenance(
-    home: Home,
-    reader: Reader,
-    target_kind: str,
-    target: str,
-    reason: str,
-    starts_at: datetime,
-    ends_at: datetime,
-    now: datetime,
-) -> str:
-    """Announce work on a device, object, area or feed: its readings start and end nothing meanwhile."""
-    require_role(reader, SILENCE_ROLES, "announce maintenance")
-    with _store(home) as engine:
-        return deeds.announce_maintenance(engine, target_kind, target, reader.name, reason, starts_at, ends_at, now)
-
-
-def cancel_maintenance(home: Home, reader: Reader, window_id: str, now: datetime) -> None:
-    """Take announced work back from now on. Raises LookupError."""
-    require_role(reader, SILENCE_ROLES, "cancel maintenance")
-    with _store(home) as engine:
-        deeds.cancel_maintenance(engine, window_id, now)
 
 
 def desk_of(home: Home) -> Desk:
@@ -172,12 +150,9 @@ def _in_branch(engine: sa.Engine, reader: Reader, alert_id: str) -> str:
     return found[0]
 
 
-def _lies_in(area_code: str, reader: Reader) -> bool:
-    return area_code.startswith(reader.area_pattern.rstrip("%"))
-
-
 @contextmanager
-def _store(home: Home) -> Iterator[sa.Engine]:
+def open_store(home: Home) -> Iterator[sa.Engine]:
+    """The ops store of a home for the length of a block."""
     engine = open_ops(home.ops_url)
     try:
         yield engine

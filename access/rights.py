@@ -35,5 +35,13 @@ class Reader:
             code = code[:-2]
         return f"{code}%"
 
+    def may_see(self, area_code: str | None) -> bool:
+        """Whether an area lies in the branch; nothing that has no area does, unless the reader is city-wide.
+
+        >>> Reader(area_code="420502").may_see("420502003"), Reader(area_code="420502").may_see(None)
+        (True, False)
+        """
+        return self.area_code is None or (area_code or "").startswith(self.area_pattern.rstrip("%"))
+
 
 CITY_WIDE = Reader()

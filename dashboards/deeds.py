@@ -13,11 +13,14 @@ from typing import Any
 
 import streamlit as st
 
-from access import alerts, alerts_view, devices, live, rights
+from access import alerts, alerts_view, devices, live, maintenance, rights
 from dashboards import session
 from dashboards.parts import BEIJING, Scene, present
 
 _FIELDS = ("id", "colour", "kind", "area", "name", "text", "happened", "lon", "lat", "exercise")
+# For how long a person may keep something quiet, or announce work, in one go.
+LENGTHS = {"30m": timedelta(minutes=30), "2h": timedelta(hours=2), "8h": timedelta(hours=8), "24h": timedelta(days=1)}
+DEFAULT_LENGTH = "30m"
 ADVISED = ("suppressed", "open", "acknowledged", "dispatched", "resolved")
 
 
@@ -46,16 +49,16 @@ def take_step(scene: Scene, alert: Mapping[str, Any], step: str, comment_key: st
         st.session_state[comment_key] = ""
 
 
-def silence(scene: Scene, alert: Mapping[str, Any], reason_key: str, lengths: Mapping[str, timedelta]) -> None:
+def silence(scene: Scene, alert: Mapping[str, Any], reason_key: str) -> None:
     """Keep this rule at this object quiet for a while."""
-    reason, length = st.session_state.get(reason_key, ""), st.session_state.get("silence_length") or "30m"
+    reason, length = st.session_state.get(reason_key, ""), st.session_state.get("silence_length") or DEFAULT_LENGTH
     if not reason.strip():
         _say("alert", False, scene.words("refused.reason"))
         return
     wanted = {"rule_id": alert["rule_id"], "object_id": alert["object_id"]}
 
     def done(reader: rights.Reader, now: datetime) -> None:
-        alerts.silence(scene.home, reader, wanted, reason, now + lengths[length], now)
+        alerts.silence(scene.home, reader, wanted, reason, now + LENGTHS[length], now)
 
     _try(scene, "alert", done, scene.words("done.silenced"))
 
@@ -67,6 +70,40 @@ def end_silence(scene: Scene, silence_id: str) -> None:
         alerts.end_silence(scene.home, reader, silence_id, now)
 
     _try(scene, "alert", done, scene.words("done.silence_ended"))
+
+
+def announce_maintenance(scene: Scene, place: str, form: str) -> None:
+    """Announce work on what is chosen or typed in a form, as it stands at this click.
+
+    A kind with a colon names its target as well: `device:urban:GD420500000001`.
+    """
+    kind, target, length, reason = (
+        str(st.session_state.get(f"{form}_work_{name}") or "") for name in ("kind", "target", "length", "reason")
+    )
+    if ":" in kind:
+        kind, _, target = kind.partition(":")
+    target = target.strip()
+    if not (kind and target and reason.strip()):
+        _say(place, False, scene.words("refused.reason" if kind and target else "refused.target"))
+        return
+
+    def done(reader: rights.Reader, now: datetime) -> None:
+        maintenance.announce(
+            scene.home, reader, kind, target, reason, now, now + LENGTHS[length or DEFAULT_LENGTH], now
+        )
+
+    if _try(scene, place, done, scene.words("done.maintenance")):
+        st.session_state[f"{form}_work_reason"] = ""
+
+
+def cancel_maintenance(scene: Scene, place: str) -> None:
+    """Take back the window that is chosen at this click."""
+    window_id = st.session_state[f"{place}_work_window"]
+
+    def done(reader: rights.Reader, now: datetime) -> None:
+        maintenance.cancel(scene.home, reader, window_id, now)
+
+    _try(scene, place, done, scene.words("done.maintenance_ended"))
 
 
 def enter(scene: Scene) -> None:
@@ -142,6 +179,8 @@ def _try(
         return _say(place, False, words("refused.desk"))
     except alerts.RoutingError:
         return _say(place, False, words("refused.entry"))
+    except maintenance.UnknownTargetError:
+        return _say(place, False, words("refused.target"))
     except LookupError:
         return _say(place, False, words("refused.gone"))
     return _say(place, True, said)

@@ -7,7 +7,7 @@ refused says why in words. Not here: whether a step is legal or allowed (`access
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -17,11 +17,11 @@ from access import alerts_view as alerts
 from access import live
 from dashboards import deeds, look, pulse
 from dashboards.parts import BEIJING, Scene, clock, present
+from dashboards.views import maintenance
 
 REFRESH_S = 1.0
 # The steps in the order of the life cycle; the first one that is possible is the one to take next.
 STEPS = ("acknowledged", "dispatched", "resolved", "closed", "commented")
-SILENCES = {"30m": timedelta(minutes=30), "2h": timedelta(hours=2), "8h": timedelta(hours=8), "24h": timedelta(days=1)}
 _EVIDENCE = ("text read", "secondary", "unconfirmed", "design", "reported")
 
 
@@ -130,6 +130,7 @@ def _form(scene: Scene, alert: Mapping[str, Any]) -> None:
             )  # fmt: skip
     if not is_locked:
         _quieten(scene, alert)
+        maintenance.of_alert(scene, alert)
 
 
 def _quieten(scene: Scene, alert: Mapping[str, Any]) -> None:
@@ -140,15 +141,15 @@ def _quieten(scene: Scene, alert: Mapping[str, Any]) -> None:
         return
     if alert["state"] not in ("open", "acknowledged", "dispatched"):
         return
-    with st.expander(words("silence.title")):
+    with st.expander(words("silence.title"), key=f"silence_box_{alert_id}"):
         st.html(f'<div class="cr"><p class="quiet">{escape(words("silence.note"))}</p></div>')
         st.segmented_control(
-            words("silence.length"), list(SILENCES), default="30m", format_func=lambda one: words(f"length.{one}"),
-            key="silence_length",
+            words("silence.length"), list(deeds.LENGTHS), default=deeds.DEFAULT_LENGTH,
+            format_func=lambda one: words(f"length.{one}"), key="silence_length",
         )  # fmt: skip
         st.text_input(words("silence.reason"), key=f"silence_reason_{alert_id}")
         st.button(words("silence.begin"), key="silence_begin", on_click=deeds.silence,
-                  args=(scene, alert, f"silence_reason_{alert_id}", SILENCES))  # fmt: skip
+                  args=(scene, alert, f"silence_reason_{alert_id}"))  # fmt: skip
 
 
 # ── history ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,6 +11,7 @@ import streamlit as st
 from access import devices, live
 from dashboards import deeds, look
 from dashboards.parts import Scene, age_words, clock, present, title_line
+from dashboards.views import maintenance
 
 REFRESH_S = 5.0
 
@@ -22,6 +23,7 @@ def draw(scene: Scene) -> None:
     _summary(scene)
     _streams(scene)
     _listing(scene, _filters(scene))
+    maintenance.draw(scene)
 
 
 @st.fragment(run_every=REFRESH_S)

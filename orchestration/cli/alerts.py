@@ -267,13 +267,36 @@ def maintenance(
     as_json: Json = False,
 ) -> None:
     """Announce work from now on: readings of the target neither start nor end an episode."""
-    from access import alerts
+    from access import maintenance as announced
 
     home, at = current_home(), now()
     ((kind, code),) = _labels([target]).items()
     ends_at = at + timedelta(minutes=minutes)
-    window_id = alerts.announce_maintenance(home, reader_of(home, actor), kind, code, reason, at, ends_at, at)
+    window_id = announced.announce(home, reader_of(home, actor), kind, code, reason, at, ends_at, at)
     _say_until(window_id, ends_at, as_json)
+
+
+@alerts_app.command("windows")
+@deed
+def list_windows(as_json: Json = False) -> None:
+    """Announced work that is on or to come."""
+    from access import maintenance as announced
+    from access.live import ops_reader
+
+    with ops_reader(current_home()) as live:
+        found = announced.windows(live, now()) if live is not None else []
+    print_rows(found, as_json, empty="no work is announced")
+
+
+@alerts_app.command("end-maintenance")
+@deed
+def end_maintenance(window_id: str, actor: Actor = None) -> None:
+    """Take announced work back from now on."""
+    from access import maintenance as announced
+
+    home = current_home()
+    announced.cancel(home, reader_of(home, actor), window_id, now())
+    typer.echo(f"{window_id}: ended")
 
 
 def _say_until(what: str, ends_at: datetime, as_json: bool) -> None:

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from access import alerts, alerts_view, users
+from access import alerts, alerts_view, maintenance, users
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
 from alerting import tables
@@ -62,7 +62,8 @@ def test_the_whole_way_under_the_actors_names(ruled: Home) -> None:
         ("viewer", lambda home, reader, one: alerts.enter(home, reader, report(2), NOW)),
         ("viewer", lambda home, reader, one: alerts.silence(home, reader, {"rule_id": "r"}, "x", NOW, NOW)),
         ("viewer", lambda home, reader, one: alerts.end_silence(home, reader, "x", NOW)),
-        ("viewer", lambda home, reader, one: alerts.cancel_maintenance(home, reader, "x", NOW)),
+        ("viewer", lambda home, reader, one: maintenance.announce(home, reader, "feed", "x", "y", NOW, NOW, NOW)),
+        ("viewer", lambda home, reader, one: maintenance.cancel(home, reader, "x", NOW)),
     ],
 )
 def test_a_role_that_may_not_is_refused(ruled: Home, role: str, deed: Callable[[Home, Reader, str], object]) -> None:
@@ -103,14 +104,6 @@ def test_what_cannot_be_done_says_why(ruled: Home) -> None:
 def test_a_home_without_rules_says_what_to_run(home: Home) -> None:
     with pytest.raises(alerts.NoRulesError, match="cityrisk rules publish"):
         alerts.enter(home, DUTY, report(), NOW)
-
-
-def test_maintenance_is_announced_and_taken_back(ruled: Home) -> None:
-    end = NOW + timedelta(hours=2)
-    window_id = alerts.announce_maintenance(ruled, DUTY, "device", "urban:GD001", "new cell", NOW, end, NOW)
-    alerts.cancel_maintenance(ruled, DUTY, window_id, NOW + timedelta(hours=1))
-    with pytest.raises(LookupError, match="no maintenance window"):
-        alerts.cancel_maintenance(ruled, DUTY, window_id, NOW + timedelta(hours=1))
 
 
 # ── login ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -213,7 +206,14 @@ def test_the_shell_marks_an_exercise_and_silences(shell: Callable[..., tuple[int
     assert (row["state"], row["is_exercise"]) == ("suppressed", True)
     assert shell("alerts", "end-silence", json.loads(out)["id"])[0] == 0
     assert shell("alerts", "silences")[1] == "nothing is silenced\n"
-    assert shell("alerts", "maintenance", "device=urban:G1", "--minutes", "5", "--reason", "cell")[0] == 0
+    assert shell("alerts", "windows")[1] == "no work is announced\n"
+    code, out = shell("alerts", "maintenance", "area=420502", "--minutes", "5", "--reason", "works", "--json")
+    assert code == 0
+    (window,) = json.loads(shell("alerts", "windows", "--json")[1])
+    assert (window["window_id"], window["target"], window["reason"]) == (json.loads(out)["id"], "420502", "works")
+    assert shell("alerts", "end-maintenance", window["window_id"])[0] == 0
+    code, out = shell("alerts", "maintenance", "feed=urban.gas", "--minutes", "5", "--reason", "x")
+    assert (code, "has no contract" in out) == (1, True)
 
 
 def test_an_actor_with_a_login_keeps_its_role_in_the_shell(shell: Callable[..., tuple[int, str]]) -> None:

@@ -255,6 +255,29 @@ def test_a_silence_begins_with_a_reason_and_ends_by_hand(page: Page, alerted: Al
     ]
 
 
+def test_maintenance_is_announced_from_an_alert(page: Page, alerted: AlertedHome, alert_site: Site) -> None:
+    alert_id = alerted.breach(SITE, "housing:m6", "yellow", 520.0)
+    open_alerts(page, alert_site)
+    log_in(page)
+    page.locator(f'tr[data-pick="{alert_id}"]').click()
+    page.get_by_text("公告维护", exact=True).click()
+    work = f".st-key-alert_{alert_id}_work"
+    page.locator(f"{work}_kind").get_by_role("combobox").click()
+    page.get_by_role("option", name="对象 housing:m6").click()
+    begin, reason = page.locator(f"{work}_begin button"), page.locator(f"{work}_reason input")
+    begin.click()
+    expect(page.locator(".said.no")).to_contain_text("请写明原因")
+    reason.fill("更换采样泵")
+    reason.press("Enter")
+    begin.click()
+    expect(page.locator(".said")).to_have_text("已公告，数秒内生效。")
+    window = tables.maintenance_window.c
+    assert alerted.rows(sa.select(window.target_kind, window.target, window.reason, window.actor)) == [
+        {"target_kind": "object", "target": "housing:m6", "reason": "更换采样泵", "actor": "zhang"}
+    ]
+    no_fault(page)
+
+
 def test_one_click_changes_the_language(page: Page, alert_site: Site) -> None:
     open_alerts(page, alert_site)
     page.get_by_role("button", name="English").click()

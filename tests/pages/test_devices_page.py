@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from access import devices
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
+from alerting import tables
 from ingest import ops
 from ingest.settings import Home
 from served_pages import Site, served
@@ -135,6 +136,33 @@ def test_a_ban_needs_a_login_a_role_and_a_reason(page: Page, listened: AlertedHo
     assert listened.rows(banned) == [
         {"actor": "lead", "target": "housing.dust_reading/STRANGER", "reason": "冒充扬尘仪"}
     ]
+
+
+def test_maintenance_is_announced_and_taken_back(page: Page, listened: AlertedHome, device_site: Site) -> None:
+    open_devices(page, device_site)
+    expect(page.get_by_text("当前没有公告的维护")).to_be_visible()
+    log_in(page, "officer")
+    page.locator(".st-key-maintenance_box summary").click()
+    target, reason = page.get_by_label("维护对象"), page.get_by_label("工作内容")
+    reason.fill("清淤")
+    reason.press("Enter")
+    target.fill("nowhere")
+    target.press("Enter")
+    page.locator(".st-key-maintenance_work_begin button").click()
+    expect(page.locator(".said.no")).to_contain_text("登记册中没有这个编号")
+    pick(page, "maintenance_work_kind", "区域", "区域")
+    target.fill("420502")
+    target.press("Enter")
+    page.locator(".st-key-maintenance_work_begin button").click()
+    expect(page.locator(".said")).to_contain_text("已公告")
+    expect(page.locator("td").filter(has_text="区域 420502")).to_be_visible()
+    expect(page.locator("td").filter(has_text="清淤")).to_be_visible()
+    page.locator(".st-key-maintenance_work_end button").click()
+    expect(page.locator(".said")).to_contain_text("已提前结束")
+    expect(page.get_by_text("当前没有公告的维护")).to_be_visible()
+    window = tables.maintenance_window.c
+    (row,) = listened.rows(sa.select(window.target, window.actor, window.cancelled_at))
+    assert (row["target"], row["actor"], row["cancelled_at"] is None) == ("420502", "officer", False)
 
 
 @pytest.mark.parametrize("width", [1366, 390])

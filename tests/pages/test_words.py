@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from access import alerts_view, devices, users
+from access import alerts_view, devices, maintenance, users
 from access.city import DOMAINS
 from access.map import COLOURS
 from alerting.grouping import URGENCY
@@ -35,9 +35,10 @@ FAMILIES = {
     "step": alert_detail.STEPS,
     "done": alert_detail.STEPS,
     "advice": deeds.ADVISED,
-    "length": tuple(alert_detail.SILENCES),
+    "length": tuple(deeds.LENGTHS),
     "actor": ("rule", "clock", "silence", "inhibition"),
     "told": URGENCY,
+    "target": maintenance.TARGET_KINDS,
     "delivery": ("waiting", "sent", "failed", "dead"),
     "role": users.ROLES,
     "pulse": pulse.WORDS,

@@ -1,0 +1,115 @@
+"""Announced work on devices, objects, areas and feeds: announce it, take it back, see what is announced.
+
+Not here: what a window does to readings (`alerting.engine`), silences, which only keep alerts quiet (`access.alerts`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cache
+from typing import Any, Literal, get_args
+
+import sqlalchemy as sa
+
+from access.alerts import desk_of, open_store
+from access.live import OpsReader
+from access.rights import NotAllowedError, Reader
+from access.users import require_role
+from alerting import deeds, tables
+from alerting.registry import load_registry
+from ingest.catalogue import load_contracts
+from ingest.contract import Contract
+from ingest.settings import Home
+
+TargetKind = Literal["device", "object", "area", "feed"]
+TARGET_KINDS: tuple[TargetKind, ...] = get_args(TargetKind)
+MAINTENANCE_ROLES = frozenset({"duty_officer", "shift_lead", "administrator"})
+
+
+class UnknownTargetError(ValueError):
+    """What is to be maintained is in no register; says how such an id looks."""
+
+
+def announce(
+    home: Home,
+    reader: Reader,
+    kind: str,
+    target: str,
+    reason: str,
+    starts_at: datetime,
+    ends_at: datetime,
+    now: datetime,
+) -> str:
+    """Announce work: readings of the target start and end nothing meanwhile; gives the window's id.
+
+    `target` is an id of the whole city, like `urban:GD420500000001`, an area code, or a feed's id. Raises
+    NotAllowedError for a role or branch that may not, UnknownTargetError for a target that a slip of the pen made, and
+    ValueError without a reason or an end that is still to come.
+    """
+    require_role(reader, MAINTENANCE_ROLES, "announce maintenance")
+    with open_store(home) as engine:
+        area_code = _area_of(home, engine, kind, target)
+        if not reader.may_see(area_code):
+            raise NotAllowedError(f"{kind} {target} is outside {reader.name}'s branch {reader.area_code}")
+        return deeds.announce_maintenance(engine, kind, target, reader.name, reason, starts_at, ends_at, now)
+
+
+def cancel(home: Home, reader: Reader, window_id: str, now: datetime) -> None:
+    """Take announced work back from now on.
+
+    Raises LookupError for a window that is over, unknown or another branch's.
+    """
+    require_role(reader, MAINTENANCE_ROLES, "cancel maintenance")
+    table = tables.maintenance_window.c
+    with open_store(home) as engine:
+        if reader.area_code is not None:
+            with engine.connect() as connection:
+                found = connection.execute(
+                    sa.select(table.target_kind, table.target).where(table.window_id == window_id)
+                ).one_or_none()
+            if found is None or not reader.may_see(_area_of(home, engine, found.target_kind, found.target)):
+                raise LookupError(f"no maintenance window {window_id} in {reader.name}'s branch {reader.area_code}")
+        deeds.cancel_maintenance(engine, window_id, now)
+
+
+def windows(live: OpsReader, now: datetime) -> list[dict[str, Any]]:
+    """What people announced and is on or to come: columns of `maintenance_window`, the first to end first."""
+    table = tables.maintenance_window
+    query = sa.select(table).where(table.c.cancelled_at.is_(None), table.c.ends_at > now)
+    return [dict(row) for row in live.execute(query.order_by(table.c.ends_at, table.c.window_id)).mappings()]
+
+
+def _area_of(home: Home, engine: sa.Engine, kind: str, target: str) -> str | None:
+    """Where a target lies, None for what lies nowhere. Raises UnknownTargetError."""
+    contracts = _contracts()
+    if kind == "feed":
+        if target not in contracts:
+            raise UnknownTargetError(f"feed {target!r} has no contract; `cityrisk feed list` shows those that have")
+        return None
+    if kind == "area":
+        if target not in desk_of(home).routing.areas:
+            raise UnknownTargetError(f"area {target!r} is not known; expected a code like 420502")
+        return target
+    if kind not in TARGET_KINDS:
+        raise ValueError(f"target kind {kind!r} found, expected {', '.join(TARGET_KINDS)}")
+    return _place_of(home, engine, contracts, kind, target)
+
+
+@cache
+def _contracts() -> Mapping[str, Contract]:
+    return load_contracts()  # a second's work; a checkout's contracts change with a restart
+
+
+def _place_of(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], kind: str, target: str) -> str | None:
+    """The area of a device or object. One that a landed register should hold and does not is a slip of the pen."""
+    department = target.partition(":")[0]
+    of_department = [contract for contract in contracts.values() if contract.department_code == department]
+    if not of_department or ":" not in target:
+        raise UnknownTargetError(f"{kind} {target!r} found, expected <department>:<id> like urban:GD420500000001")
+    registry = load_registry(home, engine, of_department)
+    known = registry.devices if kind == "device" else registry.objects
+    if known and target not in known:
+        raise UnknownTargetError(f"{kind} {target!r} is in no register of {department}; look at the id again")
+    device = registry.devices.get(target)
+    return registry.place((device.object_id if device else None) or target, target)[2]

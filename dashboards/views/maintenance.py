@@ -1,0 +1,111 @@
+"""Announced work: what is announced, a form to announce more, and the same form beside an alert.
+
+Not here: whether a person may (`access.maintenance`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import streamlit as st
+
+from access import live
+from access import maintenance as announced
+from dashboards import deeds, look
+from dashboards.parts import Scene, clock
+
+PLACE, ALERT_PLACE = "maintenance", "alert"
+
+
+def draw(scene: Scene) -> None:
+    """All windows that are on or to come; a form for any target, and the way to take one back."""
+    words = scene.words
+    with live.ops_reader(scene.home) as ops:
+        rows = announced.windows(ops, scene.now) if ops is not None else []
+    st.html(f'<div class="cr"><h2>{escape(words("maintenance.title"))}</h2>{_table(scene, rows)}</div>')
+    deeds.show_said(scene, PLACE)
+    with st.expander(words("maintenance.announce"), key="maintenance_box"):
+        if scene.user is None:
+            st.html(f'<div class="cr"><p class="quiet">{escape(words("login.needed"))}</p></div>')
+            return
+        first, second = st.columns([1, 2])
+        first.selectbox(
+            words("maintenance.kind"), announced.TARGET_KINDS, format_func=lambda one: words(f"target.{one}"),
+            key=f"{PLACE}_work_kind",
+        )  # fmt: skip
+        second.text_input(
+            words("maintenance.target"), key=f"{PLACE}_work_target", placeholder=words("maintenance.hint")
+        )
+        _rest(scene, PLACE, PLACE)
+        if rows:
+            _take_back(scene, rows)
+
+
+def of_alert(scene: Scene, alert: Mapping[str, Any]) -> None:
+    """The form for the device or the object of an alert: what alarms may be what somebody is working on."""
+    words = scene.words
+    form = f"alert_{alert['alert_id']}"
+    choices = [f"object:{alert['object_id']}"]
+    if alert["device_id"]:
+        choices.insert(0, f"device:{alert['device_id']}")
+    with st.expander(words("maintenance.announce"), key=f"{form}_work_box"):  # a key keeps it open
+        st.selectbox(
+            words("maintenance.target"), choices, format_func=lambda one: _choice(scene, one),
+            key=f"{form}_work_kind",
+        )  # fmt: skip
+        _rest(scene, ALERT_PLACE, form)
+
+
+def _rest(scene: Scene, place: str, form: str) -> None:
+    words = scene.words
+    st.html(f'<div class="cr"><p class="quiet">{escape(words("maintenance.note"))}</p></div>')
+    st.segmented_control(
+        words("silence.length"), list(deeds.LENGTHS), default=deeds.DEFAULT_LENGTH,
+        format_func=lambda one: words(f"length.{one}"), key=f"{form}_work_length",
+    )  # fmt: skip
+    st.text_input(words("maintenance.reason"), key=f"{form}_work_reason")
+    st.button(
+        words("maintenance.begin"),
+        key=f"{form}_work_begin",
+        on_click=deeds.announce_maintenance,
+        args=(scene, place, form),
+    )
+
+
+def _take_back(scene: Scene, rows: list[dict[str, Any]]) -> None:
+    words = scene.words
+    said = {row["window_id"]: f"{_target(scene, row)} · {row['reason']}" for row in rows}
+    left, right = st.columns([3, 1], vertical_alignment="bottom")
+    left.selectbox(
+        words("maintenance.title"), list(said), format_func=lambda one: said.get(one, one), key=f"{PLACE}_work_window"
+    )
+    right.button(
+        words("maintenance.end"), key=f"{PLACE}_work_end", on_click=deeds.cancel_maintenance, args=(scene, PLACE)
+    )
+
+
+def _table(scene: Scene, rows: list[dict[str, Any]]) -> str:
+    words = scene.words
+    if not rows:
+        return f'<p class="quiet">{escape(words("maintenance.none"))}</p>'
+    heads = [
+        (words("maintenance.target"), ""), (words("maintenance.from"), "keep"), (words("maintenance.to"), "keep"),
+        (words("maintenance.reason"), "wide"), (words("maintenance.by"), ""),
+    ]  # fmt: skip
+    cells = [
+        [escape(_target(scene, row)), clock(row["starts_at"]), clock(row["ends_at"]), escape(row["reason"]),
+         escape(row["actor"])]
+        for row in rows
+    ]  # fmt: skip
+    return look.table(heads, cells)
+
+
+def _target(scene: Scene, row: Mapping[str, Any]) -> str:
+    return _choice(scene, f"{row['target_kind']}:{row['target']}")
+
+
+def _choice(scene: Scene, choice: str) -> str:
+    kind, _, target = choice.partition(":")
+    return f"{scene.words(f'target.{kind}')} {target}"

@@ -1,0 +1,110 @@
+"""Announced work: by whom, on what, and where; a slip of the pen is no window."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from access import maintenance
+from access.live import ops_reader
+from access.rights import NotAllowedError, Reader
+from ingest.catalogue import load_contracts
+from ingest.ops import open_ops
+from ingest.pull import open_intake
+from ingest.settings import Home
+from ingest.stages import Payload
+from orchestration.rules import publish_rules
+
+NOW = datetime(2026, 6, 1, tzinfo=UTC)
+END = NOW + timedelta(hours=2)
+DUTY = Reader("li", "duty_officer")
+THERE, ELSEWHERE = Reader("wu", "duty_officer", "420502"), Reader("sun", "duty_officer", "420503")
+STATION, GAUGE = "61512000", "0061512000"
+STATIONS = json.dumps(
+    [{"stcd": STATION, "rtuAddr": GAUGE, "stnm": "葛洲坝", "sttp": "河道站", "rvnm": "长江", "adcode": "420502",
+      "lgtd": 111.29, "lttd": 30.70, "wrz": 53.0, "grz": 55.0, "obhtz": 55.7, "esstym": "2015-06-01"}]
+).encode()  # fmt: skip
+
+
+@pytest.fixture
+def ruled(home: Home) -> Home:
+    """A home with a rules generation."""
+    publish_rules(home, NOW)
+    return home
+
+
+@pytest.fixture
+def registered(ruled: Home) -> Home:
+    """The home after a register of stations landed: one gauge in Xiling District."""
+    engine = open_ops(ruled.ops_url)
+    intake = open_intake(ruled, engine, "r", lambda: NOW)
+    landed = intake.take(load_contracts()["water.station"], Payload("water.station", STATIONS, "json", "s.json", NOW))
+    engine.dispose()
+    assert landed is not None
+    assert landed.rows_landed == 1, landed
+    return ruled
+
+
+def announced(home: Home) -> list[tuple[str, str, str]]:
+    with ops_reader(home) as live:
+        assert live is not None
+        return [(row["target_kind"], row["target"], row["actor"]) for row in maintenance.windows(live, NOW)]
+
+
+def test_work_is_announced_and_taken_back(ruled: Home) -> None:
+    window_id = maintenance.announce(ruled, DUTY, "device", "urban:GD001", "new cell", NOW, END, NOW)
+    assert announced(ruled) == [("device", "urban:GD001", "li")]
+    maintenance.cancel(ruled, DUTY, window_id, NOW + timedelta(hours=1))
+    assert announced(ruled) == []
+    with pytest.raises(LookupError, match="no maintenance window"):
+        maintenance.cancel(ruled, DUTY, window_id, NOW + timedelta(hours=1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "target", "says"),
+    [
+        ("device", "GD001", "expected <department>:<id>"),
+        ("device", "gasworks:GD001", "expected <department>:<id>"),
+        ("device", "water:61512001", "is in no register of water"),
+        ("object", "water:nowhere", "is in no register of water"),
+        ("feed", "water.river", "has no contract"),
+        ("area", "990000", "is not known"),
+    ],
+)
+def test_a_slip_of_the_pen_is_refused(registered: Home, kind: str, target: str, says: str) -> None:
+    with pytest.raises(maintenance.UnknownTargetError, match=says):
+        maintenance.announce(registered, DUTY, kind, target, "works", NOW, END, NOW)
+    assert announced(registered) == []
+
+
+@pytest.mark.parametrize(("reason", "ends_at"), [(" ", END), ("works", NOW)])
+def test_a_window_needs_a_reason_and_an_end(ruled: Home, reason: str, ends_at: datetime) -> None:
+    with pytest.raises(ValueError, match="needs a reason, and an end"):
+        maintenance.announce(ruled, DUTY, "feed", "water.river_reading", reason, NOW, ends_at, NOW)
+
+
+def test_a_kind_that_is_none_is_refused(ruled: Home) -> None:
+    with pytest.raises(ValueError, match="target kind 'city' found"):
+        maintenance.announce(ruled, DUTY, "city", "420500", "works", NOW, END, NOW)
+
+
+@pytest.mark.parametrize(
+    ("kind", "target"), [("device", f"water:{GAUGE}"), ("object", f"water:{STATION}"), ("area", "420502")]
+)
+def test_a_branch_announces_only_what_lies_in_it(registered: Home, kind: str, target: str) -> None:
+    with pytest.raises(NotAllowedError, match="outside sun's branch 420503"):
+        maintenance.announce(registered, ELSEWHERE, kind, target, "works", NOW, END, NOW)
+    window_id = maintenance.announce(registered, THERE, kind, target, "works", NOW, END, NOW)
+    with pytest.raises(LookupError, match="in sun's branch 420503"):
+        maintenance.cancel(registered, ELSEWHERE, window_id, NOW)
+    maintenance.cancel(registered, THERE, window_id, NOW)
+    assert announced(registered) == []
+
+
+def test_a_feed_is_the_whole_citys(ruled: Home) -> None:
+    with pytest.raises(NotAllowedError, match="outside wu's branch"):
+        maintenance.announce(ruled, THERE, "feed", "water.station", "works", NOW, END, NOW)
+    maintenance.announce(ruled, DUTY, "feed", "water.station", "works", NOW, END, NOW)
+    assert announced(ruled) == [("feed", "water.station", "li")]
