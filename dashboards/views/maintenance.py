@@ -51,10 +51,9 @@ def of_alert(scene: Scene, alert: Mapping[str, Any]) -> None:
     if alert["device_id"]:
         choices.insert(0, f"device:{alert['device_id']}")
     with st.expander(words("maintenance.announce"), key=f"{form}_work_box"):  # a key keeps it open
-        st.selectbox(
-            words("maintenance.target"), choices, format_func=lambda one: _choice(scene, one),
-            key=f"{form}_work_kind",
-        )  # fmt: skip
+        st.radio(
+            words("maintenance.target"), choices, format_func=lambda one: _choice(scene, one), key=f"{form}_work_kind"
+        )
         _rest(scene, ALERT_PLACE, form)
 
 

@@ -262,11 +262,11 @@ def test_maintenance_is_announced_from_an_alert(page: Page, alerted: AlertedHome
     page.locator(f'tr[data-pick="{alert_id}"]').click()
     page.get_by_text("公告维护", exact=True).click()
     work = f".st-key-alert_{alert_id}_work"
-    page.locator(f"{work}_kind").get_by_role("combobox").click()
-    page.get_by_role("option", name="对象 housing:m6").click()
+    page.locator(f"{work}_kind label").filter(has_text="对象 housing:m6").click()
     begin, reason = page.locator(f"{work}_begin button"), page.locator(f"{work}_reason input")
     begin.click()
     expect(page.locator(".said.no")).to_contain_text("请写明原因")
+    expect(reason).to_have_count(1)  # while a page is drawn anew, old parts stand beside new ones
     reason.fill("更换采样泵")
     reason.press("Enter")
     begin.click()
