@@ -77,7 +77,7 @@ STYLE = f"""<style>
 .cr .banner.bad {{ border-color: #ff8f8f; background: #2b1a20; }}
 .cr .banner.warn {{ border-color: #f2c66d; background: #272216; }}
 .cr .cards {{ display: grid; grid-template-columns: 1.5fr repeat(4, 1fr); gap: .7rem; }}
-.cr .tiles {{ display: grid; grid-template-columns: repeat(7, 1fr); gap: .6rem; }}
+.cr .tiles {{ display: grid; grid-template-columns: repeat(auto-fit, minmax(6.5rem, 1fr)); gap: .6rem; }}
 .cr .card, .cr .tile {{ background: {PANEL}; border: 1px solid {LINE}; border-radius: 5px; padding: .65rem .85rem; }}
 .cr .card {{ border-top: 4px solid var(--risk); }}
 .cr .card .head {{ display: flex; justify-content: space-between; font-size: .88rem; color: {MUTED}; gap: .5rem; }}
@@ -105,7 +105,8 @@ STYLE = f"""<style>
 .cr .facts {{ display: grid; grid-template-columns: auto 1fr; gap: .25rem .9rem; font-size: .88rem; background: {PANEL};
   border: 1px solid {LINE}; border-radius: 5px; padding: .7rem .9rem; }}
 .cr .facts dt {{ color: {MUTED}; white-space: nowrap; }} .cr .facts dd {{ margin: 0; overflow-wrap: anywhere; }}
-.cr .facts dd small {{ color: {MUTED}; display: block; }} .cr .stack {{ display: grid; gap: .6rem; }}
+.cr .facts dd small, .cr .history small {{ color: {MUTED}; display: block; }}
+.cr .stack {{ display: grid; gap: .6rem; }}
 .cr .quiet, .cr.quiet {{ color: {MUTED}; font-size: .84rem; }}
 .cr .legend {{ display: flex; flex-wrap: wrap; gap: .1rem 1rem; font-size: .82rem; color: {MUTED}; }}
 .cr details {{ margin-top: .4rem; font-size: .88rem; }} .cr summary {{ cursor: pointer; margin-bottom: .3rem; }}

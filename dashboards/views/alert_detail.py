@@ -160,19 +160,22 @@ def story(scene: Scene, alert_id: str) -> None:
     with live.ops_reader(scene.home) as ops:
         if ops is None:
             return
+        alert = alerts.alert(ops, scene.reader, alert_id)
         events, sent = alerts.history(ops, alert_id), alerts.deliveries(ops, alert_id)
-    lines = "".join(f"<li>{_event(scene, event)}</li>" for event in events)
+    unit = unit_of(scene, alert) if alert is not None else ""
+    lines = "".join(f"<li>{_event(scene, event, unit)}</li>" for event in events)
     told = "".join(f"<li>{line}</li>" for line in _deliveries(scene, sent))
     told = f'<h2>{words("alert.told")}</h2><ul class="history">{told}</ul>' if told else ""
     st.html(f'<div class="cr"><h2>{words("alert.history")}</h2><ul class="history">{lines}</ul>{told}</div>')
 
 
-def _event(scene: Scene, event: Mapping[str, Any]) -> str:
+def _event(scene: Scene, event: Mapping[str, Any], unit: str) -> str:
     words = scene.words
     actor = event["actor"]
     by_us = actor in ("rule", "clock", "silence", "inhibition")
     who = words(f"actor.{actor}") if by_us else actor
-    value = "" if event["value"] is None or not by_us else f" · {number(event['value'])}"
+    measured = "" if event["value"] is None or not by_us else f"{number(event['value'])} {unit}".rstrip()
+    value = f" · {escape(measured)}" if measured else ""
     colour = look.risk_mark(event["colour"], words(f"colour_short.{event['colour']}"))
     # What the engine writes as a reason stands in the facts already; what people wrote is kept to the letter.
     said = "" if by_us or not event["reason"] else f"<q>{escape(event['reason'])}</q>"

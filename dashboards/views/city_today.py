@@ -9,7 +9,7 @@ import streamlit as st
 
 from access import city, serving
 from dashboards import charts, look
-from dashboards.parts import Scene, edition_words, title_line, warn_when_stale
+from dashboards.parts import BEIJING, Scene, edition_words, title_line, warn_when_stale
 
 _TOP = 6
 _LEAST_POINTS = 0.005  # less would be shown as 0.00
@@ -20,13 +20,15 @@ def draw(scene: Scene, mart: serving.Mart) -> None:
     words = scene.words
     area = city.top_area(mart, scene.reader)
     name = f"{words.pick(area.name_zh, area.name_en)} · " if area else ""
-    title_line(scene, name + words("nav.today"), edition_words(scene, city.edition(mart)))
+    edition = city.edition(mart)
+    title_line(scene, name + words("nav.today"), edition_words(scene, edition))
     warn_when_stale(scene, mart)
     if area is None:
         st.html(f'<div class="cr">{look.banner("warn", words("banner.no_index"))}</div>')
         return
     indices = city.index_today(mart, scene.reader, area.area_code)
     _cards(scene, indices)
+    _say_day_goes_on(scene, edition)
     domain, days = _choose(scene, [one.domain for one in indices])
     left, right = st.columns([1.55, 1])
     with left:
@@ -57,6 +59,14 @@ def _cards(scene: Scene, indices: list[city.IndexToday]) -> None:
             f'<div class="grade">{look.figure(one.colour)}{grade}</div><div class="moves">{moves}</div></div>'
         )
     st.html(f'<div class="cr"><div class="cards">{"".join(cards)}</div></div>')
+
+
+def _say_day_goes_on(scene: Scene, edition: city.Edition) -> None:
+    """A day is scored by what came of it; one that is not over looks calmer than it may become."""
+    if edition.last_observed_at is None or edition.as_of_date != scene.now.astimezone(BEIJING).date():
+        return
+    text = scene.words("today.goes_on", at=f"{edition.last_observed_at.astimezone(BEIJING):%H:%M}")
+    st.html(f'<div class="cr"><p class="quiet">{escape(text)}</p></div>')
 
 
 def _badge(scene: Scene, confidence: str | None) -> str:
