@@ -35,6 +35,7 @@ class Subjects:
             or (rule.object_type if rule else "object"),
             object_name_zh=next((thing.name_zh for thing in known if thing.name_zh), None)
             or area_name
+            or change.object_id.partition(":")[2]  # what has no name goes by the id that its department gave it
             or change.object_id,
             area_code=area_code,
             lon=change.lon,

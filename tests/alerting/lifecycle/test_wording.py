@@ -55,7 +55,7 @@ def test_every_wording_is_of_something_cited(cited: set[tuple[str, str]]) -> Non
             "degC",
             43.434343,
             40.0,
-            "火警 43.4343 ℃，限值 40 ℃（GB 1 表24）",
+            "火警 43.4343 °C，限值 40 °C（GB 1 表24）",
             "Fire 43.4343 °C, limit 40 °C (GB 1 table 24)",
         ),
         ("1", 5.2, None, "火警 5.2（GB 1 表24）", "Fire 5.2 (GB 1 table 24)"),
