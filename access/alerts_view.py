@@ -20,6 +20,7 @@ from access.rights import Reader
 from access.serving import GenerationError, Home, NoGenerationError, open_mart
 from alerting import lifecycle, tables
 from alerting.channels.book import BookError, load_book
+from alerting.channels.claims import undelivered_query
 from alerting.desk import Desk, DeskError
 from alerting.rules.generations import NoRulesError, newest_generation
 from alerting.wording import Wording
@@ -102,7 +103,13 @@ def heartbeat(live: OpsReader) -> Heartbeat:
     """How far alerting is, and when it last moved."""
     position = tables.alert_position.c
     row = live.execute(sa.select(sa.func.max(position.moved_at), sa.func.max(position.stream_at))).one()
-    return Heartbeat(*(datetime.fromisoformat(one) if isinstance(one, str) else one for one in row))
+    return Heartbeat(*(_instant(one) if one else None for one in row))
+
+
+def undelivered(live: OpsReader, now: datetime) -> list[tuple[str, int, datetime]]:
+    """Channels whose news of alerts did not get through: id, how many, the oldest one's time."""
+    rows = live.execute(undelivered_query(now)).mappings()
+    return [(row["channel_id"], row["n"], _instant(row["oldest_at"])) for row in rows]
 
 
 def unanswered_reds(live: OpsReader, reader: Reader) -> list[dict[str, Any]]:
@@ -155,8 +162,7 @@ def deliveries(live: OpsReader, alert_id: str) -> list[dict[str, Any]]:
     )  # fmt: skip
     rows = [dict(row) for row in live.execute(query).mappings()]
     for row in rows:
-        if isinstance(row["last_at"], str):
-            row["last_at"] = datetime.fromisoformat(row["last_at"])
+        row["last_at"] = _instant(row["last_at"])
     return rows
 
 
@@ -229,6 +235,11 @@ def _where(reader: Reader, wanted: AlertFilter) -> list[sa.ColumnElement[bool]]:
     if wanted.is_exercise is not None:
         conditions.append(table.c.is_exercise == wanted.is_exercise)
     return conditions
+
+
+def _instant(found: datetime | str) -> datetime:
+    """An aggregate of instants, which some stores give as text."""
+    return datetime.fromisoformat(found) if isinstance(found, str) else found
 
 
 def _counts(live: OpsReader) -> dict[tuple[str, str], int]:

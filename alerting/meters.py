@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from alerting import tables
+from alerting.channels.claims import undelivered_query
 from alerting.episode import Change, EpisodeChange
 from alerting.lifecycle import COLOURS, LIVING
 
@@ -36,6 +37,9 @@ class Meters:
         self.notices = Counter("cityrisk_alerting_notices", "Notices written to the outbox", registry=registry)
         self.lag = Gauge("cityrisk_alerting_lag_messages", "LIVE messages that wait", registry=registry)
         self.tracks = Gauge("cityrisk_alerting_tracks", "States that are not quiet", registry=registry)
+        self.undelivered = Gauge(
+            "cityrisk_alerting_undelivered", "News of alerts that did not get through", ("channel",), registry=registry
+        )
         self.open = Gauge("cityrisk_alerting_open_alerts", "Living alerts", ("colour",), registry=registry)
 
     def opened(self, changes: Iterable[EpisodeChange], now: datetime) -> None:
@@ -54,3 +58,12 @@ class Meters:
         for rank, colour in COLOURS.items():
             self.open.labels(colour).set(found.get(rank, 0))
         return sum(found.values())
+
+    def count_undelivered(self, engine: sa.Engine, now: datetime) -> dict[str, int]:
+        """Count news that did not get through by channel; the channels that have any."""
+        with engine.connect() as connection:
+            found = {row.channel_id: int(row.n) for row in connection.execute(undelivered_query(now))}
+        self.undelivered.clear()
+        for channel_id, n in found.items():
+            self.undelivered.labels(channel_id).set(n)
+        return found

@@ -84,13 +84,14 @@ class AlertingProcess:
         self._position_at = self._snapshot_at = self._looked_at = 0.0
         self._snapshot_took_s = 0.0
         self._lag = self._n_open = 0
+        self._undelivered: dict[str, int] = {}
 
     def health(self) -> Health:
         """Well while readings or clock messages come, ticks come, and the store takes what is written."""
         at = time.monotonic()
         failure = "; ".join(text for text in self._failures.values() if text)
         detail = {
-            "failure": failure, "lag": self._lag, "open_alerts": self._n_open,
+            "failure": failure, "lag": self._lag, "open_alerts": self._n_open, "undelivered": self._undelivered,
             "rules": self._knowledge.ruleset.generation if self._knowledge else None,
             "seconds_since_message": round(at - self._moved_at, 1),
             "seconds_since_tick": round(at - self._ticked_at, 1),
@@ -272,6 +273,9 @@ class AlertingProcess:
                 if began - counted_at >= LOOK_EVERY_S:
                     counted_at = began
                     self._n_open = await asyncio.to_thread(self._meters.count_open, self._engine)
+                    self._undelivered = await asyncio.to_thread(
+                        self._meters.count_undelivered, self._engine, self._now()
+                    )
                     self._meters.lag.set(self._lag)
                 self._failures["clock"] = ""
                 self._ticked_at = time.monotonic()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -18,9 +18,11 @@ import sqlalchemy as sa
 from alerting import tables
 from alerting.channels.message import Message, message_of
 from alerting.channels.patience import Patience
+from alerting.lifecycle import WORKED_ON
 from alerting.work import in_transaction
 
 WAITING = ("waiting", "failed")
+LATE_AFTER = timedelta(minutes=2)
 _d = tables.alert_delivery.c
 
 
@@ -127,6 +129,23 @@ def standing(engine: sa.Engine, channel_ids: Sequence[str], since: datetime) -> 
             if row.state == "sent":
                 counts["last_sent_at"] = row.last
     return found
+
+
+def undelivered_query(now: datetime) -> sa.Select[tuple[str, int, datetime]]:
+    """Channel, how many, and the oldest one's time, of news that did not get through, the worst off first.
+
+    News of alerts that somebody must still deal with, given up, or still being tried after `LATE_AFTER`: somebody who
+    should know does not.
+    """
+    is_late = sa.and_(_d.state.in_(WAITING), _d.created_at < now - LATE_AFTER)
+    alert = tables.alert.c
+    return (
+        sa.select(_d.channel_id, sa.func.count().label("n"), sa.func.min(_d.created_at).label("oldest_at"))
+        .join(tables.alert, alert.alert_id == _d.alert_id)
+        .where(alert.state.in_(WORKED_ON), sa.or_(is_late, _d.state == "dead"))
+        .group_by(_d.channel_id)
+        .order_by(sa.desc("n"), _d.channel_id)
+    )
 
 
 def newest(engine: sa.Engine, channel_id: str | None, state: str | None, limit: int) -> list[dict[str, Any]]:

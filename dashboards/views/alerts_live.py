@@ -6,7 +6,8 @@ Only the list and the chosen alert are redrawn, not the page: what somebody type
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from html import escape
 from typing import Any
 
@@ -109,7 +110,7 @@ def _heart(scene: Scene) -> None:
     with live.ops_reader(scene.home) as ops:
         if ops is None:  # the list says so
             return
-        heartbeat = alerts.heartbeat(ops)
+        heartbeat, stuck = alerts.heartbeat(ops), alerts.undelivered(ops, present())
     if heartbeat.moved_at is None:
         inside = look.banner("bad", words("alerts.never"))
     elif heartbeat.is_silent(present()):
@@ -118,7 +119,19 @@ def _heart(scene: Scene) -> None:
         inside = f'<div class="banner bad" role="alert">{text} {pulse.since(heartbeat.moved_at)}</div>'
     else:
         inside = f'<span class="quiet">{look.state_mark("fresh", words("alerts.heard"))}</span>'
-    st.html(f'<div class="cr heart">{inside}</div>')
+    st.html(f'<div class="cr heart">{inside}{_stuck(scene, stuck)}</div>')
+
+
+def _stuck(scene: Scene, channels: Sequence[tuple[str, int, datetime]]) -> str:
+    """What did not reach those who should know: somebody must call them."""
+    if not channels:
+        return ""
+    words, names = scene.words, alerts.channel_names(scene.home)
+    said = []
+    for channel, n, oldest_at in channels:
+        name = words.pick(*names.get(channel, (channel, channel)))
+        said.append(words("alerts.stuck_channel", name=name, n=n, at=clock(oldest_at)))
+    return look.banner("warn", words("alerts.stuck", said=words("alert.and").join(said)))
 
 
 def _tiles(scene: Scene, counts: Mapping[tuple[str, str], int]) -> str:

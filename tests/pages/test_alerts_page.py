@@ -296,6 +296,27 @@ def test_nothing_is_wider_than_the_screen(page: Page, alert_site: Site, width: i
     no_fault(page)
 
 
+def test_news_that_did_not_get_through_is_said(page: Page, alerted: AlertedHome, alert_site: Site) -> None:
+    alert_id = alerted.breach(SITE, "housing:m7", "yellow", 510.0)
+    at = alerted.now - timedelta(minutes=10)
+    with alerted.engine.begin() as connection:
+        connection.execute(
+            sa.insert(tables.alert_delivery).values(
+                delivery_id="d-stuck", alert_id=alert_id, channel_id="sms", target="u", kind="opened", body="{}",
+                state="dead", attempts=9, next_at=at, created_at=at,
+            )
+        )  # fmt: skip
+    open_alerts(page, alert_site)
+    stuck = page.locator(".heart .banner.warn")
+    expect(stuck).to_contain_text("有通知没有送达：短信网关 1 条")
+    with alerted.engine.begin() as connection:
+        connection.execute(sa.update(tables.alert_delivery).values(state="sent", sent_at=alerted.now))
+    expect(stuck).to_have_count(0)
+    page.locator(f'tr[data-pick="{alert_id}"]').click()
+    expect(page.locator(".history").last).to_contain_text("预警 · 已送达")
+    expect(page.locator(".history").last).to_contain_text("短信网关")
+
+
 def test_silent_alerting_never_looks_fresh(page: Page, tmp_path: Path) -> None:
     silent = AlertedHome(Home(tmp_path, {}))
     silent.breach(WELL, "urban:g1", "red", 52.3)

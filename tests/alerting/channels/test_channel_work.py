@@ -381,3 +381,24 @@ def test_without_any_channel_for_them_feed_faults_are_in_the_log(city: City, cap
     with city.engine.connect() as connection:
         assert connection.scalar(sa.select(ops.notification.c.delivered_at)) == city.at
     assert city.deliveries("data_desk") == []
+
+
+def test_news_that_did_not_get_through_is_counted_while_the_alert_concerns_somebody(city: City) -> None:
+    def undelivered() -> dict[str, int]:
+        with city.engine.connect() as connection:
+            return {row.channel_id: row.n for row in connection.execute(claims.undelivered_query(city.at))}
+
+    city.happen(Change.OPENED)
+    carried = {row.channel_id for row in city.deliveries_of_all()}
+    assert len(carried) > 3
+    assert undelivered() == {}  # a minute is no delay
+    city.later(minutes=3)
+    assert undelivered() == dict.fromkeys(carried, 1)
+    delivery = tables.alert_delivery
+    with city.engine.begin() as connection:
+        connection.execute(sa.update(delivery).where(delivery.c.channel_id != "sms").values(state="sent"))
+        connection.execute(sa.update(delivery).where(delivery.c.channel_id == "sms").values(state="dead"))
+    assert undelivered() == {"sms": 1}
+    with city.engine.begin() as connection:
+        connection.execute(sa.update(tables.alert).values(state="closed"))
+    assert undelivered() == {}

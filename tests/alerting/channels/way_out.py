@@ -87,6 +87,10 @@ class City:
         with self.engine.connect() as connection:
             return list(connection.execute(query))
 
+    def deliveries_of_all(self) -> list[Any]:
+        with self.engine.connect() as connection:
+            return list(connection.execute(sa.select(tables.alert_delivery)))
+
     def only(self, channel_id: str) -> Any:
         (row,) = self.deliveries(channel_id)
         return row
