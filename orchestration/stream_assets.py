@@ -22,7 +22,7 @@ from ingest.settings import open_home
 from orchestration.feed_assets import feed_key
 
 EPISODES = dg.AssetKey(["alerting", "episode"])
-REPORT_EVERY_S = 30
+REPORT_EVERY_S = 120  # each report stays in Dagster's history for days; nobody waits for it
 NEVER = ""  # where alerting has not begun
 
 

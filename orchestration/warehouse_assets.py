@@ -16,6 +16,7 @@ from ingest.contract import Contract
 from ingest.settings import open_home
 from orchestration import batch as batches
 from orchestration.feed_assets import feed_key
+from orchestration.graph_upkeep import KEEP, forget_history
 from orchestration.publish import PUBLISHED_TABLES, audit
 from orchestration.stream_assets import EPISODES
 
@@ -57,6 +58,7 @@ def warehouse_asset(contracts: Mapping[str, Contract]) -> dg.AssetsDefinition:
             result = batches.run_batch(batch, select=(), wait_s=WAIT_FOR_RUN_S)
         finally:
             engine.dispose()
+        forget_history(context.instance, datetime.now(UTC) - KEEP)
         counts = audit(home.mart)
         for table, key in zip(PUBLISHED_TABLES, PUBLISHED, strict=True):
             yield dg.MaterializeResult(
