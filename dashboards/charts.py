@@ -93,6 +93,8 @@ def risk_map(
             "emphasis": {"itemStyle": {"areaColor": _faint(county["colour"], 0.5)}, "label": {"color": look.INK}},
             "label": {
                 "show": True,
+                # `Xiling District` is drawn as Xiling: what all have in common would cover what is near.
+                "formatter": county["name"].split(" ")[0],
                 "color": look.INK,
                 "fontSize": 11,
                 "fontFamily": look.FONT,
