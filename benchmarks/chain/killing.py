@@ -36,6 +36,7 @@ from benchmarks.chain.outcome import (
     fold_live,
     landed_rows,
     last_sequences,
+    quarantined_rows,
     settle,
     stored_members,
 )
@@ -109,7 +110,7 @@ class Disturbance:
             turn += 1
 
     async def _drive(self, vehicle: Vehicle, number: int) -> None:
-        """A position a second; the button is pressed, and let go again, every few."""
+        """A position a second, from the past up to now, never ahead; the button is pressed, and let go, every few."""
         at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
         turn = 0
         async with vehicle:
@@ -118,7 +119,8 @@ class Disturbance:
                 await vehicle.say(at, SOS if (turn + number) % 8 < 2 else 0)
                 self.said.acknowledged.add((POSITIONS, vehicle.phone, int(at.timestamp() * 1000)))
                 turn += 1
-                await asyncio.sleep(self._pause_s)
+                ahead_s = (at - datetime.now(UTC)).total_seconds() + 1.0
+                await asyncio.sleep(max(self._pause_s, ahead_s))
 
 
 def kill_all(chain: Chain, names: Sequence[str], kills: int, chance: random.Random, most_pause_s: float) -> list[str]:
@@ -186,7 +188,7 @@ def judge(chain: Chain, acknowledged: pl.DataFrame) -> dict[str, Any]:
     landed = landed_rows(home, feeds)
     folded = asyncio.run(fold_live(home, fresh_engine(home), feeds))
     expected, stored = expected_members(folded.changes), stored_members(engine)
-    twice = doubles(engine)
+    twice, quarantined = doubles(engine), quarantined_rows(engine)
     engine.dispose()
     chain.down()
     return {
@@ -199,6 +201,7 @@ def judge(chain: Chain, acknowledged: pl.DataFrame) -> dict[str, Any]:
         "episodes_too_many": len(stored.keys() - expected.keys()),
         "episodes_other": sum(stored[key] != expected[key] for key in expected.keys() & stored.keys()),
         "twice": twice,
+        "quarantined": quarantined,
     }
 
 
@@ -217,6 +220,7 @@ def faults_of(report: dict[str, Any]) -> list[str]:
         **{name: report[name] for name in ("landed_not_live", "live_not_landed", "episodes_lost",
                                            "episodes_too_many", "episodes_other")},
         **{f"{name} twice": n for name, n in report["twice"].items()},
+        **{f"quarantined as {reason}": n for reason, n in report["quarantined"].items()},
     }  # fmt: skip
     return [f"{name}: {n}" for name, n in numbers.items() if n]
 

@@ -107,6 +107,14 @@ def landed_rows(home: Home, feeds: Iterable[str] = FEEDS) -> pl.DataFrame:
     return pl.concat(parts) if parts else _no_rows()
 
 
+def quarantined_rows(engine: sa.Engine) -> dict[str, int]:
+    """Rows in quarantine by reason: they are not lost, but devices that say nothing wrong should have none."""
+    row = ops.quarantine.c
+    query = sa.select(row.reason, sa.func.sum(row.n_rows)).where(row.outcome == "quarantined").group_by(row.reason)
+    with engine.connect() as connection:
+        return {str(reason): int(n) for reason, n in connection.execute(query)}
+
+
 def compare(acknowledged: pl.DataFrame, found: pl.DataFrame) -> Readings:
     """How acknowledged rows stand among those found."""
     keys = ["feed_id", "device_id", "at_ms"]
