@@ -96,7 +96,8 @@ def draw(browser: Browser, url: str, size: tuple[int, int], out: Path) -> None:
     page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
     # Flat colours: a palette holds them in a quarter of the bytes.
     drawn = Image.open(BytesIO(page.screenshot())).convert("RGB")
-    drawn.quantize(256, dither=Image.Dither.NONE).save(out, optimize=True)
+    palette = drawn.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)  # keeps rare colours
+    palette.save(out, optimize=True)
     page.close()
 
 
