@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from access.rights import REVEALING_ROLES, NotAllowedError, Reader
-from ingest.ops import open_ops
+from ingest.ops import opened
 from ingest.settings import ARCHIVE_KEY, Home
 from ingest.vault import Vault
 
@@ -20,8 +20,5 @@ def reveal(home: Home, reader: Reader, hashed: str, reason: str, now: datetime) 
         raise NotAllowedError(f"role {reader.role!r} may not reveal personal data; needs {sorted(REVEALING_ROLES)}")
     if not reason.strip():
         raise ValueError("a reveal needs a reason: say which alert or case the call is for")
-    engine = open_ops(home.ops_url)
-    try:
+    with opened(home.ops_url) as engine:
         return Vault(engine, home.secret(ARCHIVE_KEY)).reveal(hashed, reader.name, reason.strip(), now)
-    finally:
-        engine.dispose()

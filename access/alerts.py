@@ -6,8 +6,7 @@ Not here: announced maintenance (`access.maintenance`), what pages read (`access
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
@@ -24,7 +23,7 @@ from alerting.lifecycle import IllegalStep, Verb
 from alerting.routing import RoutingError
 from alerting.rules.generations import NoRulesError, newest_generation
 from alerting.work import Conflict
-from ingest.ops import open_ops
+from ingest.ops import opened
 from ingest.settings import Home
 
 __all__ = [
@@ -63,14 +62,14 @@ def act(
     """
     verb = _verb(step)
     require_role(reader, STEP_ROLES[verb], f"set an alert to {step}")
-    with open_store(home) as engine:
+    with opened(home.ops_url) as engine:
         found = _in_branch(engine, reader, alert_id)
         return deeds.act(engine, desk_of(home), found, verb, reader.name, comment, now, to, version)
 
 
 def whole_id(home: Home, reader: Reader, beginning: str) -> str:
     """The id that begins so, in the reader's branch. Raises NoSuchAlert for none or several."""
-    with open_store(home) as engine:
+    with opened(home.ops_url) as engine:
         return _in_branch(engine, reader, beginning)
 
 
@@ -79,7 +78,7 @@ def enter(home: Home, reader: Reader, report: Report, now: datetime) -> str:
     require_role(reader, _DESK_ROLES, "enter an event")
     if not reader.may_see(report.area_code):
         raise NotAllowedError(f"area {report.area_code} is outside {reader.name}'s branch {reader.area_code}")
-    with open_store(home) as engine:
+    with opened(home.ops_url) as engine:
         alert_id, _ = deeds.enter(engine, desk_of(home), report, reader.name, now)
         return alert_id
 
@@ -99,14 +98,14 @@ def silence(
     narrowed = dict(wanted)
     if wanted and reader.area_code and not reader.may_see(wanted.get("area_code", "")):
         narrowed["area_code"] = reader.area_code
-    with open_store(home) as engine:
+    with opened(home.ops_url) as engine:
         return deeds.silence(engine, desk_of(home), narrowed, reader.name, reason, starts_at or now, ends_at, now)
 
 
 def end_silence(home: Home, reader: Reader, silence_id: str, now: datetime) -> None:
     """End a silence before its time. Raises LookupError for one that does not hold."""
     require_role(reader, SILENCE_ROLES, "end a silence")
-    with open_store(home) as engine:
+    with opened(home.ops_url) as engine:
         deeds.end_silence(engine, desk_of(home), silence_id, reader.name, now)
 
 
@@ -115,7 +114,7 @@ def silences(home: Home, now: datetime) -> list[dict[str, Any]]:
     s = tables.silence.c
     columns = (s.silence_id, s.matchers, s.reason, s.actor, s.starts_at, s.ends_at)
     query = sa.select(*columns).where(s.ended_at.is_(None), s.ends_at > now).order_by(s.ends_at)
-    with open_store(home) as engine, engine.connect() as connection:
+    with opened(home.ops_url) as engine, engine.connect() as connection:
         return [dict(row._mapping) for row in connection.execute(query)]
 
 
@@ -148,13 +147,3 @@ def _in_branch(engine: sa.Engine, reader: Reader, alert_id: str) -> str:
         many = f"several alerts begin with {alert_id!r}; give more of the id"
         raise NoSuchAlert(many if len(found) > 1 else f"no alert {alert_id!r}; `cityrisk alerts list` shows them")
     return found[0]
-
-
-@contextmanager
-def open_store(home: Home) -> Iterator[sa.Engine]:
-    """The ops store of a home for the length of a block."""
-    engine = open_ops(home.ops_url)
-    try:
-        yield engine
-    finally:
-        engine.dispose()

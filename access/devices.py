@@ -177,11 +177,8 @@ def decide(
     require_role(reader, DEVICE_ROLES, "ban or allow devices")
     if not reason.strip():
         raise ValueError("a ban or allowance needs a reason: say what the device did or why it is trusted")
-    engine = ops.open_ops(home.ops_url)
-    try:
+    with ops.opened(home.ops_url) as engine:
         set_access(engine, raw_feed, device_id, verdict, reader.name, reason.strip(), now)
-    finally:
-        engine.dispose()
 
 
 def silent_after(raw_feed: str) -> timedelta:

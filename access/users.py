@@ -73,30 +73,22 @@ def add_user(
         "display_name": display_name or name, "password_hash": _hasher().hash(password), "role": role,
         "area_code": area_code, "language": language, "disabled_at": None, "n_failed": 0, "locked_until": None,
     }  # fmt: skip
-    engine = ops.open_ops(home.ops_url)
-    try:
-        with engine.begin() as connection:
-            known = connection.execute(sa.update(table).where(table.c.name == name).values(values)).rowcount
-            if not known:
-                connection.execute(sa.insert(table).values(name=name, created_at=now, last_login_at=None, **values))
-            _end_sessions(connection, name, now)
-            _note(connection, actor, "change user" if known else "add user", name, f"{role} {area_code or ''}", now)
-    finally:
-        engine.dispose()
+    with ops.opened(home.ops_url) as engine, engine.begin() as connection:
+        known = connection.execute(sa.update(table).where(table.c.name == name).values(values)).rowcount
+        if not known:
+            connection.execute(sa.insert(table).values(name=name, created_at=now, last_login_at=None, **values))
+        _end_sessions(connection, name, now)
+        _note(connection, actor, "change user" if known else "add user", name, f"{role} {area_code or ''}", now)
 
 
 def close_user(home: Home, name: str, now: datetime, actor: str) -> None:
     """Let somebody in no longer; the name stays in every history. Raises LookupError for an unknown name."""
     table = tables.app_user
-    engine = ops.open_ops(home.ops_url)
-    try:
-        with engine.begin() as connection:
-            if not connection.execute(sa.update(table).where(table.c.name == name).values(disabled_at=now)).rowcount:
-                raise LookupError(f"no user {name!r}")
-            _end_sessions(connection, name, now)
-            _note(connection, actor, "close user", name, "", now)
-    finally:
-        engine.dispose()
+    with ops.opened(home.ops_url) as engine, engine.begin() as connection:
+        if not connection.execute(sa.update(table).where(table.c.name == name).values(disabled_at=now)).rowcount:
+            raise LookupError(f"no user {name!r}")
+        _end_sessions(connection, name, now)
+        _note(connection, actor, "close user", name, "", now)
 
 
 def add_demo_users(home: Home, city_code: str, county_code: str, now: datetime) -> dict[str, str]:
@@ -117,20 +109,16 @@ def add_demo_users(home: Home, city_code: str, county_code: str, now: datetime) 
 
 def log_in(home: Home, name: str, password: str, now: datetime) -> tuple[str, User]:
     """A new session: its token, which is shown to nobody else, and the user. Raises LoginRefused."""
-    engine = ops.open_ops(home.ops_url)
-    try:
-        with engine.begin() as connection:
-            row = _checked(connection, name, password, now)
-            if row is not None:
-                token = secrets.token_urlsafe(32)
-                connection.execute(
-                    sa.insert(tables.app_session).values(
-                        token_sha256=_digest(token), user_name=name, created_at=now, expires_at=now + SESSION_LENGTH
-                    )
+    with ops.opened(home.ops_url) as engine, engine.begin() as connection:
+        row = _checked(connection, name, password, now)
+        if row is not None:
+            token = secrets.token_urlsafe(32)
+            connection.execute(
+                sa.insert(tables.app_session).values(
+                    token_sha256=_digest(token), user_name=name, created_at=now, expires_at=now + SESSION_LENGTH
                 )
-                return token, User(row.name, row.display_name, row.role, row.area_code, row.language)
-    finally:
-        engine.dispose()
+            )
+            return token, User(row.name, row.display_name, row.role, row.area_code, row.language)
     raise LoginRefused("name and password do not belong together, or the account is locked for a while")
 
 
@@ -143,12 +131,8 @@ def user_of(home: Home, token: str, now: datetime) -> User | None:
         .where(session.token_sha256 == _digest(token), session.ended_at.is_(None), session.expires_at > now)
         .where(user.disabled_at.is_(None))
     )
-    engine = ops.open_ops(home.ops_url)
-    try:
-        with engine.connect() as connection:
-            row = connection.execute(query).first()
-    finally:
-        engine.dispose()
+    with ops.opened(home.ops_url) as engine, engine.connect() as connection:
+        row = connection.execute(query).first()
     return User(row.name, row.display_name, row.role, row.area_code, row.language) if row else None
 
 
@@ -156,25 +140,17 @@ def user_named(home: Home, name: str) -> User | None:
     """Somebody who may log in, None for every other name: for a shell, whose user the machine already knows."""
     user = tables.app_user.c
     query = sa.select(user.name, user.display_name, user.role, user.area_code, user.language)
-    engine = ops.open_ops(home.ops_url)
-    try:
-        with engine.connect() as connection:
-            row = connection.execute(query.where(user.name == name, user.disabled_at.is_(None))).first()
-    finally:
-        engine.dispose()
+    with ops.opened(home.ops_url) as engine, engine.connect() as connection:
+        row = connection.execute(query.where(user.name == name, user.disabled_at.is_(None))).first()
     return User(row.name, row.display_name, row.role, row.area_code, row.language) if row else None
 
 
 def log_out(home: Home, token: str, now: datetime) -> None:
     """End a session; one that is over already stays so."""
     table = tables.app_session
-    engine = ops.open_ops(home.ops_url)
-    try:
-        with engine.begin() as connection:
-            open_one = (table.c.token_sha256 == _digest(token), table.c.ended_at.is_(None))
-            connection.execute(sa.update(table).where(*open_one).values(ended_at=now))
-    finally:
-        engine.dispose()
+    with ops.opened(home.ops_url) as engine, engine.begin() as connection:
+        open_one = (table.c.token_sha256 == _digest(token), table.c.ended_at.is_(None))
+        connection.execute(sa.update(table).where(*open_one).values(ended_at=now))
 
 
 def require_role(reader: Reader, roles: frozenset[str], deed: str) -> None:

@@ -20,9 +20,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks.chain.killing import HURRIED, faults_of, under_fire
-from benchmarks.chain.managed import EVERYBODY, managed, page_ports
+from benchmarks.chain.managed import EVERYBODY, ManagedChain, page_ports
 from benchmarks.chain.place import new_home
-from benchmarks.chain.programs import NAMES, running
+from benchmarks.chain.programs import NAMES, Chain, running
 from benchmarks.chain.webhook import open_desk
 from benchmarks.live import machine
 
@@ -47,7 +47,7 @@ def main() -> int:
         everybody = NAMES if options.bare else EVERYBODY
         programs = options.programs.split(",") if options.programs else everybody
         names = options.names.split(",") if options.names else programs
-        with running(home, programs) if options.bare else managed(home, programs) as chain:
+        with running(home, programs, Chain if options.bare else ManagedChain) as chain:
             report = under_fire(chain, fleet, names, options.kills, options.rate, options.most_pause, options.seed)
     faults = faults_of(report)
     told = {"deliveries_taken": len(desk.came)}

@@ -6,6 +6,8 @@ Not here: what the rows mean (`ingest.landing`, `quality`, `orchestration.publis
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -282,6 +284,16 @@ def open_ops(url: str) -> sa.Engine:
 
         upgrade(engine.url, REVISION)
     return engine
+
+
+@contextmanager
+def opened(url: str) -> Iterator[sa.Engine]:
+    """The ops store for the length of a block: `open_ops`, and its connections closed afterwards."""
+    engine = open_ops(url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _revision(engine: sa.Engine) -> str | None:

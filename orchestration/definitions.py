@@ -67,11 +67,8 @@ def drop_sensor(contract: Contract) -> dg.SensorDefinition:
     )
     def look(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         home = open_home(os.environ)
-        engine = ops.open_ops(home.ops_url)
-        try:
+        with ops.opened(home.ops_url) as engine:
             waiting = pending(contract, home, read_cursor(engine, contract.id))
-        finally:
-            engine.dispose()
         if not waiting:
             return dg.SkipReason("no new files")
         today = f"{datetime.now(CIVIL_ZONE):%Y-%m-%d}"

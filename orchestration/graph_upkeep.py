@@ -15,12 +15,12 @@ from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 
 KEEP = timedelta(days=14)
 MOST_RUNS_AT_ONCE = 500  # a build must not wait long for this
-_OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
+OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED]
 
 
 def forget_history(instance: dg.DagsterInstance, before: datetime) -> int:
     """Delete runs that are over and began before an instant, and reports without a run; gives how many runs."""
-    filters = dg.RunsFilter(statuses=_OVER, created_before=before)
+    filters = dg.RunsFilter(statuses=OVER, created_before=before)
     run_ids = [run.run_id for run in instance.get_runs(filters=filters, limit=MOST_RUNS_AT_ONCE)]
     for run_id in run_ids:
         instance.delete_run(run_id)

@@ -62,13 +62,9 @@ def report_sensor(contracts: Mapping[str, Contract]) -> dg.SensorDefinition:
     )
     def report(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         home = open_home(os.environ)
-        engine = ops.open_ops(home.ops_url)
         seen: dict[str, Any] = json.loads(context.cursor or "{}")
-        try:
-            with engine.connect() as connection:
-                events = [*_feeds(connection, contracts, seen), *_episodes(connection, seen)]
-        finally:
-            engine.dispose()
+        with ops.opened(home.ops_url) as engine, engine.connect() as connection:
+            events = [*_feeds(connection, contracts, seen), *_episodes(connection, seen)]
         if not events:
             return dg.SkipReason("nothing came since the last look")
         return dg.SensorResult(asset_events=events, cursor=json.dumps(seen))

@@ -16,7 +16,7 @@ from ingest.contract import Contract
 from ingest.settings import open_home
 from orchestration import batch as batches
 from orchestration.feed_assets import feed_key
-from orchestration.graph_upkeep import KEEP, forget_history
+from orchestration.graph_upkeep import KEEP, OVER, forget_history
 from orchestration.publish import PUBLISHED_TABLES, audit
 from orchestration.stream_assets import EPISODES
 
@@ -25,14 +25,8 @@ PUBLISHED = [dg.AssetKey(["mart", table]) for table in PUBLISHED_TABLES]
 LOOK_EVERY_S = 30
 # Devices speak all the time: what they said waits this long for a build, so that builds do not follow one another.
 STREAM_BUILD_EVERY = timedelta(minutes=10)
+_UNDER_WAY = [status for status in dg.DagsterRunStatus if status not in OVER]
 WAIT_FOR_RUN_S = 900.0  # a batch from a shell holds the home for minutes, not for hours
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def warehouse_asset(contracts: Mapping[str, Contract]) -> dg.AssetsDefinition:
@@ -52,12 +46,9 @@ def warehouse_asset(contracts: Mapping[str, Contract]) -> dg.AssetsDefinition:
     def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         home = open_home(os.environ)
         city_code = home.environment.get("CITYRISK_CITY_CODE", "420500")
-        engine = ops.open_ops(home.ops_url)
-        batch = batches.Batch(home, engine, contracts, context.run.run_id, lambda: datetime.now(UTC), city_code)
-        try:
+        with ops.opened(home.ops_url) as engine:
+            batch = batches.Batch(home, engine, contracts, context.run.run_id, lambda: datetime.now(UTC), city_code)
             result = batches.run_batch(batch, select=(), wait_s=WAIT_FOR_RUN_S)
-        finally:
-            engine.dispose()
         forget_history(context.instance, datetime.now(UTC) - KEEP)
         counts = audit(home.mart)
         for table, key in zip(PUBLISHED_TABLES, PUBLISHED, strict=True):
@@ -100,11 +91,8 @@ def landed_sensor(contracts: Mapping[str, Contract]) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def look(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        engine = ops.open_ops(open_home(os.environ).ops_url)
-        try:
+        with ops.opened(open_home(os.environ).ops_url) as engine:
             fetched, pushed = (_newest_waiting(engine, streams, is_stream) for is_stream in (False, True))
-        finally:
-            engine.dispose()
         asked: dict[str, str] = json.loads(context.cursor or "{}")
         now = datetime.now(UTC)
         is_rested = not asked or now - datetime.fromisoformat(asked["at"]) >= STREAM_BUILD_EVERY
@@ -130,4 +118,4 @@ def _newest_waiting(engine: sa.Engine, streams: list[str], is_stream: bool) -> s
 
 
 def _is_building(instance: dg.DagsterInstance) -> bool:
-    return bool(instance.get_runs(filters=dg.RunsFilter(job_name=WAREHOUSE_JOB, statuses=_UNFINISHED), limit=1))
+    return bool(instance.get_runs(filters=dg.RunsFilter(job_name=WAREHOUSE_JOB, statuses=_UNDER_WAY), limit=1))

@@ -31,22 +31,19 @@ class ManagedChain(Chain):
         super().__init__(home, names)
         self._wanted = [service for service in services(home) if service.name in names]
 
-    def start(self, name: str = "") -> None:
+    def up(self) -> None:
         """Bring the home in line, whoever is missing; returns when all are well."""
         processes.start(self.home, self._wanted, environment(self.home), WITHIN_S)
-
-    def wait(self, name: str, within_s: float = READY_WITHIN_S) -> None:
-        """All are well once `start` returns."""
 
     def kill(self, name: str, number: int = signal.SIGKILL, *, and_start: bool = False) -> None:
         """Kill one, or the manager; without `and_start` it is stopped for good."""
         if not and_start:
             self._wanted = [service for service in self._wanted if service.name != name]
-            self.start()
+            self.up()
             return
         settle(lambda: self._hit(name, number), READY_WITHIN_S, f"another start of {name}")
         if name == MANAGER:
-            self.start()
+            self.up()
 
     @contextmanager
     def supervised(self) -> Iterator[dict[str, int]]:
@@ -83,17 +80,6 @@ class ManagedChain(Chain):
         except ProcessLookupError:  # it died of the last kill, and the manager has not seen it yet
             return False
         return True
-
-
-@contextmanager
-def managed(home: Home, names: Sequence[str]) -> Iterator[ManagedChain]:
-    """These programs of a home under its manager, well, until the block ends."""
-    chain = ManagedChain(home, names)
-    try:
-        chain.start()
-        yield chain
-    finally:
-        chain.down()
 
 
 def page_ports() -> dict[str, str]:

@@ -222,9 +222,9 @@ def environment(home: Home) -> dict[str, str]:
 
 
 @contextmanager
-def running(home: Home, names: Sequence[str] = NAMES) -> Iterator[Chain]:
+def running(home: Home, names: Sequence[str] = NAMES, kind: type[Chain] = Chain) -> Iterator[Chain]:
     """All programs of a home, well, until the block ends."""
-    chain = Chain(home, names)
+    chain = kind(home, names)
     try:
         chain.up()
         yield chain

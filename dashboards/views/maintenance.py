@@ -45,9 +45,12 @@ def draw(scene: Scene) -> None:
 
 def of_alert(scene: Scene, alert: Mapping[str, Any]) -> None:
     """The form for the device or the object of an alert: what alarms may be what somebody is working on."""
+    if alert["origin"] == "person":  # no reading is behind it
+        return
     words = scene.words
     form = f"alert_{alert['alert_id']}"
-    choices = [f"object:{alert['object_id']}"]
+    kind = alert["object_type"] if alert["object_type"] in ("area", "feed") else "object"
+    choices = [f"{kind}:{alert['object_id']}"]
     if alert["device_id"]:
         choices.insert(0, f"device:{alert['device_id']}")
     with st.expander(words("maintenance.announce"), key=f"{form}_work_box"):  # a key keeps it open

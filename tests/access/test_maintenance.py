@@ -10,6 +10,7 @@ import pytest
 from access import maintenance
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
+from benchmarks.chain.place import draw_registers, land_registers
 from ingest.catalogue import load_contracts
 from ingest.ops import open_ops
 from ingest.pull import open_intake
@@ -108,3 +109,17 @@ def test_a_feed_is_the_whole_citys(ruled: Home) -> None:
         maintenance.announce(ruled, THERE, "feed", "water.station", "works", NOW, END, NOW)
     maintenance.announce(ruled, DUTY, "feed", "water.station", "works", NOW, END, NOW)
     assert announced(ruled) == [("feed", "water.station", "li")]
+
+
+def test_a_gateway_lies_where_its_devices_do(ruled: Home) -> None:
+    drawn = {"urban.tunnel_device": draw_registers((2, 6, 2))["urban.tunnel_device"]}
+    land_registers(ruled, drawn, load_contracts())
+    contract, frame = load_contracts()["urban.tunnel_device"], drawn["urban.tunnel_device"].frame
+    column = next(one.physical_name for one in contract.columns if one.name == "gateway_id")
+    gateway = f"urban:{frame[column][0]}"
+    maintenance.announce(ruled, DUTY, "object", gateway, "new modem", NOW, END, NOW)
+    assert announced(ruled) == [("object", gateway, "li")]
+    with pytest.raises(NotAllowedError, match="outside far's branch 520302"):
+        maintenance.announce(ruled, Reader("far", "duty_officer", "520302"), "object", gateway, "x", NOW, END, NOW)
+    with pytest.raises(maintenance.UnknownTargetError, match="is in no register of urban"):
+        maintenance.announce(ruled, DUTY, "device", gateway, "new modem", NOW, END, NOW)
