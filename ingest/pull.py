@@ -38,7 +38,7 @@ class Outcome:
     """How one pull of one feed ended."""
 
     feed_id: str
-    result: str  # landed, nothing_new, unreachable, rejected, failed; would_land of a dry pull
+    result: str  # landed, nothing_new, unreachable, rejected, failed; would_land, would_reject of a dry pull
     payloads: int
     rows_landed: int
     rows_quarantined: int
@@ -143,17 +143,38 @@ def pull_feed(
     return outcome
 
 
+@dataclass(frozen=True, slots=True)
+class DryPull:
+    """What a pull would do, and everything that it found in the rows."""
+
+    outcome: Outcome
+    notes: tuple[Note, ...]
+
+
 def dry_pull(
     intake: Intake, contract: Contract, payloads: Iterable[Payload] | None = None, since: datetime | None = None
-) -> Outcome:
-    """Fetch and conform a feed, land and remember nothing: what a pull would do. Raises what the connector raises."""
-    seen, good, bad = 0, 0, 0
-    for payload in payloads or _from_department(intake, contract, since):
-        seen += 1
-        batch = intake.shape(contract, payload, "dry")
-        good += batch.frame.height
-        bad += sum(note.n_rows for note in batch.notes if note.outcome == "quarantined")
-    return Outcome(contract.id, "would_land", seen, good, bad, f"{seen} payloads read, nothing written")
+) -> DryPull:
+    """Fetch and conform a feed, land and remember nothing: what a pull would do. Never raises for the feed's trouble.
+
+    The outcome's result is `would_land`, `would_reject` when no row would land of those that came, `nothing_new`, or
+    what the connector failed with.
+    """
+    seen, good, notes = 0, 0, list[Note]()
+    result, detail = "nothing_new", ""
+    try:
+        for payload in payloads if payloads is not None else _from_department(intake, contract, since):
+            seen += 1
+            batch = intake.shape(contract, payload, "dry")
+            good += batch.frame.height
+            notes += batch.notes
+    except ConnectError as error:
+        result, detail = "unreachable", str(error)
+    else:
+        detail = f"{seen} payloads read, nothing written"
+    bad = sum(note.n_rows for note in notes if note.outcome == "quarantined")
+    if result == "nothing_new" and (good or bad):
+        result = "would_land" if good else "would_reject"
+    return DryPull(Outcome(contract.id, result, seen, good, bad, detail), tuple(notes))
 
 
 def _from_department(intake: Intake, contract: Contract, since: datetime | None) -> Iterator[Payload]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated
 import typer
 
 from ingest.pull import Outcome
+from ingest.stages import Note
 from orchestration.cli.shell import (
     Json,
     all_contracts,
@@ -104,10 +106,34 @@ def fetch_command(
     intake = open_intake(home, ops_engine(home), new_run_id(now()), now)
     payloads = [file_payload(contract, file, now())] if file else None
     instant = _instant(since)
-    outcome = (dry_pull if dry_run else pull_feed)(intake, contract, payloads, instant)
-    print_rows([_outcome_row(outcome)], as_json)
-    if outcome.result in ("failed", "unreachable"):
+    if dry_run:
+        dry = dry_pull(intake, contract, payloads, instant)
+        outcome, found = dry.outcome, reasons_of(dry.notes)
+    else:
+        outcome, found = pull_feed(intake, contract, payloads, instant), []
+    if as_json:
+        print_json({**_outcome_row(outcome), "found": found} if dry_run else [_outcome_row(outcome)])
+    else:
+        print_rows([_outcome_row(outcome)], as_json=False)
+        if found:
+            typer.echo("")
+            print_rows(found, as_json=False)
+    if outcome.result in ("failed", "unreachable", "would_reject"):
         raise typer.Exit(1)
+
+
+def reasons_of(notes: Sequence[Note]) -> list[dict[str, object]]:
+    """What was found, a line for each reason, outcome and column: how many rows, and the first of them as an example."""
+    groups: dict[tuple[str, str, str | None], list[Note]] = {}
+    for note in notes:
+        groups.setdefault((note.outcome, note.reason, note.column), []).append(note)
+    return [
+        {
+            "outcome": outcome, "reason": reason, "column": column, "rows": sum(n.n_rows for n in group),
+            "first_at": group[0].locator, "found": group[0].found, "expected": group[0].expected,
+        }
+        for (outcome, reason, column), group in sorted(groups.items(), key=lambda pair: str(pair[0]))
+    ]  # fmt: skip
 
 
 @app.command("derive")
