@@ -17,8 +17,8 @@ from ingest.contract import Contract, ContractError, parse_contract
 CONTRACT_ROOT = Path(__file__).parent / "contracts"
 
 
-def load_contracts(root: Path = CONTRACT_ROOT) -> dict[str, Contract]:
-    """All contracts under `root` by feed id, in id order.
+def load_contracts(root: Path = CONTRACT_ROOT, *, with_drafts: bool = False) -> dict[str, Contract]:
+    """All contracts under `root` by feed id, in id order; drafts only where asked for.
 
     Raises ContractError for a file that is not valid ODCS, whose id is not its place, or whose id is taken.
     """
@@ -28,8 +28,15 @@ def load_contracts(root: Path = CONTRACT_ROOT) -> dict[str, Contract]:
         place = f"{path.parent.name}.{path.name.removesuffix('.odcs.yaml')}"
         if contract.id != place:
             raise ContractError(f"{path.name}: id is {contract.id!r}, expected {place!r} from its place")
-        contracts[contract.id] = contract
+        if with_drafts or not contract.is_draft:
+            contracts[contract.id] = contract
     return contracts
+
+
+def contract_path(feed_id: str, root: Path = CONTRACT_ROOT) -> Path:
+    """Where the contract of a feed stands: `<department>/<feed>.odcs.yaml`."""
+    department, _, feed = feed_id.partition(".")
+    return root / department / f"{feed}.odcs.yaml"
 
 
 def load_contract(path: Path) -> Contract:

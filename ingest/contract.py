@@ -123,10 +123,11 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One feed's agreement."""
+    """One feed's agreement. A `draft` is looked at and tried, never fetched, derived or published."""
 
     id: str
     version: str
+    status: str
     name_zh: str
     name_en: str
     domain: str
@@ -174,6 +175,11 @@ class Contract:
     def landed_columns(self) -> tuple[Column, ...]:
         """Columns that leave the archive: all but those whose mask is `drop`."""
         return tuple(c for c in self.columns if c.mask != "drop")
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether people still work on the agreement."""
+        return self.status == "draft"
 
     @property
     def is_stream(self) -> bool:
@@ -229,6 +235,7 @@ def parse_contract(document: Mapping[str, Any], origin: str) -> Contract:
     contract = Contract(
         id=feed_id,
         version=str(document["version"]),
+        status=str(document.get("status", "active")),
         name_zh=schema.get("businessName", feed_id),
         name_en=document.get("name", feed_id),
         domain=document.get("domain", ""),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import sqlalchemy as sa
 from ingest import ops
 from ingest.archive import Archive, ArchiveError
 from ingest.contract import Contract
+from ingest.environment import names_of
 from ingest.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
 from orchestration.batch import BatchError, only_run
 from orchestration.processes import status
@@ -85,16 +85,11 @@ def _keys(home: Home, engine: sa.Engine) -> tuple[bool, str, str]:
 
 def _settings(home: Home, contracts: Mapping[str, Contract]) -> tuple[bool, str, str]:
     missing = sorted(
-        {name for contract in contracts.values() for name in _names(contract) if not home.environment.get(name)}
+        {name for contract in contracts.values() for name in names_of(contract) if not home.environment.get(name)}
     )
     if missing:
         return False, f"not set: {', '.join(missing)}", "set them, or the feeds that name them cannot be fetched"
     return True, "every address and credential that a contract names is set", ""
-
-
-def _names(contract: Contract) -> set[str]:
-    named = {str(value) for key, value in contract.server.options.items() if key in ("urlEnv", "tokenEnv")}
-    return named | set(re.findall(r"\$\{([^}]+)\}", contract.server.location or ""))
 
 
 def _landing(home: Home, engine: sa.Engine) -> tuple[bool, str, str]:

@@ -28,6 +28,7 @@ _CLOCK_PARTS = ("year", "month", "day", "hour")
 class Proposal:
     """A contract file's text, and why it says what it says, in plain words."""
 
+    feed_id: str
     yaml_text: str
     reasons: list[str]
 
@@ -58,7 +59,7 @@ def propose(sample: Path, feed_id: str | None = None) -> Proposal:
             f"datum: undeclared, CHECK: {stated}; ask the department (GCJ-02 is off by 300 to 1,500 m), "
             f"{found.datum or 'WGS84'} stands in so that the contract loads"
         )
-    return Proposal(write_document(feed_id, found, guesses, shape, sample.suffix.lower()), reasons)
+    return Proposal(feed_id, write_document(feed_id, found, guesses, shape, sample.suffix.lower()), reasons)
 
 
 def _join_clock(frame: pl.DataFrame) -> pl.DataFrame:

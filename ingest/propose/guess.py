@@ -29,7 +29,7 @@ _PERSON_HEADER = re.compile(
     r"姓名|联系人|负责人|法定代表人|经办人|巡查人|person_?name|worker_?name|contact", re.IGNORECASE
 )
 _FACE_HEADER = re.compile(r"照片|人脸|头像|face|photo", re.IGNORECASE)
-_PLATE_HEADER = re.compile(r"车牌|plate", re.IGNORECASE)
+_PLATE_HEADER = re.compile(r"车牌(?!颜色)|plate(?!_?colou?r)", re.IGNORECASE)
 _MOBILE = re.compile(r"(\+?86)?1[3-9]\d{9}")
 _LON_HEADER = re.compile(r"经度|(^|_)(lon|lng|longitude|jd)$", re.IGNORECASE)
 _LAT_HEADER = re.compile(r"纬度|(^|_)(lat|latitude|wd)$", re.IGNORECASE)
@@ -80,6 +80,14 @@ def guess_column(name: str, text: pl.Series, header: str | None = None) -> Guess
             _word(guess, header, values)
     guess.name = _our_name(guess, header)
     return guess
+
+
+def speaks_of_person(header: str) -> bool:
+    """Whether a header alone says that its values are a person's: name, number, telephone, face, plate."""
+    if _FACE_HEADER.search(header) or _ID_NO_HEADER.search(header):
+        return True
+    named = (_PHONE_HEADER, _PERSON_HEADER, _PLATE_HEADER)
+    return not _ID_HEADER.search(header) and any(pattern.search(header) for pattern in named)
 
 
 def _share(values: Sequence[str], test: object) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import sqlalchemy as sa
 import typer
@@ -15,6 +15,7 @@ from orchestration.cli.shell import (
     all_contracts,
     app,
     contract_of,
+    contract_root,
     current_home,
     failed,
     now,
@@ -39,12 +40,13 @@ def list_feeds(as_json: Json = False) -> None:
             "name_zh": c.name_zh,
             "name_en": c.name_en,
             "version": c.version,
+            "status": c.status,
             "server": c.server.kind,
             "entities": ",".join(c.entities),
             "cadence_h": c.cadence.total_seconds() / 3600,
             "drift_mode": c.drift_mode,
         }
-        for c in all_contracts().values()
+        for c in all_contracts(with_drafts=True).values()
     ]
     print_rows(rows, as_json)
 
@@ -53,7 +55,7 @@ def list_feeds(as_json: Json = False) -> None:
 @verb
 def show_feed(feed_id: str, as_json: Json = False) -> None:
     """One contract: its columns, units, keys and rules."""
-    contract = contract_of(feed_id)
+    contract = contract_of(feed_id, with_drafts=True)
     if as_json:
         print_json(contract)
         return
@@ -79,21 +81,42 @@ def show_feed(feed_id: str, as_json: Json = False) -> None:
 @feed_app.command("check")
 @verb
 def check_feed_command(feed_id: str, as_json: Json = False) -> None:
-    """Run the feed's checks on what landed and is not admitted yet; exit 1 when one fails or is raised."""
+    """Look the contract over, then run its checks on what landed and is not admitted yet.
+
+    Exit 1 when the contract has an error, or a check fails or is raised.
+    """
+    from ingest.catalogue import contract_path
+    from ingest.lint import look_over
     from orchestration.batch import new_run_id
 
-    contract, home = contract_of(feed_id), current_home()
+    home, contracts = current_home(), all_contracts(with_drafts=True)
+    contract = contract_of(feed_id, with_drafts=True)
+    text = contract_path(feed_id, contract_root()).read_text(encoding="utf-8")
+    rows: list[dict[str, Any]] = [
+        {
+            "check": f"contract line {f.line}" if f.line else "contract",
+            "severity": f.severity, "verdict": "failed", "message": f"{f.found}; {f.next_step}",
+        }
+        for f in look_over(contract, text, contracts, home.environment)
+    ]  # fmt: skip
     try:
+        from quality.checks import checks_of
         from quality.run import check_feed
 
-        verdicts = check_feed(home, ops_engine(home), contract, all_contracts(), new_run_id(now()), now())
+        checks_of(contract)  # raises what no check can stand on, whether rows wait or not
+        verdicts = [] if contract.is_draft else check_feed(
+            home, ops_engine(home), contract, all_contracts(), new_run_id(now()), now()
+        )  # fmt: skip
     except ImportError as error:
         failed(f"the checks cannot run ({error}); install the extra `quality`")
-    rows = [
+    rows += [
         {"check": v.check_id, "severity": v.severity, "verdict": v.verdict, "message": v.message_en} for v in verdicts
     ]
-    print_rows(rows, as_json, empty="nothing to check: no batch waits")
-    if any(v.verdict != "passed" and v.severity == "error" for v in verdicts):
+    well = "the contract is in order; no batch waits for its checks"
+    if contract.is_draft:
+        well = "the contract is in order; set `status: active` when both sides have agreed, then `cityrisk derive`"
+    print_rows(rows, as_json, empty=well)
+    if any(row["verdict"] != "passed" and row["severity"] == "error" for row in rows):
         raise typer.Exit(1)
 
 
@@ -148,4 +171,6 @@ def new_feed(
         failed(f"{out} exists; choose another name")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(proposal.yaml_text, encoding="utf-8")
-    typer.echo(f"wrote {out}; read it, then `cityrisk derive`")
+    typer.echo(
+        f"wrote {out}; read it, `cityrisk feed check` says what is open; set `status: active`, then `cityrisk derive`"
+    )

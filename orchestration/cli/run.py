@@ -100,7 +100,7 @@ def fetch_command(
     from ingest.pull import dry_pull, file_payload, open_intake, pull_feed
     from orchestration.batch import new_run_id
 
-    contract, home = contract_of(feed_id), current_home()
+    contract, home = contract_of(feed_id, with_drafts=dry_run), current_home()
     if file is not None and not file.is_file():
         wrong_use(f"no file {file}")
     intake = open_intake(home, ops_engine(home), new_run_id(now()), now)
@@ -123,7 +123,7 @@ def fetch_command(
 
 
 def reasons_of(notes: Sequence[Note]) -> list[dict[str, object]]:
-    """What was found, a line for each reason, outcome and column: how many rows, and the first of them as an example."""
+    """What was found, a line for each reason, outcome and column: how many rows, and the first as an example."""
     groups: dict[tuple[str, str, str | None], list[Note]] = {}
     for note in notes:
         groups.setdefault((note.outcome, note.reason, note.column), []).append(note)

@@ -49,16 +49,23 @@ def ops_engine(home: Home) -> sa.Engine:
     return open_ops(home.ops_url)
 
 
-def all_contracts() -> dict[str, Contract]:
-    """Every contract of this checkout, or of the folder in CITYRISK_CONTRACTS."""
-    from ingest.catalogue import CONTRACT_ROOT, load_contracts
+def contract_root() -> Path:
+    """The folder of contracts: this checkout's, or that in CITYRISK_CONTRACTS."""
+    from ingest.catalogue import CONTRACT_ROOT
 
-    return load_contracts(Path(os.environ.get("CITYRISK_CONTRACTS") or CONTRACT_ROOT))
+    return Path(os.environ.get("CITYRISK_CONTRACTS") or CONTRACT_ROOT)
 
 
-def contract_of(feed_id: str) -> Contract:
+def all_contracts(*, with_drafts: bool = False) -> dict[str, Contract]:
+    """Every contract; drafts only where asked for."""
+    from ingest.catalogue import load_contracts
+
+    return load_contracts(contract_root(), with_drafts=with_drafts)
+
+
+def contract_of(feed_id: str, *, with_drafts: bool = False) -> Contract:
     """One contract by feed id; ends with code 2 and the known ids when there is none."""
-    contracts = all_contracts()
+    contracts = all_contracts(with_drafts=with_drafts)
     if feed_id not in contracts:
         wrong_use(f"no feed {feed_id!r}; known feeds: {', '.join(contracts)}")
     return contracts[feed_id]
