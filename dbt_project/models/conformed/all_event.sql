@@ -27,7 +27,7 @@ fire__device_state_read as (
     _lon as lon,
     _lat as lat,
     {{ has_word('_flags', 'late') }} as is_late,
-    {{ json_of(['part_id', 'system_type', 'state_bits', 'fire', 'fault', 'shielded', 'supervised', 'started', 'feedback', 'is_reset']) }} as attributes,
+    {{ json_of(['part_id', 'system_type', 'system_no', 'loop_no', 'part_no', 'state_bits', 'fire', 'fault', 'shielded', 'supervised', 'started', 'feedback', 'is_reset']) }} as attributes,
     'fire.device_state' as feed_id,
     'fire' as department_code,
     'public_safety' as domain,

@@ -51,8 +51,13 @@ def _size(unit: bytes, at: int, kind: t.UnitType) -> int:
 
 
 def text_of(raw: bytes) -> str:
-    """GB 18030 text up to the first zero byte, without the padding; bytes that are no text become U+FFFD."""
-    return raw.split(b"\0", 1)[0].decode("gb18030", "replace").strip(" ")
+    """GB 18030 text up to the first zero byte, without the padding.
+
+    31 bytes are odd: a full field of Chinese ends inside a character, which is left out. Other bytes that are no text
+    become a question mark, so that the rest of a place can be read.
+    """
+    text = raw.split(b"\0", 1)[0].decode("gb18030", "replace")
+    return text.rstrip("\ufffd").replace("\ufffd", "?").strip(" ")
 
 
 def _system(raw: bytes) -> Values:
