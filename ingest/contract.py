@@ -76,6 +76,7 @@ class Column:
     source_unit: str | None = None
     unit_slips: tuple[str, ...] = ()
     plausible: tuple[float, float] | None = None
+    fault_codes: tuple[float, ...] = ()  # numbers, as sent, by which the device says that it measured nothing
     source_formats: tuple[str, ...] = ()
     source_time_zone: str = "Asia/Shanghai"
     concept: str | None = None
@@ -312,6 +313,7 @@ def _column(feed_id: str, prop: Mapping[str, Any]) -> Column:
         source_unit=custom.get("sourceUnit") or custom.get("unit"),
         unit_slips=tuple(custom.get("unitSlips", ())),
         plausible=(float(plausible[0]), float(plausible[1])) if plausible else None,
+        fault_codes=tuple(float(code) for code in custom.get("faultCodes", ())),
         source_formats=tuple(custom.get("sourceFormats", ())),
         source_time_zone=custom.get("sourceTimeZone", "Asia/Shanghai"),
         concept=custom.get("concept"),

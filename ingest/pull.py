@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from ingest import landing, ops
 from ingest.archive import Archive
 from ingest.areas import load_areas
-from ingest.conform import ConformContext, Conformed, conform
+from ingest.conform import ConformContext, Conformed, DeviceClocks, conform
 from ingest.connect import ConnectError, cursor_at, pull
 from ingest.contract import Contract
 from ingest.geo import AreaIndex
@@ -86,7 +86,8 @@ class Intake:
             note = Note(fault.reason, "file", "quarantined", "", found=fault.detail)
             return Batch(batch_id, contract.id, pl.DataFrame(), (note,), rows_in=0)
         overrides, places = read_overrides(self.engine, contract), known_places(self, contract)
-        shaped = [self.conform(contract, apply_overrides(raw, overrides), at, places) for raw, at in tables]
+        clocks = DeviceClocks()
+        shaped = [self.conform(contract, apply_overrides(raw, overrides), at, places, clocks) for raw, at in tables]
         return Batch(
             batch_id,
             contract.id,
@@ -97,10 +98,15 @@ class Intake:
         )
 
     def conform(
-        self, contract: Contract, raw: RawTable, received_at: datetime, places: pl.DataFrame | None
+        self,
+        contract: Contract,
+        raw: RawTable,
+        received_at: datetime,
+        places: pl.DataFrame | None,
+        clocks: DeviceClocks,
     ) -> Conformed:
         """Conform with the places that the feed's objects are known to have; None asks for no comparison."""
-        context = ConformContext(received_at, self.hash_key, self.areas, places)
+        context = ConformContext(received_at, self.hash_key, self.areas, places, clocks)
         shaped = conform(raw, contract, context)
         return replace(shaped, notes=(*raw.notes, *shaped.notes))
 

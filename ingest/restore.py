@@ -12,6 +12,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from ingest import landing, ops
+from ingest.conform import DeviceClocks
 from ingest.contract import Contract
 from ingest.pull import Intake, apply_overrides, read, read_overrides
 from ingest.stages import Payload
@@ -63,8 +64,9 @@ def frame_of(intake: Intake, contract: Contract, row: sa.Row[Any]) -> pl.DataFra
         return pl.concat(parts, how="diagonal_relaxed")
     payload = Payload(contract.id, intake.archive.get(row.archive_sha256), row.media, row.source_ref, row.received_at)
     overrides = read_overrides(intake.engine, contract)
+    clocks = DeviceClocks()
     frame = pl.concat(
-        intake.conform(contract, apply_overrides(raw, overrides), at, places=None).frame
+        intake.conform(contract, apply_overrides(raw, overrides), at, None, clocks).frame
         for raw, at in read(payload, contract)
     )
     repeats, refused, replayed = _places(intake.engine, row)

@@ -17,7 +17,8 @@ META_COLUMNS: Mapping[str, pl.DataType] = {
     "_batch_id": pl.String(),
     "_row": pl.String(),  # place in the source: file line, feature number or key
     "_received_at": pl.Datetime("us", "UTC"),
-    "_flags": pl.String(),  # reasons of corrected or flagged outcomes, comma-separated, '' when clean
+    "_flags": pl.String(),  # marks, comma-separated, '' when clean; one about a value names its column after a colon
+    "_event_time_sent": pl.String(),  # the event time as it was sent, where receipt stands for it (clock_wrong)
     "_extra": pl.String(),  # JSON of columns the contract does not know (drift mode evolve), null when none
     "_area_code": pl.String(),  # county by point in polygon (or by code), null when the feed has no place
     "_lon": pl.Float64(),  # WGS 84 place of the row, degrees, null when the feed has no place
@@ -53,10 +54,16 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class RawTable:
-    """A parsed payload: every value still text under the department's own column names, plus `_row`."""
+    """A parsed payload: every value still text under the department's own column names, plus `_row`.
+
+    What devices sent has the receipt of each row at the first door (microseconds since 1970 UTC), and whether the row
+    came as history: its protocol says so, or something newer of the same device came with it.
+    """
 
     frame: pl.DataFrame
     notes: tuple[Note, ...] = ()
+    received_us: pl.Series | None = None
+    is_history: pl.Series | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,21 +71,26 @@ def checks_of(contract: Contract) -> list[Check]:
 
     Raises UnknownRuleError for a rule kind or an argument that no check can stand on.
     """
-    checks = [check for column in contract.landed_columns for check in _row_checks(contract.id, column)]
+    checks = [check for column in contract.landed_columns for check in _row_checks(contract, column)]
     return checks + [_set_check(contract, rule) for rule in contract.rules]
 
 
-def _row_checks(feed_id: str, column: Column) -> Iterator[Check]:
-    """What must hold in every row. A hashed value keeps only its presence: its text says nothing any more."""
+def _row_checks(contract: Contract, column: Column) -> Iterator[Check]:
+    """What must hold in every row. A hashed value keeps only its presence: its text says nothing any more.
+
+    What devices send may be out of range: it may be the danger, so it lands marked and is nobody's reason to hold it.
+    """
 
     def check(kind: Kind, **arguments: Any) -> Check:
-        return Check(f"{kind}_{column.name}", feed_id, kind, "error", column.landed_name, high=0, arguments=arguments)
+        return Check(
+            f"{kind}_{column.name}", contract.id, kind, "error", column.landed_name, high=0, arguments=arguments
+        )
 
     if column.required:
         yield check("not_null")
     if column.mask == "hash":
         return
-    if column.minimum is not None or column.maximum is not None:
+    if not contract.is_stream and (column.minimum is not None or column.maximum is not None):
         yield check("range", minimum=column.minimum, maximum=column.maximum, unit=column.unit)
     if column.allowed:
         yield check("allowed", values=column.allowed)

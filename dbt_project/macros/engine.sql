@@ -144,6 +144,19 @@
     (coalesce({{ list }}, '') <> '' and contains(',' || {{ list }} || ',', ',{{ word }},'))
 {%- endmacro -%}
 
+{#- Quality of one value of a row: the row's own, or `out_of_range` where the row's marks name the value's column. -#}
+{%- macro quality_of_value(quality, flags, metric) -%}
+    {{- adapter.dispatch('quality_of_value', 'cityrisk')(quality, flags, metric) -}}
+{%- endmacro -%}
+
+{%- macro default__quality_of_value(quality, flags, metric) -%}
+    case
+      when {{ quality }} = 'normal' and {{ flags }} <> ''
+        and contains(',' || {{ flags }} || ',', ',out_of_range:' || {{ metric }} || ',') then 'out_of_range'
+      else {{ quality }}
+    end
+{%- endmacro -%}
+
 {#- A short text that is the same for the same text, on every engine. -#}
 {%- macro hash_text(expression) -%}
     substr(md5({{ expression }}), 1, 16)

@@ -5,7 +5,8 @@ Not here: reading bytes (`ingest.parse`), rules over sets of rows (`quality`), s
 
 from __future__ import annotations
 
+from ingest.conform.clocks import DeviceClocks
 from ingest.conform.context import ConformContext
 from ingest.conform.rows import Conformed, conform
 
-__all__ = ["ConformContext", "Conformed", "conform"]
+__all__ = ["ConformContext", "Conformed", "DeviceClocks", "conform"]

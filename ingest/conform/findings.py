@@ -23,10 +23,12 @@ Rows = npt.NDArray[np.int64]
 REASONS = (
     "missing_key",
     "wrong_type",
+    "device_fault",
     "out_of_range",
     "unit_mismatch",
     "duplicate",
     "late",
+    "clock_wrong",
     "future_time",
     "wrong_time_zone",
     "swapped_lat_lon",
@@ -36,6 +38,8 @@ REASONS = (
     "bad_check_digit",
     "superseded",
 )
+# Reasons about one value: their mark in `_flags` names its column, so that its neighbours are not doubted.
+VALUE_REASONS = frozenset({"wrong_type", "device_fault", "out_of_range", "unit_mismatch"})
 _RANK = {reason: rank for rank, reason in enumerate(REASONS)}
 _CLEAN = len(REASONS)
 _FOUND_LENGTH = 80
@@ -51,6 +55,13 @@ class Finding:
     column: Column | None
     found: pl.Series | None
     expected: str | None
+
+    @property
+    def mark(self) -> str:
+        """How `_flags` says it."""
+        if self.column is None or self.reason not in VALUE_REASONS:
+            return self.reason
+        return f"{self.reason}:{self.column.landed_name}"
 
     def note(self, row: int, locator: str) -> Note:
         """The note for one row, with personal values masked."""
@@ -126,12 +137,12 @@ class Findings:
         return (*self._row_notes(locators), *self._groups)
 
     def flags(self) -> pl.Series:
-        """Reasons of flagged and corrected rows, comma-joined in order of REASONS; empty text when clean."""
+        """Marks of flagged and corrected rows, comma-joined in order of REASONS; empty text when clean."""
         texts = [""] * self.height
         for finding in sorted(self._flags, key=lambda f: _RANK[f.reason]):
             for row in finding.rows.tolist():
-                if finding.reason not in texts[row].split(","):
-                    texts[row] = f"{texts[row]},{finding.reason}".removeprefix(",")
+                if finding.mark not in texts[row].split(","):
+                    texts[row] = f"{texts[row]},{finding.mark}".removeprefix(",")
         return pl.Series("_flags", texts, dtype=pl.String)
 
     def _claim(self, reason: str, rows: Rows) -> Rows:

@@ -8,6 +8,7 @@ import polars as pl
 
 from ingest.conform.context import ConformContext
 from ingest.conform.places import Places
+from ingest.conform.receipt import Receipt
 from ingest.contract import Contract, LogicalType
 from ingest.geo import AreaIndex
 from ingest.mask import PERSONAL_NUMBER, hash_series
@@ -37,6 +38,7 @@ def build_frame(
     values: dict[str, pl.Series],
     found: Places | None,
     context: ConformContext,
+    receipt: Receipt,
     flags: pl.Series,
     kept: npt.NDArray[np.bool_],
 ) -> tuple[pl.DataFrame, dict[str, str]]:
@@ -54,8 +56,9 @@ def build_frame(
     lon, lat = (None, None) if found is None else (found.lon[kept], found.lat[kept])
     nothing = pl.Series([None], dtype=pl.Float64).new_from_index(0, height)
     columns["_row"] = _chosen(raw[ROW], chosen)
-    columns["_received_at"] = pl.Series([context.received_at], dtype=pl.Datetime("us", "UTC")).new_from_index(0, height)
+    columns["_received_at"] = _chosen(receipt.at, chosen)
     columns["_flags"] = _chosen(flags, chosen)
+    columns["_event_time_sent"] = _chosen(receipt.event_time_sent, chosen)
     columns["_extra"] = _chosen(_extra(raw, contract), chosen)
     columns["_area_code"] = _areas(contract, columns, lon, lat, context.areas, height)
     columns["_lon"] = nothing if lon is None else pl.Series(lon, dtype=pl.Float64, nan_to_null=True)

@@ -17,9 +17,10 @@ from ingest.conform.context import ConformContext
 from ingest.conform.findings import Findings, Rows
 from ingest.conform.output import build_frame
 from ingest.conform.places import Places
+from ingest.conform.receipt import Receipt, as_text, judge_clocks, receipt_of, replaced
 from ingest.contract import Column, Contract
 from ingest.geo import write_wkt
-from ingest.parse.columns import ROW
+from ingest.parse.columns import ROW, physical_names
 from ingest.stages import Note, RawTable
 
 
@@ -42,8 +43,10 @@ class _Work:
 
     contract: Contract
     context: ConformContext
+    raw: RawTable
     frame: pl.DataFrame
     findings: Findings
+    receipt: Receipt
     texts: dict[str, pl.Series] = field(default_factory=dict)
     reads: dict[str, ColumnRead] = field(default_factory=dict)
     values: dict[str, pl.Series] = field(default_factory=dict)
@@ -55,31 +58,65 @@ def conform(raw: RawTable, contract: Contract, context: ConformContext) -> Confo
     Raises UnitError or ValueError for a contract whose units or datum cannot be understood: a fault of ours, not of
     the rows.
     """
-    work = _Work(contract, context, raw.frame, Findings(raw.frame.height))
+    findings, receipt = Findings(raw.frame.height), receipt_of(raw, context)
+    work = _Work(contract, context, raw, raw.frame, findings, receipt)
+    if contract.is_stream:
+        _read_clocks(work)
     _read(work)
     found = _place(work)
     _check_ranges(work)
     _check_codes(work)
     _drop_duplicates(work)
-    _check_moments(work)
+    if not contract.is_stream:
+        _check_moments(work)
     _check_datum(work, found)
     found = _still_placed(work, found)
     _drop_superseded(work)
     kept = work.findings.kept
     notes = work.findings.notes(work.frame[ROW])
-    frame, secrets = build_frame(raw.frame, contract, work.values, found, context, work.findings.flags(), kept)
+    flags = findings.flags()
+    frame, secrets = build_frame(raw.frame, contract, work.values, found, context, work.receipt, flags, kept)
     return Conformed(frame, notes, secrets)
+
+
+def _read_clocks(work: _Work) -> None:
+    """Event times of what devices sent, before all else: keys may be made of them. No row is lost to its clock."""
+    column = work.contract.event_time
+    if column is None or column.mask == "drop":
+        return
+    text = source_text(work.frame, column)
+    read = read_column(text, column, is_sheet=False)
+    owner = work.contract.by_concept("device_id") or work.contract.by_concept("object_id")
+    owners = text if owner is None else source_text(work.frame, owner)
+    judged = judge_clocks(work.raw, work.contract, work.context, work.receipt, read, owners)
+    values = read.values
+    if judged.wrong.any():
+        wrong = pl.Series(judged.wrong)
+        values = replaced(values, work.receipt, wrong, work.frame[ROW])
+        work.receipt = replace(work.receipt, event_time_sent=text.fill_null("").set(~wrong, None))
+        names = physical_names(column)
+        if len(names) == 1:  # other columns, a key of several above all, may read the same text
+            work.frame = work.frame.with_columns(text.zip_with(~wrong, as_text(values)).alias(names[0]))
+        expected = "a time of the device close to receipt"
+        work.findings.flag("clock_wrong", "corrected", _rows(wrong), column, text, expected)
+    work.findings.flag("late", "flagged", np.flatnonzero(judged.late), column, text, "sent when it happened")
+    work.texts[column.name], work.values[column.name] = text, values
+    work.reads[column.name] = ColumnRead(values, np.zeros(len(values), bool), np.array([], np.int64))
 
 
 def _read(work: _Work) -> None:
     """Types, words and units of every column; missing_key and wrong_type."""
     is_sheet = work.contract.server.file_format == "xlsx"
     for column in work.contract.columns:
+        if column.name in work.reads:
+            continue
         text = source_text(work.frame, column)
         work.texts[column.name] = text
         if column.mask == "drop":
             continue
         read = read_column(text, column, is_sheet=is_sheet)
+        if column.fault_codes:
+            read = _without_faults(work, column, read)
         work.reads[column.name], work.values[column.name] = read, read.values
         if column.required or column.key_position is not None:
             empty = np.flatnonzero(read.empty).astype(np.int64)
@@ -87,13 +124,27 @@ def _read(work: _Work) -> None:
         _refuse(work, "wrong_type", read.bad, column, expectation(column))
 
 
+def _without_faults(work: _Work, column: Column, read: ColumnRead) -> ColumnRead:
+    """Codes by which a device says that it measured nothing become null: a fault of the device, never a value."""
+    sent = read.values if read.as_sent is None else read.as_sent
+    faulty = sent.is_in(list(column.fault_codes)).fill_null(False)
+    if not faulty.any():
+        return read
+    codes = ", ".join(f"{code:g}" for code in column.fault_codes)
+    work.findings.flag(
+        "device_fault", "flagged", _rows(faulty), column, work.texts[column.name], f"a value; {codes} say fault"
+    )
+    as_sent = None if read.as_sent is None else read.as_sent.set(faulty, None)
+    return replace(read, values=read.values.set(faulty, None), as_sent=as_sent)
+
+
 def _refuse(work: _Work, reason: str, rows: Rows, column: Column, expected: str) -> None:
-    """A bad cell costs its row, or only itself where the contract discards values and the column is optional."""
+    """A bad cell costs its row, or only itself: where the contract discards values, and in all that devices send."""
     if not len(rows):
         return
     text = work.texts[column.name]
     is_needed = column.required or column.key_position is not None
-    if is_needed or work.contract.drift_mode != "discard_value":
+    if is_needed or not (work.contract.is_stream or work.contract.drift_mode == "discard_value"):
         work.findings.lose(reason, rows, column, text, expected)
         return
     work.findings.flag(reason, "flagged", rows, column, text, expected)
@@ -146,10 +197,18 @@ def _check_ranges(work: _Work) -> None:
             explained[rows] = True
             low, high = column.plausible or (0.0, 0.0)
             expected = f"{low:g} to {high:g} {column.unit}; as {unit} it would fit"
-            _refuse(work, "unit_mismatch", rows.astype(np.int64), column, expected)
+            _doubt(work, "unit_mismatch", rows.astype(np.int64), column, expected)
         if column.minimum is not None or column.maximum is not None:
             outside = ranges.out_of_range(values, column).to_numpy() & ~explained
-            _refuse(work, "out_of_range", np.flatnonzero(outside).astype(np.int64), column, ranges.band(column))
+            _doubt(work, "out_of_range", np.flatnonzero(outside).astype(np.int64), column, ranges.band(column))
+
+
+def _doubt(work: _Work, reason: str, rows: Rows, column: Column, expected: str) -> None:
+    """A value that was read but is hard to believe: what a device sent stays, marked, because it may be the danger."""
+    if work.contract.is_stream:
+        work.findings.flag(reason, "flagged", rows, column, work.texts[column.name], expected)
+    else:
+        _refuse(work, reason, rows, column, expected)
 
 
 def _check_codes(work: _Work) -> None:

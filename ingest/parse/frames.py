@@ -11,12 +11,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import orjson
 import polars as pl
 
+from ingest.conform.times import read_instants
 from ingest.contract import STREAM_PROTOCOLS, Column, Contract
 from ingest.mask import mask_numbers
 from ingest.parse.columns import ROW, expected_names, physical_names
@@ -28,6 +30,8 @@ from ingest.stream.bundle import StoredMessage, unbundle
 from ingest.stream.raw import RawEntry, RawFormError, unpack
 
 BAD_FRAME = "bad_frame"
+HISTORY_FIELD = "is_backfill"  # by which every codec's records say that they were kept and sent later
+FRESH = timedelta(minutes=15)  # between event and sending by the device's own clock, as HJ 212 real-time data keep
 JSON = "json"
 _FOUND_LENGTH = 80
 _BODY_FORM = "a JSON object or an array of objects"
@@ -86,6 +90,7 @@ class _Rows:
     """Records with where each stands and who sent it; `kinds` is empty where records have no kind (JSON)."""
 
     places: list[str] = field(default_factory=list)
+    received: list[int] = field(default_factory=list)  # microseconds since 1970 UTC, at the first door
     devices: list[str] = field(default_factory=list)
     records: Records = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
@@ -111,9 +116,10 @@ class _Rows:
     def where(self, kept: Sequence[bool]) -> _Rows:
         """The records for which `kept` is true, without notes."""
         if all(kept):
-            return _Rows(self.places, self.devices, self.records)
+            return _Rows(self.places, self.received, self.devices, self.records)
         rows = [i for i, keep in enumerate(kept) if keep]
-        return _Rows([self.places[i] for i in rows], [self.devices[i] for i in rows], [self.records[i] for i in rows])
+        columns = (self.places, self.received, self.devices, self.records)
+        return _Rows(*([column[i] for i in rows] for column in columns))  # type: ignore[arg-type]  # each of its own
 
 
 def _entries(messages: Sequence[StoredMessage]) -> tuple[list[tuple[str, RawEntry]], list[Note]]:
@@ -133,6 +139,7 @@ def _entries(messages: Sequence[StoredMessage]) -> tuple[list[tuple[str, RawEntr
 def _json_rows(places: Iterable[tuple[str, RawEntry]]) -> _Rows:
     rows = _Rows()
     add_place, add_device, add_record = rows.places.append, rows.devices.append, rows.records.append
+    add_received = rows.received.append
     for place, entry in places:
         try:
             document = orjson.loads(entry.body)
@@ -142,10 +149,12 @@ def _json_rows(places: Iterable[tuple[str, RawEntry]]) -> _Rows:
             continue
         if type(document) is dict:
             add_place(place)
+            add_received(entry.received_at_us)
             add_device(entry.device_id)
             add_record(document)
         elif type(document) is list and document and all(type(record) is dict for record in document):
             rows.places += [f"{place}.{number}" for number in range(len(document))]
+            rows.received += [entry.received_at_us] * len(document)
             rows.devices += [entry.device_id] * len(document)
             rows.records += document
         else:
@@ -161,6 +170,7 @@ def _protocol_rows(places: Iterable[tuple[str, RawEntry]], coded: Codec, lenient
         for message in _messages(place, entry, coded, lenient, rows.notes):
             for record in message.records:
                 rows.places.append(f"{place}.{number}")
+                rows.received.append(entry.received_at_us)
                 rows.devices.append(entry.device_id or message.device_id)
                 rows.records.append(record.values)
                 rows.kinds.append(record.kind)
@@ -210,7 +220,37 @@ def _table(rows: _Rows, contract: Contract, notes: list[Note]) -> RawTable:
         if name == own_id and None in values:  # the topic or the session says whose reading it is
             values = [device or None if v is None else v for v, device in zip(values, rows.devices, strict=True)]
         columns.append(_texts(name, values, name in numbers))
-    return RawTable(pl.DataFrame(columns), tuple(notes))
+    frame = pl.DataFrame(columns)
+    received = pl.Series("received_us", rows.received, dtype=pl.Int64)
+    return RawTable(frame, tuple(notes), received, _history(rows, frame, contract))
+
+
+def _history(rows: _Rows, frame: pl.DataFrame, contract: Contract) -> pl.Series:
+    """Rows of the past: their protocol says so, the device sent them long after they were, or newer ones with them.
+
+    Of the rows of one device in one entry only the newest speaks of now. Both times of a device are by its own clock,
+    so their distance tells its age whatever that clock says.
+    """
+    marked = pl.Series("is_history", [record.get(HISTORY_FIELD) is True for record in rows.records], dtype=pl.Boolean)
+    event = contract.event_time
+    if event is None or len(physical_names(event)) != 1 or frame.is_empty():
+        return marked
+    times = frame[physical_names(event)[0]]
+    sent = contract.by_concept("transmitted_at")
+    if sent is not None:
+        sent_at = read_instants(frame[sent.physical_name], sent, is_sheet=False)
+        age = sent_at - read_instants(times, event, is_sheet=False)
+        marked |= (age > FRESH).fill_null(False)
+    places = frame[ROW]
+    entries = places.str.splitn(".", 3)
+    if entries.struct.field("field_2").null_count() == len(places):
+        return marked
+    owner = contract.by_concept("device_id") or contract.by_concept("object_id")
+    owners = places if owner is None or len(physical_names(owner)) != 1 else frame[physical_names(owner)[0]]
+    newest = pl.DataFrame({
+        "a": entries.struct.field("field_0"), "b": entries.struct.field("field_1"), "owner": owners, "at": times,
+    }).select((pl.col("at") < pl.col("at").max().over("a", "b", "owner")).fill_null(False))  # fmt: skip
+    return marked | newest.to_series()
 
 
 def _flat(rows: _Rows, contract: Contract) -> _Rows:
@@ -219,9 +259,10 @@ def _flat(rows: _Rows, contract: Contract) -> _Rows:
     if not parents and not contract.explode:
         return rows
     flat = _Rows()
-    for place, device, record in zip(rows.places, rows.devices, rows.records, strict=True):
+    for place, received, device, record in zip(rows.places, rows.received, rows.devices, rows.records, strict=True):
         for number, part in enumerate(explode(dict(record), contract.explode)):
             flat.places.append(f"{place}.{number}" if contract.explode else place)
+            flat.received.append(received)
             flat.devices.append(device)
             flat.records.append(flatten(part, parents))
     return flat

@@ -14,6 +14,7 @@ import orjson
 import polars as pl
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PROVENANCE = frozenset({"_batch_id", "_row", "_event_time_sent"})
 CLOCK_FEED = "clock"  # a message without rows: time passes although nobody speaks
 
 
@@ -21,9 +22,10 @@ CLOCK_FEED = "clock"  # a message without rows: time passes although nobody spea
 class LiveBatch:
     """Conformed rows of one feed in arrival order.
 
-    `columns` holds every landed column and `_lon`, `_lat`, `_area_code`, `_flags`, all of equal length; instants are
-    microseconds since 1970 UTC. `sequence` is the position in LIVE (0 for a batch that never stood there), `source`
-    says where the rows came from: `raw:<first>-<last>` or `batch:<batch_id>`.
+    `columns` holds every landed column and `_lon`, `_lat`, `_area_code`, `_flags`, `_received_at` (each row's receipt
+    at the first door), all of equal length; instants are microseconds since 1970 UTC. `sequence` is the position in
+    LIVE (0 for a batch that never stood there), `source` says where the rows came from: `raw:<first>-<last>` or
+    `batch:<batch_id>`.
     """
 
     feed_id: str
@@ -40,9 +42,7 @@ class LiveBatch:
 
 def of_frame(feed_id: str, frame: pl.DataFrame, received_at: datetime, source: str) -> LiveBatch:
     """A conformed frame (contract's landed columns and META_COLUMNS) as a batch; provenance columns stay behind."""
-    kept = frame.select(
-        _plain(name, kind) for name, kind in frame.schema.items() if name not in ("_batch_id", "_row", "_received_at")
-    )
+    kept = frame.select(_plain(name, kind) for name, kind in frame.schema.items() if name not in _PROVENANCE)
     return LiveBatch(feed_id, received_at, source, kept.to_dict(as_series=False))
 
 

@@ -14,7 +14,7 @@ from datetime import datetime
 
 import polars as pl
 
-from ingest.conform import Conformed
+from ingest.conform import Conformed, DeviceClocks
 from ingest.contract import Contract, ContractError
 from ingest.landing import civil_date
 from ingest.parse.frames import BAD_FRAME, tables_of
@@ -74,6 +74,7 @@ class Feed:
     cursor: int = 0
     place: Place = ()
     overrides: list[tuple[str, str, str]] = field(default_factory=list)
+    clocks: DeviceClocks = field(default_factory=DeviceClocks)
     waiting: Waiting = field(default_factory=Waiting)
 
 
@@ -159,7 +160,7 @@ class Ticker:
 
     def _conformed(self, feed: Feed, raw: RawTable, now: datetime) -> Conformed:
         raw = apply_overrides(raw, feed.overrides)
-        return self._intake.conform(feed.contract, raw, now, known_places(self._intake, feed.contract))
+        return self._intake.conform(feed.contract, raw, now, known_places(self._intake, feed.contract), feed.clocks)
 
     def _sorted(self, feed: Feed, done: Conformed | None, rows_in: int, notes: Sequence[Note], now: datetime) -> Shaped:
         """Put what a tick gave to what waits, and choose what LIVE has not seen."""

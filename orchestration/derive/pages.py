@@ -17,6 +17,7 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "cannot be read as its type, allowed values or pattern",
     ),
     "out_of_range": ("quarantined", "超出约定上下限", "outside the agreed minimum and maximum"),
+    "device_fault": ("flagged", "设备自报故障码,不作数值", "a code by which the device says that it measured nothing"),
     "unit_mismatch": (
         "quarantined",
         "疑似单位错误(如以 MPa 报 kPa)",
@@ -24,6 +25,11 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
     ),
     "duplicate": ("ignored", "与已落地的行完全相同", "the same as a row that has landed"),
     "late": ("flagged", "事件时间早于传输时间两天以上", "more than two days between the event and its transmission"),
+    "clock_wrong": (
+        "corrected",
+        "设备时钟错误,以接收时间代替",
+        "the device's clock is wrong; receipt stands for its time",
+    ),
     "future_time": (
         "quarantined",
         "事件时间晚于传输时间 10 分钟以上",
@@ -60,6 +66,23 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
 }
 
 
+# What devices send costs no row that may hold an alarm: these mark where others refuse.
+STREAM_REASONS = {
+    "wrong_type": (
+        "flagged",
+        "取值无法识别,仅该值置空(主键则隔离)",
+        "the value cannot be read and is missing (quarantined in a key)",
+    ),
+    "out_of_range": ("flagged", "超出量程,值保留并标记,参与告警", "beyond the range; kept, marked and judged by rules"),
+    "unit_mismatch": ("flagged", "疑似单位错误,值保留并标记", "looks like another unit; kept and marked"),
+    "late": (
+        "flagged",
+        "补传、历史或批量数据,保留其过去时间",
+        "sent as history, resend, batch or back-fill; keeps its past time",
+    ),
+}
+
+
 def pages(contracts: Iterable[Contract]) -> dict[str, str]:
     """File name → Markdown, and an index of all feeds."""
     feeds = list(contracts)
@@ -79,9 +102,11 @@ def reasons_of(contract: Contract) -> list[str]:
         "out_of_range": any(c.minimum is not None or c.maximum is not None for c in columns),
         "unit_mismatch": any(c.unit_slips for c in columns),
         "duplicate": contract.snapshot == "incremental",
-        "late": contract.event_time is not None and has_transmission,
-        "future_time": contract.event_time is not None,
-        "wrong_time_zone": contract.event_time is not None and has_transmission,
+        "late": contract.event_time is not None and (has_transmission or contract.is_stream),
+        "clock_wrong": contract.is_stream,
+        "device_fault": any(c.fault_codes for c in columns),
+        "future_time": contract.event_time is not None and not contract.is_stream,
+        "wrong_time_zone": contract.event_time is not None and has_transmission and not contract.is_stream,
         "swapped_lat_lon": contract.by_concept("lon") is not None,
         "undeclared_datum": contract.is_register and contract.by_concept("lon") is not None,
         "unknown_area_code": any(c.code_list == "area" for c in columns),
@@ -102,10 +127,11 @@ def reasons_of(contract: Contract) -> list[str]:
 
 
 def _page(contract: Contract) -> str:
+    words = {**REASONS, **(STREAM_REASONS if contract.is_stream else {})}
     return render(
         "feed.md.jinja",
         contract=contract,
-        reasons=[(reason, *REASONS[reason]) for reason in reasons_of(contract)],
+        reasons=[(reason, *words[reason]) for reason in reasons_of(contract)],
         limits=_limits,
         rule=_rule,
         duration=_duration,

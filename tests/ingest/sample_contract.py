@@ -31,7 +31,8 @@ def contract(*columns: Column, **agreed: Any) -> Contract:
     if not any(c.key_position for c in columns):
         raise AssertionError("a sample needs a key column")
     whole: dict[str, Any] = {
-        "id": "sample.feed", "version": "1.0.0", "name_zh": "样", "name_en": "sample", "domain": "d", "subdomain": "s",
+        "id": "sample.feed", "version": "1.0.0", "status": "active",
+        "name_zh": "样", "name_en": "sample", "domain": "d", "subdomain": "s",
         "department_code": "sample", "department_zh": "样", "owner": "o", "steward": "s",
         "server": Server(kind, "local", None, agreed.pop("file_format", None), options), "table": "feed",
         "grain": "row", "entities": (),

@@ -87,7 +87,7 @@ def test_discard_value_gives_up_the_cell_and_keeps_the_row() -> None:
     assert found(shaped) == [
         ("wrong_type", "quarantined", "4"), ("wrong_type", "flagged", "2"), ("out_of_range", "flagged", "3"),
     ]  # fmt: skip
-    assert shaped.frame.select("x", "_flags").rows() == [(1.0, ""), (None, "wrong_type"), (None, "out_of_range")]
+    assert shaped.frame.select("x", "_flags").rows() == [(1.0, ""), (None, "wrong_type:x"), (None, "out_of_range:x")]
 
 
 @pytest.mark.parametrize("mode", ["evolve", "freeze", "discard_row"])

@@ -28,7 +28,8 @@ ecology__outfall_reading_read as (
     cast(cod_mg_l as {{ sql_type('number') }}) as cod_mg_l,
     cast(nh3_n_mg_l as {{ sql_type('number') }}) as nh3_n_mg_l,
     cast(ph as {{ sql_type('number') }}) as ph,
-    cast(flow_l_s as {{ sql_type('number') }}) as flow_l_s
+    cast(flow_l_s as {{ sql_type('number') }}) as flow_l_s,
+    _flags
   from {{ ref('stg_ecology__outfall_reading') }}
 ),
 
@@ -94,7 +95,8 @@ emergency__tailings_sensor_read as (
     cast(pore_pressure_kpa as {{ sql_type('number') }}) as pore_pressure_kpa,
     cast(surface_displacement_mm as {{ sql_type('number') }}) as surface_displacement_mm,
     cast(pool_level_m as {{ sql_type('number') }}) as pool_level_m,
-    cast(rain_1h_mm as {{ sql_type('number') }}) as rain_1h_mm
+    cast(rain_1h_mm as {{ sql_type('number') }}) as rain_1h_mm,
+    _flags
   from {{ ref('stg_emergency__tailings_sensor') }}
 ),
 
@@ -124,7 +126,8 @@ fire__device_reading_read as (
     _received_at as received_at,
     cast(residual_current_ma as {{ sql_type('number') }}) as residual_current_ma,
     cast(cable_temperature_c as {{ sql_type('number') }}) as cable_temperature_c,
-    cast(water_pressure_mpa as {{ sql_type('number') }}) as water_pressure_mpa
+    cast(water_pressure_mpa as {{ sql_type('number') }}) as water_pressure_mpa,
+    _flags
   from {{ ref('stg_fire__device_reading') }}
 ),
 
@@ -155,7 +158,8 @@ housing__dust_reading_read as (
     cast(pm10_ug_m3 as {{ sql_type('number') }}) as pm10_ug_m3,
     cast(pm2_5_ug_m3 as {{ sql_type('number') }}) as pm2_5_ug_m3,
     cast(tsp_ug_m3 as {{ sql_type('number') }}) as tsp_ug_m3,
-    cast(noise_db as {{ sql_type('number') }}) as noise_db
+    cast(noise_db as {{ sql_type('number') }}) as noise_db,
+    _flags
   from {{ ref('stg_housing__dust_reading') }}
 ),
 
@@ -215,7 +219,8 @@ transport__vehicle_position_read as (
     landed_on,
     _batch_id as batch_id,
     _received_at as received_at,
-    cast(speed_kmh as {{ sql_type('number') }}) as speed_kmh
+    cast(speed_kmh as {{ sql_type('number') }}) as speed_kmh,
+    _flags
   from {{ ref('stg_transport__vehicle_position') }}
 ),
 
@@ -246,7 +251,8 @@ urban__gas_reading_read as (
     cast(methane_pct_lel as {{ sql_type('number') }}) as methane_pct_lel,
     cast(methane_pct_vol as {{ sql_type('number') }}) as methane_pct_vol,
     cast(gas_pressure_kpa as {{ sql_type('number') }}) as gas_pressure_kpa,
-    cast(air_temperature_c as {{ sql_type('number') }}) as air_temperature_c
+    cast(air_temperature_c as {{ sql_type('number') }}) as air_temperature_c,
+    _flags
   from {{ ref('stg_urban__gas_reading') }}
 ),
 
@@ -279,7 +285,8 @@ urban__tunnel_reading_read as (
     cast(h2s_mg_m3 as {{ sql_type('number') }}) as h2s_mg_m3,
     cast(air_temperature_c as {{ sql_type('number') }}) as air_temperature_c,
     cast(humidity_pct as {{ sql_type('number') }}) as humidity_pct,
-    cast(water_level_m as {{ sql_type('number') }}) as water_level_m
+    cast(water_level_m as {{ sql_type('number') }}) as water_level_m,
+    _flags
   from {{ ref('stg_urban__tunnel_reading') }}
 ),
 
@@ -307,7 +314,8 @@ water__rain_reading_read as (
     landed_on,
     _batch_id as batch_id,
     _received_at as received_at,
-    cast(rain_mm as {{ sql_type('number') }}) as rain_mm
+    cast(rain_mm as {{ sql_type('number') }}) as rain_mm,
+    _flags
   from {{ ref('stg_water__rain_reading') }}
 ),
 
@@ -336,7 +344,8 @@ water__river_reading_read as (
     _batch_id as batch_id,
     _received_at as received_at,
     cast(level_m as {{ sql_type('number') }}) as level_m,
-    cast(flow_m3_s as {{ sql_type('number') }}) as flow_m3_s
+    cast(flow_m3_s as {{ sql_type('number') }}) as flow_m3_s,
+    _flags
   from {{ ref('stg_water__river_reading') }}
 ),
 
@@ -388,7 +397,7 @@ select
   device_id,
   observed_at,
   transmitted_at,
-  quality_flag,
+  {{ quality_of_value('quality_flag', '_flags', 'metric') }} as quality_flag,
   object_id,
   metric,
   value,
@@ -424,7 +433,7 @@ select
   device_id,
   observed_at,
   transmitted_at,
-  quality_flag,
+  {{ quality_of_value('quality_flag', '_flags', 'metric') }} as quality_flag,
   object_id,
   metric,
   value,
@@ -442,7 +451,7 @@ select
   device_id,
   observed_at,
   transmitted_at,
-  quality_flag,
+  {{ quality_of_value('quality_flag', '_flags', 'metric') }} as quality_flag,
   object_id,
   metric,
   value,
@@ -460,7 +469,7 @@ select
   device_id,
   observed_at,
   transmitted_at,
-  quality_flag,
+  {{ quality_of_value('quality_flag', '_flags', 'metric') }} as quality_flag,
   object_id,
   metric,
   value,
@@ -496,7 +505,7 @@ select
   device_id,
   observed_at,
   transmitted_at,
-  quality_flag,
+  {{ quality_of_value('quality_flag', '_flags', 'metric') }} as quality_flag,
   object_id,
   metric,
   value,
@@ -514,7 +523,7 @@ select
   device_id,
   observed_at,
   transmitted_at,
-  quality_flag,
+  {{ quality_of_value('quality_flag', '_flags', 'metric') }} as quality_flag,
   object_id,
   metric,
   value,
@@ -532,7 +541,7 @@ select
   device_id,
   observed_at,
   transmitted_at,
-  quality_flag,
+  {{ quality_of_value('quality_flag', '_flags', 'metric') }} as quality_flag,
   object_id,
   metric,
   value,
@@ -550,7 +559,7 @@ select
   device_id,
   observed_at,
   transmitted_at,
-  quality_flag,
+  {{ quality_of_value('quality_flag', '_flags', 'metric') }} as quality_flag,
   object_id,
   metric,
   value,
@@ -568,7 +577,7 @@ select
   device_id,
   observed_at,
   transmitted_at,
-  quality_flag,
+  {{ quality_of_value('quality_flag', '_flags', 'metric') }} as quality_flag,
   object_id,
   metric,
   value,

@@ -8,7 +8,7 @@ from datetime import datetime
 from ingest.protocols.frame import NOTHING, BadFrame, Message, Record
 from ingest.protocols.gb26875 import tables as t
 from ingest.protocols.gb26875 import wire as w
-from ingest.protocols.gb26875.objects import NO_OBJECT_TIME, UNSET_OBJECT_TIME, Values, read_objects
+from ingest.protocols.gb26875.objects import NO_OBJECT_TIME, Values, read_objects
 from ingest.protocols.resync import Resync, Shape
 
 NAME = "gb26875"
@@ -26,7 +26,6 @@ RECORD_FIELDS: dict[str, tuple[str, ...]] = {
 LENIENT = {
     w.NO_CHECKSUM: "The sum is not worked out: it is 00 whatever the packet holds.",
     w.BCD_TIME: "Times come as two decimal digits a byte instead of plain binary.",
-    UNSET_OBJECT_TIME: "An object's time is zeros or no time; the packet's own send time stands for it.",
     NO_OBJECT_TIME: "Objects come without their time label; the packet's own send time is the only one.",
 }
 # What happened or was measured; versions, settings and clocks answer a query and are fields of the message.
@@ -74,10 +73,8 @@ def decode(frame: bytes, lenient: frozenset[str] = NOTHING) -> Message:
             objects, needed = read_objects(wire.unit, t.UP_TYPES[wire.unit[0]], lenient)
             fields["objects"] = objects
             deviations |= needed
-    if UNSET_OBJECT_TIME in lenient and any(values.get("observed_at", "") is None for values in objects):
-        deviations.add(UNSET_OBJECT_TIME)
     records = tuple(
-        _record(wire, values, sent_at.isoformat() if sent_at else None, UNSET_OBJECT_TIME in lenient)
+        _record(wire, values, sent_at.isoformat() if sent_at else None)
         for values in objects
         if wire.unit[0] in _ROW_TYPES
     )
@@ -129,17 +126,16 @@ def _kind(wire: w.Wire) -> str:
     return t.word_of(t.DOWN_TYPES, code)
 
 
-def _record(wire: w.Wire, values: Values, sent_at: str | None, is_unset_replaced: bool) -> Record:
-    """A row. An object without a time of its own is of the time its packet was sent."""
+def _record(wire: w.Wire, values: Values, sent_at: str | None) -> Record:
+    """A row. An object without a usable time of its own is of the time its packet was sent: an alarm needs no clock."""
     unit_id = _address(wire.source)
-    observed_at = values.get("observed_at", sent_at)
     head: Values = {
         "unit_id": unit_id,
         "device_id": device_of(unit_id, values),
         "event_kind": t.UP_TYPES[wire.unit[0]].word,
         "serial": wire.serial,
         "sent_at": sent_at,
-        "observed_at": sent_at if observed_at is None and is_unset_replaced else observed_at,
+        "observed_at": values.get("observed_at") or sent_at,
         "quantity": _WITHOUT_QUANTITY.get(wire.unit[0]),
     }
     return Record(KIND, {**head, **{name: value for name, value in values.items() if name != "observed_at"}})

@@ -9,7 +9,7 @@ from ingest.protocols.gb26875 import tables as t
 from ingest.protocols.gb26875.wire import BCD_TIME, HEAD_BYTES, moment
 
 TIME_BYTES = 6
-NO_OBJECT_TIME, UNSET_OBJECT_TIME = "no_object_time", "unset_object_time"
+NO_OBJECT_TIME = "no_object_time"
 Values = dict[str, Value]
 
 

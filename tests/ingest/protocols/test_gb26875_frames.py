@@ -242,20 +242,21 @@ def test_decimal_times_are_read_only_on_request(frames: dict[str, Any]) -> None:
     frame = raw(frames["dgiot-part-fault"])
     decimal = bytes.fromhex("455214120722")
     packet = resealed(frame[:6] + decimal + frame[12:-9] + decimal + frame[-3:])
-    assert gb26875.decode(packet).records[0].values["observed_at"] is None
+    plain = gb26875.decode(packet)
+    assert plain.fields["sent_at"] is None
+    assert plain.records[0].values["observed_at"] is None
     message = gb26875.decode(packet, frozenset({"bcd_time"}))
     assert message.records[0].values["observed_at"] == message.fields["sent_at"] == "2022-07-12T14:52:45+08:00"
     assert message.deviations == ("bcd_time",)
 
 
-def test_a_clock_that_is_not_set_is_nothing_unless_the_source_says_otherwise(frames: dict[str, Any]) -> None:
+@pytest.mark.case("live.C3")
+def test_an_object_without_a_usable_clock_is_of_the_time_its_packet_was_sent(frames: dict[str, Any]) -> None:
     frame = raw(frames["dgiot-part-fault"])
     unset = resealed(frame[:-9] + bytes(6) + frame[-3:])
-    assert gb26875.decode(unset).records[0].values["observed_at"] is None
-    message = gb26875.decode(unset, frozenset({"unset_object_time"}))
-    assert message.records[0].values["observed_at"] == "2022-07-12T14:52:45+08:00"
-    assert message.deviations == ("unset_object_time",)
-    assert gb26875.decode(frame, frozenset({"unset_object_time"})).deviations == ()
+    message = gb26875.decode(unset)
+    assert message.records[0].values["observed_at"] == message.fields["sent_at"] == "2022-07-12T14:52:45+08:00"
+    assert message.deviations == ()
 
 
 def test_objects_without_their_time_are_read_only_on_request(frames: dict[str, Any]) -> None:
