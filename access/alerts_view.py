@@ -23,6 +23,7 @@ from alerting.channels.book import BookError, load_book
 from alerting.channels.claims import undelivered_query
 from alerting.desk import Desk, DeskError
 from alerting.rules.generations import NoRulesError, newest_generation
+from alerting.unheard import unheard
 from alerting.wording import Wording
 
 STATES = ("open", "acknowledged", "dispatched", "resolved", "suppressed", "pending", "closed", "archived", "withdrawn")
@@ -40,7 +41,7 @@ _LISTED = (
     "alert_id", "origin", "state", "colour", "severity_rank", "object_id", "object_name_zh", "matters_zh", "matters_en",
     "value", "threshold", "unit", "standard", "clause", "evidence_grade", "domain", "area_code", "lon", "lat",
     "starts_at", "opened_at", "due_at", "acknowledged_by", "is_exercise", "is_late", "is_flapping", "n_reports",
-    "n_reopened", "escalation_level", "disposing_unit_zh", "disposing_unit_en", "contact",
+    "n_reopened", "escalation_level", "disposing_unit_zh", "disposing_unit_en", "contact", "device_id", "metric",
 )  # fmt: skip
 _NEWEST = (tables.alert.c.opened_at.desc(), tables.alert.c.alert_id)
 _WORST = (
@@ -95,6 +96,9 @@ def board(live: OpsReader, reader: Reader, wanted: AlertFilter, page: int = 0) -
         sa.select(*(table.c[name] for name in _LISTED)).where(table.c.alert_id.in_(ids)).order_by(*order)
     )
     rows = [dict(row) for row in found.mappings()]
+    heard_at = unheard(live.execute, rows)
+    for row in rows:
+        row["last_heard_at"] = heard_at.get(row["alert_id"])
     n_matching = live.scalar(sa.select(sa.func.count()).select_from(table).where(*conditions)) or 0
     return Board(rows, n_matching, _counts(live), heartbeat(live))
 
@@ -127,7 +131,8 @@ def unanswered_reds(live: OpsReader, reader: Reader) -> list[dict[str, Any]]:
 def alert(live: OpsReader, reader: Reader, alert_id: str) -> dict[str, Any] | None:
     """Everything about one alert; None when there is none in the reader's branch. `n_in_group`: living ones told alike.
 
-    `silenced`: reason, actor and end of the silence that keeps it quiet, when it is one.
+    `silenced`: reason, actor and end of the silence that keeps it quiet, when it is one. `last_heard_at`: of a device
+    that is silent under it.
     """
     table = tables.alert
     in_branch = table.c.area_code.like(reader.area_pattern)
@@ -136,7 +141,10 @@ def alert(live: OpsReader, reader: Reader, alert_id: str) -> dict[str, Any] | No
         return None
     grouped = (table.c.group_key == row["group_key"], table.c.state.in_(WORKED_ON))
     n_in_group = live.scalar(sa.select(sa.func.count()).select_from(table).where(*grouped))
-    return {**row, "n_in_group": n_in_group, "silenced": _silenced(live, row["suppressed_by"])}
+    return {
+        **row, "n_in_group": n_in_group, "silenced": _silenced(live, row["suppressed_by"]),
+        "last_heard_at": unheard(live.execute, [row]).get(alert_id),
+    }  # fmt: skip
 
 
 def history(live: OpsReader, alert_id: str) -> list[dict[str, Any]]:

@@ -14,8 +14,9 @@ import sqlalchemy as sa
 
 from alerting import tables
 from alerting.desk import Desk
+from alerting.endings import END
 from alerting.grouping import News
-from alerting.lifecycle import Deed, Verb, move
+from alerting.lifecycle import OVER, Deed, Verb, move
 from alerting.notices import flush
 from alerting.suppression import Seen, Settled, settle
 from alerting.work import Work, in_transaction
@@ -95,7 +96,7 @@ def _take(connection: sa.Connection, desk: Desk, due: Sequence[str], now: dateti
 
 
 def calm(engine: sa.Engine, desk: Desk, now: datetime) -> int:
-    """Take the mark from alerts that stopped flapping; one that is open then is told again."""
+    """Take the mark from alerts that stopped flapping; one that is open then is told again, one that is over ends."""
     table = tables.alert
     is_over = (table.c.flapping_until <= now, table.c.is_flapping)
     with engine.connect() as connection:
@@ -110,10 +111,12 @@ def calm(engine: sa.Engine, desk: Desk, now: datetime) -> int:
             quiet = {"is_flapping": False, "flapping_until": None, "flips_at": "[]"}
             if alert["state"] in ("closed", "archived"):
                 alert |= quiet
-                continue
-            work.take(move(alert, Verb.CALMED, Deed("clock", "stays as it is now", now, now), quiet))
-            if alert["state"] == "open":
-                news = News(alert["alert_id"], "new_episode", alert["severity_rank"], "duty_officer", now)
+            else:
+                work.take(move(alert, Verb.CALMED, Deed("clock", "stays as it is now", now, now), quiet))
+            # What was muted meanwhile: that it goes on, or, to whoever was told that it began, that it is over.
+            kind = END if alert["state"] in OVER else "new_episode"
+            if alert["state"] in ("open", *OVER):
+                news = News(alert["alert_id"], kind, alert["severity_rank"], "duty_officer", now)
                 work.news.append((news, alert))
         work.save()
         return len(work.alerts)

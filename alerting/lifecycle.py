@@ -21,6 +21,7 @@ RANKS = {colour: rank for rank, colour in COLOURS.items()}
 # An alert that lives: people or readings can still change it.
 WORKED_ON = ("open", "acknowledged", "dispatched")
 LIVING = ("pending", "suppressed", *WORKED_ON, "resolved")
+OVER = ("resolved", "closed", "archived")
 
 
 class IllegalStep(ValueError):
@@ -165,7 +166,7 @@ def move(alert: Row, verb: Verb, deed: Deed, columns: Row | None = None) -> Step
         changed["cleared_at"] = deed.at
         if before != "resolved":
             changed["resolved_at"] = deed.at
-    if verb is Verb.RELEASED:
+    if before == "suppressed" != after:
         changed["suppressed_by"] = None
     if after != before or changed.get("severity_rank", 0) > alert.get("severity_rank", 0):
         # Escalation counts from here: a new state, or a danger that grew.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -16,14 +16,17 @@ import sqlalchemy as sa
 
 from alerting import tables
 from alerting.desk import Desk
+from alerting.endings import END, NOT_TOLD, owed, told_of, worth_telling
 from alerting.grouping import STORM, URGENCY, Policy, may_tell, title_of
 from alerting.labels import all_hold, labels_of
 from alerting.lifecycle import COLOURS, Row
 from alerting.outbox import EVERY, body_of, deliveries_of
 from alerting.suppression import silences_now
+from alerting.unheard import unheard
 from alerting.work import in_transaction, rows_of
 
-_NOT_TOLD = "kept quiet"  # in place of a notice: the alert was suppressed before anybody was told
+
+LOOK_AGAIN = timedelta(minutes=1)
 
 
 @dataclass(slots=True)
@@ -34,6 +37,7 @@ class _Due:
     policy: Policy
     news: list[Row]
     alerts: dict[str, Row]
+    again_at: datetime | None  # when what is held back may be told
 
     @property
     def rank(self) -> int:
@@ -72,7 +76,10 @@ def _flush(connection: sa.Connection, desk: Desk, now: datetime) -> tuple[str, .
 
 
 def _due(connection: sa.Connection, desk: Desk, now: datetime) -> list[_Due]:
-    """Due groups with something left to tell, the worst first; what was kept quiet meanwhile is struck out."""
+    """Due groups with something left to tell, the worst first; what was kept quiet meanwhile is struck out.
+
+    An end is told even while a silence holds: it is no noise, and whoever knows of the danger waits for it.
+    """
     table, news = tables.alert_group, tables.alert_news.c
     groups = rows_of(connection, sa.select(table).where(table.c.flush_at <= now))
     waiting: dict[str, list[Row]] = {row["group_key"]: [] for row in groups}
@@ -84,28 +91,47 @@ def _due(connection: sa.Connection, desk: Desk, now: datetime) -> list[_Due]:
     concerned = sa.select(news.alert_id).where(news.notice_id.is_(None), news.group_key.in_(is_due))
     found_alerts = rows_of(connection, sa.select(tables.alert).where(alert.alert_id.in_(concerned)))
     alerts: dict[str, Row] = {row["alert_id"]: row for row in found_alerts}
-    silences = silences_now(connection, now)
-    quiet = {
-        alert_id
-        for alert_id, row in alerts.items()
-        if row["state"] == "suppressed" or any(all_hold(one.matchers, labels_of(row)) for one in silences)
-    }
-    _strike_out(connection, [one["news_id"] for found in waiting.values() for one in found if one["alert_id"] in quiet])
-    due = []
+    quiet, held_until = _quiet(connection, alerts, now)
+    is_owed = owed(connection, {one["alert_id"] for found in waiting.values() for one in found if one["kind"] == END})
+    due, struck = [], []
     for group in groups:
-        found = [one for one in waiting[group["group_key"]] if one["alert_id"] not in quiet]
-        if found:
-            policy = desk.grouping.policy(alerts[found[0]["alert_id"]]["domain"])
-            due.append(_Due(group, policy, found, {one["alert_id"]: alerts[one["alert_id"]] for one in found}))
+        found = waiting[group["group_key"]]
+        telling = worth_telling(found, quiet, is_owed)
+        held = [one for one in found if one["alert_id"] in held_until and one not in telling]
+        struck += [one["news_id"] for one in found if one not in telling and one not in held]
+        again_at = min((held_until[one["alert_id"]] for one in held), default=None)
+        if telling:
+            policy = desk.grouping.policy(alerts[telling[0]["alert_id"]]["domain"])
+            concerned_here = {one["alert_id"]: alerts[one["alert_id"]] for one in telling}
+            due.append(_Due(group, policy, telling, concerned_here, again_at))
         else:
-            connection.execute(sa.update(table).where(table.c.group_key == group["group_key"]).values(flush_at=None))
+            here = table.c.group_key == group["group_key"]
+            connection.execute(sa.update(table).where(here).values(flush_at=again_at))
+    _strike_out(connection, struck)
     return sorted(due, key=lambda one: (-one.rank, one.group["flush_at"], one.group["group_key"]))
+
+
+def _quiet(connection: sa.Connection, alerts: Mapping[str, Row], now: datetime) -> tuple[set[str], dict[str, datetime]]:
+    """Alerts that are quiet now; of those that somebody works on, until when.
+
+    What is suppressed is told when it is released. What somebody acknowledged is never suppressed, so its news wait.
+    """
+    silences = silences_now(connection, now)
+    quiet = {alert_id for alert_id, row in alerts.items() if row["state"] == "suppressed"}
+    held_until: dict[str, datetime] = {}
+    for alert_id, row in alerts.items():
+        ends = [one.ends_at for one in silences if all_hold(one.matchers, labels_of(row))]
+        if ends:
+            quiet.add(alert_id)
+            if row["state"] in ("acknowledged", "dispatched"):
+                held_until[alert_id] = min(max(ends), now + LOOK_AGAIN)  # it may be ended early
+    return quiet, held_until
 
 
 def _strike_out(connection: sa.Connection, news_ids: Sequence[int]) -> None:
     table = tables.alert_news
     if news_ids:
-        query = sa.update(table).where(table.c.news_id == sa.bindparam("b_id")).values(notice_id=_NOT_TOLD)
+        query = sa.update(table).where(table.c.news_id == sa.bindparam("b_id")).values(notice_id=NOT_TOLD)
         connection.execute(query, [{"b_id": one} for one in news_ids])
 
 
@@ -128,20 +154,21 @@ def _tell(connection: sa.Connection, desk: Desk, told: Sequence[_Due], key: str,
     news = [row for one in told for row in one.news]
     kinds = _kinds(news)
     notice = _notice(told, alerts, news, key, now)
-    body = orjson.dumps(body_of(notice, alerts, kinds, desk.wording, now)).decode()
+    heard_at = unheard(connection.execute, alerts)
+    body = orjson.dumps(body_of(notice, alerts, kinds, desk.wording, now, heard_at)).decode()
     connection.execute(sa.insert(tables.alert_notice).values({**notice, "body": body}))
-    deliveries = deliveries_of(notice, body, alerts, desk.routes, now)
+    knowing = told_of(connection, {row["alert_id"] for row in news if row["kind"] == END})
+    deliveries = deliveries_of(notice, body, alerts, desk.routes, now, knowing)
     if deliveries:
         connection.execute(sa.insert(tables.alert_delivery), deliveries)
     table = tables.alert_news
-    keys = [one.group["group_key"] for one in told]
-    waiting = (table.c.notice_id.is_(None), table.c.group_key.in_(keys))
-    connection.execute(sa.update(table).where(*waiting).values(notice_id=notice["notice_id"]))
+    query = sa.update(table).where(table.c.news_id == sa.bindparam("b_id"))
+    connection.execute(query.values(notice_id=notice["notice_id"]), [{"b_id": row["news_id"]} for row in news])
     groups = tables.alert_group
     query = sa.update(groups).where(groups.c.group_key == sa.bindparam("b_key"))
     connection.execute(
-        query.values(flush_at=None, last_notice_at=now, told_rank=sa.bindparam("b_rank")),
-        [{"b_key": one.group["group_key"], "b_rank": _told_rank(one, now)} for one in told],
+        query.values(flush_at=sa.bindparam("b_again"), last_notice_at=now, told_rank=sa.bindparam("b_rank")),
+        [{"b_key": one.group["group_key"], "b_rank": _told_rank(one, now), "b_again": one.again_at} for one in told],
     )
     return str(notice["notice_id"])
 

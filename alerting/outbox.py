@@ -6,7 +6,7 @@ a worker needs no look at the alerts, which may have moved on since.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -62,14 +62,22 @@ def routes_of(rows: Iterable[Mapping[str, str]]) -> tuple[Route, ...]:
 
 
 def body_of(
-    notice: Row, alerts: Sequence[Row], kinds: Mapping[str, str], wording: Wording, now: datetime
+    notice: Row,
+    alerts: Sequence[Row],
+    kinds: Mapping[str, str],
+    wording: Wording,
+    now: datetime,
+    heard_at: Mapping[str, datetime],
 ) -> dict[str, Any]:
-    """The notice in full: its own facts, and its worst alerts with the kind of news each has."""
+    """The notice in full: its own facts, and its worst alerts with the kind of news each has.
+
+    `heard_at` says of alerts with a silent device when it was last heard.
+    """
     worst = sorted(alerts, key=lambda alert: (-alert["severity_rank"], alert["alert_id"]))
     shown = [
         {name: _plain(alert[name]) for name in _SHOWN_COLUMNS}
         | _basis(alert, wording)
-        | {"news": kinds[alert["alert_id"]]}
+        | {"news": kinds[alert["alert_id"]], "last_heard_at": _plain(heard_at.get(alert["alert_id"]))}
         for alert in worst[:SHOWN]
     ]
     facts = {name: _plain(value) for name, value in notice.items() if name != "body"}
@@ -77,9 +85,17 @@ def body_of(
 
 
 def deliveries_of(
-    notice: Row, body: str, alerts: Sequence[Row], routes: Iterable[Route], now: datetime
+    notice: Row,
+    body: str,
+    alerts: Sequence[Row],
+    routes: Iterable[Route],
+    now: datetime,
+    knowing: Collection[tuple[str, str]] = (),
 ) -> list[dict[str, Any]]:
-    """The outbox rows of a notice: one for each route that wants it, one for each disposing unit of a `unit` route."""
+    """The outbox rows of a notice: one for each route that wants it, one for each disposing unit of a `unit` route.
+
+    `knowing` are channel and target of those who hear it whatever routes say: of an end, who was told the beginning.
+    """
     worst = max(alerts, key=lambda alert: (alert["severity_rank"], alert["alert_id"]))
     units = sorted({alert["disposing_unit"] for alert in alerts})
     targets = [
@@ -88,6 +104,7 @@ def deliveries_of(
         if route.wants(notice)
         for target in (units if route.target == "unit" else [route.target])
     ]
+    targets += sorted(set(knowing) - set(targets))
     return [
         {
             "delivery_id": f"{notice['notice_id'][:24]}-{number}",

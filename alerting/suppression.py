@@ -17,7 +17,7 @@ from alerting import tables
 from alerting.desk import Desk
 from alerting.inhibition import Inhibitions, Standing, inhibited
 from alerting.labels import Matcher, all_hold, labels_of, of_mapping
-from alerting.lifecycle import WORKED_ON, Deed, Verb, move
+from alerting.lifecycle import WORKED_ON, Deed, Row, Verb, move
 from alerting.work import Work, in_transaction, rows_of
 
 _SEEN = (
@@ -44,6 +44,7 @@ class Silence:
     silence_id: str
     matchers: tuple[Matcher, ...]
     reason: str
+    ends_at: datetime
 
 
 class Seen:
@@ -67,12 +68,7 @@ def settle(engine: sa.Engine, desk: Desk, now: datetime, seen: Seen | None = Non
         over = _over(connection, now)
         silences = silences_now(connection, now)
     wanted = causes(alerts, silences)
-    changed = [
-        alert["alert_id"]
-        for alert in (one.alert for one in alerts)
-        if alert["state"] in ("open", "suppressed")
-        and alert["suppressed_by"] != wanted.get(alert["alert_id"], _NOBODY)[0]
-    ]
+    changed = [one.alert["alert_id"] for one in alerts if _stands_wrong(one.alert, wanted)]
     if not changed and not over:
         return Settled(len(alerts), 0, 0)
     n_suppressed, n_released = in_transaction(
@@ -82,6 +78,13 @@ def settle(engine: sa.Engine, desk: Desk, now: datetime, seen: Seen | None = Non
 
 
 _NOBODY: tuple[str | None, str] = (None, "")
+
+
+def _stands_wrong(alert: Row, wanted: Mapping[str, tuple[str | None, str]]) -> bool:
+    cause = wanted.get(alert["alert_id"], _NOBODY)[0]
+    if alert["state"] == "open":
+        return cause is not None
+    return alert["state"] == "suppressed" and alert["suppressed_by"] != cause
 
 
 def causes(alerts: Sequence[Standing], silences: Sequence[Silence]) -> dict[str, tuple[str | None, str]]:
@@ -164,5 +167,6 @@ def silences_now(connection: sa.Connection, now: datetime) -> list[Silence]:
     """The silences that hold now, in the order of their ids."""
     s = tables.silence.c
     holds = (s.ended_at.is_(None), s.starts_at <= now, s.ends_at > now)
-    rows = connection.execute(sa.select(s.silence_id, s.matchers, s.reason).where(*holds).order_by(s.silence_id))
-    return [Silence(row.silence_id, of_mapping(orjson.loads(row.matchers)), row.reason) for row in rows]
+    columns = (s.silence_id, s.matchers, s.reason, s.ends_at)
+    rows = connection.execute(sa.select(*columns).where(*holds).order_by(s.silence_id))
+    return [Silence(row.silence_id, of_mapping(orjson.loads(row.matchers)), row.reason, row.ends_at) for row in rows]

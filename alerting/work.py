@@ -198,8 +198,8 @@ class Work:
 
 
 def _concerns(event: Event) -> bool:
-    """People hear of an end only when they heard of the beginning."""
-    return event.kind is not Verb.CLEARED or event.from_state not in ("suppressed", "resolved")
+    """Evidence that comes after a person's word is no second end. Who is owed an end is seen when news are told."""
+    return event.kind is not Verb.CLEARED or event.from_state != "resolved"
 
 
 def _new_group(key: str, policy_id: str, common: Row, alert: Row) -> dict[str, Any]:

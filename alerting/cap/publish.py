@@ -17,11 +17,12 @@ import sqlalchemy as sa
 from alerting import tables
 from alerting.cap.build import build, headline
 from alerting.cap.check import faults_of
-from alerting.cap.succession import ENDED, due, next_head, says
+from alerting.cap.succession import due, next_head, says
 from alerting.cap.tables import CapTables
-from alerting.lifecycle import WORKED_ON, Row
+from alerting.lifecycle import OVER, WORKED_ON, Row
 
 SWEEP = "sweep"  # stands for a delivery where no notice asked
+_LIVES = ("suppressed", *WORKED_ON)
 _CHUNK = 200  # alerts looked at together: the store is never locked while messages are built
 
 
@@ -85,7 +86,7 @@ def sweep(engine: sa.Engine, cap: CapTables, outlet: Outlet, now: datetime) -> i
         .subquery()
     )
     longest = max(level.valid for level in cap.levels.values())
-    is_due = sa.or_(alert.state.in_(ENDED), sa.and_(alert.state.in_(WORKED_ON), message.expires_at < now + longest / 4))
+    is_due = sa.or_(alert.state.in_(OVER), sa.and_(alert.state.in_(_LIVES), message.expires_at < now + longest / 4))
     query = (
         sa.select(message.alert_id)
         .join(newest, sa.and_(message.alert_id == newest.c.alert_id, message.number == newest.c.number))

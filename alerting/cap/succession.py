@@ -12,9 +12,8 @@ from datetime import datetime
 
 from alerting.cap.build import Head, MsgType, Reference
 from alerting.cap.tables import CapTables
-from alerting.lifecycle import WORKED_ON, Row
+from alerting.lifecycle import OVER, WORKED_ON, Row
 
-ENDED = ("resolved", "closed", "archived")
 # Art. 70: a warning is adjusted and issued again as things change, and lifted at once when the danger is over.
 _SAID = (
     "colour", "category_zh", "starts_at", "possible_area_zh", "matters_zh", "measures_zh", "issuer_zh",
@@ -26,14 +25,15 @@ RENEW_WHEN_LEFT = 0.25  # of its validity: what still holds must not run out on 
 def due(alert: Row, last: Row | None, tables: CapTables, now: datetime) -> MsgType | None:
     """The message that an alert needs now."""
     lives = last is not None and last["msg_type"] != "Cancel"
-    if alert["state"] in ENDED:
+    if alert["state"] in OVER:
         return "Cancel" if lives else None
+    valid = tables.levels[alert["colour"]].valid
+    runs_out = last is not None and last["expires_at"] - now < valid * RENEW_WHEN_LEFT
     if alert["state"] not in WORKED_ON:
-        return None
+        # Kept quiet at home, but the public that knows of the danger must not take a message that ran out for its end.
+        return "Update" if alert["state"] == "suppressed" and lives and runs_out else None
     if last is None or not lives:
         return "Alert"
-    valid = tables.levels[alert["colour"]].valid
-    runs_out = last["expires_at"] - now < valid * RENEW_WHEN_LEFT
     return "Update" if says(alert) != last["says"] or runs_out else None
 
 

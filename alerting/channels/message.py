@@ -33,6 +33,7 @@ _FACTS: Sequence[tuple[str, str, str]] = (
     ("issued_at", "发布时间", "Issued"),
     ("disposing_unit", "处置单位", "Dealt with by"),
     ("basis", "依据", "Basis"),
+    ("last_heard", "设备失联，最后收到", "Device silent, last heard"),
 )
 
 
@@ -94,6 +95,8 @@ def facts_of(alert: Mapping[str, Any], language: Language) -> list[tuple[str, st
     colour, level = str(alert["colour"]), int(alert["level"])
     values["level"] = f"{level}级（{_COLOURS_ZH[colour]}）" if language == "zh" else f"{level} ({colour})"
     values["starts_at"], values["issued_at"] = moment(alert["starts_at"]), moment(alert["issued_at"])
+    if alert.get("last_heard_at"):
+        values["last_heard"] = moment(alert["last_heard_at"])
     values["disposing_unit"] += f" {alert['contact']}"
     return [(zh if language == "zh" else en, values[name]) for name, zh, en in _FACTS if values[name].strip()]
 

@@ -206,7 +206,7 @@ def _deliveries(scene: Scene, rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 # ── pieces ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 def marks(scene: Scene, row: Mapping[str, Any]) -> str:
-    """The marks that change how an alert is read: exercise, late, flapping, phoned in, again, escalated, many."""
+    """The marks that change how an alert is read: silent, exercise, late, flapping, phoned in, again, escalated."""
     words = scene.words
     said: Sequence[tuple[bool, str, str]] = [
         (row["is_exercise"], "exercise", words("mark.exercise")),
@@ -217,6 +217,9 @@ def marks(scene: Scene, row: Mapping[str, Any]) -> str:
         (row["escalation_level"] > 0, "low", words("mark.escalated", n=row["escalation_level"])),
         (row["n_reports"] > 1, "", f"×{row['n_reports']}"),
     ]
+    heard_at = row.get("last_heard_at")
+    if heard_at is not None:
+        said = [(True, "low", words("mark.unheard", at=second(heard_at))), *said]
     inside = "".join(look.badge(kind, text) for holds, kind, text in said if holds)
     return f'<div class="marks">{inside}</div>' if inside else ""
 
