@@ -143,7 +143,7 @@ def alert(live: OpsReader, reader: Reader, alert_id: str) -> dict[str, Any] | No
     n_in_group = live.scalar(sa.select(sa.func.count()).select_from(table).where(*grouped))
     return {
         **row, "n_in_group": n_in_group, "silenced": _silenced(live, row["suppressed_by"]),
-        "last_heard_at": unheard(live.execute, [row]).get(alert_id),
+        "last_heard_at": unheard(live.execute, [dict(row)]).get(alert_id),
     }  # fmt: skip
 
 

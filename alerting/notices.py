@@ -25,7 +25,6 @@ from alerting.suppression import silences_now
 from alerting.unheard import unheard
 from alerting.work import in_transaction, rows_of
 
-
 LOOK_AGAIN = timedelta(minutes=1)
 
 

@@ -84,7 +84,7 @@ def _stands_wrong(alert: Row, wanted: Mapping[str, tuple[str | None, str]]) -> b
     cause = wanted.get(alert["alert_id"], _NOBODY)[0]
     if alert["state"] == "open":
         return cause is not None
-    return alert["state"] == "suppressed" and alert["suppressed_by"] != cause
+    return bool(alert["state"] == "suppressed" and alert["suppressed_by"] != cause)
 
 
 def causes(alerts: Sequence[Standing], silences: Sequence[Silence]) -> dict[str, tuple[str | None, str]]:
