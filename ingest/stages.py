@@ -57,13 +57,15 @@ class RawTable:
     """A parsed payload: every value still text under the department's own column names, plus `_row`.
 
     What devices sent has the receipt of each row at the first door (microseconds since 1970 UTC), and whether the row
-    came as history: its protocol says so, or something newer of the same device came with it.
+    came as history: its protocol says so, or something newer of the same device came with it; `senders` are who passed
+    the door, by topic or session ('' where nobody is named).
     """
 
     frame: pl.DataFrame
     notes: tuple[Note, ...] = ()
     received_us: pl.Series | None = None
     is_history: pl.Series | None = None
+    senders: pl.Series | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,13 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
+
+from benchmarks.chain.messages import GAS_ROWS, TUNNEL_ROWS
 from city import door_files, sensors, vehicles
 from city.build import build_city
 from city.clock import Span
@@ -116,11 +119,18 @@ def draw_registers(sizes: Sizes) -> dict[str, SourceTable]:
     n_gas, n_tunnel, n_vehicles = sizes
     firms, drivers = (92, 2310) if sizes == CITY_SIZES else (max(1, n_vehicles // 30), n_vehicles)
     tables = (
-        sensors.build_gas(profile, counties, span, streams, n_gas),
-        sensors.build_tunnels(profile, counties, span, streams, n_tunnel),
+        _behind_senders(sensors.build_gas(profile, counties, span, streams, n_gas), GAS_ROWS),
+        _behind_senders(sensors.build_tunnels(profile, counties, span, streams, n_tunnel), TUNNEL_ROWS),
         vehicles.build(profile, counties, span, streams, (n_vehicles, firms, drivers)),
     )
     return {table.feed_id: table for table in tables}
+
+
+def _behind_senders(table: SourceTable, rows: int) -> SourceTable:
+    """The register with the first device of each message as the gateway of all in it: it may speak for them."""
+    names = table.frame["设备编码"].to_list()
+    gateways = [names[number - number % rows] for number in range(len(names))]
+    return replace(table, frame=table.frame.with_columns(pl.Series("采集网关", gateways, dtype=pl.String)))
 
 
 def land_registers(home: Home, tables: Mapping[str, SourceTable], contracts: Mapping[str, Contract]) -> None:

@@ -21,6 +21,7 @@ Rows = npt.NDArray[np.int64]
 
 # The order in which reasons claim a row.
 REASONS = (
+    "foreign_device",
     "missing_key",
     "wrong_type",
     "device_fault",

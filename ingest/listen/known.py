@@ -36,6 +36,7 @@ class Register:
     feed_id: str
     column: str
     protocol: str
+    gateway_column: str | None = None  # that names who passes a device on, and may speak for it
 
 
 class Known:
@@ -52,7 +53,7 @@ class Known:
                 self._registers[contract.raw_feed].append(register)
             if contract.server.options.get("unknownDevices", "refuse") == "accept":
                 self._accepts.add(contract.raw_feed)
-        self._read: dict[Register, tuple[list[Path], frozenset[str]]] = {}
+        self._read: dict[Register, tuple[list[Path], Mapping[str, frozenset[str]]]] = {}
         self._verdicts: Mapping[tuple[str, str], str] = {}
 
     def refresh(self) -> None:
@@ -75,7 +76,7 @@ class Known:
         is_ready = True
         for feed in raw_feeds:
             for register in self._registers[feed]:
-                files, devices = self._read.get(register, ((), frozenset()))
+                files, devices = self._read.get(register, ((), {}))
                 if device_id in devices:
                     return feed, "known"
                 is_ready &= bool(files)
@@ -83,6 +84,13 @@ class Known:
             if feed in self._accepts:
                 return feed, "known"
         return raw_feeds[0], "unknown" if is_ready else "unready"
+
+    def may_speak(self, contract: Contract, sender: str, device_id: str) -> bool:
+        """Whether a sender that passed the door may speak for another device: the register places it behind it."""
+        if contract.raw_feed in self._accepts or not self._registers.get(contract.raw_feed):
+            return True
+        devices = (self._read.get(register, ((), {}))[1] for register in self._registers[contract.raw_feed])
+        return any(sender in found.get(device_id, ()) for found in devices)
 
 
 def register_of(contract: Contract, contracts: Mapping[str, Contract]) -> Register | None:
@@ -93,16 +101,28 @@ def register_of(contract: Contract, contracts: Mapping[str, Contract]) -> Regist
     feed_id, _, column = str(named).rpartition(".")
     if feed_id not in contracts:
         raise ContractError(f"{contract.id}: register {named!r}: no feed {feed_id!r}; expected <feed_id>.<column>")
-    return Register(feed_id, contracts[feed_id].column(column).landed_name, contract.server.file_format or "json")
+    listed, gateway = contracts[feed_id], contract.server.options.get("gateway")
+    passes_on = None if gateway is None else listed.column(str(gateway)).landed_name
+    return Register(feed_id, listed.column(column).landed_name, contract.server.file_format or "json", passes_on)
 
 
-def _devices(register: Register, contract: Contract, files: Sequence[Path]) -> frozenset[str]:
-    """The ids in a register: of a full snapshot only those of the newest one."""
+def _devices(register: Register, contract: Contract, files: Sequence[Path]) -> dict[str, frozenset[str]]:
+    """The ids in a register, each with those that may speak for it: of a full snapshot only those of the newest one.
+
+    A gateway speaks in its own name too: it is listed as a sender that nobody else may speak for.
+    """
     if not files:
-        return frozenset()
+        return {}
     rows = pl.scan_parquet(list(files), missing_columns="insert", extra_columns="ignore")
     if contract.snapshot == "full":
         rows = rows.filter(pl.col("_received_at") == pl.col("_received_at").max())
-    ids = rows.select(pl.col(register.column).cast(pl.String)).drop_nulls().unique().collect().to_series()
+    gateway = pl.lit(None) if register.gateway_column is None else pl.col(register.gateway_column)
+    pairs = rows.select(device=pl.col(register.column).cast(pl.String), gateway=gateway.cast(pl.String))
     on_the_wire = _AS_ON_THE_WIRE.get(register.protocol, str)
-    return frozenset(on_the_wire(one) for one in ids.to_list())
+    found: dict[str, frozenset[str]] = {}
+    for device, passes_on in pairs.drop_nulls("device").unique().collect().iter_rows():
+        behind = found.get(on_the_wire(device), frozenset())
+        found[on_the_wire(device)] = behind if passes_on is None else behind | {passes_on}
+        if passes_on is not None:
+            found.setdefault(passes_on, frozenset())
+    return found

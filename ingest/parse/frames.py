@@ -222,7 +222,8 @@ def _table(rows: _Rows, contract: Contract, notes: list[Note]) -> RawTable:
         columns.append(_texts(name, values, name in numbers))
     frame = pl.DataFrame(columns)
     received = pl.Series("received_us", rows.received, dtype=pl.Int64)
-    return RawTable(frame, tuple(notes), received, _history(rows, frame, contract))
+    senders = pl.Series("senders", rows.devices, dtype=pl.String)
+    return RawTable(frame, tuple(notes), received, _history(rows, frame, contract), senders)
 
 
 def _history(rows: _Rows, frame: pl.DataFrame, contract: Contract) -> pl.Series:

@@ -24,6 +24,7 @@ from prometheus_client import CollectorRegistry
 from ingest import ops
 from ingest.catalogue import load_contracts
 from ingest.contract import Contract
+from ingest.listen.known import Known
 from ingest.pull import open_intake
 from ingest.settings import Home, SettingsError, open_home
 from ingest.stages import Landed
@@ -92,7 +93,10 @@ class IntakeProcess:
         self._reader = RawReader(client, position)
         self._lander = Lander(intake, streams, cursors)
         feeds = {feed_id: Feed(contract, cursors[feed_id]) for feed_id, contract in streams.items()}
-        self._ticker = Ticker(intake, feeds, SeenRows(lambda contract, day: landed_rows(intake, contract, day)))
+        self._known = Known(home, engine, contracts)
+        self._known.refresh()
+        seen = SeenRows(lambda contract, day: landed_rows(intake, contract, day))
+        self._ticker = Ticker(intake, feeds, seen, self._known.may_speak)
         self._landed_to, self._taken_to, self._reply = position, position, ""
         self._landing: asyncio.Task[None] | None = None
         self._rows_per_landing = home.number("CITYRISK_LANDING_ROWS", LANDING_ROWS)
@@ -255,6 +259,7 @@ class IntakeProcess:
         if at >= self._chores_due_at:
             self._chores_due_at = at + CHORES_EVERY_S
             await asyncio.to_thread(self._ticker.read_overrides)
+            await asyncio.to_thread(self._known.refresh)
             with contextlib.suppress(nats.errors.Error, OSError):
                 for stream in (RAW, LIVE):
                     await make_room(self._client.jsm(), stream)

@@ -21,6 +21,7 @@ from ingest.parse.frames import BAD_FRAME, tables_of
 from ingest.pull import Intake, apply_overrides, known_places, read_overrides
 from ingest.stages import Note, RawTable
 from ingest.stream.bundle import StoredMessage
+from ingest.stream.identity import MaySpeak, rightful
 from ingest.stream.live import micros
 from ingest.stream.publish import Place, place_of
 from ingest.stream.reader import Taken
@@ -93,9 +94,13 @@ class Shaped:
 class Ticker:
     """All feeds of one home's stream."""
 
-    def __init__(self, intake: Intake, feeds: Mapping[str, Feed], seen: SeenRows) -> None:
+    def __init__(
+        self, intake: Intake, feeds: Mapping[str, Feed], seen: SeenRows, may_speak: MaySpeak | None = None
+    ) -> None:
+        """`may_speak` judges rows that name another device than their sender; without it nobody is doubted."""
         self._intake = intake
         self._seen = seen
+        self._may_speak = may_speak
         self.feeds = feeds
         self.messages: defaultdict[str, list[StoredMessage]] = defaultdict(list)  # by raw feed, since the last landing
         self.unknown_subjects: Counter[str] = Counter()
@@ -160,6 +165,8 @@ class Ticker:
 
     def _conformed(self, feed: Feed, raw: RawTable, now: datetime) -> Conformed:
         raw = apply_overrides(raw, feed.overrides)
+        if self._may_speak is not None:
+            raw = rightful(raw, feed.contract, self._may_speak)
         return self._intake.conform(feed.contract, raw, now, known_places(self._intake, feed.contract), feed.clocks)
 
     def _sorted(self, feed: Feed, done: Conformed | None, rows_in: int, notes: Sequence[Note], now: datetime) -> Shaped:

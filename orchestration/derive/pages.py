@@ -10,6 +10,11 @@ from orchestration.derive.rendering import render
 
 # Reasons that a contract can lead to, in both languages; the words are those of quarantine and truth.
 REASONS: Mapping[str, tuple[str, str, str]] = {
+    "foreign_device": (
+        "quarantined",
+        "发送方无权代该设备上报",
+        "the sender may not speak for this device: it is neither the device nor its registered gateway",
+    ),
     "missing_key": ("quarantined", "主键或必填项为空", "a key or required column is empty"),
     "wrong_type": (
         "quarantined",
@@ -97,6 +102,7 @@ def reasons_of(contract: Contract) -> list[str]:
     is_csv = kind == "files" and contract.server.file_format == "csv"
     has_transmission = contract.by_concept("transmitted_at") is not None
     applies = {
+        "foreign_device": contract.is_stream and "register" in contract.server.options,
         "missing_key": True,
         "wrong_type": True,
         "out_of_range": any(c.minimum is not None or c.maximum is not None for c in columns),

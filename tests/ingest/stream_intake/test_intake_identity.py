@@ -1,0 +1,115 @@
+"""Who passed the door speaks for itself and for what the register places behind it, never for another device."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+from ingest import landing, ops
+from ingest.catalogue import load_contracts
+from ingest.contract import Contract
+from ingest.listen.known import Known
+from ingest.protocols.sl651 import encode
+from ingest.protocols.sl651.wire import build, take_apart
+from ingest.pull import Intake, open_intake
+from ingest.settings import Home
+from ingest.stages import Batch, Payload
+from ingest.stream.raw import RawEntry, pack
+from ingest.stream.reader import Taken
+from ingest.stream.seen import SeenRows
+from ingest.stream.tick import Feed, Shaped, Ticker
+
+NOW = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
+AT_US, AT_MS = int(NOW.timestamp() * 1e6), int(NOW.timestamp() * 1e3)
+GAS, STATION = "urban.gas_reading", "0011223344"
+CONTRACTS = load_contracts()
+
+
+def names_of(contract: Contract) -> list[str]:
+    return [column.landed_name for column in contract.landed_columns]
+
+
+def register(home: Home, engine: sa.Engine, feed_id: str, rows: list[dict[str, str]]) -> None:
+    """A landed register with nothing in it but these values."""
+    contract = CONTRACTS[feed_id]
+    frame = pl.DataFrame(rows).with_columns(
+        pl.lit(NOW).dt.convert_time_zone("UTC").alias("_received_at"),
+        pl.Series("_row", [str(n) for n in range(len(rows))]),
+        *(
+            pl.lit(None, pl.String).alias(c.landed_name)
+            for c in contract.landed_columns
+            if c.landed_name not in rows[0]
+        ),
+    )
+    batch = Batch(landing.batch_id_of(feed_id, "1"), feed_id, frame, (), len(rows))
+    landing.land(home, engine, contract, batch, Payload(feed_id, b"", "json", "test", NOW), "0" * 64, "run")
+
+
+@pytest.fixture
+def intake(home: Home) -> Iterator[Intake]:
+    engine = ops.open_ops(home.ops_url)
+    gas = [{"device_id": "G1", "gateway_id": "GW1"}, {"device_id": "G2", "gateway_id": "GW2"}]
+    register(home, engine, "urban.gas_device", gas)
+    register(home, engine, "water.station", [{"device_id": STATION}])
+    yield open_intake(home, engine, "run-1", lambda: NOW)
+    engine.dispose()
+
+
+def heard(intake: Intake, feed_id: str, sender: str, body: Any) -> Shaped:
+    """What a tick makes of one message."""
+    known = Known(intake.home, intake.engine, CONTRACTS)
+    known.refresh()
+    feeds = {i: Feed(c, 0) for i, c in CONTRACTS.items() if c.is_stream}
+    seen = SeenRows(
+        lambda contract, _: pl.DataFrame(schema={c.landed_name: pl.String for c in contract.landed_columns})
+    )
+    ticker = Ticker(intake, feeds, seen, known.may_speak)
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    message = Taken(1, f"raw.{feed_id}.{sender}", pack([RawEntry(sender, AT_US, raw)]), "")
+    return next(shaped for shaped in ticker.take_in([message], NOW) if shaped.feed_id == feed_id)
+
+
+def gas(device: str | None) -> dict[str, Any]:
+    return {"deviceId": device, "ts": AT_MS, "ch4Lel": 66, "st": "0"}
+
+
+@pytest.mark.case("live.D1", "security.H2")
+@pytest.mark.parametrize("claimed", ["G2", "G9", "GW1"])
+def test_the_id_in_the_body_does_not_beat_the_topic(intake: Intake, claimed: str) -> None:
+    shaped = heard(intake, GAS, "G1", gas(claimed))
+    assert shaped.frame.is_empty()
+    assert shaped.quarantined == 1
+
+
+@pytest.mark.case("live.D1")
+def test_of_an_array_only_the_foreign_rows_are_kept_out(intake: Intake) -> None:
+    shaped = heard(intake, GAS, "G1", [gas("G1"), gas("G2"), gas(None)])
+    assert shaped.frame["device_id"].to_list() == ["G1"]
+    assert shaped.quarantined == 1
+
+
+def test_a_gateway_speaks_for_what_is_behind_it(intake: Intake) -> None:
+    shaped = heard(intake, GAS, "GW1", [gas("G1"), gas("G2")])
+    assert shaped.frame["device_id"].to_list() == ["G1"]
+    assert shaped.quarantined == 1
+
+
+@pytest.mark.case("live.D2")
+def test_a_station_inside_another_stations_frame_does_not_land(intake: Intake) -> None:
+    groups = [encode.Group(NOW, {"level_m": 3.2})]
+    (frame,) = encode.report(encode.Sender(STATION), 0x32, 1, NOW, groups)
+    assert heard(intake, "water.river_reading", STATION, frame).frame.height == 1
+    wire = take_apart(frame)
+    named = bytes.fromhex(f"F1F1{STATION}")
+    assert named in wire.body
+    spoilt = build(replace(wire, body=wire.body.replace(named, bytes.fromhex("F1F19988776655"))))
+    shaped = heard(intake, "water.river_reading", STATION, spoilt)
+    assert shaped.frame.is_empty()
+    assert shaped.quarantined == 1
