@@ -22,6 +22,7 @@ from alerting import lifecycle, tables
 from alerting.channels.book import BookError, load_book
 from alerting.channels.claims import undelivered_query
 from alerting.desk import Desk, DeskError
+from alerting.engine.marks import LATE, WORDS
 from alerting.rules.generations import NoRulesError, newest_generation
 from alerting.unheard import unheard
 from alerting.wording import Wording
@@ -40,8 +41,9 @@ SILENT_AFTER = timedelta(seconds=15)
 _LISTED = (
     "alert_id", "origin", "state", "colour", "severity_rank", "object_id", "object_name_zh", "matters_zh", "matters_en",
     "value", "threshold", "unit", "standard", "clause", "evidence_grade", "domain", "area_code", "lon", "lat",
-    "starts_at", "opened_at", "due_at", "acknowledged_by", "is_exercise", "is_late", "is_flapping", "n_reports",
-    "n_reopened", "escalation_level", "disposing_unit_zh", "disposing_unit_en", "contact", "device_id", "metric",
+    "starts_at", "opened_at", "due_at", "acknowledged_by", "is_exercise", "is_late", "marks", "is_flapping",
+    "n_reports", "n_reopened", "escalation_level", "disposing_unit_zh", "disposing_unit_en", "contact", "device_id",
+    "metric",
 )  # fmt: skip
 _NEWEST = (tables.alert.c.opened_at.desc(), tables.alert.c.alert_id)
 _WORST = (
@@ -83,6 +85,12 @@ class Board:
     n_matching: int
     counts: Mapping[tuple[str, str], int]  # (colour, state) → alerts, no filter applied
     heartbeat: Heartbeat
+
+
+def marks_of(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What to know of the readings behind an alert, in Chinese and in English."""
+    told = set(row["marks"].split()) | ({LATE} if row["is_late"] else set())
+    return [WORDS.get(mark, (mark, mark)) for mark in sorted(told)]
 
 
 def board(live: OpsReader, reader: Reader, wanted: AlertFilter, page: int = 0) -> Board:

@@ -32,7 +32,7 @@ class EpisodeChange:
     `at` is event time (the device's clock), `known_at` stream time (when the reading that told came in). `evidence`:
     reading, rest (time enough since the last event), silence, composite, rollup, rule (the rule says something else
     now: no proof that the danger is over). `details` carries what a person may ask: the readings of several
-    conditions, the members of a composite or roll-up.
+    conditions, the members of a composite or roll-up, and as `marks` what to know of its readings.
     """
 
     episode_id: str
@@ -61,6 +61,13 @@ class EpisodeChange:
     lat: float | None = None
     area_code: str | None = None
     condition_id: str = ""  # the row of alert_conditions.csv; it has the standard where `threshold_id` is empty
+    is_past: bool = False  # levels in late rows: it is listed that there was danger, never that there is
+
+
+def started_at_of(change: EpisodeChange) -> datetime:
+    """When the danger began: of past danger, which is told only once its hold has passed, before its first change."""
+    told = change.details.get("started_at")
+    return datetime.fromisoformat(told) if change.is_past and isinstance(told, str) else change.at
 
 
 def episode_id_of(rule_id: str, object_id: str, device_id: str | None, started_at: datetime) -> str:

@@ -19,7 +19,7 @@ RED = RANKS["red"]
 # The most urgent first: a notice is called by the first kind among its news.
 URGENCY = (
     "escalated", "opened", "new_episode", "upgraded", "silence_ended", "new_member", "reminded", "downgraded",
-    "resolved",
+    "past_danger", "resolved",
 )  # fmt: skip
 # What a verb of the life cycle is called when people are told; other verbs are not told.
 TOLD_AS = {
@@ -33,12 +33,13 @@ TOLD_AS = {
     Verb.RELEASED: "silence_ended",
     Verb.REMINDED: "reminded",
     Verb.ESCALATED: "escalated",
+    Verb.PAST_DANGER: "past_danger",
 }
 _COLOURS_ZH = {"red": "红色", "orange": "橙色", "yellow": "黄色", "blue": "蓝色"}
 _KINDS_ZH = {
     "escalated": "升级督办", "opened": "预警", "new_episode": "再次发生", "upgraded": "预警升级",
     "silence_ended": "静默结束仍未解除", "new_member": "新增监测点", "reminded": "催办", "downgraded": "预警降级",
-    "resolved": "已解除",
+    "resolved": "已解除", "past_danger": "过去险情（迟到数据）",
 }  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from alerting.episode import Change, EpisodeChange
+from alerting.engine.marks import PAST_DANGER
+from alerting.episode import Change, EpisodeChange, started_at_of
 from alerting.lifecycle import COLOURS, Deed, Row, Step, Verb, move
 
 # Its rule says something else now. The danger may go on: a breach joins the alert again, or a person resolves it.
@@ -43,7 +44,7 @@ def alert_id_of(rule_id: str, object_id: str, episode_id: str, is_exercise: bool
 
 def member_after(member: Row | None, change: EpisodeChange, alert_id: str) -> dict[str, Any]:
     """The member's row after a change."""
-    state = _MEMBER_STATE.get(change.change, "holding")
+    state = "cleared" if change.is_past else _MEMBER_STATE.get(change.change, "holding")
     ended = state in ("cleared", "withdrawn")
     return {
         "episode_id": change.episode_id,
@@ -54,10 +55,10 @@ def member_after(member: Row | None, change: EpisodeChange, alert_id: str) -> di
         "metric": change.metric,
         "colour": change.colour,
         "severity_rank": change.severity_rank,
-        "value": change.value,
+        "value": change.details.get("peak", change.value) if change.is_past else change.value,
         "threshold": change.threshold,
         "threshold_id": change.threshold_id,
-        "started_at": member["started_at"] if member else change.at,
+        "started_at": member["started_at"] if member else started_at_of(change),
         "cleared_at": change.at if ended else None,
         "evidence": change.evidence if ended else None,
         "is_late": change.is_late,
@@ -72,6 +73,8 @@ def step_for(alert: Row, change: EpisodeChange, was: str | None, others: Collect
     and `said` in its details.
     """
     holding = [one for one in others if one["state"] == "holding"]
+    if change.is_past:
+        return _was(alert, change, was)
     if change.change is Change.PENDING:
         columns = {**_worst(alert, change, holding), "n_holding": 0, "n_reports": 0, "episode_id": change.episode_id}
         return None if alert.get("state") else _moved(alert, Verb.PENDING, change, holding, columns)
@@ -83,6 +86,21 @@ def step_for(alert: Row, change: EpisodeChange, was: str | None, others: Collect
     if was != "holding":
         return _began(alert, change, holding)
     return _went_on(alert, change, holding)
+
+
+def _was(alert: Row, change: EpisodeChange, was: str | None) -> Step | None:
+    """There was danger. An alert of its own says so without being danger now; one that is there only notes it."""
+    if change.change is Change.CLEARED or alert.get("state") in ENDED:
+        return None
+    is_new = not alert.get("state")
+    columns: dict[str, Any] = {"n_reports": alert.get("n_reports", 0) + (was is None)}
+    if is_new or PAST_DANGER in alert["marks"].split():
+        columns |= {"n_holding": 0, "episode_id": change.episode_id}
+        if is_new or change.severity_rank >= alert["severity_rank"]:
+            columns |= {**_worst(alert, change, ()), "known_at": change.known_at, "starts_at": started_at_of(change)}
+    else:
+        columns["marks"] = alert["marks"]
+    return _moved(alert, Verb.PAST_DANGER, change, (), columns)
 
 
 def _began(alert: Row, change: EpisodeChange, holding: Collection[Row]) -> Step:
@@ -144,11 +162,20 @@ def _worst(alert: Row, change: EpisodeChange, holding: Collection[Row]) -> dict[
         "value": change.value, "threshold": change.threshold, "unit": change.unit, "metric": change.metric,
         "threshold_id": change.threshold_id, "standard": change.standard, "clause": change.clause,
         "evidence_grade": change.evidence_grade, "source_label": change.source_label, "device_id": change.device_id,
-        "is_late": change.is_late,
+        "is_late": change.is_late, "marks": _marks(alert, change),
     }  # fmt: skip
     if _is_worse(alert, change):
         columns |= {"peak_rank": change.severity_rank, "peak_value": change.value}
     return columns
+
+
+def _marks(alert: Row, change: EpisodeChange) -> str:
+    """Marks add up while an alert lives, but danger of now is no danger of the past."""
+    before = set(alert.get("marks", "").split())
+    if not change.is_past:
+        before.discard(PAST_DANGER)
+    told = change.details.get("marks")
+    return " ".join(sorted(before | set(map(str, told)) if isinstance(told, list) else sorted(before)))
 
 
 def _is_worse(alert: Row, change: EpisodeChange) -> bool:

@@ -53,6 +53,7 @@ class Verb(StrEnum):
     FLAPPING = "flapping"
     CALMED = "calmed"
     COMMENTED = "commented"
+    PAST_DANGER = "past_danger"  # late rows tell that there was danger: listed, never worked on as danger now
 
 
 _STAY: dict[str | None, str] = {state: state for state in LIVING}
@@ -82,6 +83,7 @@ STEPS: Mapping[Verb, Mapping[str | None, str]] = {
     Verb.FLAPPING: _STAY,
     Verb.CALMED: _STAY,
     Verb.COMMENTED: {state: state for state in (*LIVING, "closed", "archived", "withdrawn")},
+    Verb.PAST_DANGER: {None: "resolved", **_STAY},
 }
 # Where a person comes from before the step that was asked for.
 _FIRST = {
@@ -162,6 +164,8 @@ def move(alert: Row, verb: Verb, deed: Deed, columns: Row | None = None) -> Step
         changed[_CLOCK[verb]] = deed.at
     if before == "resolved" and after == "open":
         changed |= {**_AGAIN, "n_reopened": alert["n_reopened"] + 1}
+    if verb is Verb.PAST_DANGER and before is None:
+        changed |= dict.fromkeys(("opened_at", "cleared_at", "resolved_at"), deed.at)
     if verb is Verb.CLEARED:
         changed["cleared_at"] = deed.at
         if before != "resolved":

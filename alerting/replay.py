@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from alerting.engine import Engine, Registry
 from alerting.engine.judge import Judge
-from alerting.episode import Change, EpisodeChange
+from alerting.episode import Change, EpisodeChange, started_at_of
 from alerting.history import landed_batches
 from alerting.rules.model import RANKS, RuleSet
 from ingest.settings import Home
@@ -26,7 +26,7 @@ Verdict = Literal["same", "gained", "lost", "earlier", "later", "colour"]
 Finding = Literal["confirmed", "false alarm", "unjudged"]  # by people, see `alerting.past`
 
 WARM_UP = timedelta(days=1)  # at least; runs of driving and the last n of m readings have no length in their rows
-_PLACE = ("_lon", "_lat", "_area_code")
+_BESIDE = ("_lon", "_lat", "_area_code", "_flags")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ def after(episode: Episode | None, change: EpisodeChange) -> Episode:
     """An episode after one more of its changes."""
     if episode is None:
         episode = Episode(
-            change.episode_id, change.rule_id, change.object_id, change.device_id, change.colour, change.at, None, None,
-            None, change.is_late,
+            change.episode_id, change.rule_id, change.object_id, change.device_id, change.colour,
+            started_at_of(change), None, None, None, change.is_late,
         )  # fmt: skip
     if change.change in (Change.CLEARED, Change.WITHDRAWN):
         peak = change.details.get("peak", episode.peak)
@@ -145,7 +145,7 @@ def columns_of(ruleset: RuleSet, registry: Registry) -> dict[str, set[str]]:
             if shape is None:
                 continue
             extra = (rule.part_column, *(pair[0] for pair in (rule.reset_when, rule.quiet_when) if pair))
-            names = {shape.device, shape.object, shape.area, shape.at, shape.quality, *extra, *_PLACE}
+            names = {shape.device, shape.object, shape.area, shape.at, shape.quality, *extra, *_BESIDE}
             names |= set(Judge(rule).metrics)
             found.setdefault(feed_id, set()).update(name for name in names if name)
     return found

@@ -25,7 +25,7 @@ from alerting.work import Work, in_transaction, rows_of
 
 SubjectOf = Callable[[EpisodeChange], Subject]
 CIVIL_ZONE = ZoneInfo("Asia/Shanghai")  # responsibilities change hands at a day's end there
-_ISSUED = (Verb.PENDING, Verb.OPENED, Verb.NEW_EPISODE, Verb.UPGRADED, Verb.DOWNGRADED)
+_ISSUED = (Verb.PENDING, Verb.OPENED, Verb.NEW_EPISODE, Verb.UPGRADED, Verb.DOWNGRADED, Verb.PAST_DANGER)
 # Nobody opened what ends here: the store is younger than the episode.
 _NEEDS_MEMBER = (Change.CLEARED, Change.WITHDRAWN)
 _log = logging.getLogger(__name__)
@@ -162,7 +162,7 @@ def _apply_one(work: Work, book: _Book, change: EpisodeChange, subject_of: Subje
     work.members[change.episode_id] = row
     book.keep(row)
     if step is not None:
-        if step.event.kind in _ISSUED:
+        if step.event.kind in _ISSUED and "severity_rank" in step.columns:
             issued = _issued(work, {**alert, **step.columns}, change, subject_of(change), step.event.kind)
             step = replace(step, columns={**step.columns, **issued})
         work.alerts[alert["alert_id"]] = alert
@@ -226,7 +226,7 @@ def _new_alert(work: Work, change: EpisodeChange, subject: Subject, origin: Orig
         "known_at": change.known_at,
         "version": 1,
     }
-    alert |= {name: getattr(change, name) for name in _OF_CHANGE}
+    alert |= {name: getattr(change, name) for name in _OF_CHANGE} | {"marks": ""}
     alert["group_key"] = desk.grouping.group_of(alert, "duty_officer")[0]
     return alert
 

@@ -67,6 +67,7 @@ alert = Table(
     Column("n_reopened", Integer, nullable=False),
     Column("is_exercise", Boolean, nullable=False),
     Column("is_late", Boolean, nullable=False),
+    Column("marks", String(200), nullable=False, server_default=""),  # blank-separated: what to know of its readings
     Column("is_flapping", Boolean, nullable=False),
     Column("flips_at", Text, nullable=False),  # JSON list of the last changes between holding and clear
     Column("flapping_until", UtcText),

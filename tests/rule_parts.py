@@ -37,9 +37,12 @@ def batch(feed_id: str, received_at: datetime, rows: Sequence[Mapping[str, Any]]
     return LiveBatch(feed_id, received_at, "test", columns)
 
 
-def gas(at: datetime, methane_pct_lel: float, device: str = "D1", received_at: datetime | None = None) -> LiveBatch:
-    """One reading of one gas detector."""
-    row = {"device_id": device, "observed_at": at, "methane_pct_lel": methane_pct_lel, "quality_flag": "normal"}
+def gas(
+    at: datetime, methane_pct_lel: float, device: str = "D1", received_at: datetime | None = None, flags: str = ""
+) -> LiveBatch:
+    """One reading of one gas detector, as intake marked it."""
+    row = {"device_id": device, "observed_at": at, "methane_pct_lel": methane_pct_lel, "quality_flag": "normal",
+           "_flags": flags}  # fmt: skip
     return batch("urban.gas_reading", received_at or at, [row])
 
 

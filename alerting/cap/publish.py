@@ -19,6 +19,7 @@ from alerting.cap.build import build, headline
 from alerting.cap.check import faults_of
 from alerting.cap.succession import due, next_head, says
 from alerting.cap.tables import CapTables
+from alerting.engine.marks import NEEDS_A_PERSON, NEVER_PUBLIC
 from alerting.lifecycle import OVER, WORKED_ON, Row
 
 SWEEP = "sweep"  # stands for a delivery where no notice asked
@@ -122,6 +123,12 @@ def _bring_up(
         raise TakenMeanwhile("another worker told the same alerts; looked at again") from error
 
 
+def _waits(alert: Row) -> bool:
+    """Whether an alert that was never published must not be, or not before a person looked at it."""
+    marks = set(alert["marks"].split())
+    return bool(marks & NEVER_PUBLIC or (marks & NEEDS_A_PERSON and alert["acknowledged_by"] is None))
+
+
 def _rows(
     cap: CapTables,
     outlet: Outlet,
@@ -134,7 +141,7 @@ def _rows(
         before = earlier[alert["alert_id"]]
         msg_type = due(alert, before[-1] if before else None, cap, now)
         # An exercise never goes to the public, whatever a route says.
-        if msg_type is None or (outlet.is_public and alert["is_exercise"]):
+        if msg_type is None or (outlet.is_public and alert["is_exercise"]) or (not before and _waits(alert)):
             continue
         head, number, chain = next_head(
             alert, msg_type, before, outlet.channel_id, outlet.is_public, outlet.sender, now

@@ -15,8 +15,9 @@ from typing import Any
 from alerting.engine import packing
 from alerting.engine.levels import Hit, Say, Track
 from alerting.engine.limits import Limits, is_within
+from alerting.engine.marks import Received
 from alerting.engine.members import COMPARED, Member, MemberRule, OpenEpisodes, as_details
-from alerting.engine.reading import PART, ReadingRule
+from alerting.engine.reading import PART, PAST, ReadingRule
 from alerting.engine.silence import SilenceRule
 from alerting.engine.tell import change_of
 from alerting.engine.world import FeedShape, Registry
@@ -26,7 +27,8 @@ from ingest.stream.live import CLOCK_FEED, LiveBatch, micros
 
 Runner = ReadingRule | SilenceRule | MemberRule
 Columns = Mapping[str, Sequence[Any]]
-_NORMAL = frozenset({None, "normal"})
+# What a device says of itself with which its readings prove nothing. Any other word, known or not, mutes nothing.
+_PROVES_NOTHING = frozenset({"maintenance", "calibration", "fault"})
 
 
 class Engine:
@@ -181,7 +183,9 @@ class Engine:
             self._silences.setdefault(shape.feed_id, []).append(silence)
             return silence
         limits = Limits(rule, self.ruleset.overrides, self.registry)
-        reading = ReadingRule(rule, shape, limits, tracks, say, self._push)
+        past = self._tracks[rule.rule_id].setdefault(PAST + shape.department, {})
+        say_past = self._say_for(rule, "" if rule.key == "area" else f"{shape.department}:", is_past=True)
+        reading = ReadingRule(rule, shape, limits, tracks, past, say, say_past, self._push)
         self._readings.setdefault(shape.feed_id, []).append(reading)
         return reading
 
@@ -195,6 +199,8 @@ class Engine:
             for t in runner.tracks.values():
                 for due in runner.timers(t):
                     self._push(due, runner, t.key)
+            for t in runner.past.values() if isinstance(runner, ReadingRule) else ():
+                self._push(t.rest_due, runner, PAST + t.key)
         for rule_id, members in self._episodes.by_rule.items():
             members.update(shown.get(rule_id, {}))
 
@@ -202,15 +208,20 @@ class Engine:
     def _usable(self, shape: FeedShape, columns: Mapping[str, Sequence[Any]], received: int) -> Columns:
         """The columns without rows that prove nothing: calibration, maintenance, fault, a window of maintenance."""
         flags = columns.get(shape.quality or "")
-        is_normal = flags is None or _NORMAL.issuperset(flags)
+        is_normal = flags is None or _PROVES_NOTHING.isdisjoint(flags)
         windows = self._windows(shape.feed_id, received) if self._planned else []
         if is_normal and not windows:
             return columns
-        is_good = [flag in _NORMAL for flag in flags] if flags is not None else [True] * len(columns[shape.at or ""])
+        is_good = (
+            [flag not in _PROVES_NOTHING for flag in flags]
+            if flags is not None
+            else [True] * len(columns[shape.at or ""])
+        )
         if windows:
             keys, moments = columns[shape.device or shape.object or shape.at or ""], columns[shape.at or ""]
-            for i, (key, at) in enumerate(zip(keys, moments, strict=True)):
-                thing_id = f"{shape.department}:{key}"
+            receipts = Received(columns, received)
+            for i, (key, told_at) in enumerate(zip(keys, moments, strict=True)):
+                thing_id, at = f"{shape.department}:{key}", min(told_at, receipts.at(i))
                 if any(start <= at < end and self._concerns(w, thing_id) for start, end, w in windows):
                     is_good[i] = False
         if all(is_good):
@@ -245,12 +256,20 @@ class Engine:
         return max(ends, default=0)
 
     # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────────
-    def _say_for(self, rule: Rule, prefix: str) -> Say:
+    def _say_for(self, rule: Rule, prefix: str, *, is_past: bool = False) -> Say:
         ranks = sorted({c.rank for c in rule.conditions})
+        # Past danger is counted by nobody: a member's stands in the list by itself, under the rule that looks at it.
+        owner = next((r for r in self.ruleset.rules if rule.rule_id in r.members), rule) if is_past else rule
 
         def say(t: Track, change: Change, level: int, hit: Hit, at: int, known: int, evidence: str) -> None:
             who = self._names(rule, prefix + t.key)
-            told = change_of(rule, self.registry, who, t, change, hit, ranks[level], at, known, evidence)
+            told = change_of(
+                owner if rule.is_member_only else rule, self.registry, who, t, change, hit, ranks[level], at, known,
+                evidence, is_past=is_past,
+            )  # fmt: skip
+            if is_past:
+                self._out.append(told)
+                return
             if rule.members:
                 told = self._with_members(rule, t.key, hit, told)
             self._episodes.note(told, at)

@@ -10,6 +10,7 @@ from alerting.engine.gates import mask_of
 from alerting.engine.levels import NO_LEVEL, Hit, Track
 from alerting.engine.limits import Limit, word_of
 from alerting.engine.series import FROM_START, Run, Series, value_of
+from alerting.engine.world import FeedShape
 from alerting.rules.model import Condition, Rule
 
 _MINUTE_US = 60_000_000
@@ -28,6 +29,7 @@ class Memory:
     active_above: float | None
     is_marked: bool  # activity, not values
     hours: tuple[int, int] | None  # of a run: only activity in these hours counts
+    condition: Condition  # the first one that it was made for
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +40,18 @@ class Judgement:
     kept: int
     hits: tuple[Hit | None, ...]
     last: float | None
+    is_over_range: bool  # a level is met by a value beyond its physical range
+
+
+_NONE: frozenset[str] = frozenset()
 
 
 class Judge:
     """The conditions of one rule, arranged by level, with what they need to remember."""
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, shape: FeedShape | None = None) -> None:
         self.rule = rule
+        self.ranges = shape.ranges if shape else {}
         self.ranks = sorted({c.rank for c in rule.conditions})
         self.conditions = rule.conditions
         self.levels = [self._groups(rank) for rank in self.ranks]
@@ -54,11 +61,11 @@ class Judge:
         self.is_compound = len(self.metrics) > 1
         self.masks = [mask_of(c) if c.comparison == "bits" else 0 for c in rule.conditions]
 
-    def note(self, t: Track, cells: Mapping[str, Any], at: int) -> None:
-        """Put a row's values into what the rule remembers of the device."""
+    def note(self, t: Track, cells: Mapping[str, Any], at: int, outside: frozenset[str] = _NONE) -> None:
+        """Put a row's values into what the rule remembers, but those beyond their range in the safe direction."""
         for number, memory in enumerate(self.memories):
             value = cells.get(memory.metric)
-            if value is None:
+            if value is None or (memory.metric in outside and not self._is_towards_danger(memory.condition, value)):
                 continue
             kept = t.series.get(number)
             if kept is None:
@@ -79,12 +86,21 @@ class Judge:
         for number in [n for n, kept in t.series.items() if kept.is_empty]:
             del t.series[number]
 
-    def judge(self, t: Track, cells: Mapping[str, Any], limits: Sequence[Limit | None], at: int) -> Judgement | None:
-        """The levels that hold now; None when the row says nothing about any condition."""
+    def judge(
+        self, t: Track, cells: Mapping[str, Any], limits: Sequence[Limit | None], at: int,
+        outside: frozenset[str] = _NONE,
+    ) -> Judgement | None:  # fmt: skip
+        """The levels that hold now; None when the row says nothing about any condition.
+
+        `outside` are metrics whose value lies beyond the physical range: on the dangerous side it is compared as it is
+        (a saturated sensor is no proof of safety), on the safe side it says nothing.
+        """
         words: list[Word | None] = []
         says_something = False
         for number, condition in enumerate(self.conditions):
             word = self._word(t, number, condition, cells, limits[number], at)
+            if word is not None and condition.metric in outside and not word[0]:
+                word = None
             says_something = says_something or word is not None
             words.append(t.known.get(number) if word is None else word)
         if not says_something:
@@ -96,18 +112,31 @@ class Judge:
         for level, groups in enumerate(self.levels):
             for group in groups:
                 found = [words[number] for number in group]
-                if all(w is not None and w[1] for w in found):
+                if _holds(found, 1):
                     kept = level
-                if hits[level] is None and all(w is not None and w[0] for w in found):
+                if hits[level] is None and _holds(found, 0):
                     met, hits[level] = level, self._hit(group, words, limits, cells)
         last = next((w[2] for w in words if w is not None and w[2] is not None), None)
-        return Judgement(met, max(met, kept), tuple(hits), last)
+        is_over = bool(outside) and any(
+            word is not None and word[0] and condition.metric in outside
+            for word, condition in zip(words, self.conditions, strict=True)
+        )
+        return Judgement(met, max(met, kept), tuple(hits), last, is_over)
+
+    def _is_towards_danger(self, condition: Condition, value: float) -> bool:
+        """Whether a value beyond its range lies on the side that a condition warns of."""
+        if condition.metric not in self.ranges:
+            return True  # nobody says where its range ends, so nothing proves that this is the safe side
+        low, high = self.ranges[condition.metric]
+        if condition.comparison in ("ge", "gt") and condition.aggregate != "drop":
+            return high is not None and value > high
+        return low is not None and value < low
 
     def _word(
         self, t: Track, number: int, condition: Condition, cells: Mapping[str, Any], limit: Limit | None, at: int
     ) -> Word | None:
         cell = cells.get(condition.metric)
-        if cell is None:
+        if cell is None or cell != cell:  # not a number proves nothing
             return None
         if limit is None or not _is_in_hours(condition, at):
             return False, False, None
@@ -177,7 +206,9 @@ class Judge:
     def _memory(self, condition: Condition) -> Memory:
         if condition.aggregate == "run":
             rest_us = condition.rest_s * 1_000_000
-            return Memory(condition.metric, lambda: Run(rest_us), condition.active_above, False, condition.hours)
+            return Memory(
+                condition.metric, lambda: Run(rest_us), condition.active_above, False, condition.hours, condition
+            )
         alike = [
             c for c in self.conditions
             if c.metric == condition.metric and c.bucket_s == condition.bucket_s
@@ -193,7 +224,18 @@ class Judge:
             condition.active_above,
             is_marked=condition.aggregate == "minutes",
             hours=None,
+            condition=condition,
         )
+
+
+def _holds(found: Sequence[Word | None], which: int) -> bool:
+    """Whether a group is met (0) or not contradicted (1).
+
+    The first condition is the danger, the others tell it from what looks alike: where their value is missing or broken,
+    nothing contradicts, and a broken neighbour must not mute.
+    """
+    danger = found[0]
+    return danger is not None and bool(danger[which]) and all(w is None or w[which] for w in found[1:])
 
 
 _BUILT_OF_NONZERO = ("sum",)

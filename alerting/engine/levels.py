@@ -1,8 +1,8 @@
 """The state machine that every kind of rule ends in: holds, levels, clearing, for one object and one rule.
 
 Levels are nested: an object at orange is at yellow too. Each level has its own start and its own way down, the episode
-shows the highest that is on. Everything is decided in event time, so neither ticks nor delays move an episode; a timer
-only tells earlier what the next reading would have told.
+shows the highest that is on. Everything is decided in rule time, which is event time within the bounds of receipt, so
+neither ticks nor delays move an episode; a timer only tells earlier what the next reading would have told.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ class Track:
     """The state of one rule for one key: kept only while something is not quiet. Instants are microseconds, 0 none."""
 
     __slots__ = (
-        "at", "breach_at", "clear", "due", "episode_id", "hits", "is_late", "key", "known", "last", "level", "number",
-        "peak", "place", "recent", "rest_due", "series", "since", "started_at", "told_at",
+        "at", "breach_at", "clear", "due", "episode_id", "hits", "is_late", "key", "known", "last", "level", "marks",
+        "number", "peak", "place", "recent", "rest_due", "series", "since", "started_at", "told_at",
     )  # fmt: skip
 
     def __init__(self, key: str, levels: int) -> None:
@@ -62,6 +62,7 @@ class Track:
         self.series: dict[int, Any] = {}
         self.recent: list[tuple[int, int, int]] = []  # n of m: event time, level met, level not contradicted
         self.place: tuple[float, float, str | None] | None = None  # of a moving device
+        self.marks: set[str] = set()  # what a person must know of the readings behind the episode
 
     @property
     def is_idle(self) -> bool:
@@ -84,6 +85,7 @@ class Levels:
     clear_us: int
     is_cleared_by_rest: bool
     max_late_us: int
+    is_past: bool = False  # of past danger: judged in event time alone, and told only once its hold has passed
 
     def take(
         self, t: Track, at: int, received: int, met: int, kept: int, hits: Hits, say: Say, late_us: int | None = None
@@ -98,7 +100,7 @@ class Levels:
             if NO_LEVEL < met == t.level and at >= t.started_at:
                 self._peak(t, hits[met], at, received, say)
             return
-        self.ripen(t, at, received, say)
+        self.ripen(t, at, received, say, met)
         t.at = at
         was_silent = t.level == NO_LEVEL and not any(t.since)
         if met > NO_LEVEL:
@@ -114,11 +116,17 @@ class Levels:
         if met == t.level > NO_LEVEL:
             self._peak(t, hits[met], at, received, say)
 
-    def ripen(self, t: Track, until: int, known: int, say: Say) -> None:
-        """Switch on the levels whose hold passed at or before an event instant, each at its own."""
+    def ripen(self, t: Track, until: int, known: int, say: Say, sure: int = NO_LEVEL) -> None:
+        """Switch on the levels whose hold passed at or before an event instant, each at its own.
+
+        Levels above `sure` have no reading that confirms them at `until`: a clock that jumped forward is no hold, so
+        theirs must have passed in stream time too.
+        """
         before = t.level
         for i in range(t.level + 1, self.count):
             if not t.since[i] or t.since[i] + self.hold_us > until:
+                return
+            if i > sure and known < t.due[i] and not self.is_past:
                 return
             at = t.since[i] + self.hold_us
             t.since[i] = t.due[i] = 0
@@ -152,10 +160,11 @@ class Levels:
         t.known.clear()
         t.hits = [None] * self.count
         t.number, t.peak, t.rest_due = 0, None, 0
+        t.marks.clear()
 
     def _start(self, t: Track, at: int, late_us: int) -> None:
         t.started_at, t.number, t.told_at, t.peak, t.episode_id = at, 0, 0, None, ""
-        t.breach_at, t.is_late = 0, late_us > self.max_late_us
+        t.breach_at, t.is_late = 0, self.is_past or late_us > self.max_late_us
 
     def _rise(self, t: Track, at: int, received: int, met: int, hits: Hits) -> None:
         for i in range(met + 1):
@@ -177,6 +186,7 @@ class Levels:
                 pending = next(i for i, hit in enumerate(t.hits) if hit)
                 self._tell(t, Change.WITHDRAWN, pending, at, received, "reading", say)
                 t.number, t.hits = 0, [None] * self.count
+                t.marks.clear()
             return
         if self.is_cleared_by_rest:
             return
@@ -203,6 +213,8 @@ class Levels:
             self._tell(t, Change.PEAK, t.level, at, received, "reading", say)
 
     def _tell(self, t: Track, change: Change, level: int, at: int, known: int, evidence: str, say: Say) -> None:
+        if self.is_past and change in (Change.PENDING, Change.WITHDRAWN):
+            return
         hit = t.hits[level] or next((h for h in t.hits if h is not None), None)
         if hit is None:
             raise AssertionError(f"episode of {t.key} has a level but nothing that was compared")

@@ -97,7 +97,7 @@ def _track(t: Track) -> list[Any]:
     return [
         t.key, t.at, t.level, t.since, t.due, t.clear, [_hit(hit) for hit in t.hits], t.breach_at, t.rest_due,
         t.episode_id, t.number, t.started_at, t.last, t.peak, t.told_at, t.is_late, sorted(t.known.items()), series,
-        t.recent, t.place,
+        t.recent, t.place, sorted(t.marks),
     ]  # fmt: skip
 
 
@@ -106,8 +106,9 @@ def _track_back(packed: list[Any], rule: Rule) -> Track:
     t = Track(packed[0], len(judge.ranks))
     (
         _, t.at, t.level, t.since, t.due, t.clear, hits, t.breach_at, t.rest_due, t.episode_id, t.number, t.started_at,
-        t.last, t.peak, t.told_at, t.is_late, known, series, recent, place,
+        t.last, t.peak, t.told_at, t.is_late, known, series, recent, place, *marks,
     ) = packed  # fmt: skip
+    t.marks = {word for words in marks for word in words}  # a state from before there were marks has none
     t.hits = [_hit_back(hit, rule) for hit in hits]
     t.known = {number: (met, kept, value) for number, (met, kept, value) in known}
     t.recent = [(at, met, kept) for at, met, kept in recent]

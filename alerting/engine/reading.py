@@ -3,37 +3,65 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
 from alerting.engine.gates import gates_of
-from alerting.engine.judge import Judge
+from alerting.engine.judge import Judge, Judgement
 from alerting.engine.levels import NO_LEVEL, Levels, Say, Track
-from alerting.engine.limits import Limits, word_of
+from alerting.engine.limits import Limit, Limits, word_of
+from alerting.engine.marks import CLOCK_WRONG, OVER_RANGE, Marks, Received
+from alerting.engine.series import Series
 from alerting.engine.world import FeedShape
 from alerting.rules.model import Rule
 from ingest.stream.live import EPOCH
 
 PART = "/"  # between a device and one of its parts in a key
+PAST = "\x01"  # before the key of a timer of past danger
+
+PAST_REST_US = 60_000_000  # so long after the last late row nobody waits for another one that would end a past danger
 
 _SECOND_US = 1_000_000
 _BEIJING_US = 8 * 3600 * _SECOND_US
 _DAY_US = 24 * 3600 * _SECOND_US
 
 Push = Callable[[int, "ReadingRule", str], None]  # a timer: stream instant, rule, key
+Columns = Mapping[str, Sequence[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One row as a rule sees it: `at` is rule time, `receipt` the first door, `received` stream time."""
+
+    i: int
+    cells: Mapping[str, Any]
+    at: int
+    receipt: int
+    received: int
+    marks: Marks
 
 
 class ReadingRule:
-    """One rule on one feed. Feeds of one department share `tracks`: a device may speak through two of them."""
+    """One rule on one feed. Feeds of one department share `tracks`: a device may speak through two of them.
+
+    `past` are the states of late rows: what they show is past danger, and nothing in them touches the present. A code
+    or an alarm bit in a late row is an event instead: nobody may know of it yet, so it starts an episode like any
+    other, but ends none.
+    """
 
     def __init__(
-        self, rule: Rule, shape: FeedShape, limits: Limits, tracks: dict[str, Track], say: Say, push: Push
-    ) -> None:
-        self.rule, self.shape, self.limits, self.tracks = rule, shape, limits, tracks
-        self.say, self.push = say, push
-        self.judge = Judge(rule)
+        self, rule: Rule, shape: FeedShape, limits: Limits, tracks: dict[str, Track], past: dict[str, Track], say: Say,
+        say_past: Say, push: Push,
+    ) -> None:  # fmt: skip
+        self.rule, self.shape, self.limits, self.tracks, self.past = rule, shape, limits, tracks, past
+        self.say, self.say_past, self.push = say, say_past, push
+        self.judge = Judge(rule, shape)
         self.gates = gates_of(limits)
         self.levels = levels_of(rule, len(self.judge.ranks))
+        self.past_levels = replace(self.levels, is_past=True)
+        self.is_event = all(c.comparison in ("in", "bits") for c in rule.conditions)
+        self.max_late_us = rule.max_late_s * _SECOND_US
         self.key = _key_column(rule, shape)
         self.prefix = "" if rule.key == "area" else f"{shape.department}:"
         self.has_timers = bool(rule.hold_s) or rule.clear_by == "rest"
@@ -49,16 +77,19 @@ class ReadingRule:
             parts = columns.get(self.rule.part_column) or [None] * len(keys)
             keys = [f"{key}{PART}{part}" for key, part in zip(keys, parts, strict=True)]
         gates = [(g, columns[g.metric]) for g in self.gates if g.metric in columns]
-        is_busy = bool(tracks) and not tracks.keys().isdisjoint(keys)
+        is_busy = any(found and not found.keys().isdisjoint(keys) for found in (tracks, self.past))
         gates = [(gate, values) for gate, values in gates if gate.may_open(values)]
         if not (gates or is_busy or resets):
             return
+        receipts = Received(columns, received)
         for i, key in enumerate(keys):
             if i in resets:
-                self._reset(devices[i], columns[self.shape.at or ""][i], received)
-            if key is None or (key not in tracks and not any(gate.passes(values[i]) for gate, values in gates)):
+                self._reset(devices[i], min(columns[self.shape.at or ""][i], receipts.at(i)), received)
+            if key is None or not (
+                key in tracks or key in self.past or any(gate.passes(values[i]) for gate, values in gates)
+            ):
                 continue
-            self._row(key, i, columns, received)
+            self._row(key, i, columns, receipts, received)
 
     def _resets(self, columns: Mapping[str, Sequence[Any]]) -> frozenset[int]:
         """Rows that say that a device was reset."""
@@ -80,6 +111,9 @@ class ReadingRule:
 
     def ring(self, key: str, due: int) -> None:
         """A timer went off; its track may have moved on or gone."""
+        if key.startswith(PAST):
+            self._end_past(key.removeprefix(PAST), due)
+            return
         t = self.tracks.get(key)
         if t is not None:
             self.levels.ring(t, due, self.say)
@@ -90,22 +124,38 @@ class ReadingRule:
         """The stream instants at which a track wants to be rung."""
         return sorted({due for due in (*t.due, t.rest_due) if due})
 
-    def _row(self, key: str, i: int, columns: Mapping[str, Sequence[Any]], received: int) -> None:
-        at = columns[self.shape.at or ""][i]
+    def _row(self, key: str, i: int, columns: Columns, receipts: Received, received: int) -> None:
+        receipt, marks = receipts.at(i), receipts.marks(i)
+        told_at = columns[self.shape.at or ""][i]
+        at = receipt if told_at is None else min(told_at, receipt)  # the future owns no state
+        is_late = marks.is_late if self.shape.is_stream else receipt - at > self.max_late_us
+        if self.shape.is_stream and not is_late:
+            at = max(at, receipt - self.max_late_us)
         cells = {m: columns[m][i] for m in self.judge.metrics if m in columns}
+        row = _Row(i, cells, at, receipt, received, marks)
+        if not is_late or self.is_event:
+            self._present(key, row, columns, is_late=is_late)
+        elif not self._is_of_known(key, row):
+            self._past(key, row)
+
+    def _present(self, key: str, row: _Row, columns: Columns, *, is_late: bool) -> None:
+        """A row of now, or an event that is told late."""
+        at = row.at
         on = _beijing_day(at) if self.is_dated else None
         t = self.tracks.get(key)
         if t is None:
             if on is not None and not self._is_valid(on):
                 return
             t = self.tracks[key] = Track(key, self.levels.count)
+        if self.shape.is_stream and not is_late:
+            at = self._in_arrival_order(t, row)
         before = self.timers(t) if self.has_timers else ()
         if self.judge.memories:
-            self.judge.note(t, cells, at)
+            self.judge.note(t, row.cells, at, row.marks.outside)
         judged_at = max(at, t.at) if self.judge.memories else at
-        limits = self.limits.of(self.prefix + key.partition(PART)[0], on if self.limits.is_dated else None)
-        found = self.judge.judge(t, cells, limits, judged_at)
-        if found is not None:
+        found = self.judge.judge(t, row.cells, self._limits(key, on), judged_at, row.marks.outside)
+        # what a device kept and sends later ends nothing; a service's newest word counts whatever its age
+        if found is not None and (not is_late or found.met > NO_LEVEL or not self.shape.is_stream):
             met, kept = found.met, found.kept
             if on is not None and not self._is_valid(on):
                 met = kept = NO_LEVEL
@@ -113,10 +163,13 @@ class ReadingRule:
                 met, kept = _n_of(t, self.rule.n_of, at, met, kept)
             if judged_at >= t.at:
                 t.last = found.last
-                self._see_place(t, i, columns)
+                self._see_place(t, row.i, columns)
                 for level, hit in enumerate(found.hits):
                     t.hits[level] = hit or t.hits[level]  # n of m may be reached by a row that meets nothing itself
-            self.levels.take(t, judged_at, received, met, kept, found.hits, self.say, late_us=received - at)
+            if found.met > NO_LEVEL:
+                self._mark(t, row.marks, found)
+            late_us = row.receipt - row.at if not is_late else self.max_late_us + 1
+            self.levels.take(t, judged_at, row.received, met, kept, found.hits, self.say, late_us=late_us)
         if self.has_timers:
             for due in self.timers(t):
                 if due not in before:
@@ -125,6 +178,79 @@ class ReadingRule:
             self.judge.forget(t)
         if t.is_idle:
             del self.tracks[key]
+
+    def _past(self, key: str, row: _Row) -> None:
+        """A late row's levels: judged among themselves, by their own times."""
+        on = _beijing_day(row.at) if self.is_dated else None
+        if on is not None and not self._is_valid(on):
+            return
+        if self.judge.memories and key in self.tracks:
+            self.judge.note(self.tracks[key], row.cells, row.at, row.marks.outside)  # rain that fell fell
+        t = self.past.get(key)
+        if t is None:
+            t = self.past[key] = Track(key, self.levels.count)
+        if self.judge.memories:
+            self.judge.note(t, row.cells, row.at, row.marks.outside)
+        judged_at = max(row.at, t.at) if self.judge.memories else row.at
+        found = self.judge.judge(t, row.cells, self._limits(key, on), judged_at, row.marks.outside)
+        if found is not None:
+            met, kept = found.met, found.kept
+            if self.rule.n_of is not None:
+                met, kept = _n_of(t, self.rule.n_of, row.at, met, kept)
+            if judged_at >= t.at:
+                t.last = found.last
+                for level, hit in enumerate(found.hits):
+                    t.hits[level] = hit or t.hits[level]
+            if found.met > NO_LEVEL:
+                self._mark(t, row.marks, found)
+            self.past_levels.take(t, judged_at, row.received, met, kept, found.hits, self.say_past)
+        if self.judge.memories:
+            self.judge.forget(t)
+        if t.is_idle:
+            del self.past[key]
+        else:
+            t.rest_due = row.received + PAST_REST_US
+            self.push(t.rest_due, self, PAST + key)
+
+    def _end_past(self, key: str, due: int) -> None:
+        """No late row came for a while: what the last one showed stood until its hold had passed, and is over."""
+        t = self.past.get(key)
+        if t is not None and t.rest_due == due:
+            self.past_levels.ripen(t, t.at + self.levels.hold_us, due, self.say_past)
+            self.past_levels.end(t, t.at, due, "rest", self.say_past)
+            del self.past[key]
+
+    def _is_of_known(self, key: str, row: _Row) -> bool:
+        """Whether a late row lies in the episode that holds now; then at most its worst value is told."""
+        t = self.tracks.get(key)
+        if t is None or t.level == NO_LEVEL or not t.started_at <= row.at <= t.at or self.judge.memories:
+            return False
+        on = _beijing_day(row.at) if self.is_dated else None
+        found = self.judge.judge(Track(key, self.levels.count), row.cells, self._limits(key, on), row.at)
+        if found is not None and row.at < t.at:
+            self.levels.take(t, row.at, row.received, found.met, found.kept, found.hits, self.say)
+        return True
+
+    def _in_arrival_order(self, t: Track, row: _Row) -> int:
+        """The rule time of a row whose clock says that it is older than what came before it.
+
+        A clock that jumps back must not mute: what came in later is newer. Only a reading that a window has already
+        stays where it is, so that what is sent twice counts once.
+        """
+        newest = max([t.at, *(kept.newest for kept in t.series.values() if isinstance(kept, Series))])
+        if row.at >= newest or any(isinstance(kept, Series) and kept.has(row.at) for kept in t.series.values()):
+            return row.at
+        return row.receipt
+
+    def _limits(self, key: str, on: date | None) -> Sequence[Limit | None]:
+        return self.limits.of(self.prefix + key.partition(PART)[0], on if self.limits.is_dated else None)
+
+    @staticmethod
+    def _mark(t: Track, marks: Marks, found: Judgement) -> None:
+        if found.is_over_range:
+            t.marks.add(OVER_RANGE)
+        if marks.is_clock_wrong:
+            t.marks.add(CLOCK_WRONG)
 
     def _is_valid(self, on: date) -> bool:
         rule = self.rule

@@ -89,6 +89,11 @@ class Series:
             if i < last - 1 and len(bucket.entries) > _MANY:
                 bucket.fold()
 
+    def has(self, at: int) -> bool:
+        """Whether a reading of this time is here already."""
+        bucket = self.buckets.get(self._index(at))
+        return bucket is not None and at in bucket.entries
+
     @property
     def is_empty(self) -> bool:
         """Whether the series needs no remembering: nothing in it, or zeros alone where they say nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alerting.engine.levels import Hit, Track
+from alerting.engine.marks import LATE, PAST_DANGER
 from alerting.engine.world import Registry
 from alerting.episode import Change, EpisodeChange, episode_id_of
 from alerting.rules.model import COLOURS, Rule
@@ -13,7 +14,7 @@ _BACK = (Change.CLEARED, Change.DOWNGRADED, Change.WITHDRAWN)
 
 def change_of(
     rule: Rule, registry: Registry, who: tuple[str, str | None], t: Track, change: Change, hit: Hit, colour_rank: int,
-    at: int, known: int, evidence: str,
+    at: int, known: int, evidence: str, *, is_past: bool = False,
 ) -> EpisodeChange:  # fmt: skip
     """The numbered change of a track; `who` is object and device. The value of a way back is the newest one."""
     object_id, device_id = who
@@ -31,6 +32,9 @@ def change_of(
             {"metric": metric, "value": found, "threshold": limit}
             for metric, found, limit in ((condition.metric, hit.value, hit.threshold), *hit.others)
         ]
+    marks = {*t.marks, *([LATE] if t.is_late else ()), *([PAST_DANGER] if is_past else ())}
+    if marks:
+        details["marks"] = sorted(marks)
     if change is Change.CLEARED and t.peak is not None:
         details["peak"] = t.peak
     return EpisodeChange(
@@ -60,4 +64,5 @@ def change_of(
         lat=lat,
         area_code=area_code,
         condition_id=condition.condition_id,
+        is_past=is_past,
     )

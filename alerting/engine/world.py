@@ -24,6 +24,8 @@ class FeedShape:
     event_id: str | None
     at: str | None
     quality: str | None
+    is_stream: bool = False  # devices push it, each by its own clock
+    ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)  # physical, of numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,12 @@ def shape_of(contract: Contract) -> FeedShape:
         event_id=landed("event_id"),
         at=event_time.landed_name if event_time else None,
         quality=landed("quality_flag"),
+        is_stream=contract.is_stream,
+        ranges={
+            column.landed_name: (column.minimum, column.maximum)
+            for column in contract.columns
+            if column.minimum is not None or column.maximum is not None
+        },
     )
 
 

@@ -24,7 +24,8 @@ COLOURS: Mapping[int, str] = {rank: colour for colour, rank in RANKS.items()}
 class Condition:
     """One comparison of one level, with the authority behind it.
 
-    A level holds when every condition of one of its `group`s does: AND inside a group, OR between groups. The limit is
+    A level holds when every condition of one of its `group`s does: AND inside a group, OR between groups. The first of
+    a group is the danger; a further one whose value is missing or broken does not hold it back. The limit is
     `threshold`, or `factor` times the register attribute `limit_attribute` of the object plus `offset`. `metric` is a
     column of the feed; of a roll-up the members' colour, of a composite the member rule.
     """

@@ -210,7 +210,7 @@ def marks(scene: Scene, row: Mapping[str, Any]) -> str:
     words = scene.words
     said: Sequence[tuple[bool, str, str]] = [
         (row["is_exercise"], "exercise", words("mark.exercise")),
-        (row["is_late"], "flag", words("mark.late")),
+        *((True, "flag", words.pick(*mark)) for mark in alerts.marks_of(row)),
         (row["is_flapping"], "flag", words("mark.flapping")),
         (row["origin"] == "person", "", words("mark.reported")),
         (row["n_reopened"] > 0, "flag", words("mark.again", n=row["n_reopened"])),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import getpass
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Annotated, Any, ParamSpec
@@ -26,7 +26,7 @@ Comment = Annotated[str, typer.Option("--comment", "-m", help="What was seen or 
 Minutes = Annotated[float, typer.Option(help="For how many minutes.")]
 _LISTED = (
     "alert_id", "colour", "state", "object_name_zh", "matters_zh", "opened_at", "due_at", "disposing_unit_zh",
-    "n_reports", "is_exercise",
+    "n_reports", "is_exercise", "marks",
 )  # fmt: skip
 
 
@@ -79,7 +79,8 @@ def list_alerts(
     )
     with ops_reader(home) as live:
         rows = list(alerts_view.board(live, reader_of(home, actor), wanted, page).rows) if live is not None else []
-    print_rows(rows if as_json else [{name: row[name] for name in _LISTED} for row in rows], as_json, empty="no alert")
+    shown = [{**{name: row[name] for name in _LISTED}, "marks": _marks(row)} for row in rows]
+    print_rows(rows if as_json else shown, as_json, empty="no alert")
 
 
 @alerts_app.command("show")
@@ -100,11 +101,17 @@ def show_alert(alert_id: str, actor: Actor = None, as_json: Json = False) -> Non
     if as_json:
         print_json({**row, "history": history})
         return
-    for name, value in row.items():
+    for name, value in {**row, "marks": _marks(row)}.items():
         typer.echo(f"{name:20}{'-' if value is None else value}")
     names = ("at", "kind", "to_state", "colour", "value", "actor", "reason")
     print_rows([{name: event[name] for name in names} for event in history], False)
     typer.echo(f"next: {', '.join(alerts_view.allowed(row['state'])) or 'nothing'}")
+
+
+def _marks(row: Mapping[str, Any]) -> str:
+    from access.alerts_view import marks_of
+
+    return ", ".join(" ".join(mark) for mark in marks_of(row))
 
 
 # ── steps ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

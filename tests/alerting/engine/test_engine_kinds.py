@@ -421,22 +421,23 @@ def test_a_window_entered_later_changes_nothing_before(rules: RuleSet) -> None:
 
 
 # ── late and out of order ─────────────────────────────────────────────────────────────────────────────────────────────
-def test_an_episode_of_late_rows_alone_is_late_and_ends_with_the_next_readings(rules: RuleSet) -> None:
+def test_levels_in_late_rows_are_past_danger_and_no_present_one(rules: RuleSet) -> None:
     engine = Engine(rules, registry())
-    late = [gas(T0 + timedelta(seconds=s), 60, "D", T0 + timedelta(hours=2)) for s in range(0, 60, 10)]
+    came = T0 + timedelta(hours=2)
+    late = [gas(T0 + timedelta(seconds=s), 60, "D", came, "late") for s in range(0, 60, 10)]
     changes = fold(engine, late)
-    assert [(c.change, c.is_late) for c in changes] == [(Change.PENDING, True), (OPENED, True)]
+    assert [(c.change, c.is_past, c.is_late) for c in changes] == [(OPENED, True, True)]
     assert (changes[-1].at - T0).total_seconds() == 10
-    now = T0 + timedelta(hours=2)
-    after = fold(engine, [gas(now + timedelta(seconds=s), 2, "D") for s in (5, 70)])
-    assert [(c.change, c.is_late) for c in after] == [(CLEARED, True)]
+    assert changes[-1].details["marks"] == ["late", "past_danger"]
+    after = fold(engine, [gas(came + timedelta(seconds=s), 2, "D") for s in (5, 70)])
+    assert [(c.change, c.is_past, c.evidence) for c in after] == [(CLEARED, True, "rest")]
 
 
 def test_back_filled_rows_leave_the_present_alone(rules: RuleSet) -> None:
     engine = Engine(rules, registry())
     fold(engine, [gas(T0 + timedelta(seconds=s), 60, "D") for s in range(0, 30, 5)])
     before = tracks_of(engine, "gas_methane_lel")
-    filled = [gas(T0 - timedelta(seconds=s), 1, "D", T0 + timedelta(seconds=31)) for s in range(600, 0, -60)]
+    filled = [gas(T0 - timedelta(seconds=s), 1, "D", T0 + timedelta(seconds=31), "late") for s in range(600, 0, -60)]
     assert not fold(engine, filled)
     assert tracks_of(engine, "gas_methane_lel") == before != {}
 

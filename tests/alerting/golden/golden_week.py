@@ -33,6 +33,7 @@ class Row:
     at: float
     came: float
     cells: dict[str, Any]
+    flags: str = ""
 
 
 def at(minute: float) -> datetime:
@@ -61,9 +62,11 @@ def windows() -> tuple[MaintenanceWindow, ...]:
     return (MaintenanceWindow("device", "urban:D2", at(DAY + 480), at(DAY + 600), at(DAY + 400), "valve exchange"),)
 
 
-def gas(device: str, minute: float, lel: float, flag: str = "normal", came: float | None = None) -> Row:
+def gas(
+    device: str, minute: float, lel: float, flag: str = "normal", came: float | None = None, flags: str = ""
+) -> Row:
     cells = {"device_id": device, "methane_pct_lel": lel, "methane_pct_vol": lel / 20, "quality_flag": flag}
-    return Row(GAS, minute, minute + 0.01 if came is None else came, cells)
+    return Row(GAS, minute, minute + 0.01 if came is None else came, cells, flags)
 
 
 def every(start: float, end: float, step: float) -> Iterator[float]:
@@ -98,9 +101,9 @@ def _gas() -> Iterator[Row]:
         yield gas("D1", minute, float(lel), came=minute + (0.5 if n % 2 == 0 else 0.01))
     for n, minute in enumerate(every(3 * DAY + 540, 3 * DAY + 720, 1)):  # Thursday: D2 was offline for three hours
         lel = 45.0 if 60 <= n < 75 else 1.0
-        yield gas("D2", minute, lel, came=3 * DAY + 721)
+        yield gas("D2", minute, lel, came=3 * DAY + 721, flags="late")
     for minute in (4 * DAY + 300.0, 4 * DAY + 301.0):  # Friday 05:00: back-filled quiet rows in the middle of a leak
-        yield gas("D2", minute - 120, 0.5, came=minute + 0.2)
+        yield gas("D2", minute - 120, 0.5, came=minute + 0.2, flags="late")
     for n in range(20):
         yield gas("D2", 4 * DAY + 299.5 + n / 4, 28.0)
     for n in range(6):
@@ -170,7 +173,7 @@ def frame_of(contract: Contract, rows: list[Row], first: int) -> pl.DataFrame:
     records = [
         {
             **dict.fromkeys(schema), **row.cells, event: at(row.at), "_row": str(first + i),
-            "_received_at": came(row), "_flags": "",
+            "_received_at": came(row), "_flags": row.flags,
         }
         for i, row in enumerate(rows)
     ]  # fmt: skip
