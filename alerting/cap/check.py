@@ -13,6 +13,7 @@ from datetime import datetime
 from lxml import etree
 
 from alerting.cap.build import NAMESPACE
+from alerting.cap.sense import Named, fault_of_clock, fault_of_ring, fault_of_times, faults_of_references, is_radius
 
 # Element → most times it may stand, in the schema's order; `!` means it must.
 _ALERT = (
@@ -66,14 +67,14 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[-+]\d\d:\d\d")
 _POINT = re.compile(r"(-?\d{1,2}(?:\.\d+)?),(-?\d{1,3}(?:\.\d+)?)")
 
 
-def faults_of(message: bytes) -> list[str]:
-    """What is wrong with a message of ours, one sentence each; empty when nothing is."""
+def faults_of(message: bytes, now: datetime | None = None) -> list[str]:
+    """What is wrong with a message of ours, one sentence each; empty when nothing is. `now` is when it would leave."""
     root = etree.fromstring(message, etree.XMLParser(resolve_entities=False, no_network=True))
     if root.tag != f"{{{NAMESPACE}}}alert":
         return [f"root is {root.tag}, expected alert of {NAMESPACE}"]
     faults: list[str] = []
     _structure(root, faults)
-    return [*faults, *_identity(root), *_span(root)]
+    return [*faults, *_identity(root), *_sense(root, now)]
 
 
 def _structure(element: etree._Element, faults: list[str]) -> None:
@@ -105,15 +106,17 @@ def _leaf(name: str, text: str) -> Iterator[str]:
         yield f"{name} is empty; leave it out"
     elif name in WORDS and text not in WORDS[name]:
         yield f"{name} is {text!r}, expected one of {', '.join(WORDS[name])}"
-    elif name in _TIMES and not _TIME.fullmatch(text):
+    elif name in _TIMES and _instant(text) is None:
         yield f"{name} is {text!r}, expected a time like 2026-07-30T12:00:00+08:00"
     elif name == "polygon":
-        points = text.split()
-        if len(points) < 4 or points[0] != points[-1] or not all(map(_is_place, points)):
-            yield f"polygon {text[:60]!r} is no closed ring of at least four points, latitude first"
+        points = [_POINT.fullmatch(one) for one in text.split()]
+        ring = [(float(one[1]), float(one[2])) for one in points if one is not None]
+        fault = fault_of_ring(ring) if len(ring) == len(points) else "a point that is no latitude,longitude"
+        if fault:
+            yield f"polygon {text[:60]!r}: {fault}"
     elif name == "circle":
         point, _, radius = text.partition(" ")
-        if not _is_place(point) or not re.fullmatch(r"\d+(\.\d+)?", radius):
+        if not _is_place(point) or not re.fullmatch(r"\d+(\.\d+)?", radius) or not is_radius(float(radius)):
             yield f"circle {text!r} is no point, latitude first, with a radius in km"
 
 
@@ -138,13 +141,25 @@ def _identity(root: etree._Element) -> Iterator[str]:
             yield f"reference {one!r} is not sender,identifier,sent"
 
 
-def _span(root: etree._Element) -> Iterator[str]:
-    sent = _text(root, "sent")
-    for expires in root.iter(f"{{{NAMESPACE}}}expires"):
-        text = (expires.text or "").strip()
-        both_read = _TIME.fullmatch(text) and _TIME.fullmatch(sent)
-        if both_read and datetime.fromisoformat(text) <= datetime.fromisoformat(sent):
-            yield f"expires {text} is not after sent {sent}"
+def _sense(root: etree._Element, now: datetime | None) -> Iterator[str]:
+    """What the schema allows and nobody can mean; times and references that cannot be read are faults already."""
+    sent = _instant(_text(root, "sent"))
+    if sent is None:
+        return
+    parts = [one.split(",") for one in _text(root, "references").split()]
+    named = [Named(one[0], one[1], _instant(one[2])) for one in parts if len(one) == 3]
+    yield from faults_of_references(_text(root, "sender"), _text(root, "identifier"), sent, named)
+    found = [fault_of_clock(sent, now) if now else None]
+    infos = root.iter(f"{{{NAMESPACE}}}info")
+    found += [fault_of_times(sent, _instant(_text(one, "onset")), _instant(_text(one, "expires"))) for one in infos]
+    yield from dict.fromkeys(fault for fault in found if fault)
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text) if _TIME.fullmatch(text) else None
+    except ValueError:  # a thirteenth month
+        return None
 
 
 def _text(root: etree._Element, name: str) -> str:

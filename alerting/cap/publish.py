@@ -6,6 +6,7 @@ next look writes. Two workers at once: the number of a message is unique, the la
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,9 @@ from alerting.cap.succession import due, next_head, says
 from alerting.cap.tables import CapTables
 from alerting.engine.marks import NEEDS_A_PERSON, NEVER_PUBLIC
 from alerting.lifecycle import OVER, WORKED_ON, Row
+from ingest import ops
+
+log = logging.getLogger(__name__)
 
 SWEEP = "sweep"  # stands for a delivery where no notice asked
 _LIVES = ("suppressed", *WORKED_ON)
@@ -55,7 +59,8 @@ def tell(
 ) -> list[str]:
     """Write what the alerts of a notice need, the worst first; `show` is called once those are written.
 
-    Gives the identifiers that this delivery wrote, now or before a crash.
+    Gives the identifiers that this delivery wrote, now or before a crash. Raises BadMessage when a message was refused,
+    after the others were written.
     """
     news = tables.alert_news.c
     with engine.connect() as connection:
@@ -65,10 +70,14 @@ def tell(
             .group_by(news.alert_id)
             .order_by(sa.func.max(news.severity_rank).desc(), news.alert_id)
         ).all()
+    refused: dict[str, str] = {}
     for start in range(0, len(told), _CHUNK):
-        _bring_up(engine, cap, outlet, told[start : start + _CHUNK], delivery_id, now)
+        refused |= _bring_up(engine, cap, outlet, told[start : start + _CHUNK], delivery_id, now)
         if start == 0 and len(told) > _CHUNK:
             show()
+    if refused:
+        show()
+        raise BadMessage("; ".join(refused.values()))
     message = tables.cap_message.c
     with engine.connect() as connection:
         wrote = sa.select(message.identifier).where(
@@ -103,7 +112,8 @@ def sweep(engine: sa.Engine, cap: CapTables, outlet: Outlet, now: datetime) -> i
 
 def _bring_up(
     engine: sa.Engine, cap: CapTables, outlet: Outlet, alert_ids: Sequence[str], delivery_id: str, now: datetime
-) -> None:
+) -> dict[str, str]:
+    """Write what these alerts need; by alert, why a message of it was refused."""
     message, alert = tables.cap_message.c, tables.alert.c
     with engine.connect() as connection:
         concerned = sa.select(tables.alert).where(alert.alert_id.in_(alert_ids))
@@ -113,14 +123,16 @@ def _bring_up(
         earlier: dict[str, list[Row]] = defaultdict(list)
         for row in connection.execute(query.order_by(message.number)).mappings():
             earlier[row["alert_id"]].append(dict(row))
-    rows = list(_rows(cap, outlet, alerts, earlier, delivery_id, now))
-    if not rows:
-        return
+    rows, refused = _rows(cap, outlet, alerts, earlier, delivery_id, now)
     try:
         with engine.begin() as connection:
-            connection.execute(sa.insert(tables.cap_message), rows)
+            if rows:
+                connection.execute(sa.insert(tables.cap_message), rows)
+            for alert_id, reason in refused.items():
+                ring(connection, outlet.channel_id, alert_id, reason, now)
     except sa.exc.IntegrityError as error:
         raise TakenMeanwhile("another worker told the same alerts; looked at again") from error
+    return refused
 
 
 def _waits(alert: Row) -> bool:
@@ -136,7 +148,10 @@ def _rows(
     earlier: dict[str, list[Row]],
     delivery_id: str,
     now: datetime,
-) -> Iterable[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """The messages that are due, and by alert why one must not leave: one bad message never holds up the others."""
+    rows: list[dict[str, Any]] = []
+    refused: dict[str, str] = {}
     for alert in alerts:
         before = earlier[alert["alert_id"]]
         msg_type = due(alert, before[-1] if before else None, cap, now)
@@ -147,14 +162,34 @@ def _rows(
             alert, msg_type, before, outlet.channel_id, outlet.is_public, outlet.sender, now
         )
         body = build(alert, head, cap)
-        faults = faults_of(body)
+        faults = faults_of(body, now)
         if faults:
-            raise BadMessage(f"message {head.identifier} is no CAP 1.2: {'; '.join(faults)}")
-        yield {
+            refused[alert["alert_id"]] = f"message {head.identifier} is no CAP 1.2: {'; '.join(faults)}"
+            continue
+        rows.append({
             "identifier": head.identifier, "channel_id": outlet.channel_id, "alert_id": alert["alert_id"],
             "number": number, "chain": chain, "msg_type": msg_type, "status": head.status, "sender": head.sender,
             "sent_at": head.sent_at, "expires_at": head.sent_at + cap.levels[alert["colour"]].valid,
             "colour": alert["colour"], "says": says(alert), "delivery_id": delivery_id,
             "title_zh": headline(alert, msg_type, head.status, "zh"),
             "title_en": headline(alert, msg_type, head.status, "en"), "body": body.decode(),
-        }  # fmt: skip
+        })  # fmt: skip
+    return rows, refused
+
+
+def ring(connection: sa.Connection, channel_id: str, alert_id: str, reason: str, now: datetime) -> None:
+    """Tell the house that a message did not leave, once: those outside wait for it, and other channels go on."""
+    log.error("CAP of alert %s on %s is refused: %s", alert_id, channel_id, reason)
+    n = ops.notification.c
+    source = f"cap:{channel_id}"
+    said_en = f"The CAP message of alert {alert_id} was not published, it says the impossible: {reason}"
+    head = said_en.partition(" is no CAP 1.2")[0][:120]
+    known = sa.select(n.id).where(n.feed_id == source, n.kind == "refused", n.text_en.startswith(head, autoescape=True))
+    if connection.scalar(known.limit(1)) is not None:
+        return
+    connection.execute(
+        sa.insert(ops.notification).values(
+            feed_id=source, kind="refused", text_en=said_en, raised_at=now, attempts=0,
+            text_zh=f"预警 {alert_id} 的 CAP 消息内容不可能成立，未发布：{reason}",
+        )
+    )  # fmt: skip

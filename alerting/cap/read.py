@@ -13,6 +13,8 @@ from datetime import datetime
 
 from lxml import etree
 
+from alerting.cap.sense import Named, fault_of_clock, fault_of_ring, fault_of_times, faults_of_references, is_radius
+
 MOST_BYTES = 1024 * 1024
 MOST_INFOS, MOST_AREAS = 32, 200
 _NAMESPACES = ("urn:oasis:names:tc:emergency:cap:1.2", "urn:oasis:names:tc:emergency:cap:1.1", None)
@@ -86,8 +88,8 @@ class CapRecord:
     infos: tuple[CapInfo, ...]
 
 
-def read(message: bytes) -> CapRecord:
-    """The message as a plain record. Raises CapError."""
+def read(message: bytes, received_at: datetime | None = None) -> CapRecord:
+    """The message as a plain record. `received_at` is when it came in. Raises CapError, also for the impossible."""
     root = _parsed(message)
     namespace = etree.QName(root).namespace
     if etree.QName(root).localname != "alert" or namespace not in _NAMESPACES:
@@ -99,7 +101,7 @@ def read(message: bytes) -> CapRecord:
     infos = node.all("info")
     if len(infos) > MOST_INFOS:
         raise CapError(f"{len(infos)} info blocks found, expected at most {MOST_INFOS}")
-    return CapRecord(
+    record = CapRecord(
         form="cap:" + namespace[-3:] if namespace else "national",
         identifier=node.needed("identifier"),
         sender=node.text("senderCode") or node.needed("sender"),
@@ -110,6 +112,18 @@ def read(message: bytes) -> CapRecord:
         references=tuple(_references(node.text("references"))),
         infos=tuple(map(_info, infos)),
     )
+    fault = next(_impossible(record, received_at), None)
+    if fault:
+        raise CapError(f"message {record.identifier[:80]!r}: {fault}; ask its sender")
+    return record
+
+
+def _impossible(record: CapRecord, received_at: datetime | None) -> Iterator[str]:
+    named = [Named(one.sender, one.identifier, one.sent_at) for one in record.references]
+    yield from faults_of_references(record.sender, record.identifier, record.sent_at, named)
+    found = [fault_of_clock(record.sent_at, received_at) if received_at else None]
+    found += [fault_of_times(record.sent_at, one.onset_at, one.expires_at) for one in record.infos]
+    yield from (fault for fault in found if fault)
 
 
 def _parsed(message: bytes) -> etree._Element:
@@ -206,10 +220,18 @@ def _area(node: _Node) -> CapArea:
     codes += [("area_code", code) for code in dict.fromkeys(listed)]
     return CapArea(
         node.text("areaDesc"),
-        tuple(tuple(map(_point, text.split())) for text in node.texts("polygon")),
+        tuple(map(_ring, node.texts("polygon"))),
         tuple(map(_circle, node.texts("circle"))),
         tuple(codes),
     )
+
+
+def _ring(text: str) -> tuple[tuple[float, float], ...]:
+    points = tuple(map(_point, text.split()))
+    fault = fault_of_ring(points)
+    if fault:
+        raise CapError(f"polygon {text[:60]!r} found: {fault}")
+    return points
 
 
 def _point(text: str) -> tuple[float, float]:
@@ -221,7 +243,10 @@ def _point(text: str) -> tuple[float, float]:
 
 def _circle(text: str) -> tuple[float, float, float]:
     point, _, radius = text.partition(" ")
-    return (*_point(point), _numbers([radius], 1, text)[0])
+    (latitude, longitude), (km,) = _point(point), _numbers([radius], 1, text)
+    if not is_radius(km):
+        raise CapError(f"circle {text[:60]!r} found, expected a radius in km that fits the earth")
+    return latitude, longitude, km
 
 
 def _numbers(parts: Sequence[str], count: int, text: str) -> list[float]:

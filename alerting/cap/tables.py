@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
+from alerting.cap.sense import MOST_KM, is_radius
+
 
 @dataclass(frozen=True, slots=True)
 class CapLevel:
@@ -41,6 +43,10 @@ class CapTables:
         found: dict[tuple[str, str], list[tuple[str, CapEvent]]] = {}
         for row in events:
             radius = float(row["radius_km"]) if row["radius_km"] else None
+            if radius is not None and not is_radius(radius):
+                raise ValueError(
+                    f"cap_events.csv, {row['event_code']}: radius_km {radius} found, expected 0 to {MOST_KM}"
+                )
             event = CapEvent(tuple(row["category"].split()), row["event_code"], radius)
             found.setdefault((row["domain"], row["subdomain"]), []).append((row["rule_prefix"], event))
         return CapTables(

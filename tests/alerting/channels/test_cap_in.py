@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -73,6 +73,7 @@ def test_chinese_encodings_are_read() -> None:
     assert read(text.encode("gb18030")).infos[0].event == "大风"
 
 
+@pytest.mark.case("security.held.H5")
 @pytest.mark.parametrize(
     ("hostile", "reason"),
     [
@@ -112,3 +113,68 @@ def test_noise_raises_only_our_own_error(noise: bytes, place: int, cut: int) -> 
             read(mangled)
         except CapError:
             continue
+
+
+def area(inside: str) -> bytes:
+    """A message with one area."""
+    return message(more=f"<area><areaDesc>a</areaDesc>{inside}</area>")
+
+
+@pytest.mark.case("live.F1", "live.F2")
+@pytest.mark.parametrize(
+    ("onset", "expires", "reason"),
+    [
+        ("2027-06-01T00:00:00+08:00", "2026-06-02T00:00:00+08:00", "onset .* is not before expires"),
+        ("1970-01-01T08:00:00+08:00", "2026-06-02T00:00:00+08:00", "onset 1970.* a clock that was never set"),
+        ("2024-06-01T00:00:00+08:00", "2026-06-02T00:00:00+08:00", "not between 366 days before"),
+        ("2026-09-01T00:00:00+08:00", "2026-10-02T00:00:00+08:00", "and 30 after sent"),
+        ("2026-05-01T00:00:00+08:00", "2026-05-31T00:00:00+08:00", "expires .* is not after sent"),
+        ("2026-06-01T00:00:00+08:00", "9999-05-31T00:00:00+08:00", "within 366 days"),
+    ],
+)
+def test_impossible_times_of_others_are_refused(onset: str, expires: str, reason: str) -> None:
+    with pytest.raises(CapError, match=reason):
+        read(message(more=f"<onset>{onset}</onset><expires>{expires}</expires>"))
+
+
+@pytest.mark.case("live.F2")
+def test_a_message_from_the_future_is_refused() -> None:
+    received_at = datetime(2026, 5, 1, tzinfo=UTC)
+    with pytest.raises(CapError, match="in the future at 2026-05-01"):
+        read(message(), received_at)
+    assert read(message(), datetime(2026, 6, 1, tzinfo=UTC)).identifier == "i"
+
+
+@pytest.mark.case("live.F3", "security.L3")
+@pytest.mark.parametrize(
+    ("inside", "reason"),
+    [
+        ("<polygon>30,111 31,112 30,112 31,111 30,111</polygon>", "crosses or touches itself"),
+        ("<polygon>30,111 31,112 32,113 30,111</polygon>", "crosses or touches itself or holds no area"),
+        ("<polygon>30,111 31,112 31,111</polygon>", "no closed ring"),
+        ("<polygon>30,111 31,inf 31,111 30,111</polygon>", "expected latitude"),
+        ("<circle>30,111 inf</circle>", "a radius in km"),
+        ("<circle>30,111 -1</circle>", "a radius in km"),
+        ("<circle>30,111 nan</circle>", "expected 1 numbers"),
+        ("<circle>30,111 40000</circle>", "a radius in km"),
+    ],
+)
+def test_places_that_are_none_are_refused(inside: str, reason: str) -> None:
+    with pytest.raises(CapError, match=reason):
+        read(area(inside))
+
+
+@pytest.mark.case("live.F3")
+@pytest.mark.parametrize(
+    ("references", "reason"),
+    [
+        ("s,i,2026-05-31T00:00:00+08:00", "is the message itself"),
+        ("old,s,2026-05-31T00:00:00+08:00", "sender and identifier swapped"),
+        ("s,old,2026-06-02T00:00:00+08:00", "was sent .* after"),
+        ("s,old,2026-05-31T00:00:00+08:00 s,old,2026-05-31T00:00:00+08:00", "stands twice"),
+    ],
+)
+def test_references_that_cannot_be_are_refused(references: str, reason: str) -> None:
+    told = message().replace(b"<info>", f"<references>{references}</references><info>".encode(), 1)
+    with pytest.raises(CapError, match=reason):
+        read(told)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,12 @@ from alerting import deeds, tables
 from alerting.cap.build import NAMESPACE, Head, build
 from alerting.cap.check import faults_of
 from alerting.cap.feed import feed_folder, write_feed
-from alerting.cap.publish import Outlet, TakenMeanwhile, sweep, tell
+from alerting.cap.publish import BadMessage, Outlet, TakenMeanwhile, sweep, tell
 from alerting.cap.read import read
 from alerting.cap.tables import CapTables
 from alerting.episode import Change
 from alerting.lifecycle import Verb
+from ingest import ops
 from ingest.stream.running import read_running
 
 CAP = f"{{{NAMESPACE}}}"
@@ -196,6 +197,66 @@ def test_a_test_message_and_names_with_control_characters(city: City) -> None:
     assert info.headline.startswith("【测试】")
     assert info.headline.endswith("井  1")
     assert (info.certainty, info.areas[0].circles) == ("Likely", ())
+
+
+@pytest.mark.case("live.F1", "live.F2", "live.F3", "security.L3")
+@pytest.mark.parametrize(
+    ("pattern", "bad", "fault"),
+    [
+        (r"<onset>.*?</onset>", "<onset>2027-06-01T00:00:00+08:00</onset>", "is not before expires"),
+        (r"<onset>.*?</onset>", "<onset>1970-01-01T08:00:00+08:00</onset>", "a clock that was never set"),
+        (r"<onset>.*?</onset>", "<onset>2026-13-01T00:00:00+08:00</onset>", "expected a time"),
+        (r"<circle>.*?</circle>", "<polygon>30,111 31,112 30,112 31,111 30,111</polygon>", "crosses or touches itself"),
+        (r"<circle>.*?</circle>", "<polygon>30,111 31,112 32,113 30,111</polygon>", "holds no area"),
+        (r"<circle>.*?</circle>", "<circle>30.7,111.3 inf</circle>", "with a radius in km"),
+        (r"<circle>.*?</circle>", "<circle>30.7,111.3 99999</circle>", "with a radius in km"),
+        (r"<references>([^,]*),([^,]*),", r"<references>\2,\1,", "sender and identifier swapped"),
+        (r"<references>([^,]*),([^,]*),[^<]*", r"<references>\1,\2,2026-07-01T00:00:00+08:00", "was sent"),
+        (r"<identifier>.*?</identifier>(.*<references>[^,]*,)([^,]*)", r"<identifier>\2</identifier>\1\2", "itself"),
+    ],
+)
+def test_what_nobody_can_mean_is_a_fault(city: City, pattern: str, bad: str, fault: str) -> None:
+    warned_and_lifted(city)
+    whole = messages(city)[1].body
+    assert faults_of(whole.encode(), city.at) == []
+    changed = re.sub(pattern, bad, whole, count=1, flags=re.DOTALL)
+    assert changed != whole
+    assert any(fault in found for found in faults_of(changed.encode(), city.at)), faults_of(changed.encode())
+
+
+@pytest.mark.case("live.F2")
+def test_a_message_of_the_future_is_a_fault(city: City) -> None:
+    warned_and_lifted(city)
+    assert any("in the future" in one for one in faults_of(messages(city)[0].body.encode(), START - timedelta(days=1)))
+
+
+@pytest.mark.case("live.F1", "live.F2")
+@pytest.mark.parametrize("starts_at", [START.replace(year=2027), START.replace(year=1970)])
+def test_an_alert_that_began_in_another_year_is_refused_and_rings_and_holds_up_no_other(
+    city: City, starts_at: datetime
+) -> None:
+    city.happen(Change.OPENED, "red")
+    with city.engine.begin() as connection:
+        connection.execute(sa.update(tables.alert).values(starts_at=starts_at))
+    publish_all(city)
+    assert messages(city) == []
+    with city.engine.connect() as connection:
+        (rung,) = connection.execute(sa.select(ops.notification)).all()
+    assert (rung.feed_id, rung.kind, rung.delivered_at) == ("cap:cap", "refused", None)
+    assert "is no CAP 1.2: onset" in rung.text_en
+    city.happen(Change.OPENED, "red", "urban:w2")
+    news = tables.alert_news
+    with city.engine.begin() as connection:  # the good one in the bad one's notice
+        connection.execute(sa.update(news).values(notice_id=newest_notice(city)))
+    publish_all(city)
+    assert len(messages(city)) == 1
+    with city.engine.connect() as connection:
+        assert len(connection.execute(sa.select(ops.notification)).all()) == 1  # rung once
+
+
+def publish_all(city: City) -> None:
+    with pytest.raises(BadMessage, match=r"is no CAP 1\.2: onset"):
+        publish(city, f"d{city.at}")
 
 
 def test_the_longest_rule_prefix_names_the_event(city: City) -> None:
