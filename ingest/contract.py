@@ -124,7 +124,11 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Contract:
-    """One feed's agreement. A `draft` is looked at and tried, never fetched, derived or published."""
+    """One feed's agreement. A `draft` is looked at and tried, never fetched, derived or published.
+
+    `alarm_columns` are the source's columns that say that something happened: a row that is lost although it has a
+    value in one of them rings by itself.
+    """
 
     id: str
     version: str
@@ -150,6 +154,7 @@ class Contract:
     object_type: str | None
     protocol: str | None
     metrics: tuple[str, ...]
+    alarm_columns: tuple[str, ...]
     drift_mode: DriftMode
     cadence: timedelta
     late_after: timedelta
@@ -258,6 +263,7 @@ def parse_contract(document: Mapping[str, Any], origin: str) -> Contract:
         object_type=custom.get("objectType"),
         protocol=custom.get("protocol"),
         metrics=tuple(custom.get("metrics", ())) or tuple(c.name for c in columns if c.is_metric),
+        alarm_columns=tuple(custom.get("alarmColumns", ())),
         drift_mode=_custom(document).get("driftMode", "freeze"),
         cadence=sla["frequency"],
         late_after=sla["freshness"],

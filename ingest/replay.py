@@ -20,6 +20,9 @@ from ingest.parse.frames import BAD_FRAME
 from ingest.pull import Intake
 from ingest.reread import BYTES_GONE, Replayed, has_frames, read_again
 from ingest.stages import Batch, Payload
+from ingest.stream.identity import IDENTITY_REASONS
+
+REFUSED = IDENTITY_REASONS  # their senders had no right to say them: a new contract does not give it
 
 
 def replay(intake: Intake, contracts: Mapping[str, Contract], feed_id: str | None = None) -> list[Replayed]:
@@ -67,7 +70,7 @@ def replay_batch(intake: Intake, contract: Contract, source: sa.Row[Any]) -> Rep
 
 def _waiting_batches(engine: sa.Engine, feed_id: str | None) -> list[sa.Row[Any]]:
     q = ops.quarantine.c
-    waiting = sa.select(q.batch_id).where(q.outcome == "quarantined", q.replayed_at.is_(None))
+    waiting = sa.select(q.batch_id).where(q.outcome == "quarantined", q.replayed_at.is_(None), q.reason.not_in(REFUSED))
     if feed_id:
         waiting = waiting.where(q.feed_id == feed_id)
     query = sa.select(ops.batch).where(ops.batch.c.batch_id.in_(waiting)).order_by(ops.batch.c.received_at)
@@ -78,9 +81,8 @@ def _waiting_batches(engine: sa.Engine, feed_id: str | None) -> list[sa.Row[Any]
 def _waiting_places(engine: sa.Engine, batch_id: str, but: str = "") -> list[str]:
     """Places of rows that wait, '' for a whole; `but` is a reason that is left out."""
     q = ops.quarantine.c
-    query = sa.select(q.locator, q.grain).where(
-        q.batch_id == batch_id, q.outcome == "quarantined", q.replayed_at.is_(None), q.reason != but
-    )
+    waits = sa.and_(q.batch_id == batch_id, q.outcome == "quarantined", q.replayed_at.is_(None))
+    query = sa.select(q.locator, q.grain).where(waits, q.reason.not_in((*REFUSED, but)))
     with engine.connect() as connection:
         return [str(locator) if grain == "row" else "" for locator, grain in connection.execute(query)]
 

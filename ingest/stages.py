@@ -67,6 +67,12 @@ class RawTable:
     is_history: pl.Series | None = None
     senders: pl.Series | None = None
 
+    def where(self, kept: pl.Series) -> RawTable:
+        """The rows for which `kept` is true, with all notes."""
+        columns = (self.received_us, self.is_history, self.senders)
+        chosen = (None if column is None else column.filter(kept) for column in columns)
+        return RawTable(self.frame.filter(kept), self.notes, *chosen)
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:

@@ -21,6 +21,7 @@ Rows = npt.NDArray[np.int64]
 
 # The order in which reasons claim a row.
 REASONS = (
+    "unknown_device",
     "foreign_device",
     "missing_key",
     "wrong_type",

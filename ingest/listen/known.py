@@ -85,6 +85,10 @@ class Known:
                 return feed, "known"
         return raw_feeds[0], "unknown" if is_ready else "unready"
 
+    def is_known(self, contract: Contract, sender: str) -> bool:
+        """Whether a sender is listed or let in; while no register has landed nobody is a stranger."""
+        return self.standing((contract.raw_feed,), sender)[1] in ("known", "unready")
+
     def may_speak(self, contract: Contract, sender: str, device_id: str) -> bool:
         """Whether a sender that passed the door may speak for another device: the register places it behind it."""
         if contract.raw_feed in self._accepts or not self._registers.get(contract.raw_feed):

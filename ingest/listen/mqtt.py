@@ -29,6 +29,7 @@ from ingest.listen.bad import Bad, BadBook
 from ingest.listen.counts import Counts
 from ingest.listen.known import Known
 from ingest.listen.links import LinkBook
+from ingest.listen.strangers import Strangers
 from ingest.settings import NATS_PASSWORD, Home
 from ingest.stream.broker import OUR_USER
 from ingest.stream.client import mqtt_address, nats_url
@@ -66,6 +67,7 @@ class Bridge:
         self._home, self._packer, self._known, self._links = home, packer, known, links
         self._bad, self._counts, self._archive, self._now = bad, counts, archive, now
         self._filters = filters_of(contracts)
+        self._strangers = Strangers()
         self._places: dict[str, tuple[str, str]] = {}
         self._loop = asyncio.get_running_loop()
         self._lost = asyncio.Event()
@@ -240,14 +242,20 @@ class Bridge:
         elif standing != "known":
             self._links.refused(feed, device, standing, "mqtt", "", now)
             self._counts.refused.labels("mqtt", standing).inc()
-            self._drop(message, standing)
+            if standing == "unknown" and self._strangers.may_speak(feed, device, now):
+                self._keep(message, feed, RawEntry(device, micros(now), bytes(message.payload)), now)
+            else:
+                self._drop(message, standing)
         else:
             self._pass_on(message, feed, device, now)
 
     def _pass_on(self, message: MQTTMessage, feed: str, device: str, now: datetime) -> None:
         self._links.heard(feed, device, "mqtt", "", now)
+        self._keep(message, feed, RawEntry(device, micros(now), bytes(message.payload)), now)
+
+    def _keep(self, message: MQTTMessage, feed: str, entry: RawEntry, now: datetime) -> None:
+        """Into RAW, and acknowledged after that."""
         stored = partial(self._acknowledge, message.mid, self._connection) if message.qos else None
-        entry = RawEntry(device, micros(now), bytes(message.payload))
         try:
             self._packer.add(feed, entry, stored)
         except EntryTooLarge as error:

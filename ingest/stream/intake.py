@@ -37,6 +37,7 @@ from ingest.stream.seen import SeenRows
 from ingest.stream.streams import LIVE, RAW, ensure_streams, make_room
 from ingest.stream.telemetry import Health, told
 from ingest.stream.tick import Feed, Ticker
+from ingest.stream.unplaced import FEED as UNPLACED
 from ingest.stream.waiting import connect_at_last
 
 log = logging.getLogger(__name__)
@@ -96,7 +97,7 @@ class IntakeProcess:
         self._known = Known(home, engine, contracts)
         self._known.refresh()
         seen = SeenRows(lambda contract, day: landed_rows(intake, contract, day))
-        self._ticker = Ticker(intake, feeds, seen, self._known.may_speak)
+        self._ticker = Ticker(intake, feeds, seen, self._known)
         self._landed_to, self._taken_to, self._reply = position, position, ""
         self._landing: asyncio.Task[None] | None = None
         self._rows_per_landing = home.number("CITYRISK_LANDING_ROWS", LANDING_ROWS)
@@ -141,6 +142,7 @@ class IntakeProcess:
                 await self._mend()
                 for feed_id, feed in self._ticker.feeds.items():
                     feed.place = place_in(await self._publisher.last_id(feed_id))
+                self._ticker.unplaced = place_in(await self._publisher.last_id(UNPLACED))
                 break
             except (nats.errors.Error, OSError) as error:
                 await self._wait_after(error)

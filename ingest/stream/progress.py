@@ -46,9 +46,9 @@ class Meters:
             self.quarantined.labels(one.feed_id).inc(one.quarantined)
             self.ignored.labels(one.feed_id).inc(one.ignored)
             self.late.labels(one.feed_id).inc(one.late)
-            watermark_at = feeds[one.feed_id].waiting.watermark_at
-            if watermark_at is not None:
-                self.watermark.labels(one.feed_id).set(watermark_at.timestamp())
+            feed = feeds.get(one.feed_id)  # none for what is on LIVE alone
+            if feed is not None and feed.waiting.watermark_at is not None:
+                self.watermark.labels(one.feed_id).set(feed.waiting.watermark_at.timestamp())
 
 
 @dataclass(frozen=True, slots=True)

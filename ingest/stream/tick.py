@@ -15,17 +15,20 @@ from datetime import datetime
 import polars as pl
 
 from ingest.conform import Conformed, DeviceClocks
+from ingest.conform.times import INSTANT
 from ingest.contract import Contract, ContractError
 from ingest.landing import civil_date
 from ingest.parse.frames import BAD_FRAME, tables_of
 from ingest.pull import Intake, apply_overrides, known_places, read_overrides
 from ingest.stages import Note, RawTable
 from ingest.stream.bundle import StoredMessage
-from ingest.stream.identity import MaySpeak, rightful
+from ingest.stream.identity import UNKNOWN_DEVICE, Rights, of_unknown, rightful
 from ingest.stream.live import micros
 from ingest.stream.publish import Place, place_of
 from ingest.stream.reader import Taken
 from ingest.stream.seen import SeenRows
+from ingest.stream.unplaced import FEED as UNPLACED
+from ingest.stream.unplaced import unreadable
 
 log = logging.getLogger(__name__)
 
@@ -94,14 +97,16 @@ class Shaped:
 class Ticker:
     """All feeds of one home's stream."""
 
-    def __init__(
-        self, intake: Intake, feeds: Mapping[str, Feed], seen: SeenRows, may_speak: MaySpeak | None = None
-    ) -> None:
-        """`may_speak` judges rows that name another device than their sender; without it nobody is doubted."""
+    def __init__(self, intake: Intake, feeds: Mapping[str, Feed], seen: SeenRows, rights: Rights | None = None) -> None:
+        """`rights` judge senders, and rows that name another device than their sender; without them nobody is doubted.
+
+        `unplaced` is the last row that LIVE has of what could not become a row and may be an alarm.
+        """
         self._intake = intake
         self._seen = seen
-        self._may_speak = may_speak
+        self._rights = rights
         self.feeds = feeds
+        self.unplaced: Place = ()
         self.messages: defaultdict[str, list[StoredMessage]] = defaultdict(list)  # by raw feed, since the last landing
         self.unknown_subjects: Counter[str] = Counter()
         self._by_raw: defaultdict[str, list[Feed]] = defaultdict(list)
@@ -147,6 +152,7 @@ class Ticker:
         """Parse and conform messages for the feeds they carry; one that we cannot take never costs its neighbours."""
         try:
             tables = tables_of(messages, [feed.contract for feed in feeds])
+            strangers = [self._of_strangers(feed, tables[feed.contract.id], now) for feed in feeds]
             conformed = [self._conformed(feed, tables[feed.contract.id], now) for feed in feeds]
         except Exception as error:
             if len(messages) > 1:
@@ -158,15 +164,41 @@ class Ticker:
                 BAD_FRAME, "row", "quarantined", str(messages[0].sequence), None, found, "a message we can read"
             )
             return [self._sorted(feed, None, 0, (note,), now) for feed in feeds]
-        return [
-            self._sorted(feed, done, tables[feed.contract.id].frame.height, done.notes, now)
-            for feed, done in zip(feeds, conformed, strict=True)
-        ]
+        shaped = [one for one in strangers if one is not None]
+        for feed, done in zip(feeds, conformed, strict=True):
+            raw = tables[feed.contract.id]
+            shaped += self._unread(feed.contract, raw, done.notes)
+            shaped.append(self._sorted(feed, done, raw.frame.height, done.notes, now))
+        return shaped
+
+    def _unread(self, contract: Contract, raw: RawTable, notes: Sequence[Note]) -> list[Shaped]:
+        """What was lost of a feed and may have been an alarm, for LIVE alone."""
+        received = raw.received_us
+        if received is None or not notes:
+            return []
+        frame = unreadable(raw, contract, notes, received.cast(INSTANT))
+        frame = _behind(frame, self.unplaced) if frame.height else frame
+        return [Shaped(UNPLACED, frame, 0, 0, 0, 0)] if frame.height else []
+
+    def _of_strangers(self, feed: Feed, raw: RawTable, now: datetime) -> Shaped | None:
+        """Rows of senders that no register lists, for LIVE alone: they land nowhere, but danger in them must ring.
+
+        They go before the feed's other rows: LIVE's last message says how far the feed has come.
+        """
+        contract = feed.contract
+        unknown = None if self._rights is None else of_unknown(raw, contract, self._rights)
+        if unknown is None:
+            return None
+        rows = replace(raw.where(unknown), notes=())
+        done = self._intake.conform(contract, apply_overrides(rows, feed.overrides), now, None, DeviceClocks())
+        marks = pl.concat_str(pl.lit(UNKNOWN_DEVICE), pl.col("_flags"), separator=",").str.strip_suffix(",")
+        frame = done.frame.with_columns(marks.alias("_flags"), pl.lit(contract.department_code).alias("_sender"))
+        return Shaped(contract.id, _behind(frame, feed.place) if frame.height else frame, 0, 0, 0, 0)
 
     def _conformed(self, feed: Feed, raw: RawTable, now: datetime) -> Conformed:
         raw = apply_overrides(raw, feed.overrides)
-        if self._may_speak is not None:
-            raw = rightful(raw, feed.contract, self._may_speak)
+        if self._rights is not None:
+            raw = rightful(raw, feed.contract, self._rights)
         return self._intake.conform(feed.contract, raw, now, known_places(self._intake, feed.contract), feed.clocks)
 
     def _sorted(self, feed: Feed, done: Conformed | None, rows_in: int, notes: Sequence[Note], now: datetime) -> Shaped:

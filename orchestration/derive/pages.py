@@ -10,6 +10,11 @@ from orchestration.derive.rendering import render
 
 # Reasons that a contract can lead to, in both languages; the words are those of quarantine and truth.
 REASONS: Mapping[str, tuple[str, str, str]] = {
+    "unknown_device": (
+        "quarantined",
+        "设备未登记;危险值仍会告警",
+        "the device is in no register; danger in what it sends rings all the same",
+    ),
     "foreign_device": (
         "quarantined",
         "发送方无权代该设备上报",
@@ -102,6 +107,7 @@ def reasons_of(contract: Contract) -> list[str]:
     is_csv = kind == "files" and contract.server.file_format == "csv"
     has_transmission = contract.by_concept("transmitted_at") is not None
     applies = {
+        "unknown_device": contract.is_stream and "register" in contract.server.options,
         "foreign_device": contract.is_stream and "register" in contract.server.options,
         "missing_key": True,
         "wrong_type": True,

@@ -36,7 +36,7 @@ def contract(*columns: Column, **agreed: Any) -> Contract:
         "department_code": "sample", "department_zh": "样", "owner": "o", "steward": "s",
         "server": Server(kind, "local", None, agreed.pop("file_format", None), options), "table": "feed",
         "grain": "row", "entities": (),
-        "columns": columns, "rules": (), "snapshot": "incremental", "cursor_field": None,
+        "columns": columns, "rules": (), "snapshot": "incremental", "cursor_field": None, "alarm_columns": (),
         "datum": "WGS84", "explode": None, "object_type": None, "protocol": None, "metrics": (), "drift_mode": "evolve",
         "cadence": timedelta(hours=1), "late_after": timedelta(hours=2), "silent_after": timedelta(hours=6),
         "retention": timedelta(days=365),

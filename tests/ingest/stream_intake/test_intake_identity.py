@@ -16,6 +16,7 @@ from ingest import landing, ops
 from ingest.catalogue import load_contracts
 from ingest.contract import Contract
 from ingest.listen.known import Known
+from ingest.protocols.jt808 import encode as jt808
 from ingest.protocols.sl651 import encode
 from ingest.protocols.sl651.wire import build, take_apart
 from ingest.pull import Intake, open_intake
@@ -28,7 +29,7 @@ from ingest.stream.tick import Feed, Shaped, Ticker
 
 NOW = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 AT_US, AT_MS = int(NOW.timestamp() * 1e6), int(NOW.timestamp() * 1e3)
-GAS, STATION = "urban.gas_reading", "0011223344"
+GAS, POSITION, STATION = "urban.gas_reading", "transport.vehicle_position", "0011223344"
 CONTRACTS = load_contracts()
 
 
@@ -57,20 +58,23 @@ def intake(home: Home) -> Iterator[Intake]:
     engine = ops.open_ops(home.ops_url)
     gas = [{"device_id": "G1", "gateway_id": "GW1"}, {"device_id": "G2", "gateway_id": "GW2"}]
     register(home, engine, "urban.gas_device", gas)
+    register(home, engine, "transport.vehicle", [{"terminal_id": "13800000002"}, {"terminal_id": "13800000001"}])
     register(home, engine, "water.station", [{"device_id": STATION}])
     yield open_intake(home, engine, "run-1", lambda: NOW)
     engine.dispose()
 
 
-def heard(intake: Intake, feed_id: str, sender: str, body: Any) -> Shaped:
-    """What a tick makes of one message."""
+def ticker_of(intake: Intake) -> Ticker:
     known = Known(intake.home, intake.engine, CONTRACTS)
     known.refresh()
     feeds = {i: Feed(c, 0) for i, c in CONTRACTS.items() if c.is_stream}
-    seen = SeenRows(
-        lambda contract, _: pl.DataFrame(schema={c.landed_name: pl.String for c in contract.landed_columns})
-    )
-    ticker = Ticker(intake, feeds, seen, known.may_speak)
+    seen = SeenRows(lambda contract, _: pl.DataFrame(schema=dict.fromkeys(names_of(contract), pl.String)))
+    return Ticker(intake, feeds, seen, known)
+
+
+def heard(intake: Intake, feed_id: str, sender: str, body: Any) -> Shaped:
+    """What a tick makes of one message."""
+    ticker = ticker_of(intake)
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     message = Taken(1, f"raw.{feed_id}.{sender}", pack([RawEntry(sender, AT_US, raw)]), "")
     return next(shaped for shaped in ticker.take_in([message], NOW) if shaped.feed_id == feed_id)
@@ -78,6 +82,36 @@ def heard(intake: Intake, feed_id: str, sender: str, body: Any) -> Shaped:
 
 def gas(device: str | None) -> dict[str, Any]:
     return {"deviceId": device, "ts": AT_MS, "ch4Lel": 66, "st": "0"}
+
+
+@pytest.mark.case("live.D3")
+def test_an_unknown_device_lands_nowhere_and_is_heard(intake: Intake) -> None:
+    ticker = ticker_of(intake)
+    message = Taken(1, f"raw.{GAS}.G9", pack([RawEntry("G9", AT_US, json.dumps(gas("G9")).encode())]), "")
+    rows = [one.frame for one in ticker.take_in([message], NOW) if one.feed_id == GAS and one.frame.height]
+    (frame,) = rows
+    assert frame.select("device_id", "methane_pct_lel", "_flags", "_sender").row(0) == (
+        "G9", 66.0, "unknown_device", "urban",
+    )  # fmt: skip
+    waiting = ticker.feeds[GAS].waiting
+    assert waiting.rows == 0
+    assert [(note.reason, note.found) for note in waiting.notes] == [("unknown_device", "G9")]
+
+
+@pytest.mark.case("live.C6")
+def test_an_alarm_that_cannot_become_a_row_is_told(intake: Intake) -> None:
+    alarmed = jt808.location_body(jt808.Position(NOW, 111.3, 30.7, alarm_bits=1))
+    quiet = jt808.location_body(jt808.Position(NOW, 111.3, 30.7))
+    told = []
+    for number, position in enumerate((alarmed, quiet), 1):
+        frame = jt808.frame(jt808.Sender("13800000001", 2013), 0x0200, number, position)
+        # The session says that another terminal sent it: the row is kept out, the alarm in it is not.
+        entry = pack([RawEntry("13800000002", AT_US, frame)])
+        told += ticker_of(intake).take_in([Taken(number, f"raw.{POSITION}.x", entry, "")], NOW)
+    (unplaced,) = (one.frame for one in told if one.feed_id == "intake.unreadable_alarm")
+    assert unplaced.select("feed_id", "sender", "reason", "place").row(0) == (
+        POSITION, "13800000002", "foreign_device", "1.0.0",
+    )  # fmt: skip
 
 
 @pytest.mark.case("live.D1", "security.H2")

@@ -1,0 +1,62 @@
+"""What cannot become a row and may be an alarm all the same: it goes to LIVE on a feed of its own, where it rings.
+
+A device was told that we have its frame. If the frame holds an event or an alarm word and ends in quarantine, a person
+must look at it: alerting makes one alert of all that one sender sends so. Not here: quarantine itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from ingest.contract import Contract
+from ingest.parse.columns import ROW
+from ingest.parse.frames import BAD_FRAME
+from ingest.stages import Note, RawTable
+
+FEED = "intake.unreadable_alarm"
+_SCHEMA = {
+    "feed_id": pl.String(), "sender": pl.String(), "device_id": pl.String(), "reason": pl.String(),
+    "found": pl.String(), "place": pl.String(), "_row": pl.String(), "_received_at": pl.Datetime("us", "UTC"),
+    "_flags": pl.String(),
+}  # fmt: skip
+_SILENT = frozenset({"", "0", "0.0", "false", "none"})
+
+
+def unreadable(raw: RawTable, contract: Contract, notes: Sequence[Note], received: pl.Series) -> pl.DataFrame:
+    """One line for each sender and reason of what was lost of a feed and may have been an alarm.
+
+    `raw` and `received` are all rows as they came, `notes` all that was found. A frame that is no row at all counts
+    for every feed whose rows are alarms.
+    """
+    if not contract.alarm_columns:
+        return pl.DataFrame(schema=_SCHEMA)
+    at_place = {place: row for row, place in enumerate(raw.frame[ROW].to_list())}
+    found: dict[tuple[str, str], dict[str, object]] = {}
+    for note in notes:
+        if note.outcome != "quarantined" or note.grain != "row":
+            continue
+        row = at_place.get(note.locator)
+        if row is None and note.reason != BAD_FRAME:
+            continue
+        if row is not None and not _alarms(raw.frame, row, contract):
+            continue
+        sender = "" if row is None or raw.senders is None else str(raw.senders[row])
+        found.setdefault((sender, note.reason), {
+            "feed_id": contract.id, "sender": sender or contract.department_code, "device_id": sender or None,
+            "reason": note.reason, "found": note.found, "place": note.locator, "_row": _place(note.locator),
+            "_received_at": received[row] if row is not None else received.max(), "_flags": "",
+        })  # fmt: skip
+    return pl.DataFrame(list(found.values()), schema=_SCHEMA).sort("_row")
+
+
+def _alarms(frame: pl.DataFrame, row: int, contract: Contract) -> bool:
+    """Whether a row says anything in a column that tells an alarm."""
+    cells = (frame[name][row] for name in contract.alarm_columns if name in frame.columns)
+    return any(str(cell).strip().lower() not in _SILENT for cell in cells if cell is not None)
+
+
+def _place(locator: str) -> str:
+    """The place by which LIVE orders: a row's own, a message's first entry."""
+    return locator if "." in locator else f"{locator}.0"
