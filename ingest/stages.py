@@ -39,6 +39,15 @@ class Payload:
 
 
 @dataclass(frozen=True, slots=True)
+class UnreadAlarm:
+    """An alarm in something that could not become a row: a person must hear of it all the same."""
+
+    sender: str  # who passed the door
+    says: str  # as far as it can be read
+    received_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class Note:
     """Something found in a payload: a row, a batch group or a file, with what was done about it."""
 
@@ -50,6 +59,7 @@ class Note:
     found: str | None = None  # masked where the column is personal
     expected: str | None = None
     n_rows: int = 1
+    alarm: UnreadAlarm | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,14 @@ class BadBook:
 
     def keep(self, raw_feed: str, carrier: str, sender: str, bad: Bad) -> None:
         """Note something that there is room for."""
-        self._of_sender[sender] += 1
+        self.note(sender)
         self._sheet(raw_feed, carrier).kept.append(bad)
         if bad.stored is not None:
             self.is_awaited.set()
+
+    def note(self, sender: str) -> None:
+        """Take of a sender's room for something that is kept elsewhere."""
+        self._of_sender[sender] += 1
 
     def count(self, raw_feed: str, carrier: str) -> None:
         """Note that something came for which there is no room."""

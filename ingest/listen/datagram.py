@@ -74,8 +74,10 @@ class DatagramDoor(asyncio.DatagramProtocol):
                     raise piece
                 taken = self._desk.take(piece, peer)
             except BadFrame as bad:
-                self._desk.note_bad(bad, bad.data if isinstance(piece, BadFrame) else piece, peer)
-                continue
+                noted = self._desk.note_bad(bad, bad.data if isinstance(piece, BadFrame) else piece, peer)
+                if noted is None:
+                    continue
+                taken = noted
             except Refused as refused:
                 replies += refused.replies
                 continue

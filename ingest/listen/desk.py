@@ -61,6 +61,7 @@ class Begun:
 
     frames: dict[int, bytes] = field(default_factory=dict)
     answered: set[bytes] = field(default_factory=set)
+    wanted: int = 0  # the first packet that was asked for again
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,7 @@ class Desk:
         begun = self._collect(message, frame)
         begun.answered.update(replies)
         if len(begun.frames) < message.part[1]:
+            replies += self._ask_again(message, begun, now)
             entry = RawEntry(message.device_id, micros(now), frame)
             return Taken(raw_feed, message.device_id, entry, replies, is_part=True)
         frames = [begun.frames[number] for number in sorted(begun.frames)]
@@ -119,10 +121,12 @@ class Desk:
             if message.part is not None:
                 self._collect(message, frame).answered.update(self.codec.answers(message, self.now()))
 
-    def note_bad(self, bad: BadFrame, data: bytes, peer: Peer, device: tuple[str, str] | None = None) -> None:
+    def note_bad(self, bad: BadFrame, data: bytes, peer: Peer, device: tuple[str, str] | None = None) -> Taken | None:
         """Count a bad stretch, on a device's account when it is one's, and keep its bytes while there is room.
 
-        `device` is the raw feed and id of the one that the connection belongs to.
+        `device` is the raw feed and id of the one that the connection belongs to. What a known device sends and cannot
+        be read is refused in the protocol's own words; when an alarm seems to be in it, it goes to RAW all the same, so
+        that intake tells somebody. None when there is nothing to store and nothing to say.
         """
         now = self.now()
         self.counts.bad.labels(self.protocol).inc()
@@ -131,12 +135,36 @@ class Desk:
         if device is not None:
             self.links.bad(*device, str(bad), now)
         sender = "/".join(device) if device else peer.address
-        if self._bad.has_room(sender, now):
-            raw_feed, device_id = device or self._likely(data)
-            found = f"{bad.reason} at byte {bad.offset}: {bad.found}"
-            self._bad.keep(raw_feed, peer.carrier, sender, Bad(device_id, data, found, bad.expected, now))
-        else:
+        if not self._bad.has_room(sender, now):
             self._bad.count(device[0] if device else self.raw_feeds[0], peer.carrier)
+            return None
+        raw_feed, device_id = device or self._likely(data)
+        denial = self._denial(data, now) if device_id else ()
+        if device_id and self.codec.alarm_in(data):
+            self._bad.note(sender)
+            return Taken(raw_feed, device_id, RawEntry(device_id, micros(now), data), denial)
+        found = f"{bad.reason} at byte {bad.offset}: {bad.found}"
+        self._bad.keep(raw_feed, peer.carrier, sender, Bad(device_id, data, found, bad.expected, now))
+        return Taken(raw_feed, device_id, None, denial) if denial else None
+
+    def _denial(self, data: bytes, now: datetime) -> tuple[bytes, ...]:
+        """The protocol's words to the sender of a frame that was refused, where it has some."""
+        deny: Callable[[bytes, datetime], bytes | None] = getattr(self.codec, "deny", _nothing)
+        told = deny(data, now)
+        return (told,) if told is not None else ()
+
+    def _ask_again(self, message: Message, begun: Begun, now: datetime) -> tuple[bytes, ...]:
+        """Ask for packets that are missing once the last has come, and on when one that was asked for has."""
+        assert message.part is not None
+        number, total = message.part
+        resend = getattr(self.codec, "resend", None)
+        if resend is None or total not in begun.frames or number not in (total, begun.wanted):
+            return ()
+        missing = [wanted for wanted in range(1, total + 1) if wanted not in begun.frames]
+        first = self.codec.decode(begun.frames[min(begun.frames)], self.lenient)
+        asked: tuple[bytes, ...] = resend(first, missing, now)
+        begun.wanted = missing[0]
+        return asked
 
     def _likely(self, data: bytes) -> tuple[str, str]:
         """Feed and device that a bad frame seems to be from, to file it there; the first feed and '' without a hint."""
@@ -199,3 +227,7 @@ def _lenient_of(raw_feed: str, contracts: Sequence[Contract]) -> frozenset[str]:
 
 def _no_words(_message: Message) -> tuple[bytes, ...]:
     return ()
+
+
+def _nothing(_data: bytes, _now: datetime) -> bytes | None:
+    return None

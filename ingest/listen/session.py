@@ -107,7 +107,7 @@ class Session:
                 raise piece
             taken = self._desk.take(piece, self._peer)
         except BadFrame as bad:
-            self._note_bad(bad, bad.data if isinstance(piece, BadFrame) else piece)
+            self._note_bad(bad, bad.data if isinstance(piece, BadFrame) else piece, several, replies)
             return
         self._bad_in_a_row = 0
         self._deadline = self._clock() + self._limits.idle_s
@@ -124,9 +124,13 @@ class Session:
         self._devices[key] = None
         self._desk.links.connected(raw_feed, device_id, +1, self._desk.now())
 
-    def _note_bad(self, bad: BadFrame, data: bytes) -> None:
+    def _note_bad(self, bad: BadFrame, data: bytes, several: list[Taken], replies: list[bytes]) -> None:
         """Note a bad stretch, on the device's account when the connection is one device's."""
-        self._desk.note_bad(bad, data, self._peer, next(iter(self._devices)) if len(self._devices) == 1 else None)
+        device = next(iter(self._devices)) if len(self._devices) == 1 else None
+        taken = self._desk.note_bad(bad, data, self._peer, device)
+        if taken is not None:
+            several.append(taken)
+            replies += taken.replies
         self._bad_in_a_row += 1
         if self._bad_in_a_row > self._limits.bad_in_a_row:
             log.info("%s: %s: %d bad frames in a row: %s", self._desk.protocol, self._peer.address,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -25,7 +25,7 @@ from ingest.parse.columns import ROW, expected_names, physical_names
 from ingest.parse.fault import FileFault
 from ingest.parse.records import as_text, explode, flatten
 from ingest.protocols import BadFrame, Codec, Message, codec
-from ingest.stages import Note, RawTable
+from ingest.stages import Note, RawTable, UnreadAlarm
 from ingest.stream.bundle import StoredMessage, unbundle
 from ingest.stream.raw import RawEntry, RawFormError, unpack
 
@@ -195,7 +195,10 @@ def _messages(
                 message, parts = coded.join(parts, lenient), []
         except BadFrame as error:
             found = f"{error.reason} at byte {error.offset} of {len(entry.body)}: {error.found}"
-            notes.append(_bad(place, entry.device_id, found, error.expected))
+            note = _bad(place, entry.device_id, found, error.expected)
+            says = coded.alarm_in(error.data if isinstance(piece, BadFrame) else piece)
+            alarm = UnreadAlarm(entry.device_id, says, entry.received_at_us) if says else None
+            notes.append(replace(note, alarm=alarm))
             continue
         yield message
     if parts:

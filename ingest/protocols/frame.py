@@ -90,3 +90,10 @@ class Codec(Protocol):
     def answers(self, message: Message, now: datetime) -> tuple[bytes, ...]:
         """The frames the platform owes the device once the message is safe; empty when none is due."""
         ...
+
+    def alarm_in(self, data: bytes) -> str:
+        """What alarm or event bytes that were refused seem to carry, '' for none or when it cannot be decided.
+
+        Never raises: whoever refuses a frame asks, so that an alarm reaches a person although its row cannot be made.
+        """
+        ...

@@ -10,7 +10,7 @@ reset of the whole system.
 
 from __future__ import annotations
 
-from ingest.protocols.gb26875.decode import LENIENT, RECORD_FIELDS, answers, decode, deny, join, splitter
+from ingest.protocols.gb26875.decode import LENIENT, RECORD_FIELDS, alarm_in, answers, decode, deny, join, splitter
 from ingest.protocols.gb26875.encode import (
     Part,
     Unit,
@@ -29,6 +29,7 @@ __all__ = [
     "RECORD_FIELDS",
     "Part",
     "Unit",
+    "alarm_in",
     "analogue",
     "answers",
     "decode",

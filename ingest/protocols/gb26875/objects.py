@@ -9,7 +9,8 @@ from ingest.protocols.gb26875 import tables as t
 from ingest.protocols.gb26875.wire import BCD_TIME, HEAD_BYTES, moment
 
 TIME_BYTES = 6
-NO_OBJECT_TIME = "no_object_time"
+SHORT_UNIT_BYTES = 3  # type, count, and a byte that holds no object
+NO_OBJECT_TIME, SHORT_HEARTBEAT = "no_object_time", "short_heartbeat"
 Values = dict[str, Value]
 
 
@@ -28,9 +29,9 @@ def read_objects(unit: bytes, kind: t.UnitType, lenient: frozenset[str]) -> tupl
         size = _size(unit, at, kind)
         end = at + size + (TIME_BYTES if with_time else 0)
         if end > len(unit):
-            raise BadFrame(
-                "object", HEAD_BYTES + at, f"{len(unit) - at} bytes left", f"{end - at} bytes of {kind.word}"
-            )
+            hint = f"; option {SHORT_HEARTBEAT} takes it" if len(unit) <= SHORT_UNIT_BYTES else ""
+            expected = f"{end - at} bytes of {kind.word}{hint}"
+            raise BadFrame("object", HEAD_BYTES + at, f"{len(unit) - at} bytes left", expected)
         values = READERS[type_code](unit[at : at + size])
         if with_time:
             read = moment(unit[at + size : end], lenient)
@@ -99,12 +100,17 @@ def _analogue(raw: bytes) -> Values:
 
 
 def _operation(raw: bytes) -> Values:
-    bits = t.bits_of(raw[2], t.OPERATION_BITS)
-    return {**_system(raw), "operation": raw[2], **bits, "operator_no": raw[3]}
+    return {**_system(raw), **_done(raw[2], t.OPERATION_BITS), "operator_no": raw[3]}
 
 
 def _unit_operation(raw: bytes) -> Values:
-    return {"operation": raw[0], **t.bits_of(raw[0], t.UNIT_OPERATION_BITS), "operator_no": raw[1]}
+    return {**_done(raw[0], t.UNIT_OPERATION_BITS), "operator_no": raw[1]}
+
+
+def _done(word: int, names: tuple[str, ...]) -> Values:
+    """What a person did. One who pressed the manual alarm says that there is a fire."""
+    bits = t.bits_of(word, names)
+    return {"operation": word, **bits, **({"fire": True} if bits["op_manual_alarm"] else {})}
 
 
 def _unit_state(raw: bytes) -> Values:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from ingest.protocols.frame import NOTHING, Message, Splitter
 from ingest.protocols.hj212 import envelope, moments, segment
 from ingest.protocols.hj212.encode import answers, encode, encode_parts
-from ingest.protocols.hj212.message import joined, message_of
+from ingest.protocols.hj212.message import alarm_in, joined, message_of
 from ingest.protocols.hj212.records import RECORD_FIELDS
 from ingest.protocols.hj212.stream import MAX_FRAME_BYTES, Stream
 
@@ -22,6 +22,7 @@ __all__ = [
     "LENIENT",
     "MAX_FRAME_BYTES",
     "RECORD_FIELDS",
+    "alarm_in",
     "answers",
     "decode",
     "encode",

@@ -42,7 +42,12 @@ def open_envelope(frame: bytes, lenient: frozenset[str], used: set[str]) -> tupl
         segment, digits = _by_content(body, end, lenient, used)
     if len(segment) > MAX_SEGMENT_BYTES:
         if "over_length" not in lenient:
-            raise BadFrame("data segment too long", 2, str(len(segment)), f"at most {MAX_SEGMENT_BYTES} bytes")
+            raise BadFrame(
+                "data segment too long",
+                2,
+                str(len(segment)),
+                f"at most {MAX_SEGMENT_BYTES} bytes; option over_length takes it",
+            )
         used.add("over_length")
     _check(segment, digits, lenient, used)
     return segment, digits.decode("ascii").upper()

@@ -7,6 +7,7 @@ there are: `codes.HEAD`, `codes.PARAMETERS`, and `factors`: code as sent → fie
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -30,7 +31,16 @@ from ingest.protocols.hj212.records import records_of
 from ingest.protocols.hj212.segment import Segment
 
 _FIELD_NAMES = {**NUMBERS, **WORDS}
+_ALARM_COMMANDS = re.compile(rb"CN\s*=\s*(3015)\b")  # a sample was kept because a limit was overrun (table 9)
+_FACILITY_ALARM = re.compile(rb"SB\d+-RS\s*=\s*4\b")
 _ASKING = frozenset({"PolId", "InfoId", "BeginTime", "EndTime"})
+
+
+def alarm_in(data: bytes) -> str:
+    """The commands that tell of an alarm by themselves; whether a reading is dangerous, rules decide and no frame."""
+    if command := _ALARM_COMMANDS.search(data):
+        return COMMANDS[command[1].decode()].word
+    return "facility_alarm" if _FACILITY_ALARM.search(data) else ""
 
 
 def part_of(segment: Segment) -> tuple[int, int] | None:

@@ -20,6 +20,7 @@ from ingest.protocols.hj212.envelope import HEAD_BYTES, show
 LENIENT = {
     "missing_separator": "a data flag and the next factor stand together (`Flag=Nw20144-Rtd=10`)",
     "repeated_field": "a field is sent twice with different values; the last one stands",
+    "flag_behind_cp": "Flag stands behind CP=&&, among the fields or after the last &&, and not before it",
     "td_field": "`td` is written for `Rtd`",
 }
 
@@ -40,6 +41,7 @@ _VALUES = frozenset({*NUMBERS, "Flag"})
 
 _OPEN = re.compile(rb"(?:^|;)[\s,;]*CP\s*=\s*&&", re.IGNORECASE)
 _CLOSE = re.compile(rb"&&\s*\Z")
+_CLOSE_BEFORE_FLAG = re.compile(rb"&&[\s;]*Flag\s*=\s*([0-9]+)[\s;]*\Z", re.IGNORECASE)
 # A text between two // may hold the separators (table B.10); everything else ends at the next one.
 _FIELD = re.compile(rb"([^=;,]*)=((?:\s*//.*?//(?=\s*(?:[;,]|\Z))|[^;,])*)|[^;,]+", re.DOTALL)
 _GLUED_FLAG = re.compile(rb"\s*([A-Z0-9])(?=[a-z][0-9]{5}-[A-Za-z]+=)")
@@ -64,12 +66,18 @@ def read_segment(data: bytes, lenient: frozenset[str], used: set[str]) -> Segmen
     if opened is None:
         raise BadFrame("no CP", HEAD_BYTES + len(data), show(data[-8:]), "CP=&&…&&")
     closed = _CLOSE.search(data, opened.end())
+    flagged = None
+    if closed is None and "flag_behind_cp" in lenient:
+        closed = flagged = _CLOSE_BEFORE_FLAG.search(data, opened.end())
     if closed is None:
         raise BadFrame("CP not closed", HEAD_BYTES + len(data), show(data[-8:]), "&& at the end of CP")
     encoding = _encoding(data)
     segment = Segment({}, {}, {}, {})
     for at, key, value in _fields(data, 0, opened.start(), lenient, used):
         _put_head(segment, at, key.decode(encoding), value.decode(encoding))
+    if flagged is not None:
+        used.add("flag_behind_cp")
+        _put_head(segment, flagged.start(1), "Flag", flagged[1].decode())
     for required in _REQUIRED:
         if required not in segment.head:
             raise BadFrame(f"no {required}", HEAD_BYTES + opened.start(), "CP", f"{required}=… before it")
@@ -137,6 +145,10 @@ def _put_field(segment: Segment, at: int, key: str, value: str, lenient: frozens
             used.add("td_field")
             field = "Rtd"
         place, name = segment.factors.setdefault(code, {}), _FIELD_KEYS.get(field.lower(), field)
+    elif key.lower() == "flag" and "flag_behind_cp" in lenient and "Flag" not in segment.head:
+        used.add("flag_behind_cp")
+        _put_head(segment, at, key, value)
+        return
     elif known := _PARAMETER_KEYS.get(key.lower()):
         place, name = segment.parameters, known
     else:

@@ -10,8 +10,8 @@ Not here: JT/T 809 between platforms, video streams, and sessions (`ingest.liste
 from __future__ import annotations
 
 from ingest.protocols.frame import NOTHING
-from ingest.protocols.jt808.answer import answers, refusal, registration_answer
-from ingest.protocols.jt808.decode import decode, join
+from ingest.protocols.jt808.answer import answers, deny, refusal, registration_answer, resend
+from ingest.protocols.jt808.decode import alarm_in, decode, join
 from ingest.protocols.jt808.location import BEHAVIOUR_FIELDS, LOCATION_FIELDS
 from ingest.protocols.jt808.wire import LENIENT, MAX_FRAME_BYTES, Splitter
 
@@ -19,11 +19,14 @@ __all__ = [
     "LENIENT",
     "MAX_FRAME_BYTES",
     "RECORD_FIELDS",
+    "alarm_in",
     "answers",
     "decode",
+    "deny",
     "join",
     "refusal",
     "registration_answer",
+    "resend",
     "splitter",
 ]
 

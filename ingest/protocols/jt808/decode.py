@@ -10,11 +10,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from ingest.protocols.frame import NOTHING, BadFrame, Message, Record
-from ingest.protocols.jt808.layout import Layout, Reader, hex_rest, read, read_body, u8, u16, u32
-from ingest.protocols.jt808.location import BASE, Position, read_batch, read_position, read_vendor_batch
+from ingest.protocols.jt808.layout import REST, Layout, Reader, as_number, hex_rest, read, read_body, u8, u16, u32
+from ingest.protocols.jt808.location import BASE, Position, danger_in, read_batch, read_position, read_vendor_batch
 from ingest.protocols.jt808.platform import PLATFORM
 from ingest.protocols.jt808.terminal import TERMINAL
-from ingest.protocols.jt808.wire import Envelope, open_frame
+from ingest.protocols.jt808.wire import ESCAPE, FLAG, LONGER_BODY, Envelope, header_bytes, open_frame
 
 # Messages that carry positions: id → (our word, clause).
 POSITIONS = {
@@ -25,6 +25,8 @@ POSITIONS = {
     0x0801: ("media", "JT/T 808-2013 §8.52"),
     0x0802: ("media_list", "JT/T 808-2013 §8.57"),
 }
+# Bytes of a body in front of its first position.
+_BEFORE_POSITION = {0x0200: 0, 0x0201: 2, 0x0704: 5, 0x0801: 8}
 _MEDIA: Layout = (("media_id", u32), ("media_type", u8), ("media_format", u8), ("event", u8), ("channel", u8))
 _LISTED: Layout = (("media_id", u32), ("media_type", u8), ("channel", u8), ("event", u8))
 
@@ -33,7 +35,7 @@ MAX_PARTS = 1024  # a message of more than a megabyte is no message of a vehicle
 
 def decode(frame: bytes, lenient: frozenset[str] = NOTHING) -> Message:
     """One frame to a message. Raises BadFrame."""
-    return message_of(open_frame(frame, lenient))
+    return message_of(open_frame(frame, lenient), lenient)
 
 
 def join(parts: Iterable[bytes], lenient: frozenset[str] = NOTHING) -> Message:
@@ -64,7 +66,17 @@ def join(parts: Iterable[bytes], lenient: frozenset[str] = NOTHING) -> Message:
     ordered = [opened[n] for n in range(1, total + 1)]
     body = b"".join(envelope.body for envelope in ordered)
     deviations = tuple(dict.fromkeys(name for envelope in ordered for name in envelope.deviations))
-    return message_of(replace(ordered[0], body=body, part=None, deviations=deviations))
+    return message_of(replace(ordered[0], body=body, part=None, deviations=deviations), lenient)
+
+
+def alarm_in(data: bytes) -> str:
+    """The danger bits of the first position in bytes that were refused, whatever is wrong with their frame."""
+    content = data.strip(FLAG).replace(b"\x7d\x02", FLAG).replace(b"\x7d\x01", ESCAPE)
+    before = _BEFORE_POSITION.get(int.from_bytes(content[:2]))
+    if before is None or len(content) < 4:
+        return ""
+    at = header_bytes(content[2] << 8) + before
+    return danger_in(int.from_bytes(content[at : at + 4])) if len(content) >= at + 4 else ""
 
 
 def device_of(phone: str) -> str:
@@ -72,7 +84,7 @@ def device_of(phone: str) -> str:
     return phone.lstrip("0") or "0"
 
 
-def message_of(envelope: Envelope) -> Message:
+def message_of(envelope: Envelope, lenient: frozenset[str]) -> Message:
     """What an envelope carries."""
     device_id = device_of(envelope.phone)
     fields: dict[str, object] = {
@@ -97,8 +109,9 @@ def message_of(envelope: Envelope) -> Message:
         records = _read_positions(envelope, device_id, fields)
     else:
         _, _, early, late = TERMINAL.get(envelope.message_id) or PLATFORM[envelope.message_id]
-        fields |= read_body(envelope, late if envelope.edition == 2019 else early)
-    return Message("jt808", device_id, kind, fields, tuple(records), part, envelope.deviations)
+        fields |= read_body(envelope, late if envelope.edition == 2019 else early, LONGER_BODY in lenient)
+    deviations = (*envelope.deviations, LONGER_BODY) if REST in fields else envelope.deviations
+    return Message("jt808", device_id, kind, fields, tuple(records), part, deviations)
 
 
 def kind_of(message_id: int) -> str:
@@ -132,13 +145,19 @@ def _one(position: Position, fields: dict[str, object]) -> list[Record]:
 
 
 def _read_media(envelope: Envelope, device_id: str, fields: dict[str, object]) -> list[Record]:
-    """A picture or a sound, with the place where it was taken. The place is the media's, not a report of its own."""
+    """A picture or a sound, with the place where it was taken. The place is the media's, not a report of its own.
+
+    A place with a danger bit is one all the same: a media message is confirmed, and its alarm may have come no other
+    way. It was taken before it was sent.
+    """
     reader = Reader(envelope, envelope.body)
     fields |= read(reader, _MEDIA)
     position = read_position(envelope, device_id, reader.at, min(reader.at + BASE.size, reader.stop))
     reader.take(BASE.size)
     fields |= {"location": position.add_to({}), "packet": hex_rest(reader)}
-    return []
+    if not danger_in(as_number(position.values["alarm_bits"])):
+        return []
+    return [Record("location", {**position.values, "is_backfill": True})]
 
 
 def _read_media_list(envelope: Envelope, device_id: str, fields: dict[str, object]) -> list[Record]:

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from ingest.protocols.frame import BadFrame
-from ingest.protocols.jt808.wire import Envelope
+from ingest.protocols.jt808.wire import LONGER_BODY, Envelope
 
 Taker = Callable[["Reader"], object]
 Layout = tuple[tuple[str, Taker], ...]
 
 TIME_BYTES = 6
+REST = "body_rest"
 _HOURS = {int(f"{n:02d}", 16): f"T{n:02d}" for n in range(24)}
 _SIXTIES = {int(f"{n:02d}", 16): f":{n:02d}" for n in range(60)}
 _MONTH_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
@@ -158,6 +159,12 @@ def time(reader: Reader) -> str | None:
     return bcd_time(reader.take(TIME_BYTES))
 
 
+def utc_time(reader: Reader) -> str | None:
+    """BCD[6] of UTC as ISO 8601, the one time that is not Beijing's (JT/T 808-2019 §8.6)."""
+    local = bcd_time(reader.take(TIME_BYTES))
+    return local and local.replace("+08:00", "+00:00")
+
+
 def clock(reader: Reader) -> str:
     """BCD[2] hhmm, or BCD[5] hhmmss and ten thousandths, as digits."""
     return reader.take(2).hex()
@@ -215,9 +222,13 @@ def if_more(layout: Layout) -> Taker:
 
 
 # ── whole bodies ──────────────────────────────────────────────────────────────────────────────────────────────────────
-def read_body(envelope: Envelope, layouts: tuple[Layout, ...]) -> dict[str, object]:
-    """The body by the first layout that fits it to its last byte. Raises BadFrame with the fault of the first one."""
+def read_body(envelope: Envelope, layouts: tuple[Layout, ...], may_go_on: bool = False) -> dict[str, object]:
+    """The body by the first layout that fits it to its last byte. Raises BadFrame with the fault of the first one.
+
+    With `may_go_on` a body may be longer than its table; what follows stands in `body_rest`.
+    """
     fault: BadFrame | None = None
+    longer: dict[str, object] | None = None
     for layout in layouts:
         reader = Reader(envelope, envelope.body)
         try:
@@ -227,6 +238,10 @@ def read_body(envelope: Envelope, layouts: tuple[Layout, ...]) -> dict[str, obje
             continue
         if not reader.left:
             return fields
-        fault = fault or envelope.fault("body too long", reader.at, f"{reader.left} bytes more", "the end")
+        expected = f"the end; option {LONGER_BODY} takes it"
+        fault = fault or envelope.fault("body too long", reader.at, f"{reader.left} bytes more", expected)
+        longer = longer or {**fields, REST: hex_rest(reader)}
+    if may_go_on and longer is not None:
+        return longer
     assert fault is not None
     raise fault

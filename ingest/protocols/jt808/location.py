@@ -30,6 +30,8 @@ ALARM_BITS = {
     24: "speed_sensor_fault", 25: "fuel_abnormal", 26: "stolen", 27: "illegal_ignition", 28: "illegal_move",
     29: "collision_warning", 30: "rollover_warning", 31: "illegal_door",
 }  # fmt: skip
+# A person may be in danger. Other bits tell of faults, warnings and driving, which a later frame tells again.
+DANGER_BITS = (0, 3, 29, 30)
 # What rules ask for stands as a field of its own; all of them are in `alarms`.
 ALARM_FIELDS = (
     "sos", "speeding", "fatigue", "danger_warning", "main_power_off", "speeding_warning", "fatigue_warning",
@@ -67,6 +69,11 @@ def alarm_flags(bits: int) -> dict[str, Value]:
     """The named flags of an alarm word, shared and not to be changed."""
     words = [word for bit, word in ALARM_BITS.items() if bits >> bit & 1]
     return {"alarms": ",".join(words)} | {name: name in words for name in ALARM_FIELDS}
+
+
+def danger_in(bits: int) -> str:
+    """The words of the alarm bits that tell of danger, '' for none."""
+    return ",".join(ALARM_BITS[bit] for bit in DANGER_BITS if bits >> bit & 1)
 
 
 @lru_cache(maxsize=4096)
@@ -160,6 +167,7 @@ class Position:
         shared = {"device_id": self.values["device_id"], "is_backfill": self.values["is_backfill"]}
         for behaviour in self.behaviours:
             flat = {name: value for name, value in behaviour.items() if name != "tyres"}
+            flat["observed_at"] = flat["observed_at"] or self.values["observed_at"]  # the item's clock may not be set
             records.append(Record("behaviour", shared | flat))  # type: ignore[arg-type]  # all but the list is flat
         return records
 

@@ -1,6 +1,6 @@
 """What a platform sends to terminals: message id → (our word, clause, layouts), for logs and the simulated city.
 
-Clauses are those of JT/T 808-2013 or JT/T 1078-2016.
+Clauses are those of JT/T 808-2013, JT/T 1078-2016, or JT/T 808-2019 where it alone has a message.
 
 Not here: building these frames (`encode`).
 """
@@ -22,6 +22,7 @@ from ingest.protocols.jt808.layout import (
     u16,
     u32,
     u64,
+    utc_time,
 )
 from ingest.protocols.jt808.parameters import PARAMETERS
 
@@ -133,6 +134,7 @@ PLATFORM: dict[int, tuple[str, str, tuple[Layout, ...], tuple[Layout, ...]]] = {
         (0x8003, "resend_request", "JT/T 808-2013 §8.4",
          ((("first_serial", u16), ("packets", numbers(u8, 2))),),
          ((("first_serial", u16), ("packets", numbers(u16, 2))), (("first_serial", u16), ("packets", numbers(u8, 2))))),
+        (0x8004, "time_answer", "JT/T 808-2019 §8.6", ((("server_time", utc_time),),), ()),
         (0x8100, "registration_answer", "JT/T 808-2013 §8.6",
          ((("reply_serial", u16), ("result", u8), ("auth_code", text_rest)),), ()),
         (0x8103, "set_parameters", "JT/T 808-2013 §8.9", (PARAMETERS,), ()),

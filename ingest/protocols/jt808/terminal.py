@@ -118,6 +118,7 @@ TERMINAL: dict[int, tuple[str, str, tuple[Layout, ...], tuple[Layout, ...]]] = {
          ((("reply_serial", u16), ("reply_id", u16), ("result", u8)),), ()),
         (0x0002, "heartbeat", "JT/T 808-2013 §8.3", (EMPTY,), ()),
         (0x0003, "deregistration", "JT/T 808-2013 §8.7", (EMPTY,), ()),
+        (0x0004, "time_query", "JT/T 808-2019 §8.5", (EMPTY,), ()),
         # 2013, then 2011; in 2019 maker and model grew again.
         (0x0100, "registration", "JT/T 808-2013 §8.5", (_registration(5, 20, 7), _registration(5, 8, 7)),
          (_registration(11, 30, 30),)),

@@ -19,11 +19,13 @@ LONGEST_HEADER = 21  # 2019, sub-packaged
 # Both flags, and every byte of the longest frame escaped.
 MAX_FRAME_BYTES = 2 + 2 * (LONGEST_HEADER + MAX_BODY_BYTES + 1)
 
+LONGER_BODY = "longer_body"
 LENIENT = {
     "unescaped_7d": "a 7D that is not followed by 01 or 02 stands for itself, and so does any 7D of a frame that was "
     "not escaped at all, when length and checksum prove it",
     "wrong_checksum": "the XOR byte is not checked",
     "body_length": "the body is as long as what arrived, whatever the header says",
+    LONGER_BODY: "a body with fixed fields, as a heartbeat's, goes on behind them; what follows is kept as it is",
     "unescaped_7e": "a stream is not cut at a 7E inside a frame that stated length and checksum prove",
 }
 
@@ -138,17 +140,18 @@ def _prove(content: bytes, inside: int) -> None:
 def _holds(content: bytes) -> bool:
     """Whether the stated length and the checksum agree with what is there."""
     properties = int.from_bytes(content[2:4])
-    return len(content) == _head_bytes(properties) + (properties & MAX_BODY_BYTES) + 1 and not checksum(content)
+    return len(content) == header_bytes(properties) + (properties & MAX_BODY_BYTES) + 1 and not checksum(content)
 
 
-def _head_bytes(properties: int) -> int:
+def header_bytes(properties: int) -> int:
+    """How long the header is by its properties word."""
     return (17 if properties & _EDITION_2019 else 12) + (4 if properties & _SUB_PACKAGED else 0)
 
 
 def _header_bytes(content: bytes, frame: bytes) -> int:
     """How long the header is. Raises BadFrame when header and checksum do not fit."""
     if len(content) >= 4:
-        head = _head_bytes(content[2] << 8)
+        head = header_bytes(content[2] << 8)
         if len(content) > head:
             return head
     else:

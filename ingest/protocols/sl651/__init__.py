@@ -11,7 +11,7 @@ than one frame.
 from __future__ import annotations
 
 from ingest.protocols.sl651.answer import answers, confirm, resend
-from ingest.protocols.sl651.decode import LENIENT, RECORD_FIELDS, decode, join, splitter
+from ingest.protocols.sl651.decode import LENIENT, RECORD_FIELDS, alarm_in, decode, join, splitter
 from ingest.protocols.sl651.encode import Group, Sender, command, keep_alive, picture, report, status
 from ingest.protocols.sl651.wire import MAX_FRAME_BYTES
 
@@ -21,6 +21,7 @@ __all__ = [
     "RECORD_FIELDS",
     "Group",
     "Sender",
+    "alarm_in",
     "answers",
     "command",
     "confirm",

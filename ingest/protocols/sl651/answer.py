@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from ingest.protocols.frame import Message
@@ -28,14 +29,15 @@ def confirm(message: Message, now: datetime, end: int = ESC) -> bytes:
     return _down(message, now, end, (int(str(parts)), int(str(parts))) if parts else None)
 
 
-def resend(message: Message, number: int, now: datetime) -> bytes:
-    """NAK of one packet (note a of table 23), made from a packet that came; only the first knows the serial number.
+def resend(message: Message, missing: Sequence[int], now: datetime) -> tuple[bytes, ...]:
+    """NAK of the first packet that is missing (note a of table 23): a station sends one again, then waits.
 
-    Raises ValueError for a message that did not come in packets.
+    Made from a packet that came; only the first knows the serial number. Raises ValueError for a message that did not
+    come in packets.
     """
     if message.part is None:
-        raise ValueError(f"packet {number} of a whole message: expected a message that comes in packets")
-    return _down(message, now, NAK, (number, message.part[1]))
+        raise ValueError(f"packet {missing[0]} of a whole message: expected a message that comes in packets")
+    return (_down(message, now, NAK, (missing[0], message.part[1])),)
 
 
 def _down(message: Message, now: datetime, end: int, part: tuple[int, int] | None) -> bytes:

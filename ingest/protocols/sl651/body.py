@@ -58,21 +58,24 @@ class Context:
         self.body = body
         self.observed_at: datetime | None = None
         self.is_timed = False
+        self.is_used = False  # an element belongs to the time already
 
     def enter(self, station: bytes, station_class: int | None) -> None:
-        """A station's group begins; its observation time follows."""
+        """A station's group begins; its observation time follows, or came just before it: some stations turn them."""
         self.body.station, self.body.station_class = station, station_class
-        self.observed_at, self.is_timed = None, False
+        if self.is_used:
+            self.observed_at, self.is_timed, self.is_used = None, False, False
 
     def at(self, observed_at: datetime | None) -> None:
         """An observation time begins; None is one that was sent but is none."""
-        self.observed_at, self.is_timed = observed_at, True
+        self.observed_at, self.is_timed, self.is_used = observed_at, True, False
 
     def add(
         self, identifier: str, name: str | None, value: Value, points: tuple[Value, ...] | None = None, step: int = 0
     ) -> None:
         """Keep one element under the current station and time."""
         owner = self.body.station or b""
+        self.is_used = True
         self.body.readings.append(
             Reading(
                 owner, self.body.station_class, self.observed_at, self.is_timed, identifier, name, value, points, step

@@ -21,7 +21,8 @@ LENIENT = {
     NINES_ARE_MISSING: "A value of nines alone (9999.999) stands for a sensor that is not there.",
     r.SERIES_BY_HOUR: "The 5-minute series are of the hour that ends at or after the observation time, whatever it is.",
 }
-_PICTURE = 0x36
+_PICTURE, _THRESHOLD = 0x36, 0x33
+_ALARM_FUNCTIONS = {b"\x33": _THRESHOLD, b"33": _THRESHOLD}  # as a byte and as two characters
 
 
 def splitter(lenient: frozenset[str] = NOTHING) -> Resync:
@@ -69,6 +70,18 @@ def join(parts: Iterable[bytes], lenient: frozenset[str] = NOTHING) -> Message:
     deviations = tuple(sorted({name for wire in wires for name in wire.deviations}))
     joined = replace(bodies[total], body=whole, body_at=0, part=None, deviations=deviations, length=len(whole))
     return _message(joined, _body(joined, function_of(joined.function), lenient), lenient, parts=total)
+
+
+def alarm_in(data: bytes) -> str:
+    """The function of a refused frame that a station sends because a limit was passed (6.6.4.6)."""
+    for mark, at in ((w.HEX_MARK, 10), (w.ASCII_MARK, 17)):
+        start = data.find(mark)
+        if start < 0:
+            continue
+        function = data[start + at : start + at + (1 if mark == w.HEX_MARK else 2)]
+        if function in _ALARM_FUNCTIONS:
+            return function_of(_ALARM_FUNCTIONS[function]).word
+    return ""
 
 
 def _origin(wire: w.Wire) -> tuple[str, int]:

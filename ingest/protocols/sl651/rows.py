@@ -13,7 +13,8 @@ from ingest.protocols.sl651.tables import STATE_BITS, STATION_CLASSES
 KIND = "hydro"
 TEST_KIND = "test"  # a test report belongs to a database of its own (6.6.4.3): somebody is pouring water
 SERIES_BY_HOUR = "series_by_hour"
-_OWNER = ("station_id", "station_code", "station_class", "report", "serial", "sent_at", "observed_at")
+HISTORY_REPORTS = frozenset({"period"})  # what the centre asks a station's store for (6.6.4.11)
+_OWNER = ("station_id", "station_code", "station_class", "report", "serial", "sent_at", "observed_at", "is_backfill")
 FIELDS: tuple[str, ...] = (
     *_OWNER,
     *(element.field for element in e.ELEMENTS),
@@ -50,8 +51,9 @@ def iso(at: datetime | None) -> str | None:
 def rows(body: Body, report: str, lenient: frozenset[str]) -> tuple[Record, ...]:
     """Rows in the order of what was sent. What has no column (vendors' elements) stays in the message's fields.
 
-    A value that came twice for one time begins a second row: gate groups of a sluice repeat their elements. Points of a
-    series whose time is none get no rows: their times cannot be known.
+    A value that came twice for one time begins a second row: gate groups of a sluice repeat their elements. A clock is
+    no reason to lose a value: an observation time that is none is the time of sending, and a series of such a time ends
+    then.
     """
     made: dict[tuple[bytes, datetime | None], list[dict[str, Value]]] = {}
     order: list[dict[str, Value]] = []
@@ -74,10 +76,13 @@ def rows(body: Body, report: str, lenient: frozenset[str]) -> tuple[Record, ...]
 def _spread(reading: Reading, body: Body, lenient: frozenset[str]) -> Iterator[tuple[datetime | None, Value]]:
     """Each value with its time. A state without a time is of the moment it was sent (6.6.4.20 gives it none)."""
     if reading.points is None:
-        yield reading.observed_at if reading.is_timed else body.sent_at, reading.value
+        yield reading.observed_at or body.sent_at, reading.value
         return
     first = reading.observed_at
-    if first is None:
+    if first is None and body.sent_at is not None:
+        first = body.sent_at - timedelta(minutes=(len(reading.points) - 1) * reading.step_min)
+    if first is None:  # no clock at all: only the last point is of now
+        yield from ((None, value) for value in [one for one in reading.points if one is not None][-1:])
         return
     is_array = reading.identifier.startswith(("DRP", "DRZ"))
     if is_array and first.minute != SERIES_STEP_MIN and SERIES_BY_HOUR in lenient:
@@ -103,4 +108,5 @@ def _owner(reading: Reading, body: Body, report: str, at: datetime | None) -> di
         "serial": body.serial,
         "sent_at": iso(body.sent_at),
         "observed_at": iso(at),
+        "is_backfill": report in HISTORY_REPORTS,
     }

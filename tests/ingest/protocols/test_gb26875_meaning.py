@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingest.protocols import gb26875
+from ingest.protocols import BadFrame, gb26875
 from ingest.protocols.gb26875 import Part, Unit
 from ingest.protocols.gb26875 import tables as t
 
@@ -52,3 +52,57 @@ def test_a_part_is_told_by_unit_system_loop_and_number() -> None:
     assert [row.values[name] for name in told] == [
         "010203040506", 2, "smoke_detector_photo", 3, 17, "3层走廊", True,
     ]  # fmt: skip
+
+
+# ── refused, and still heard ──────────────────────────────────────────────────────────────────────────────────────────
+def two_under_one() -> bytes:
+    """A packet whose count says one object and that holds two, the second a fire."""
+    objects = [gb26875.part_state(SMOKE, true, AT) for true in ([], ["fire"])]
+    frame = gb26875.packet(UNIT, 9, AT, t.PART_STATE, objects)
+    return sealed(frame[:28] + b"\x01" + frame[29:])
+
+
+@pytest.mark.case("live.G5")
+def test_one_counted_and_two_sent_is_denied_and_its_fire_seen() -> None:
+    frame = two_under_one()
+    with pytest.raises(BadFrame, match="46 bytes more, expected the end after 1 objects"):
+        gb26875.decode(frame)
+    told = gb26875.deny(frame, AT)
+    assert told is not None
+    message = gb26875.decode(told)
+    assert (message.fields["command_word"], message.fields["serial"]) == ("deny", 9)
+    assert gb26875.alarm_in(frame) == "part_state fire"
+
+
+def test_what_is_no_fire_is_none() -> None:
+    quiet = sealed(gb26875.packet(UNIT, 1, AT, t.PART_STATE, [gb26875.part_state(SMOKE, [], AT)]))
+    assert gb26875.alarm_in(quiet) == ""
+    assert gb26875.alarm_in(fire()) == "part_state fire"
+    assert gb26875.alarm_in(quiet[:40]) == "part_state"  # cut before its bits: it may be one
+    assert gb26875.alarm_in(gb26875.packet(UNIT, 1, AT)) == ""
+
+
+@pytest.mark.case("live.G7")
+@pytest.mark.parametrize("unit", ["020100", "0201"])
+def test_a_short_heartbeat_is_one_on_request(unit: str) -> None:
+    empty = gb26875.packet(UNIT, 7, AT)
+    frame = sealed(empty[:27] + bytes.fromhex(unit) + empty[27:])
+    with pytest.raises(BadFrame, match="option short_heartbeat takes it"):
+        gb26875.decode(frame)
+    message = gb26875.decode(frame, frozenset({"short_heartbeat"}))
+    assert (message.kind, message.records, message.deviations) == ("heartbeat", (), ("short_heartbeat",))
+    (reply,) = gb26875.answers(message, AT)
+    assert gb26875.decode(reply).fields["command_word"] == "confirm"
+    assert gb26875.decode(fire(), frozenset({"short_heartbeat"})).deviations == ()
+
+
+def test_a_manual_alarm_is_a_fire() -> None:
+    for type_code, done in (
+        (t.OPERATION, gb26875.operation("fire_alarm", 1, ["op_manual_alarm"], 3, AT)),
+        (t.UNIT_OPERATION, bytes([4, 3]) + gb26875.unit_state([], AT)[1:]),
+    ):
+        (row,) = gb26875.decode(gb26875.packet(UNIT, 5, AT, type_code, [done])).records
+        assert (row.values["fire"], row.values["is_backfill"]) == (True, False)
+    reset = gb26875.operation("fire_alarm", 1, ["op_reset"], 3, AT)
+    (row,) = gb26875.decode(gb26875.packet(UNIT, 6, AT, t.OPERATION, [reset], t.RESPONSE)).records
+    assert ("fire" in row.values, row.values["is_backfill"]) == (False, True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 
 import pytest
@@ -221,6 +222,7 @@ DEVIATING = {
     "lf_tail": framed(f"{HEAD}CP=&&&&").rstrip() + b"\n",
     "missing_separator": framed(f"{HEAD}CP=&&w20143-Rtd=1,w20143-Flag=Nw20144-Rtd=10,w20144-Flag=N&&"),
     "repeated_field": framed(f"{HEAD}CP=&&a21007-Rtd=1;a21007-Rtd=2&&"),
+    "flag_behind_cp": framed("QN=20260615120000000;ST=32;CN=2011;PW=123456;MN=A110000_0001;CP=&&w01018-Rtd=9&&;Flag=5"),
 }
 READ_OTHERWISE = {
     "td_field": framed(f"{HEAD}CP=&&LA-td=50.1,LA-Flag=N&&"),
@@ -258,6 +260,29 @@ def test_the_stream_cuts_deviating_frames_too(option: str) -> None:
     good = framed(f"{HEAD}CP=&&&&")
     found = splitter.feed(good + DEVIATING[option] + good) + splitter.close()
     assert found == [good.rstrip(), DEVIATING[option].rstrip(), good.rstrip()]
+
+
+@pytest.mark.case("live.G6")
+@pytest.mark.parametrize("end", ["w01018-Rtd=9;Flag=5&&", "w01018-Rtd=9&&;Flag=5", "Flag=5;w01018-Rtd=9&&"])
+def test_a_flag_behind_cp_is_answered_on_request(end: str) -> None:
+    frame = framed(f"QN=20260615120000000;ST=32;CN=2011;PW=123456;MN=A110000_0001;CP=&&{end}")
+    message = hj212.decode(frame, frozenset({"flag_behind_cp"}))
+    assert (message.fields["flags"], message.deviations) == ("5", ("flag_behind_cp",))
+    assert [row.values["rtd"] for row in rows(message, "factor")] == [9.0]
+    (reply,) = hj212.answers(message, NOW)
+    assert b"QN=20260615120000000;ST=91;CN=9014" in reply
+    with contextlib.suppress(BadFrame):
+        assert hj212.answers(hj212.decode(frame), NOW) == ()
+
+
+@pytest.mark.case("live.G8")
+def test_a_segment_of_1045_bytes_is_taken_on_request_alone() -> None:
+    begun = f"{HEAD}CP=&&a34004-Rtd=35"
+    long = framed(begun.ljust(1043, "0") + "&&")
+    assert long.startswith(b"##1045")
+    with pytest.raises(BadFrame, match="at most 1024 bytes; option over_length takes it"):
+        hj212.decode(long)
+    assert hj212.decode(long, frozenset({"over_length"})).deviations == ("over_length",)
 
 
 def test_options_do_not_leak_into_values() -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from ingest.protocols import BadFrame, Message, codec
+from ingest.protocols import PROTOCOLS, BadFrame, Message, codec, jt808
+from ingest.protocols.jt808 import encode
 from ingest.protocols.jt808.layout import bcd_time
 from ingest.protocols.jt808.wire import checksum
 
@@ -240,3 +244,86 @@ def test_both_editions_name_one_device_alike() -> None:
     late = b"\x7e" + late + bytes([checksum(late)]) + b"\x7e"
     early = framed(b"", 0x0002)
     assert JT808.decode(late).device_id == JT808.decode(early).device_id == "13812345678"
+
+
+# ── terminals that talk a little differently ──────────────────────────────────────────────────────────────────────────
+NOW = datetime(2026, 7, 1, 2, 3, 4, tzinfo=UTC)
+HEARTBEAT_WITH_ITEMS = framed(hexed("3001150104000027"), 0x0002)
+
+
+@pytest.mark.case("live.G1")
+def test_a_heartbeat_with_items_is_answered_on_request() -> None:
+    with pytest.raises(BadFrame, match="8 bytes more, expected the end; option longer_body takes it"):
+        JT808.decode(HEARTBEAT_WITH_ITEMS)
+    message = JT808.decode(HEARTBEAT_WITH_ITEMS, frozenset({"longer_body"}))
+    assert (message.kind, message.deviations) == ("heartbeat", ("longer_body",))
+    assert message.fields["body_rest"] == "3001150104000027"
+    (reply,) = JT808.answers(message, NOW)
+    assert JT808.decode(reply).fields["reply_id"] == 0x0002
+    assert JT808.decode(framed(b"", 0x0002), frozenset({"longer_body"})).deviations == ()
+
+
+@pytest.mark.case("live.G1")
+def test_what_is_refused_is_refused_audibly() -> None:
+    told = jt808.deny(HEARTBEAT_WITH_ITEMS, NOW)
+    assert told is not None
+    fields = JT808.decode(told).fields
+    assert (fields["reply_id"], fields["reply_serial"], fields["result"]) == (0x0002, 5, 2)
+    assert jt808.deny(HEARTBEAT_WITH_ITEMS[:-2] + b"\x00\x7e", NOW) is None  # whose it is cannot be known
+    assert jt808.deny(framed(b"1", 0x0001), NOW) is None
+
+
+@pytest.mark.case("live.G2")
+def test_a_terminal_that_asks_for_the_time_is_told_utc() -> None:
+    query = JT808.decode(framed(b"", 0x0004))
+    assert query.kind == "time_query"
+    (reply,) = JT808.answers(query, NOW.astimezone(timezone(timedelta(hours=8))))
+    told = JT808.decode(reply)
+    assert (told.fields["message_id"], told.fields["serial"]) == (0x8004, 5)
+    assert told.fields["server_time"] == "2026-07-01T02:03:04+00:00"
+
+
+@pytest.mark.case("live.C1", "live.C2")
+@pytest.mark.parametrize("time", ["000000000000", "261315033000", "260832033000", "260815240000", "aabbccddeeff"])
+def test_a_clock_is_no_reason_to_refuse_an_alarm(time: str) -> None:
+    one = values(location(alarm=1, time=time, items="650f" + "00" * 15))
+    assert (one["sos"], one["observed_at"]) == (True, None)
+
+
+def test_a_behaviour_without_a_clock_is_of_its_position() -> None:
+    digits = DSM.format(type=1).replace("260815033000", "000000000000") + JSATL_LABEL
+    one = values(location(items=item(0x65, digits)), "behaviour")
+    assert (one["behaviour"], one["observed_at"]) == ("fatigue", "2026-08-15T03:30:00+08:00")
+
+
+def test_an_alarm_that_came_with_a_picture_alone_is_a_row() -> None:
+    head = hexed("00000001 00 00 00 01")
+    for alarm, n_rows in ((1, 1), (0, 0), (2, 0)):
+        body = head + b"".join(n.to_bytes(4) for n in (alarm, 3, 30_691_234, 111_286_543)) + hexed("0042 02d0 00b4")
+        message = JT808.decode(framed(body + hexed("260815033000") + b"picture", 0x0801))
+        assert [(r.values["sos"], r.values["is_backfill"]) for r in message.records] == [(True, True)] * n_rows
+
+
+@pytest.mark.parametrize(("alarm", "word"), [(1, "sos"), (1 << 30 | 8, "danger_warning,rollover_warning"), (2, "")])
+@pytest.mark.parametrize(("message_id", "before"), [(0x0200, ""), (0x0201, "0001"), (0x0704, "0001 00 001c")])
+def test_an_alarm_is_seen_in_a_frame_that_is_refused(alarm: int, word: str, message_id: int, before: str) -> None:
+    body = hexed(before) + alarm.to_bytes(4) + bytes(23)  # a byte of the position is missing
+    for frame in (framed(body, message_id), framed(body + b"\0", message_id)[:-2] + b"\x77\x7e"):
+        with pytest.raises(BadFrame):
+            JT808.decode(frame)
+        assert JT808.alarm_in(frame) == word
+
+
+@given(data=st.binary(max_size=80))
+def test_looking_for_an_alarm_never_fails(data: bytes) -> None:
+    for name in PROTOCOLS:
+        for start in (b"", b"\x7e\x02\x00", b"@@", b"\x7e\x7e", b"##0100"):
+            assert isinstance(codec(name).alarm_in(start + data), str)
+
+
+@pytest.mark.parametrize("edition", [2013, 2019])
+def test_missing_packets_are_asked_for_by_number(edition: int) -> None:
+    packets = encode.frames(encode.Sender("13812345678", edition), 0x0801, 40, bytes(100), 30)
+    (asked,) = jt808.resend(JT808.decode(packets[3]), [2, 3], NOW)
+    fields = JT808.decode(asked).fields
+    assert (fields["message_id"], fields["first_serial"], fields["packets"]) == (0x8003, 40, [2, 3])

@@ -12,6 +12,7 @@ import pytest
 from ingest.protocols import BadFrame, sl651
 from ingest.protocols.sl651 import Group, Sender
 from ingest.protocols.sl651 import elements as e
+from ingest.protocols.sl651.wire import crc16
 
 pytestmark = pytest.mark.shared
 
@@ -178,10 +179,11 @@ def test_only_the_whole_message_of_several_packets_is_confirmed(frames: dict[str
     (answer,) = sl651.answers(whole, NOW)
     confirmation = sl651.decode(answer)
     assert (confirmation.part, confirmation.fields["end"], confirmation.fields["serial"]) == ((2, 2), "1B", 9)
-    again = sl651.decode(sl651.resend(sl651.decode(packets[0]), 2, NOW))
+    (asked,) = sl651.resend(sl651.decode(packets[0]), [2], NOW)
+    again = sl651.decode(asked)
     assert (again.part, again.fields["end"]) == ((2, 2), "15")
     with pytest.raises(ValueError, match="packets"):
-        sl651.resend(whole, 1, NOW)
+        sl651.resend(whole, [1], NOW)
 
 
 # ── answers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -320,3 +322,58 @@ def test_both_forms_come_through_one_splitter(frames: dict[str, bytes]) -> None:
     broken = text[:-1] + (b"0" if text[-1:] != b"0" else b"1")
     with pytest.raises(BadFrame, match="crc"):
         sl651.decode(broken)
+
+
+# ── stations that talk a little differently ───────────────────────────────────────────────────────────────────────────
+def turned(report: bytes, observed: str) -> bytes:
+    """A report whose first observation time stands before its station, or is another one."""
+    station, time = report[22:30], report[30:37]
+    assert (station[:2], time[:2]) == (b"\xf1\xf1", b"\xf0\xf0")
+    when = b"\xf0\xf0" + bytes.fromhex(observed) if observed else time
+    body = report[14:22] + (station + when if observed else time + station) + report[37:-3]
+    return sealed(report[:14] + body + report[-3:-2])
+
+
+def sealed(frame: bytes) -> bytes:
+    return frame + crc16(frame).to_bytes(2, "big")
+
+
+@pytest.mark.case("live.G3")
+def test_a_time_before_its_station_is_kept() -> None:
+    (report,) = sl651.report(
+        sl651.Sender("0011223344"), 0x33, 9, at("2026-07-01 10:02:00"),
+        [sl651.Group(at("2026-07-01 09:55:00"), {"level_m": 46.1})],
+    )  # fmt: skip
+    (row,) = sl651.decode(turned(report, "")).records
+    assert row.values == sl651.decode(report).records[0].values
+    assert row.values["observed_at"] == "2026-07-01T09:55:00+08:00"
+
+
+@pytest.mark.parametrize("observed", ["0000000000", "2613010900", "2607320900", "2607012400", "AABBCCDDEE"])
+def test_a_clock_is_no_reason_to_lose_a_value(observed: str) -> None:
+    sent = at("2026-07-01 10:02:00")
+    values = {"level_m": 46.1, "rain_5min_mm": [0.1 * n for n in range(12)]}
+    group = sl651.Group(at("2026-07-01 09:05:00"), values)
+    (report,) = sl651.report(sl651.Sender("0011223344"), 0x33, 9, sent, [group])
+    rows = sl651.decode(turned(report, observed)).records
+    assert [row.values["observed_at"] for row in rows if "level_m" in row.values] == [sent.isoformat()]
+    assert len(rows) == 12
+    unset = sealed(report[:16] + bytes(6) + turned(report, observed)[22:-2])
+    rows = sl651.decode(unset).records
+    assert [(row.values["observed_at"], row.values.get("level_m"), row.values["rain_5min_mm"]) for row in rows] == [
+        (None, 46.1, 1.1)
+    ]
+
+
+def test_a_series_that_was_asked_for_is_the_past() -> None:
+    for function, is_past in ((0x38, True), (0x33, False)):
+        group = sl651.Group(at("2026-07-01 09:00:00"), {"level_m": 46.1})
+        (report,) = sl651.report(sl651.Sender("0011223344"), function, 9, at("2026-07-01 10:02:00"), [group])
+        assert sl651.decode(report).records[0].values["is_backfill"] is is_past
+
+
+def test_a_threshold_report_that_is_refused_is_seen() -> None:
+    group = sl651.Group(at("2026-07-01 09:00:00"), {"level_m": 46.1})
+    for function, word in ((0x33, "threshold"), (0x34, "")):
+        (report,) = sl651.report(sl651.Sender("0011223344"), function, 9, at("2026-07-01 10:02:00"), [group])
+        assert sl651.alarm_in(report[:-1] + b"\x00") == word
