@@ -10,12 +10,11 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import AsyncIterator, Iterator, Mapping
-from datetime import datetime
-
-import uvicorn
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 
 from alerting.cap.feed import feed_app
+from ingest.listen.http import DoorServer
 from ingest.settings import Home
 from ingest.stream.running import write_running
 
@@ -32,10 +31,7 @@ async def open_door(home: Home, is_public: Mapping[str, bool], now: datetime) ->
         return
     port = int(listener.getsockname()[1])
     write_running(home, "cap", {"http": port}, now)
-    config = uvicorn.Config(
-        feed_app(home, is_public), lifespan="off", log_config=None, ws="none", timeout_graceful_shutdown=1
-    )  # fmt: skip
-    server = _Quiet(config)
+    server = DoorServer(feed_app(home, is_public, lambda: datetime.now(UTC)))
     serving = asyncio.create_task(server.serve([listener]))
     try:
         yield port
@@ -52,12 +48,3 @@ def _listener(home: Home) -> socket.socket | None:
     except OSError as error:
         log.warning("the CAP feed's door stays shut: %s:%s: %s; set CITYRISK_CAP_PORT", host, port, error)
         return None
-
-
-class _Quiet(uvicorn.Server):
-    """A server that leaves signals to the process it is part of."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield

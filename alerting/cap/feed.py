@@ -10,7 +10,7 @@ import fcntl
 import hmac
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -27,6 +27,7 @@ from starlette.routing import Route
 from alerting import tables
 from alerting.cap.build import cap_time
 from alerting.lifecycle import Row
+from ingest.listen.http import Guesses
 from ingest.settings import Home
 
 TOKEN = "CITYRISK_CAP_TOKEN"
@@ -132,18 +133,29 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 # ── door ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-def feed_app(home: Home, is_public: Mapping[str, bool]) -> Starlette:
+def feed_app(home: Home, is_public: Mapping[str, bool], now: Callable[[], datetime]) -> Starlette:
     """`GET /cap/<channel>/atom.xml`, `index.json` and `<identifier>.xml`, for the CAP channels that `is_public` names.
 
     It sets no address of its own: mount it in any process of ours.
     """
+    guesses = Guesses()
+
+    def check_token(request: Request) -> None:
+        address = request.client.host if request.client else ""
+        if guesses.is_blocked(address, now()):
+            raise HTTPException(429, "too many wrong tokens from this address; wait a minute", {"Retry-After": "60"})
+        try:
+            _check_token(home.environment.get(TOKEN, ""), request.headers.get("Authorization", ""))
+        except HTTPException:
+            guesses.note(address, now())
+            raise
 
     async def answer(request: Request) -> Response:
         channel_id, name = request.path_params["channel_id"], request.path_params["name"]
         if channel_id not in is_public or not (name in CONTENT_TYPES or _NAME.fullmatch(name)):
             raise HTTPException(404)
         if not is_public[channel_id]:
-            _check_token(home.environment.get(TOKEN, ""), request.headers.get("Authorization", ""))
+            check_token(request)
         path = feed_folder(home, channel_id) / name
         if not path.is_file():
             raise HTTPException(404)

@@ -24,6 +24,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from ingest.contract import Contract
+from ingest.listen.http import Guesses
 from ingest.listen.receipt import Receipt
 from ingest.settings import Home, SettingsError
 from ingest.stages import Payload
@@ -111,6 +112,7 @@ class _Door:
         self._buckets: dict[str, tuple[float, datetime]] = {}
         self._keys: OrderedDict[tuple[str, str], tuple[str, datetime]] = OrderedDict()
         self._turn = asyncio.Lock()
+        self._guesses = Guesses()
 
     async def answer(self, request: Request) -> Response:
         """202 with what became of the rows, or the reason why not."""
@@ -166,9 +168,13 @@ class _Door:
         expected = self._home.environment.get(token_name(contract.id), "")
         if not expected:
             raise Refusal(403, "not_open", f"{contract.id} is pulled, not pushed; {token_name(contract.id)} opens it")
+        address = request.client.host if request.client else ""
+        if self._guesses.is_blocked(address, self._now()):
+            raise Refusal(429, "too_many_guesses", "too many wrong tokens from this address", {"Retry-After": "60"})
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
         is_right = hmac.compare_digest(given.strip().encode(), expected.encode())
         if scheme.lower() != "bearer" or not is_right:
+            self._guesses.note(address, self._now())
             raise Refusal(401, "wrong_token", "bearer token missing or wrong", {"WWW-Authenticate": "Bearer"})
 
     def _check_rate(self, contract: Contract) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import datetime
 
 import nats.errors
@@ -25,6 +25,7 @@ from ingest.contract import Contract
 from ingest.listen.bad import BadBook, write_sheet
 from ingest.listen.counts import Counts
 from ingest.listen.gateway import Gateway, desks_of
+from ingest.listen.http import DoorServer
 from ingest.listen.known import Known
 from ingest.listen.limits import limits_of
 from ingest.listen.links import LinkBook, write_links
@@ -34,9 +35,9 @@ from ingest.listen.receipt import deliver_into
 from ingest.listen.way import Way, remember_parts
 from ingest.pull import open_intake
 from ingest.settings import ARCHIVE_KEY, Home
-from ingest.stream.mqtt_store import ensure_mqtt_store, make_mqtt_room
+from ingest.stream.mqtt_store import bound_mqtt_stores, ensure_mqtt_store, make_mqtt_room
 from ingest.stream.packer import Packer
-from ingest.stream.streams import PARTS, RAW, ensure_streams, make_room
+from ingest.stream.streams import PARTS, PROBE, PROBE_SUBJECT, RAW, ensure_streams, make_room
 from ingest.stream.telemetry import Health, told
 from ingest.stream.waiting import connect_at_last
 
@@ -46,6 +47,7 @@ PUSH_PORT = 8790
 REFRESH_EVERY_S = 2.0
 WRITE_EVERY_S = 5.0
 SESSION_WITHIN_S = 10.0
+PROBE_WITHIN_S = 2.0
 
 
 async def serve(
@@ -83,6 +85,7 @@ class _Listening:
     ) -> None:
         self._home, self._contracts, self._now, self._engine, self._client = home, contracts, now, engine, client
         self._counts, self._links, self._bad = Counts(), LinkBook(), BadBook()
+        self._store_failure = ""
         self._known = Known(home, engine, contracts)
         self._room_wanted = asyncio.Event()
         framed, messages = (Packer(client, on_full=self._room_wanted.set) for _ in range(2))
@@ -110,6 +113,7 @@ class _Listening:
                     running.append(tasks.create_task(door.serve()))
                     ports["push"] = await _port_of(door)
                 await self._wait_for_session()
+                await self._bound_stores()
                 with told(self._home, "listen", ports, started_at, self._counts.registry, self._health):
                     await stop.wait()
                 if door is not None:
@@ -137,6 +141,7 @@ class _Listening:
             _every(WRITE_EVERY_S, "links", self._write),
             _every(WRITE_EVERY_S, "bad frames", self._write_bad, self._bad.is_awaited),
             _every(WRITE_EVERY_S, "room in RAW", self._make_room, self._room_wanted),
+            _every(WRITE_EVERY_S, "the store", self._probe),
         ]
 
     async def _refresh(self) -> None:
@@ -164,12 +169,26 @@ class _Listening:
                 if bad.stored is not None:
                     bad.stored()
 
+    async def _probe(self) -> None:
+        """Write one message of our own: a store that others have filled refuses it before a device is refused."""
+        try:
+            await self._client.jetstream().publish(PROBE_SUBJECT, b"listen", timeout=PROBE_WITHIN_S, stream=PROBE)
+            self._store_failure = ""
+        except (nats.errors.Error, OSError) as error:
+            self._store_failure = str(error) or type(error).__name__
+
     async def _make_room(self) -> None:
         with contextlib.suppress(NotFoundError):  # no RAW: publishers say so
             dropped = await make_room(self._client.jsm(), RAW)
             if dropped:
                 log.info("RAW: %d acknowledged messages gave way to new ones", dropped)
         await make_mqtt_room(self._client.jsm())
+        await self._bound_stores()
+
+    async def _bound_stores(self) -> None:
+        """The broker makes these when the first session comes, and anew when they are gone."""
+        if not self._home.environment.get("CITYRISK_NATS_URL"):
+            await bound_mqtt_stores(self._client.jsm())
 
     def _push_door(self) -> uvicorn.Server | None:
         """The HTTP door when some feed has a token."""
@@ -180,10 +199,10 @@ class _Listening:
         app = push_app(self._home, self._contracts, deliver_into(intake, self._contracts), self._now)
         host = self._home.environment.get("CITYRISK_PUSH_HOST") or "127.0.0.1"
         port = self._home.number("CITYRISK_PUSH_PORT", PUSH_PORT)
-        return _Quiet(uvicorn.Config(app, host=host, port=port, log_config=None, lifespan="off"))
+        return DoorServer(app, host, port)
 
     def _health(self) -> Health:
-        failure = next((packer.failure for packer in self._packers if packer.is_waiting), "")
+        failure = next((packer.failure for packer in self._packers if packer.is_waiting), "") or self._store_failure
         return Health(
             self._client.is_connected and not failure,
             {
@@ -194,15 +213,6 @@ class _Listening:
                 "pending_bytes": sum(packer.pending_bytes for packer in self._packers),
             },
         )
-
-
-class _Quiet(uvicorn.Server):
-    """A server that leaves signals to the process it is part of."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
 
 
 async def _port_of(door: uvicorn.Server) -> int:

@@ -31,7 +31,7 @@ MAX_PAYLOAD_BYTES = 1024**2
 MQTT_UNANSWERED = 4096
 SYNC = {"always": "always", "interval": "2m"}
 # Subject roots that are ours or the server's: a department of this name could write into our streams.
-RESERVED = frozenset({"raw", "live", "_inbox"})
+RESERVED = frozenset({"raw", "live", "parts", "probe", "_inbox"})
 
 _CONFIGURATION = """\
 # Written at each start of the broker; change settings, not this file.

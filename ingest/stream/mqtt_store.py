@@ -25,6 +25,14 @@ PREFIX = "$MQTT.msgs."
 MAX_AGE_S = 168 * 3600.0
 ROOM_AT_BYTES = 128 * 1024**2  # acknowledged messages go beyond this size: they are read again by nobody
 ATTEMPTS = 5
+_MEBIBYTE = 1024**2
+# Retained messages (nobody of ours reads them), sessions, and what QoS 2 and subscribers have on the way.
+SIDE_STORES = {
+    "$MQTT_rmsgs": 16 * _MEBIBYTE,
+    "$MQTT_sess": 64 * _MEBIBYTE,
+    "$MQTT_qos2in": 64 * _MEBIBYTE,
+    "$MQTT_out": 64 * _MEBIBYTE,
+}
 
 
 async def ensure_mqtt_store(manager: JetStreamManager, home: Home) -> bool:
@@ -62,6 +70,21 @@ async def ensure_mqtt_store(manager: JetStreamManager, home: Home) -> bool:
         return True
     log.warning("%s is the broker's own and in use; it stays as it is", STREAM)
     return False
+
+
+async def bound_mqtt_stores(manager: JetStreamManager) -> None:
+    """Give limits to what else the broker's listener keeps: it makes these without any, and they share our store.
+
+    A department that fills them loses retained messages and session records of its own making, nobody else's readings.
+    """
+    for name, most_bytes in SIDE_STORES.items():
+        try:
+            config = (await manager.stream_info(name)).config
+        except NotFoundError:
+            continue
+        if config.max_bytes != most_bytes:
+            config.max_bytes = most_bytes
+            await manager.update_stream(config)
 
 
 async def make_mqtt_room(manager: JetStreamManager) -> int:

@@ -1,7 +1,7 @@
-"""The streams RAW and LIVE, and PARTS beside them: what they keep, and how room is made in them.
+"""The streams RAW and LIVE, and PARTS and PROBE beside them: what they keep, and how room is made in them.
 
-Both refuse what does not fit (discard new), so a publisher learns of it and nothing acknowledged is dropped. What
-consumers have acknowledged stays for looking back until the room is needed. Not here: the messages' form
+All but the last refuse what does not fit (discard new), so a publisher learns of it and nothing acknowledged is
+dropped. What consumers have acknowledged stays for looking back until the room is needed. Not here: the messages' form
 (`ingest.stream.raw`, `ingest.stream.live`).
 """
 
@@ -22,9 +22,12 @@ from ingest.stream.live import micros
 RAW = "RAW"
 LIVE = "LIVE"
 PARTS = "PARTS"  # frames of messages that have not come whole: answered already, so they must outlive a gateway
+PROBE = "PROBE"  # one message of our own, written again and again: whether the store takes anything at all
+PROBE_SUBJECT = "probe.write"
 DUPLICATES_WITHIN_S = 120.0
 GIBIBYTE = 1024**3
 PARTS_BYTES, PARTS_AGE_S = 64 * 1024**2, 3600.0
+PROBE_BYTES = 1024**2
 # Above the first share of a stream's size, acknowledged messages go until the second is reached.
 FULL_SHARE, ROOMY_SHARE = 0.8, 0.6
 _MADE_ELSEWHERE = 10058  # another process made the stream between our two questions
@@ -37,6 +40,7 @@ class Keeping:
     subjects: tuple[str, ...]
     max_bytes: int
     max_age_s: float
+    keeps_newest: bool = False  # the oldest gives way, where the others refuse what does not fit
 
 
 def keeping_of(home: Home) -> Mapping[str, Keeping]:
@@ -53,6 +57,7 @@ def keeping_of(home: Home) -> Mapping[str, Keeping]:
             home.number("CITYRISK_LIVE_MAX_AGE_H", 72) * 3600.0,
         ),
         PARTS: Keeping(("parts.>",), PARTS_BYTES, PARTS_AGE_S),
+        PROBE: Keeping((PROBE_SUBJECT,), PROBE_BYTES, PARTS_AGE_S, keeps_newest=True),
     }
 
 
@@ -91,7 +96,8 @@ def _config(name: str, keeping: Keeping) -> StreamConfig:
         subjects=list(keeping.subjects),
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
-        discard=DiscardPolicy.NEW,
+        discard=DiscardPolicy.OLD if keeping.keeps_newest else DiscardPolicy.NEW,
+        max_msgs=1 if keeping.keeps_newest else -1,
         max_bytes=keeping.max_bytes,
         max_age=keeping.max_age_s,
         duplicate_window=DUPLICATES_WITHIN_S,

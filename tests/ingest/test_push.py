@@ -106,6 +106,16 @@ def test_wrong_token(door: Door, token: str) -> None:
     assert not door.came
 
 
+@pytest.mark.case("security.L4")
+def test_an_address_that_guesses_tokens_is_not_asked_again(door: Door) -> None:
+    wrong = {**GOOD, "Authorization": "Bearer guess"}
+    codes = [door.post(headers=wrong, json=ROWS).status_code for _ in range(12)]
+    assert codes == [401] * 10 + [429] * 2
+    assert door.post(json=ROWS).status_code == 429
+    door.now += timedelta(minutes=2)
+    assert door.post(json=ROWS).status_code == 202
+
+
 def test_token_of_one_feed_does_not_open_another(door: Door) -> None:
     headers = {**GOOD, "Authorization": "Bearer csv-token"}
     assert door.post(headers=headers, json=ROWS).status_code == 401

@@ -1,9 +1,11 @@
 """What the broker keeps for our MQTT session: in a form of ours, cut when it is much, and made anew when it is gone."""
 
 import asyncio
+import contextlib
 
 import pytest
 from nats.js.api import RetentionPolicy
+from nats.js.errors import NotFoundError
 
 from broker_server import BrokerServer
 from ingest.stream import mqtt_store
@@ -97,5 +99,26 @@ def test_a_session_without_consumers_is_made_anew(gas: BrokerServer) -> None:
                 device.publish(TOPIC, bodies("anew"))
                 assert len(await raw_holds(client, 20)) == 20
                 device.close()
+
+    asyncio.run(whole())
+
+
+@pytest.mark.case("security.C2")
+def test_what_a_department_retains_is_bounded(gas: BrokerServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(mqtt_store.SIDE_STORES, "$MQTT_rmsgs", 256 * 1024)
+
+    async def whole() -> None:
+        async with listening(gas.home, open_contracts("urban.gas_reading")), connected(gas.home, "test") as client:
+            manager = client.jsm()
+            for name in mqtt_store.SIDE_STORES:
+                with contextlib.suppress(NotFoundError):
+                    assert (await manager.stream_info(name)).config.max_bytes == mqtt_store.SIDE_STORES[name]
+            device = Device(gas.home, "urban")
+            for number in range(64):
+                device.client.publish(f"urban/noise/{number}", b"x" * 16_384, qos=1, retain=True)
+            device.publish(TOPIC, bodies("after"))
+            await raw_holds(client, 20)
+            assert (await manager.stream_info("$MQTT_rmsgs")).state.bytes <= 256 * 1024
+            device.close()
 
     asyncio.run(whole())

@@ -1,0 +1,96 @@
+"""HTTP doors that idle and slow clients cannot hold, and tokens that cannot be guessed at leisure."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from ingest.listen import http
+from ingest.listen.http import BoundedConnection, DoorServer, Guesses
+
+NOW = datetime(2026, 11, 30, tzinfo=UTC)
+
+
+@asynccontextmanager
+async def open_door() -> AsyncIterator[int]:
+    server = DoorServer(Starlette(routes=[Route("/", lambda _: PlainTextResponse("well"))]))
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    try:
+        yield int(server.servers[0].sockets[0].getsockname()[1])
+    finally:
+        server.should_exit = True
+        await serving
+
+
+async def asked(port: int) -> str:
+    async with httpx.AsyncClient() as client:
+        return (await client.get(f"http://127.0.0.1:{port}/")).text
+
+
+@pytest.mark.case("security.H3")
+@pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "])
+def test_a_client_that_does_not_ask_is_shut_out(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+    monkeypatch.setattr(BoundedConnection, "head_within_s", 0.2)
+
+    async def whole() -> None:
+        async with open_door() as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(sent)
+            with contextlib.suppress(ConnectionError):
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+            writer.close()
+
+    asyncio.run(whole())
+
+
+@pytest.mark.case("security.H3")
+def test_idle_connections_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "MOST_CONNECTIONS", 6)
+    monkeypatch.setattr(http, "MOST_OF_ADDRESS", 4)
+
+    async def whole() -> None:
+        async with open_door() as port:
+            idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(12)]
+            closed = 0
+            for reader, _ in idle:
+                try:
+                    await asyncio.wait_for(reader.read(1), 0.05)
+                    closed += 1
+                except TimeoutError:
+                    continue
+                except ConnectionError:
+                    closed += 1
+            assert closed == 8, "four of one address stay, the others are closed at once"
+            for _, writer in idle:
+                writer.close()
+            async with asyncio.timeout(5):
+                while True:
+                    try:
+                        assert await asked(port) == "well"
+                        break
+                    except httpx.TransportError:
+                        await asyncio.sleep(0.01)
+
+    asyncio.run(whole())
+
+
+@pytest.mark.case("security.L4")
+def test_guesses_are_limited_and_forgotten() -> None:
+    guesses = Guesses()
+    for number in range(http.GUESSES):
+        assert not guesses.is_blocked("10.0.0.1", NOW)
+        guesses.note("10.0.0.1", NOW + timedelta(seconds=number))
+    assert guesses.is_blocked("10.0.0.1", NOW + timedelta(seconds=20))
+    assert not guesses.is_blocked("10.0.0.2", NOW)
+    assert not guesses.is_blocked("10.0.0.1", NOW + timedelta(minutes=2))
