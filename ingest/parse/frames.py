@@ -209,7 +209,7 @@ def _messages(
 def _table(rows: _Rows, contract: Contract, notes: list[Note]) -> RawTable:
     expected = expected_names(contract)
     if contract.server.file_format == JSON:
-        rows = _flat(rows, contract)
+        rows = _flat(_unwrapped(rows, contract), contract)
         rows, unknown, drift = _settled(rows, frozenset(expected), contract)
         notes = [*notes, *drift]
     else:
@@ -257,6 +257,28 @@ def _history(rows: _Rows, frame: pl.DataFrame, contract: Contract) -> pl.Series:
     return marked | newest.to_series()
 
 
+def _unwrapped(rows: _Rows, contract: Contract) -> _Rows:
+    """Records with the fields of the object that the contract's `unwrap` names beside their own.
+
+    `{"ts": …, "values": {…}}` is how ThingsBoard and its kin write a reading.
+    """
+    inner = contract.server.options.get("unwrap")
+    if not inner:
+        return rows
+    records = [
+        {**{k: v for k, v in record.items() if k != inner}, **record[inner]}
+        if isinstance(record.get(inner), dict) else record
+        for record in rows.records
+    ]  # fmt: skip
+    return _Rows(rows.places, rows.received, rows.devices, records)
+
+
+def _says_nothing(contract: Contract) -> frozenset[str]:
+    """The fields that only say whose and when: a record with no other is in somebody else's form."""
+    about = [c for c in contract.columns if c.key_position is not None or c is contract.event_time]
+    return frozenset(name for column in about for name in physical_names(column))
+
+
 def _flat(rows: _Rows, contract: Contract) -> _Rows:
     """Nested records as dotted columns, only for feeds that expect such."""
     parents = {name[:at] for name in expected_names(contract) for at, sign in enumerate(name) if sign == "."}
@@ -275,7 +297,8 @@ def _flat(rows: _Rows, contract: Contract) -> _Rows:
 def _settled(rows: _Rows, expected: frozenset[str], contract: Contract) -> tuple[_Rows, list[str], list[Note]]:
     """Rows whose fields the contract can take, unknown fields that it keeps, and notes on the others."""
     shapes = {shape: frozenset(shape) for shape in set(map(tuple, rows.records))}
-    foreign = {shape for shape, names in shapes.items() if not names & expected}
+    said = expected - _says_nothing(contract)
+    foreign = {shape for shape, names in shapes.items() if not names & (said or expected)}
     extra = {shape: names - expected for shape, names in shapes.items() if names - expected}
     if not foreign and not extra:
         return rows, [], []
