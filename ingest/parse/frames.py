@@ -195,15 +195,22 @@ def _messages(
                 message, parts = coded.join(parts, lenient), []
         except BadFrame as error:
             found = f"{error.reason} at byte {error.offset} of {len(entry.body)}: {error.found}"
-            note = _bad(place, entry.device_id, found, error.expected)
-            says = coded.alarm_in(error.data if isinstance(piece, BadFrame) else piece)
-            alarm = UnreadAlarm(entry.device_id, says, entry.received_at_us) if says else None
-            notes.append(replace(note, alarm=alarm))
+            unread = [error.data if isinstance(piece, BadFrame) else piece]
+            notes.append(
+                replace(_bad(place, entry.device_id, found, error.expected), alarm=_alarm(entry, coded, unread))
+            )
             continue
         yield message
     if parts:
         found = f"{len(parts)} parts of a message in {len(entry.body)} bytes"
-        notes.append(_bad(place, entry.device_id, found, "all parts of the message"))
+        note = _bad(place, entry.device_id, found, "all parts of the message")
+        notes.append(replace(note, alarm=_alarm(entry, coded, parts)))
+
+
+def _alarm(entry: RawEntry, coded: Codec, unread: Iterable[bytes]) -> UnreadAlarm | None:
+    """The first alarm that the protocol sees in bytes of an entry that make no message."""
+    says = next(filter(None, map(coded.alarm_in, unread)), "")
+    return UnreadAlarm(entry.device_id, says, entry.received_at_us) if says else None
 
 
 def _table(rows: _Rows, contract: Contract, notes: list[Note]) -> RawTable:

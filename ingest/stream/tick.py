@@ -167,16 +167,17 @@ class Ticker:
         shaped = [one for one in strangers if one is not None]
         for feed, done in zip(feeds, conformed, strict=True):
             raw = tables[feed.contract.id]
-            shaped += self._unread(feed.contract, raw, done.notes)
+            shaped += self._unread(feed.contract, raw, done.notes, now)
             shaped.append(self._sorted(feed, done, raw.frame.height, done.notes, now))
         return shaped
 
-    def _unread(self, contract: Contract, raw: RawTable, notes: Sequence[Note]) -> list[Shaped]:
+    def _unread(self, contract: Contract, raw: RawTable, notes: Sequence[Note], now: datetime) -> list[Shaped]:
         """What was lost of a feed and may have been an alarm, for LIVE alone."""
         received = raw.received_us
         if received is None or not notes:
             return []
         frame = unreadable(raw, contract, notes, received.cast(INSTANT))
+        frame = frame.with_columns(pl.col("_received_at").fill_null(now))  # nothing else came of its message
         frame = _behind(frame, self.unplaced) if frame.height else frame
         return [Shaped(UNPLACED, frame, 0, 0, 0, 0)] if frame.height else []
 

@@ -7,12 +7,13 @@ must look at it: alerting makes one alert of all that one sender sends so. Not h
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import polars as pl
 
 from ingest.contract import Contract
 from ingest.parse.columns import ROW
-from ingest.parse.frames import BAD_FRAME
+from ingest.parse.frames import BAD_FRAME, JSON
 from ingest.stages import Note, RawTable
 
 FEED = "intake.unreadable_alarm"
@@ -27,28 +28,40 @@ _SILENT = frozenset({"", "0", "0.0", "false", "none"})
 def unreadable(raw: RawTable, contract: Contract, notes: Sequence[Note], received: pl.Series) -> pl.DataFrame:
     """One line for each sender and reason of what was lost of a feed and may have been an alarm.
 
-    `raw` and `received` are all rows as they came, `notes` all that was found. A frame that is no row at all counts
-    for every feed whose rows are alarms.
+    `raw` and `received` are all rows as they came, `notes` all that was found. A body that is no row at all counts for
+    every feed whose rows are alarms, a frame when its protocol sees an alarm in it.
     """
-    if not contract.alarm_columns:
+    if not contract.alarm_columns and all(note.alarm is None for note in notes):
         return pl.DataFrame(schema=_SCHEMA)
+    # A protocol says what a frame holds that cannot be read; of a body that is no JSON nothing is known.
+    may_tell = bool(contract.alarm_columns) and contract.server.file_format in (None, JSON)
     at_place = {place: row for row, place in enumerate(raw.frame[ROW].to_list())}
     found: dict[tuple[str, str], dict[str, object]] = {}
     for note in notes:
         if note.outcome != "quarantined" or note.grain != "row":
             continue
         row = at_place.get(note.locator)
-        if row is None and note.reason != BAD_FRAME:
+        if row is None and (note.reason != BAD_FRAME or (note.alarm is None and not may_tell)):
             continue
         if row is not None and not _alarms(raw.frame, row, contract):
             continue
-        sender = "" if row is None or raw.senders is None else str(raw.senders[row])
+        sender, received_at = _heard(raw, row, note, received)
+        says = f"{note.alarm.says}: {note.found}" if note.alarm is not None else note.found
         found.setdefault((sender, note.reason), {
             "feed_id": contract.id, "sender": sender or contract.department_code, "device_id": sender or None,
-            "reason": note.reason, "found": note.found, "place": note.locator, "_row": _place(note.locator),
-            "_received_at": received[row] if row is not None else received.max(), "_flags": "",
+            "reason": note.reason, "found": says, "place": note.locator, "_row": _place(note.locator),
+            "_received_at": received_at, "_flags": "",
         })  # fmt: skip
     return pl.DataFrame(list(found.values()), schema=_SCHEMA).sort("_row")
+
+
+def _heard(raw: RawTable, row: int | None, note: Note, received: pl.Series) -> tuple[str, object]:
+    """Who passed the door with it, and when; a frame without an alarm that can be read is of its tick."""
+    if note.alarm is not None:
+        return note.alarm.sender, datetime.fromtimestamp(note.alarm.received_us / 1e6, UTC)
+    if row is None:
+        return "", received.max()
+    return "" if raw.senders is None else str(raw.senders[row]), received[row]
 
 
 def _alarms(frame: pl.DataFrame, row: int, contract: Contract) -> bool:

@@ -114,6 +114,20 @@ def test_an_alarm_that_cannot_become_a_row_is_told(intake: Intake) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.case("live.C6")
+@pytest.mark.parametrize(("alarm_bits", "n_told"), [(1, 1), (0, 0)])
+def test_a_frame_that_cannot_be_read_tells_its_alarm(intake: Intake, alarm_bits: int, n_told: int) -> None:
+    body = jt808.location_body(jt808.Position(NOW, 111.3, 30.7, alarm_bits=alarm_bits))
+    frame = jt808.frame(jt808.Sender("13800000001", 2013), 0x0200, 1, body)
+    entry = pack([RawEntry("13800000001", AT_US, frame[:-2] + bytes([frame[-2] ^ 1]) + b"\x7e")])
+    told = ticker_of(intake).take_in([Taken(1, f"raw.{POSITION}.x", entry, "")], NOW)
+    unplaced = [one.frame for one in told if one.feed_id == "intake.unreadable_alarm"]
+    assert [one.select("feed_id", "sender", "reason", "_received_at").row(0) for one in unplaced] == [
+        (POSITION, "13800000001", "bad_frame", NOW)
+    ] * n_told
+    assert all(str(one["found"][0]).startswith("sos: ") for one in unplaced)
+
+
 @pytest.mark.case("live.D1", "security.H2")
 @pytest.mark.parametrize("claimed", ["G2", "G9", "GW1"])
 def test_the_id_in_the_body_does_not_beat_the_topic(intake: Intake, claimed: str) -> None:
