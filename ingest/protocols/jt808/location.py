@@ -59,6 +59,7 @@ BEHAVIOUR_FIELDS = (
     "tyre_battery_pct", "is_backfill",
 )  # fmt: skip
 
+UNFILLED = 0xFFFF  # a word of ones: the terminal has no value, and 6,553.5 km/h is none
 NORTH_EAST_LIMIT = 90_000_000, 180_000_000
 _STATUS_FOR_PLACE = 0b101110  # positioned, south, west, encrypted
 _FIXED = 0b10
@@ -113,9 +114,9 @@ class Position:
             "lon": lon,
             "lat": lat,
             "place_fault": fault,
-            "altitude_m": altitude,
-            "speed_kmh": speed / 10,
-            "direction_deg": direction,
+            "altitude_m": altitude if altitude != UNFILLED else None,
+            "speed_kmh": speed / 10 if speed != UNFILLED else None,
+            "direction_deg": direction if direction != UNFILLED else None,
             "is_backfill": is_backfill,
             "alarm_bits": alarm,
             "status_bits": status,

@@ -327,3 +327,63 @@ def test_missing_packets_are_asked_for_by_number(edition: int) -> None:
     (asked,) = jt808.resend(JT808.decode(packets[3]), [2, 3], NOW)
     fields = JT808.decode(asked).fields
     assert (fields["message_id"], fields["first_serial"], fields["packets"]) == (0x8003, 40, [2, 3])
+
+
+# ── what held when it was tried, and must go on holding ───────────────────────────────────────────────────────────────
+@pytest.mark.case("live.held.H1")
+@pytest.mark.parametrize("items", ["0104000027", "01ff", "250400000001020201", "01"])
+def test_items_that_overrun_the_body_keep_the_position(items: str) -> None:
+    message = location(alarm=1, items=items)
+    one = values(message)
+    assert (one["sos"], one["lon"], one["observed_at"]) == (True, 111.286543, "2026-08-15T03:30:00+08:00")
+    assert items.endswith(str(message.fields["items_rest"]))
+
+
+@pytest.mark.case("live.held.H2")
+def test_a_bad_clock_in_a_batch_costs_its_own_time_alone() -> None:
+    positions = b""
+    for time in ("260815033000", "000000000000", "260815033100"):
+        one = b"".join(n.to_bytes(4) for n in (0, 3, 30_691_234, 111_286_543)) + hexed("0042 02d0 00b4" + time)
+        positions += len(one).to_bytes(2) + one
+    rows = JT808.decode(framed(b"\0\3\1" + positions, 0x0704)).records
+    assert [row.values["observed_at"] for row in rows] == [
+        "2026-08-15T03:30:00+08:00", None, "2026-08-15T03:31:00+08:00",
+    ]  # fmt: skip
+    assert all(row.values["lon"] == 111.286543 and row.values["is_backfill"] for row in rows)
+
+
+@pytest.mark.case("live.held.H3")
+@pytest.mark.parametrize("edition", [2013, 2019])
+def test_forty_positions_come_in_two_packets(edition: int) -> None:
+    positions = [encode.Position(NOW + timedelta(seconds=n), 111.29, 30.69) for n in range(40)]
+    packets = encode.location_batch(encode.Sender("13812345678", edition), 7, positions)
+    assert len(packets) == 2
+    for order in (packets, packets[::-1]):
+        rows = JT808.join(order).records
+        assert len({row.values["observed_at"] for row in rows}) == 40
+
+
+@pytest.mark.case("live.held.H4")
+def test_a_picture_out_of_order_is_answered_once() -> None:
+    media = hexed("0000002a 00 00 00 01") + b"".join(n.to_bytes(4) for n in (0, 3, 30_691_234, 111_286_543))
+    body = media + hexed("0042 02d0 00b4 260815033000") + bytes(range(256))
+    packets = encode.frames(encode.Sender("13812345678", 2013), 0x0801, 7, body, 100)
+    assert len(packets) == 3
+    answered = [JT808.decode(reply) for one in packets[::-1] for reply in JT808.answers(JT808.decode(one), NOW)]
+    assert [one.fields["message_id"] for one in answered] == [0x8001] * 3
+    (reply,) = JT808.answers(JT808.join([packets[2], packets[0], packets[1]]), NOW)
+    assert (JT808.decode(reply).fields["message_id"], JT808.decode(reply).fields["media_id"]) == (0x8800, 42)
+
+
+@pytest.mark.case("live.held.H5")
+@pytest.mark.parametrize(
+    ("status", "lat", "lon", "speed"),
+    [(3, 30_691_234, 111_286_543, 0xFFFF), (3, 111_286_543, 30_691_234, 720), (1, 0, 0, 720)],
+)
+def test_an_emergency_is_one_without_speed_or_place(status: int, lat: int, lon: int, speed: int) -> None:
+    body = b"".join(n.to_bytes(4) for n in (1, status, lat, lon)) + hexed("ffff") + speed.to_bytes(2)
+    one = values(JT808.decode(framed(body + hexed("ffff 260815003000"))))
+    assert (one["sos"], one["observed_at"]) == (True, "2026-08-15T00:30:00+08:00")
+    assert (one["altitude_m"], one["direction_deg"]) == (None, None)
+    assert one["speed_kmh"] == (None if speed == 0xFFFF else 72.0)
+    assert (one["lon"] is None) == (one["place_fault"] is not None)

@@ -377,3 +377,24 @@ def test_a_threshold_report_that_is_refused_is_seen() -> None:
     for function, word in ((0x33, "threshold"), (0x34, "")):
         (report,) = sl651.report(sl651.Sender("0011223344"), function, 9, at("2026-07-01 10:02:00"), [group])
         assert sl651.alarm_in(report[:-1] + b"\x00") == word
+
+
+# ── what held when it was tried, and must go on holding ───────────────────────────────────────────────────────────────
+@pytest.mark.case("live.held.H6")
+def test_gaps_of_an_hour_report_are_nothing() -> None:
+    points = [None if n % 2 else 0.5 for n in range(12)]
+    group = sl651.Group(at("2026-07-01 09:05:00"), {"rain_5min_mm": points, "relative_level_1_m": points})
+    (report,) = sl651.report(sl651.Sender("0011223344"), 0x34, 9, at("2026-07-01 10:02:00"), [group])
+    rows = [row.values for row in sl651.decode(report).records]
+    for name in ("rain_5min_mm", "relative_level_1_m"):
+        assert [row[name] for row in rows] == points
+    assert rows[11]["observed_at"] == "2026-07-01T10:00:00+08:00"
+
+
+@pytest.mark.case("live.held.H7")
+def test_an_answer_without_a_class_is_taken() -> None:
+    body = bytes.fromhex("0009260701100200" + "F1F10011223344")
+    head = bytes.fromhex("7E7E01" + "0011223344" + "0000" + "47") + len(body).to_bytes(2, "big")
+    message = sl651.decode(sealed(head + b"\x02" + body + b"\x03"))
+    assert (message.kind, message.device_id, message.records) == ("clear_store", "0011223344", ())
+    assert len(sl651.answers(message, NOW)) == 1
