@@ -42,7 +42,7 @@ class FeedFact:
     batches_held: int
     checks_failed: int
     checks_raised: int
-    last_result: str | None  # of the newest fetch: landed, nothing_new, unreachable, rejected, failed
+    last_result: str | None  # of the newest fetch: landed, nothing_new, rejected, failed, unreachable, refused, wrong_answer, unreadable
     last_detail: str | None
     last_tried_at: datetime | None
     n_open_notifications: int

@@ -112,7 +112,8 @@ class Server:
     """Where the department serves the feed. `${NAME}` in texts is an environment variable, never a value.
 
     A feed of kind `stream` is pushed by devices: `dialect` is the transport (mqtt, tcp, udp), `location` the MQTT topic
-    filter or None, `file_format` the protocol of its frames (json, hj212, jt808, sl651, gb26875).
+    filter or None, `file_format` the protocol of its frames (json, hj212, jt808, sl651, gb26875). Of a database,
+    `location` is the schema that the table stands in, None for the account's own.
     """
 
     kind: Literal["api", "sql", "files", "stream"]
@@ -128,6 +129,8 @@ class Contract:
 
     `alarm_columns` are the source's columns that say that something happened: a row that is lost although it has a
     value in one of them rings by itself.
+    `overlap` is how far below its cursor an incremental feed is asked again, because departments commit rows late: a
+    span of time, or a number where the cursor field counts.
     """
 
     id: str
@@ -149,6 +152,7 @@ class Contract:
     rules: tuple[Rule, ...]
     snapshot: Snapshot
     cursor_field: str | None
+    overlap: timedelta | int
     datum: str
     explode: str | None
     object_type: str | None
@@ -258,6 +262,7 @@ def parse_contract(document: Mapping[str, Any], origin: str) -> Contract:
         rules=tuple(_rule(feed_id, q) for q in schema.get("quality", [])),
         snapshot=custom.get("snapshot", "incremental"),
         cursor_field=custom.get("cursorField"),
+        overlap=_overlap(origin, custom.get("overlap", 0)),
         datum=custom.get("datum", "WGS84"),
         explode=custom.get("explode"),
         object_type=custom.get("objectType"),
@@ -359,7 +364,7 @@ def _server(origin: str, servers: list[Mapping[str, Any]]) -> Server:
         case "custom" if "transport" in options:
             return _stream_server(origin, options)
         case _ if "urlEnv" in options:
-            return Server("sql", kind, None, None, options)
+            return Server("sql", kind, server.get("schema"), None, options)
     raise ContractError(
         f"{origin}: server type {kind!r} without urlEnv or transport; expected api, local, sftp, s3, a database, or "
         "custom with a transport"
@@ -396,6 +401,16 @@ def _duration(feed_id: str, sla: Mapping[str, Any]) -> timedelta:
         raise ContractError(f"{feed_id}: {sla['property']} in {sla.get('unit')!r}, expected {', '.join(_SLA_UNITS)}")
     value = float(sla["value"])
     return timedelta(days=value * 365) if unit == "years" else timedelta(**{unit: value})
+
+
+def _overlap(origin: str, value: Any) -> timedelta | int:
+    """`30 min`, `2 h`, `1 d`, or a whole number for cursor fields that count."""
+    if isinstance(value, int) and value >= 0:
+        return value
+    amount, _, unit = str(value).partition(" ")
+    if amount.isdigit() and unit in _SLA_UNITS and unit != "y":
+        return timedelta(**{_SLA_UNITS[unit]: int(amount)})
+    raise ContractError(f"{origin}: overlap {value!r}, expected a span like '30 min', '2 h', '1 d', or a whole number")
 
 
 def _custom(element: Mapping[str, Any]) -> dict[str, Any]:

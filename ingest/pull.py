@@ -19,7 +19,7 @@ from ingest import landing, ops
 from ingest.archive import Archive
 from ingest.areas import load_areas
 from ingest.conform import ConformContext, Conformed, DeviceClocks, conform
-from ingest.connect import ConnectError, cursor_at, pull
+from ingest.connect import TROUBLES, ConnectError, cursor_at, pull
 from ingest.contract import Contract
 from ingest.geo import AreaIndex
 from ingest.parse import FileFault, parse
@@ -33,12 +33,16 @@ from ingest.vault import Vault
 log = logging.getLogger(__name__)
 
 
+# Results of a pull that did not come through: our own crash, and what a department's trouble may be.
+FAILURES: tuple[str, ...] = ("failed", *TROUBLES)
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one pull of one feed ended."""
 
     feed_id: str
-    result: str  # landed, nothing_new, unreachable, rejected, failed; would_land, would_reject of a dry pull
+    result: str  # landed, nothing_new, rejected, failed, or a Trouble; would_land, would_reject of a dry pull
     payloads: int
     rows_landed: int
     rows_quarantined: int
@@ -140,7 +144,7 @@ def pull_feed(
                 quarantined += done.rows_quarantined
                 result = "landed" if done.files or result == "landed" else "rejected"
     except ConnectError as error:
-        result, detail = "unreachable", str(error)
+        result, detail = error.trouble, str(error)
     except Exception as error:  # recorded as our fault: one feed's crash must not stop the other departments
         result, detail = "failed", "".join(traceback.format_exception_only(error)).strip()
         log.exception("%s: pull failed", contract.id)
@@ -174,7 +178,7 @@ def dry_pull(
             good += batch.frame.height
             notes += batch.notes
     except ConnectError as error:
-        result, detail = "unreachable", str(error)
+        result, detail = error.trouble, str(error)
     else:
         detail = f"{seen} payloads read, nothing written"
     bad = sum(note.n_rows for note in notes if note.outcome == "quarantined")

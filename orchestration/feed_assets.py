@@ -13,7 +13,7 @@ import dagster as dg
 
 from ingest.contract import Contract
 from ingest.ops import open_ops
-from ingest.pull import open_intake, pull_feed
+from ingest.pull import FAILURES, open_intake, pull_feed
 from ingest.settings import open_home
 from quality.checks import checks_of
 
@@ -56,7 +56,7 @@ def feed_asset(contract: Contract, retry_policy: dg.RetryPolicy = PULL_RETRIES) 
         since = context.partition_time_window.start if context.has_partition_key_range else None
         is_today = since is not None and datetime.now(UTC) < since.astimezone(UTC) + _DAY
         outcome = pull_feed(intake, contract, since=None if is_today else since)
-        if outcome.result in ("unreachable", "failed"):
+        if outcome.result in FAILURES:
             raise dg.Failure(f"{contract.id}: {outcome.result}: {outcome.detail}")
         return dg.MaterializeResult(
             metadata={

@@ -145,6 +145,21 @@ def _fetch_fault(connection: sa.Connection, feed_id: str) -> tuple[str, str] | N
                 f"无法连接部门系统：{detail}。请检查网络与接口。",
                 f"The department's system cannot be reached: {detail}. See to the network and the interface.",
             )
+        case "refused":
+            return (
+                f"部门系统拒绝访问：{detail}。请检查账号、令牌与权限。",
+                f"The department's system refuses us: {detail}. See to the account, the token and its rights.",
+            )
+        case "wrong_answer":
+            return (
+                f"部门系统应答有误：{detail}。请与部门核对接口。",
+                f"The department's system answers wrongly: {detail}. Compare the interface with the department.",
+            )
+        case "unreadable":
+            return (
+                f"报送文件无法读取：{detail}。请检查目录权限。",
+                f"Delivered files cannot be read: {detail}. See to the folder's rights.",
+            )
         case "failed":
             return (
                 f"接入程序出错，属系统故障：{detail}。请查看日志。",

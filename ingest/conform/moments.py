@@ -26,7 +26,8 @@ _LATE_CONCEPTS = ("observed_at", "occurred_at")
 class Delay:
     """How long after its event each row was transmitted (negative: before it), null where a time is missing.
 
-    `has_sent` says whether the department tells transmission times; else the receipt stands for them.
+    `has_sent` says whether the department tells transmission times; else the receipt stands for them. Nothing is sent
+    after it was received: a later time is a wrong clock, and receipt stands for it.
     """
 
     event: Column
@@ -49,6 +50,7 @@ def delay_of(contract: Contract, values: dict[str, pl.Series], received_at: date
     told = received if sent is None else values[sent.name]
     if told.null_count():
         told = told.zip_with(told.is_not_null(), received)
+    told = told.zip_with(told <= received, received)
     seconds = (told - moment).cast(pl.Int64).cast(pl.Float64) / 1_000_000
     return Delay(event, sent is not None, seconds)
 
@@ -61,6 +63,11 @@ def late(delay: Delay) -> pl.Series:
 def future(delay: Delay) -> pl.Series:
     """Rows whose event is more than ten minutes after they were sent."""
     return pl.Series(delay.seconds.to_numpy() < -FUTURE_AFTER.total_seconds())
+
+
+def ahead(values: pl.Series, received_at: datetime) -> pl.Series:
+    """Instants that receipt cannot have seen."""
+    return (values > received_at + FUTURE_AFTER).fill_null(False)
 
 
 def shifted_groups(

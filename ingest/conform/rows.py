@@ -263,6 +263,7 @@ def _repeated_keys(work: _Work, rows: npt.NDArray[np.bool_]) -> Rows:
 
 def _check_moments(work: _Work) -> None:
     """late, wrong_time_zone and future_time."""
+    _check_sent(work)
     delay = moments.delay_of(work.contract, work.values, work.context.received_at)
     if delay is None:
         return
@@ -275,10 +276,26 @@ def _check_moments(work: _Work) -> None:
         )
     future = moments.future(delay).to_numpy() & findings.open_for("wrong_time_zone")
     findings.lose(
-        "future_time", np.flatnonzero(future).astype(np.int64), delay.event, text, "a time before it was sent"
+        "future_time", np.flatnonzero(future).astype(np.int64), delay.event, text, "a time before it was sent and received"
     )
     if delay.tells_late:
         findings.flag("late", "flagged", _rows(moments.late(delay)), delay.event, text, "sent within two days")
+
+
+def _check_sent(work: _Work) -> None:
+    """A time of sending or updating beyond receipt costs itself: nobody may take it for news."""
+    for concept in ("transmitted_at", "updated_at"):
+        column = work.contract.by_concept(concept)
+        if column is None or column.logical_type != "timestamp" or column.name not in work.values:
+            continue
+        rows = _rows(moments.ahead(work.values[column.name], work.context.received_at))
+        if len(rows) and (column.required or column.key_position is not None):
+            text = work.texts[column.name]
+            work.findings.lose("future_time", rows, column, text, "a time before it was received")
+        elif len(rows):
+            text = work.texts[column.name]
+            work.findings.flag("future_time", "flagged", rows, column, text, "a time before it was received")
+            work.values[column.name] = work.values[column.name].scatter(rows.tolist(), None)
 
 
 def _clock(work: _Work, delay: moments.Delay, group: str, rows: Rows, hours: float) -> str:

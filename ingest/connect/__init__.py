@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
-from ingest.connect.fault import ConnectError
+from ingest.connect.fault import TROUBLES, ConnectError
 from ingest.connect.mark import cursor_at
 from ingest.contract import Contract
 from ingest.settings import Home
 from ingest.stages import Payload
 
-__all__ = ["ConnectError", "cursor_at", "pull"]
+__all__ = ["TROUBLES", "ConnectError", "cursor_at", "pull"]
 
 
 def pull(contract: Contract, home: Home, cursor: str | None, now: Callable[[], datetime]) -> Iterator[Payload]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay
 from tenacity.wait import wait_exponential, wait_random
@@ -12,11 +13,23 @@ from tenacity.wait import wait_exponential, wait_random
 from ingest.settings import Home, SettingsError
 
 
-class ConnectError(RuntimeError):
-    """A department that cannot be read: names the feed, what was asked, what was found and what to do next."""
+# How a pull fails at the department: no connection, our account or token refused, an answer that is not what was agreed,
+# files that are there and cannot be opened.
+Trouble = Literal["unreachable", "refused", "wrong_answer", "unreadable"]
+TROUBLES: tuple[Trouble, ...] = get_args(Trouble)
 
-    def __init__(self, feed: str, what: str, found: str, expected: str, next_step: str) -> None:
+
+class ConnectError(RuntimeError):
+    """A department that cannot be read: names the feed, what was asked, what was found and what to do next.
+
+    `trouble` says which kind it is; only a connection that fails is unreachable.
+    """
+
+    def __init__(
+        self, feed: str, what: str, found: str, expected: str, next_step: str, trouble: Trouble = "unreachable"
+    ) -> None:
         super().__init__(f"{feed}: {what}: {found}; expected {expected}; {next_step}")
+        self.trouble: Trouble = trouble
         self.feed = feed
         self.what = what
         self.found = found
@@ -27,9 +40,10 @@ class ConnectError(RuntimeError):
 class TransientError(RuntimeError):
     """Worth another try; `wait_s` is how long the department asked to be left alone, None when it did not say."""
 
-    def __init__(self, found: str, wait_s: float | None = None) -> None:
+    def __init__(self, found: str, wait_s: float | None = None, trouble: Trouble = "unreachable") -> None:
         super().__init__(found)
         self.wait_s = wait_s
+        self.trouble: Trouble = trouble
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,7 +69,7 @@ def pull_files(contract: Contract, home: Home, cursor: str | None, now: Callable
     if unread:
         raise ConnectError(
             contract.id, pattern, f"{len(unread)} of {len(listing)} files cannot be read: {', '.join(unread[:5])}",
-            "readable files", "check the drop folder's rights and the connection",
+            "readable files", "check the drop folder's rights and the connection", "unreadable",
         )  # fmt: skip
 
 

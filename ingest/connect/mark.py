@@ -15,16 +15,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from ingest.conform.times import EPOCH_FORMATS
 from ingest.contract import Contract
 
 Value = str | int | float
+SEEN_LIMIT = 20_000  # digests that a cursor keeps; rows beyond come again and are recognised when they land
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
     """Everything before `since` was handed over, of the rows at it those in `seen`, of those with no value `without`.
 
-    `count` stands in for `seen` when too many rows share the value to list them.
+    Where the contract asks for an overlap, `seen` holds the rows of that span below `since` as well. `count` stands in
+    for `seen` when too many rows share the value to list them.
     """
 
     since: Value | None = None
@@ -34,8 +37,8 @@ class Mark:
 
     def text(self) -> str:
         """The mark as a cursor to store."""
-        record: dict[str, object] = {"since": self.since, "seen": self.seen}
-        record |= {"without": self.without} if self.without else {}
+        record: dict[str, object] = {"since": self.since, "seen": self.seen[-SEEN_LIMIT:]}
+        record |= {"without": self.without[-SEEN_LIMIT:]} if self.without else {}
         record |= {"count": self.count} if self.count is not None else {}
         return json.dumps(record, ensure_ascii=False)
 
@@ -55,9 +58,12 @@ class Unseen:
 
     def is_new(self, row: bytes) -> bool:
         """Whether this row was not handed over yet; asks about each row once."""
-        key = digest(row)
-        if self._left[key] > 0:
-            self._left[key] -= 1
+        return self.is_new_name(digest(row))
+
+    def is_new_name(self, name: str) -> bool:
+        """The same by the row's digest."""
+        if self._left[name] > 0:
+            self._left[name] -= 1
             return False
         return True
 
@@ -80,6 +86,8 @@ def cursor_at(contract: Contract, since: datetime) -> str:
     column = next((c for c in contract.columns if c.physical_name == contract.cursor_field), None)
     zone = ZoneInfo(column.source_time_zone if column else "Asia/Shanghai")
     form = column.source_formats[0] if column and column.source_formats else "%Y-%m-%d %H:%M:%S"
+    if form in EPOCH_FORMATS:
+        return Mark(round(since.timestamp() * 1_000_000) // EPOCH_FORMATS[form]).text()
     local = since.astimezone(zone)
     text = local.isoformat(timespec="seconds") if "%z" in form else local.strftime(form)
     return Mark(text).text()

@@ -13,49 +13,53 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import lru_cache
+from datetime import datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import httpx
 import orjson
 
-from ingest.connect.fault import ConnectError, Patience, TransientError, patience_of, retrying
-from ingest.connect.mark import Mark, Value, digest, read_mark
+from ingest.connect.fault import ConnectError, Patience, TransientError, Trouble, patience_of, retrying
+from ingest.connect.mark import read_mark
+from ingest.connect.reach import Page, PageWatch, Reach
 from ingest.contract import Contract
+from ingest.parse.lenient_json import load_json
+from ingest.parse.records import as_text
 from ingest.settings import Home
 from ingest.stages import Payload
 
 PAYLOAD_RECORDS = 50_000
 PAGE_BYTES = 256 * 1024 * 1024
-SNAPSHOT_TRIES = 3
-CLOCK_SLACK = timedelta(minutes=10)  # a cursor value beyond this is a wrong clock and must not skip what follows
-
-Rank = tuple[int, float, str]
+PAGE_TRIES = 3  # readings of pages that move before a pull says so and leaves its cursor where it was
+_WORDS = ("message", "msg", "error", "errmsg", "info")  # where services say what went wrong
 
 
 def pull_rest(contract: Contract, home: Home, cursor: str | None, now: Callable[[], datetime]) -> Iterator[Payload]:
     """All pages beyond the cursor in payloads of some 50,000 records; a full snapshot is one payload.
 
-    Asked for again from just before the cursor, because services differ in whether `sinceParam` includes its own
-    value; what was handed over is left out here.
+    Asked for again from just before the cursor (by the contract's overlap further), because services differ in whether
+    `sinceParam` includes its own value; what was handed over is left out here. Pages that moved while they were read
+    are read again.
     """
     with _service(contract, home) as service:
         if contract.snapshot == "full" or contract.cursor_field is None:
             yield from _whole(contract, service, cursor, now)
         else:
-            yield from _beyond(contract, service, read_mark(cursor), now)
+            yield from _beyond(contract, service, Reach(contract, read_mark(cursor), now()), now)
 
 
 def _whole(contract: Contract, service: _Service, cursor: str | None, now: Callable[[], datetime]) -> Iterator[Payload]:
     """Every page as one array, keys sorted so that equal content has an equal hash; nothing when it is what it was."""
-    for _ in range(SNAPSHOT_TRIES):
-        pages = list(service.pages({}))
-        if len({page.total for page in pages}) == 1:
+    for _ in range(PAGE_TRIES):
+        watch, pages = PageWatch(contract), list[Page]()
+        for page in service.pages({}, watch):
+            pages.append(page)
+        totals = {page.total for page in pages}
+        sign = watch.sign if len(totals) == 1 else f"the total changed: {', '.join(map(str, sorted(totals, key=str)))}"
+        if not sign:
             break
     else:
-        raise service.fault("the total changed while pages were read", "a register that holds still", "try again later")
+        raise service.fault(f"{sign}, while pages were read", "a register that holds still", "try again later")
     records = [_canonical(record) for page in pages for record in page.records]
     total = pages[0].total
     if total is not None and len(records) != total:
@@ -68,103 +72,34 @@ def _whole(contract: Contract, service: _Service, cursor: str | None, now: Calla
         yield Payload(contract.id, body, "json", service.reference({}, 1, len(pages)), now(), sha256)
 
 
-def _beyond(contract: Contract, service: _Service, mark: Mark, now: Callable[[], datetime]) -> Iterator[Payload]:
+def _beyond(contract: Contract, service: _Service, reach: Reach, now: Callable[[], datetime]) -> Iterator[Payload]:
     """Records from the mark on, every page asked with the same `since` so that pages do not shift."""
-    reach = _Reach(contract, mark, now())
-    since_param = contract.server.options.get("sinceParam")
-    given = {str(since_param): before(mark.since)} if since_param and mark.since is not None else {}
+    since_param, since = contract.server.options.get("sinceParam"), reach.floor_value
+    given = {str(since_param): reach.progress.before(since)} if since_param and since is not None else {}
     waiting: list[bytes] = []
-    first, number = 1, 0
-    for number, page in enumerate(service.pages(given), start=1):
-        safe = reach.mark() if len(waiting) >= PAYLOAD_RECORDS and reach.is_ordered else None
-        fresh = [record for record, value in zip(page.records, page.values, strict=True) if reach.take(record, value)]
-        if fresh and len(waiting) >= PAYLOAD_RECORDS:
-            reference = service.reference(given, first, number - 1)
-            yield Payload(contract.id, _array(waiting), "json", reference, now(), safe.text() if safe else None)
-            waiting, first = [], number
-        waiting += fresh
+    for attempt in range(PAGE_TRIES):
+        first, number, watch = 1, 0, PageWatch(contract)
+        for number, page in enumerate(service.pages(given, watch), start=1):
+            safe = reach.mark() if len(waiting) >= PAYLOAD_RECORDS and reach.is_ordered else None
+            both = zip(page.records, page.values, strict=True)
+            fresh = [record for record, value in both if reach.take(record, value)]
+            if fresh and len(waiting) >= PAYLOAD_RECORDS:
+                reference = service.reference(given, first, number - 1)
+                yield Payload(contract.id, _array(waiting), "json", reference, now(), safe.text() if safe else None)
+                waiting, first = [], number
+            waiting += fresh
+        is_still = not watch.sign or (attempt > 0 and not reach.n_skipped)
+        if is_still:
+            break
+        reach.again()
     if waiting:
-        reference = service.reference(given, first, number)
-        yield Payload(contract.id, _array(waiting), "json", reference, now(), reach.mark().text())
-
-
-class _Reach:
-    """How far the records go that were taken so far, in whatever order they come."""
-
-    def __init__(self, contract: Contract, mark: Mark, now: datetime) -> None:
-        column = next((c for c in contract.columns if c.physical_name == contract.cursor_field), None)
-        self._zone = column.source_time_zone if column else "Asia/Shanghai"
-        self._unseen = mark.unseen()
-        self._newest_allowed = (now + CLOCK_SLACK).timestamp()
-        self._floor = rank_of(mark.since, self._zone)
-        self._rank, self._value = self._floor, mark.since
-        self._seen, self._without = list(mark.seen), list(mark.without)
-        self.is_ordered = True  # a mark in the middle is safe only while values never step back
-
-    def take(self, record: bytes, value: Any) -> bool:
-        """Whether the record is new; takes it in."""
-        rank = rank_of(value, self._zone)
-        if rank is None or (rank[0] == 1 and rank[1] > self._newest_allowed):
-            return self._take_aside(record)
-        if self._floor is not None and rank < self._floor:
-            return False
-        if rank == self._floor and not self._unseen.is_new(record):
-            return False
-        if self._rank is None or rank > self._rank:
-            self._rank, self._value, self._seen = rank, value, []
-        if rank == self._rank:
-            self._seen.append(digest(record))
-        else:
-            self.is_ordered = False
-        return True
-
-    def _take_aside(self, record: bytes) -> bool:
-        """Records that no cursor can pass are remembered one by one."""
-        if not self._unseen.is_new(record):
-            return False
-        self._without.append(digest(record))
-        return True
-
-    def mark(self) -> Mark:
-        """Where a next read starts."""
-        return Mark(self._value, tuple(self._seen), tuple(self._without))
-
-
-@lru_cache(maxsize=8192)
-def rank_of(value: Any, zone: str) -> Rank | None:
-    """Where a cursor value stands among others: numbers, then instants, then other text; None has no place."""
-    match value:
-        case None | "" | bool():
-            return None
-        case int() | float():
-            return (0, float(value), "")
-        case str():
-            try:
-                instant = datetime.fromisoformat(value.strip())
-            except ValueError:
-                return (2, 0.0, value)
-            return (1, instant.replace(tzinfo=instant.tzinfo or ZoneInfo(zone)).timestamp(), "")
-    return None
-
-
-def before(value: Value) -> str:
-    """A cursor value as text, one second (or one) earlier where it can be read, in the form it was sent in."""
-    if not isinstance(value, str):
-        return str(value - 1)
-    try:
-        instant = datetime.fromisoformat(value.strip())
-    except ValueError:
-        return value
-    return (instant - timedelta(seconds=1)).isoformat(sep="T" if "T" in value else " ")
-
-
-@dataclass(frozen=True, slots=True)
-class _Page:
-    """One answer: records as they were sent, their cursor values, and the total that the answer states."""
-
-    records: list[bytes]
-    values: list[Any]
-    total: int | None
+        cursor = reach.mark().text() if is_still else None
+        yield Payload(contract.id, _array(waiting), "json", service.reference(given, first, number), now(), cursor)
+    if not is_still:
+        raise service.fault(
+            f"rows moved from page to page in each of {PAGE_TRIES} readings, last: {watch.sign}",
+            "pages that hold still while they are read", "ask the department to sort by a field that never changes",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,37 +111,48 @@ class _Service:
     url: httpx.URL
     patience: Patience
 
-    def pages(self, given: dict[str, str]) -> Iterator[_Page]:
-        """Answer after answer until the stated total, an empty page, or (no total stated) a short one."""
+    def pages(self, given: dict[str, str], watch: PageWatch) -> Iterator[Page]:
+        """Answer after answer until the stated total, an empty page, or (no total stated) a short one.
+
+        `watch` sees every page, and the first once more at the end where nothing else can tell.
+        """
         options = self.contract.server.options
         page_param, size = options.get("pageParam"), int(options.get("pageSize", 1000))
         got, before = 0, None
-        number = int(options.get("firstPage", 1))
-        while True:
+        first = number = int(options.get("firstPage", 1))
+
+        def ask(number: int) -> Page:
             paging = {str(page_param): str(number)} if page_param else {}
             if page_param and "sizeParam" in options:
                 paging[str(options["sizeParam"])] = str(size)
-            page = self._page({**given, **paging})
+            return self._page({**given, **paging}, watch)
+
+        while True:
+            page = ask(number)
             if page.records and page.records == before:
                 raise self.fault(f"page {number} repeats the page before", "a service that pages", "check pageParam")
+            watch.see(page)
             yield page
             got, before, number = got + len(page.records), page.records, number + 1
             is_last = got >= page.total if page.total is not None else len(page.records) < size
             if not page_param or not page.records or is_last:
-                return
+                break
+        if watch.asks_first_page:
+            watch.see_first_again(ask(first).records)
 
-    def _page(self, query: dict[str, str]) -> _Page:
+    def _page(self, query: dict[str, str], watch: PageWatch) -> Page:
         def passes(error: BaseException) -> bool:
             return isinstance(error, TransientError)
 
         try:
             for attempt in retrying(self.patience, passes):
                 with attempt:
-                    return self._read(self._answer(query))
+                    return self._read(self._answer(query), watch)
         except TransientError as error:
             raise self.fault(
-                str(error), f"an answer within {self.patience.deadline_s:g} s", "check that the service runs"
-            ) from error
+                str(error), f"an answer within {self.patience.deadline_s:g} s", "check that the service runs",
+                error.trouble,
+            ) from error  # fmt: skip
         raise AssertionError("retrying ends with an answer or an error")
 
     def _answer(self, query: dict[str, str]) -> bytes:
@@ -224,7 +170,7 @@ class _Service:
                         raise TransientError("the answer drips in too slowly")
                 charset = response.charset_encoding or "utf-8"
         except httpx.UnsupportedProtocol as error:
-            raise self.fault(str(error), "an http or https address", "correct the address") from error
+            raise self.fault(str(error), "an http or https address", "correct the address", "unreachable") from error
         except httpx.RequestError as error:
             raise TransientError(f"{type(error).__name__}: {error}") from error
         text = bytes(body).removeprefix(b"\xef\xbb\xbf")
@@ -235,18 +181,19 @@ class _Service:
         found = f"HTTP {status} {response.reason_phrase}".strip()
         if status in (401, 403):
             token = self.contract.server.options.get("tokenEnv", "no token")
-            raise self.fault(f"refused with {found}", "a token that is accepted", f"check {token}")
+            raise self.fault(f"refused with {found}", "a token that is accepted", f"check {token}", "refused")
         if status in (408, 425, 429) or status >= 500:
-            raise TransientError(found, _retry_after(response.headers.get("Retry-After")))
+            raise TransientError(found, _retry_after(response.headers.get("Retry-After")), "wrong_answer")
         if status != 200:
             raise self.fault(found, "HTTP 200", "check the address and its parameters")
 
-    def _read(self, body: bytes) -> _Page:
+    def _read(self, body: bytes, watch: PageWatch) -> Page:
         options = self.contract.server.options
         try:
-            document = orjson.loads(body)
-        except orjson.JSONDecodeError as error:
-            raise TransientError(f"an answer that is no whole JSON ({error})") from error
+            document = load_json(body)
+        except ValueError as error:
+            raise TransientError(f"an answer that is no whole JSON ({error})", trouble="wrong_answer") from error
+        self._check_success(document)
         path = [part for part in str(options.get("recordsPath", "")).split(".") if part]
         records = _at(document, path)
         if not isinstance(records, list):
@@ -256,16 +203,39 @@ class _Service:
         total = _at(document, str(options["totalPath"]).split(".")) if "totalPath" in options else None
         field_path = (self.contract.cursor_field or "").split(".")
         values = [_at(record, field_path) for record in records]
-        return _Page(_as_sent(body, path, records), values, int(total) if isinstance(total, int | str) else None)
+        keys = [_key_of(record, watch.names) for record in records]
+        told = int(str(total)) if str(total).isdecimal() else None
+        return Page(_as_sent(body, path, records), values, keys, told)
+
+    def _check_success(self, document: Any) -> None:
+        """Hold an answer against the contract's `success`: services say no inside HTTP 200."""
+        agreed = self.contract.server.options.get("success")
+        if not agreed:
+            return
+        path, values = str(agreed["path"]), [as_text(value) for value in agreed["values"]]
+        found = as_text(_at(document, path.split(".")))
+        if found in values:
+            return
+        told = [str(agreed["wordsPath"])] if "wordsPath" in agreed else list(_WORDS)
+        words = next((text for name in told if (text := as_text(_at(document, name.split("."))))), "")
+        token = self.contract.server.options.get("tokenEnv", "the token")
+        is_refusal = found in ("401", "403")
+        raise self.fault(
+            f"{path} {found} in HTTP 200{f', {words[:200]!r}' if words else ''}", f"{path} {' or '.join(map(str, values))}",
+            f"check {token}" if is_refusal else "ask the department what it means",
+            "refused" if is_refusal else "wrong_answer",
+        )  # fmt: skip
 
     def reference(self, given: dict[str, str], first: int, last: int) -> str:
         """The path and pages that a payload came from."""
         query = "".join(f"{name}={value}&" for name, value in given.items())
         return f"{self.url.path}?{query}page={first}..{last}"
 
-    def fault(self, found: str, expected: str, next_step: str) -> ConnectError:
+    def fault(
+        self, found: str, expected: str, next_step: str, trouble: Trouble = "wrong_answer"
+    ) -> ConnectError:
         """An error about this service, by address without its query."""
-        return ConnectError(self.contract.id, str(self.url.copy_with(query=None)), found, expected, next_step)
+        return ConnectError(self.contract.id, str(self.url.copy_with(query=None)), found, expected, next_step, trouble)
 
 
 @contextmanager
@@ -305,9 +275,18 @@ def _at(value: Any, path: list[str]) -> Any:
     return value
 
 
+def _key_of(record: Any, names: list[list[str]]) -> tuple[str, ...] | None:
+    """What tells a record apart by contract; None where a part of it is missing."""
+    parts = [_at(record, name) for name in names]
+    return None if not parts or None in parts else tuple(map(str, parts))
+
+
 def _as_sent(body: bytes, path: list[str], records: list[Any]) -> list[bytes]:
     """Each record's own bytes: written again where that gives the same bytes, else cut out of the answer."""
-    again = [orjson.dumps(record) for record in records]
+    try:
+        again = [orjson.dumps(record) for record in records]
+    except TypeError:  # an integer beyond 64 bits
+        again = [b"\0"]
     return again if b",".join(again) in body else _cut_out(body.decode("utf-8"), path)
 
 
@@ -342,7 +321,11 @@ def _skip(text: str, at: int) -> int:
 
 def _canonical(record: bytes) -> bytes:
     """The record with sorted keys; numbers keep their digits as far as Python's own reading does."""
-    return json.dumps(json.loads(record), ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    document = json.loads(record)
+    try:
+        return json.dumps(document, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # half of a UTF-16 pair, which only an escape can hold
+        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _array(records: list[bytes]) -> bytes:

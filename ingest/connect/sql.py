@@ -5,11 +5,10 @@ Rows become NDJSON under the department's own column names: times and decimals a
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Any
 from urllib.parse import quote
@@ -18,16 +17,16 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from ingest.connect.fault import ConnectError, Patience, patience_of, retrying
-from ingest.connect.mark import Mark, Value, digest, read_mark
+from ingest.connect.dialects import as_json, connect_args, finite, prepare
+from ingest.connect.fault import ConnectError, Patience, Trouble, patience_of, retrying
+from ingest.connect.mark import SEEN_LIMIT, Mark, Value, digest, read_mark
+from ingest.connect.progress import Progress, Rank
 from ingest.contract import Contract
 from ingest.settings import Home
 from ingest.stages import Payload
 
 CHUNK_ROWS = 200_000
 FETCH_ROWS = 20_000
-SEEN_LIMIT = 20_000  # beyond this many rows with one cursor value their number stands in for their digests
-CONNECT_S = 10
 DRIVERS = {
     "postgres": "postgresql+psycopg",
     "postgresql": "postgresql+psycopg",
@@ -36,8 +35,8 @@ DRIVERS = {
 }
 _ENCODING = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_SUBCLASS | orjson.OPT_APPEND_NEWLINE
 # Drivers give the same error class for a cut line and for these, which no waiting heals.
-_LASTING = ("authentication failed", "access denied", "does not exist", "unknown database", "unable to open",
-            "no such", "no pg_hba", "could not decode", "not a database")  # fmt: skip
+_REFUSED = ("authentication failed", "access denied", "no pg_hba", "permission denied", "command denied")
+_LASTING = (*_REFUSED, "does not exist", "unknown database", "unable to open", "no such", "not a database")
 
 
 def normalise_url(url: str) -> sa.URL:
@@ -58,7 +57,10 @@ def pull_sql(contract: Contract, home: Home, cursor: str | None, now: Callable[[
     name = str(contract.server.options["urlEnv"])
     url = home.require(name)
     try:
-        engine = sa.create_engine(normalise_url(url), poolclass=sa.NullPool, connect_args=_connect_args(url))
+        engine = sa.create_engine(
+            normalise_url(url), poolclass=sa.NullPool, connect_args=connect_args(normalise_url(url).get_backend_name())
+        )
+        prepare(engine)
     except (exc.ArgumentError, exc.NoSuchModuleError, ImportError) as error:
         raise ConnectError(
             contract.id, name, f"{type(error).__name__}: the URL or its driver cannot be used", "a SQLAlchemy URL",
@@ -80,6 +82,7 @@ class _Source:
         self.contract = contract
         self.engine = engine
         self.name = name
+        self.schema = None if engine.dialect.name == "sqlite" else contract.server.location  # SQLite has none
         self.patience = patience
         self.now = now
 
@@ -99,10 +102,12 @@ class _Source:
 
     def beyond(self, mark: Mark) -> Iterator[Payload]:
         """Chunks from a mark on; each chunk handed over is a new start for the retries."""
+        progress = Progress(self.contract, self.now())
+        mark = progress.trusted(mark)
         try:
             for attempt in retrying(self.patience, _is_cut):
                 with attempt, self.engine.connect() as connection:
-                    for chunk, reached in self._chunks(connection, mark):
+                    for chunk, reached in self._chunks(connection, mark, progress):
                         yield chunk
                         mark = reached
                         attempt.retry_state.start_time = time.monotonic()
@@ -110,34 +115,35 @@ class _Source:
         except (exc.SQLAlchemyError, UnicodeDecodeError) as error:
             raise self._fault(error) from error
 
-    def _chunks(self, connection: sa.Connection, start: Mark) -> Iterator[tuple[Payload, Mark]]:
+    def _chunks(self, connection: sa.Connection, start: Mark, progress: Progress) -> Iterator[tuple[Payload, Mark]]:
         """Payloads, each with the mark that stands when it has landed."""
         table = self._table(connection)
         at = list(table.c.keys()).index(self.contract.cursor_field or "")
-        tail, unseen, reached = _Tail(start), start.unseen(), start
-        for rows, following in _chunked(self._selected(connection, table, start), CHUNK_ROWS):
-            lines = _encode(table, rows)
-            if unseen:
-                border = (None, start.since)
-                kept = [i for i, row in enumerate(rows) if plain(row[at]) not in border or unseen.is_new(lines[i])]
-                rows, lines = [rows[i] for i in kept], [lines[i] for i in kept]
-            if not rows:
-                continue
+        tail, unseen, reached = _Tail(start, progress, self.contract.overlap), start.unseen(), start
+        for rows, following in _chunked(self._selected(connection, table, start, progress), CHUNK_ROWS):
+            names = [digest(line) for line in (lines := _encode(table, rows))] if unseen else []
+            kept = [i for i, name in enumerate(names) if unseen.is_new_name(name)] if names else range(len(rows))
             tail.extend(rows, lines, at)
+            if not kept:
+                continue
             mark = tail.mark(following is not None and plain(following[at]) == tail.value)
             reached = mark or reached
-            reference = f"{self.contract.table}[{rows[0][at]} .. {rows[-1][at]}]"
-            yield self._payload(b"".join(lines), reference, mark.text() if mark else None), reached
+            reference = f"{self.contract.table}[{rows[kept[0]][at]} .. {rows[kept[-1]][at]}]"
+            body = b"".join(lines[i] for i in kept)
+            yield self._payload(body, reference, mark.text() if mark else None), reached
 
-    def _selected(self, connection: sa.Connection, table: sa.TableClause, start: Mark) -> Iterator[Sequence[Any]]:
+    def _selected(
+        self, connection: sa.Connection, table: sa.TableClause, start: Mark, progress: Progress
+    ) -> Iterator[Sequence[Any]]:
         """Rows without a cursor value (nothing orders them, so they are asked for each time), then the others."""
         column = table.c[self.contract.cursor_field or ""]
         yield from chain.from_iterable(_parts(connection, self._ordered(table, (), column.is_(None))))
         condition: sa.ColumnElement[bool] = column.is_not(None)
         if start.since is not None:
-            since = sa.bindparam("since", start.since, type_=sa.types.NullType())
+            floor = progress.floor(start.since, self.contract.overlap)
+            since = sa.bindparam("since", floor, type_=sa.types.NullType())
             condition = column >= since
-            if start.count is not None:
+            if start.count is not None and floor == start.since:
                 same = sa.select(sa.func.count()).select_from(table).where(column == since)
                 condition = column > since if connection.scalar(same) == start.count else condition
         yield from chain.from_iterable(_parts(connection, self._ordered(table, (column,), condition)))
@@ -148,14 +154,15 @@ class _Source:
 
     def _table(self, connection: sa.Connection) -> sa.TableClause:
         """The table with the columns it has today; untyped, so that values come as the driver gives them."""
-        columns = [c["name"] for c in sa.inspect(connection).get_columns(self.contract.table)]
+        columns = [c["name"] for c in sa.inspect(connection).get_columns(self.contract.table, self.schema)]
         wanted = self.contract.cursor_field
         if self.contract.snapshot == "incremental" and wanted is not None and wanted not in columns:
             raise ConnectError(
                 self.contract.id, f"table {self.contract.table}", f"columns {', '.join(columns)}",
                 f"the cursor field {wanted}", "ask the department what became of it, or change cursorField",
+                "wrong_answer",
             )  # fmt: skip
-        return sa.table(self.contract.table, *(sa.column(name) for name in columns))
+        return sa.table(self.contract.table, *(sa.column(name) for name in columns), schema=self.schema)
 
     def _payload(self, body: bytes, reference: str, cursor: str | None) -> Payload:
         return Payload(self.contract.id, body, "ndjson", reference, self.now(), cursor)
@@ -163,47 +170,76 @@ class _Source:
     def _fault(self, error: Exception) -> ConnectError:
         """The error in words, without the URL: it holds a password."""
         if isinstance(error, exc.NoSuchTableError):
+            table = f"{self.schema}.{self.contract.table}" if self.schema else self.contract.table
             return ConnectError(
-                self.contract.id, self.name, f"no table {self.contract.table}", "the table that the contract names",
-                "ask the department, or change physicalName",
+                self.contract.id, self.name, f"no table {table}", "the table that the contract names",
+                "ask the department, or change physicalName", "wrong_answer",
             )  # fmt: skip
         found = str(error.orig if isinstance(error, exc.DBAPIError) else error).strip().splitlines() or [""]
+        trouble = _trouble(error)
+        expected, next_step = {
+            "unreachable": ("a database that answers", "check that it runs, and its address and account"),
+            "refused": ("an account that may read the table", "check the account, its password and its rights"),
+        }.get(trouble, ("rows of the table that the contract names", "show the text to the department"))
         return ConnectError(
-            self.contract.id, f"database of {self.name}", f"{type(error).__name__}: {found[0]}",
-            "a database that answers", "check that it runs, and its address and account",
+            self.contract.id, f"database of {self.name}", f"{type(error).__name__}: {found[0]}", expected, next_step,
+            trouble,
         )  # fmt: skip
 
 
 class _Tail:
-    """The rows that share the last cursor value handed over, and those that have none."""
+    """The rows that the next read will be given again: at the last cursor value, in the overlap below it, or nowhere.
 
-    def __init__(self, start: Mark) -> None:
+    Rows without a value and rows ahead of receipt stand nowhere: they never move the cursor.
+    """
+
+    def __init__(self, start: Mark, progress: Progress, overlap: timedelta | int) -> None:
         self.value: Value | None = start.since
-        self.seen: list[str] = list(start.seen)
-        self.count = len(start.seen)  # after a mark that only counts, its rows come all again or not at all
-        self.without: list[str] = list(start.without)
+        self.count = 0  # rows at the last value
+        self._given = list(start.seen)
+        self._given_without = list(start.without)
+        self._without: list[str] = []
+        self._progress = progress
+        self._overlap = overlap
+        self._recent: list[tuple[Rank | None, str]] = []
 
     def extend(self, rows: Sequence[Sequence[Any]], lines: Sequence[bytes], at: int) -> None:
-        """Take in one chunk in its order."""
-        n_without = next((i for i, row in enumerate(rows) if row[at] is not None), len(rows))
-        self.without += [digest(line) for line in lines[:n_without]]
-        if n_without == len(rows):
+        """Take in one chunk in its order: rows without a value, then rising values, then those ahead of receipt."""
+        end = len(rows)
+        while end and (rows[end - 1][at] is None or self._progress.is_ahead(rows[end - 1][at])):
+            end -= 1
+        first = next((i for i, row in enumerate(rows[:end]) if row[at] is not None), end)
+        self._without += [digest(line) for line in (*lines[:first], *lines[end:])]
+        if first == end:
             return
-        last = rows[-1][at]
-        start = len(rows)
-        while start > n_without and rows[start - 1][at] == last:
+        rank = self._progress.rank
+        last = plain(rows[end - 1][at])
+        if last != self.value:
+            self.value, self.count, self._given = last, 0, []
+        floor = rank(self._progress.floor(last, self._overlap))
+        start = end
+        while start > first and (floor is None or (rank(rows[start - 1][at]) or floor) >= floor):
             start -= 1
-        if plain(last) != self.value:
-            self.value, self.seen, self.count = plain(last), [], 0
-        self.count += len(rows) - start
-        if self.count <= SEEN_LIMIT:
-            self.seen += [digest(line) for line in lines[start:]]
+        if start > first:
+            self._recent = []
+        self._recent = [one for one in self._recent if floor is None or (one[0] or floor) >= floor]
+        self.count += sum(plain(row[at]) == last for row in rows[start:end])
+        fresh = zip(rows[start:end], lines[start:end], strict=True)
+        if self._overlap or self.count <= SEEN_LIMIT:
+            self._recent += [(rank(row[at]), digest(line)) for row, line in fresh]
 
     def mark(self, goes_on: bool) -> Mark | None:
         """Where a next read starts; None when more rows of a value follow than digests can tell apart."""
-        if self.count <= SEEN_LIMIT:
-            return Mark(self.value, tuple(self.seen), tuple(self.without))
-        return None if goes_on else Mark(self.value, (), tuple(self.without), self.count)
+        without = _joined(self._given_without, self._without)
+        if self._overlap or self.count <= SEEN_LIMIT:
+            return Mark(self.value, _joined(self._given, [name for _, name in self._recent]), without)
+        return None if goes_on else Mark(self.value, (), without, self.count)
+
+
+def _joined(given: Sequence[str], met: Sequence[str]) -> tuple[str, ...]:
+    """Digests that an earlier read left, those not met again first, and those met."""
+    known = set(met)
+    return (*(name for name in given if name not in known), *met)
 
 
 def _parts(connection: sa.Connection, query: sa.Select[Any]) -> Iterator[Sequence[Any]]:
@@ -239,27 +275,24 @@ def _chunked(rows: Iterator[Any], size: int) -> Iterator[tuple[list[Any], Any]]:
 
 def _encode(table: sa.TableClause, rows: Any) -> list[bytes]:
     names, dumps = list(table.c.keys()), orjson.dumps
-    return [dumps(dict(zip(names, row, strict=True)), default=_readable, option=_ENCODING) for row in rows]
-
-
-def _readable(value: Any) -> Any:
-    """Text for what JSON has no form for: times and decimals as the database writes them, bytes in base64."""
-    if isinstance(value, bytes | bytearray | memoryview):
-        return base64.b64encode(value).decode("ascii")
-    return str(value)
+    return [dumps(dict(zip(names, finite(row), strict=True)), default=as_json, option=_ENCODING) for row in rows]
 
 
 def plain(value: Any) -> Value | None:
     """A cursor value as it can be stored and compared in the database again."""
-    return value if value is None or isinstance(value, str | int | float) else str(_readable(value))
-
-
-def _connect_args(url: str) -> dict[str, Any]:
-    backend = normalise_url(url).get_backend_name()
-    return {"connect_timeout": CONNECT_S} if backend in ("postgresql", "mysql") else {}
+    return value if value is None or isinstance(value, str | int | float) else str(as_json(value))
 
 
 def _is_cut(error: BaseException) -> bool:
     """Whether the line was cut or the server is busy; what is wrong with the statement itself never heals."""
     passing = isinstance(error, exc.OperationalError | exc.InterfaceError | exc.InternalError)
     return passing and not any(words in str(error).lower() for words in _LASTING)
+
+
+def _trouble(error: Exception) -> Trouble:
+    """What kind of trouble a driver's error is; its class alone does not tell a refusal from a cut line."""
+    if any(words in str(error).lower() for words in _REFUSED):
+        return "refused"
+    if any(words in str(error).lower() for words in ("no such", "does not exist", "not a database")):
+        return "wrong_answer"
+    return "unreachable" if isinstance(error, exc.OperationalError | exc.InterfaceError) else "wrong_answer"

@@ -7,6 +7,7 @@ Not here: what rows mean (`ingest.conform`), the processes of a home (`orchestra
 from __future__ import annotations
 
 import asyncio
+import codecs
 import hashlib
 import hmac
 import ipaddress
@@ -16,7 +17,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import orjson
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
@@ -26,6 +26,7 @@ from starlette.routing import Route
 from ingest.contract import Contract
 from ingest.listen.http import Guesses
 from ingest.listen.receipt import Receipt
+from ingest.parse.lenient_json import load_json
 from ingest.settings import Home, SettingsError
 from ingest.stages import Payload
 
@@ -243,13 +244,13 @@ def _as_media(body: bytes, media: str) -> bytes:
     if media == "csv":
         return body
     try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
+        document = load_json(body)
+    except ValueError as error:
         raise Refusal(422, "not_json", f"not JSON to its end: {error}") from error
     if media == "geojson":
         return body
     if isinstance(document, dict):
-        return b"[" + body.strip() + b"]"
+        return b"[" + body.removeprefix(codecs.BOM_UTF8).strip() + b"]"
     if not isinstance(document, list) or not all(isinstance(record, dict) for record in document):
         raise Refusal(422, "not_records", "expected an object or an array of objects")
     if not document:

@@ -15,7 +15,8 @@ from ingest.contract import Contract
 from ingest.geo import write_wkt
 from ingest.parse.columns import ROW, expected_names, header_names, settle
 from ingest.parse.fault import FileFault
-from ingest.parse.records import as_text, read_json
+from ingest.parse.lenient_json import read_json
+from ingest.parse.records import as_text
 from ingest.stages import RawTable
 
 GEOMETRY = "geometry"

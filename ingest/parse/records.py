@@ -11,12 +11,10 @@ import polars as pl
 from ingest.contract import Contract
 from ingest.parse.columns import ROW, expected_names, physical_names, settle
 from ingest.parse.fault import FileFault
+from ingest.parse.lenient_json import read_json
 from ingest.stages import RawTable
 
 Record = dict[str, Any]
-
-_AS_TEXT = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
-_AS_NUMBERS = json.JSONDecoder(parse_constant=str)
 
 
 def parse_json(body: bytes, contract: Contract) -> RawTable:
@@ -39,34 +37,6 @@ def parse_ndjson(body: bytes, contract: Contract) -> RawTable:
                 raise FileFault("truncated_file", f"a {type(record).__name__} found, expected an object", number)
             records.append(record)
     return _table(records, contract)
-
-
-def read_json(body: bytes, *, numbers_as_text: bool, line: int | None = None) -> Any:
-    """A JSON document; numbers as the text that was sent, so nothing is rounded on the way.
-
-    Raises FileFault: empty_file for no content, truncated_file for anything that is not JSON.
-    """
-    if not body.strip():
-        raise FileFault("empty_file", f"{len(body)} bytes")
-    decoder = _AS_TEXT if numbers_as_text else _AS_NUMBERS
-    try:
-        return _without_surrogates(decoder.decode(body.decode("utf-8-sig")), body)
-    except UnicodeDecodeError as error:
-        raise FileFault("truncated_file", f"not UTF-8: {error.reason}", line or error.start) from error
-    except json.JSONDecodeError as error:
-        raise FileFault("truncated_file", error.msg, line or error.pos) from error
-    except RecursionError as error:
-        raise FileFault("truncated_file", "nested deeper than can be read", line) from error
-    except ValueError as error:  # an integer of thousands of digits
-        raise FileFault("truncated_file", str(error), line) from error
-
-
-def _without_surrogates(document: Any, body: bytes) -> Any:
-    """Halves of surrogate pairs are no text: they become U+FFFD, which conform refuses row by row."""
-    if rb"\ud" not in body.lower():
-        return document
-    text = json.dumps(document, ensure_ascii=False)
-    return json.loads(text.encode("utf-8", "surrogatepass").decode("utf-8", "replace"), parse_constant=str)
 
 
 def _records(document: Any, contract: Contract) -> list[Record]:

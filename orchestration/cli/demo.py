@@ -109,6 +109,7 @@ def departments(home: Home) -> Iterator[int]:
 
 def _batch(home: Home, wait_s: float = 0.0) -> None:
     """One batch with its figures on the screen; ends with code 1 when it fails."""
+    from ingest.pull import FAILURES
     from orchestration.batch import Batch, BatchError, new_run_id, run_batch
 
     typer.echo("departments are open; fetch → land → check → build → audit → publish …")
@@ -124,7 +125,7 @@ def _batch(home: Home, wait_s: float = 0.0) -> None:
     typer.echo(f"{landed:,} rows fetched and landed, {refused:,} in quarantine")
     typer.echo("checks: " + ", ".join(f"{count} {name}" for name, count in result.verdicts.items()))
     for outcome in result.outcomes:
-        if outcome.result in ("unreachable", "failed"):
+        if outcome.result in FAILURES:
             typer.echo(f"{outcome.feed_id}: {outcome.result}: {outcome.detail}", err=True)
     typer.echo(f"published {result.generation.name}" if result.generation else "nothing new to publish")
 

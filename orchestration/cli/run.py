@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ingest.pull import Outcome
+from ingest.pull import FAILURES, Outcome
 from ingest.stages import Note
 from orchestration.cli.shell import (
     Json,
@@ -83,7 +83,7 @@ def run_command(
         checks = ", ".join(f"{count} {verdict}" for verdict, count in result.verdicts.items())
         typer.echo(f"checks: {checks}" + (f"; held: {', '.join(result.held)}" if result.held else ""))
         typer.echo(f"published {result.generation.name}" if result.generation else "nothing new to publish")
-    if any(o.result in ("failed", "unreachable") for o in result.outcomes):
+    if any(o.result in FAILURES for o in result.outcomes):
         raise typer.Exit(1)
 
 
@@ -118,7 +118,7 @@ def fetch_command(
         if found:
             typer.echo("")
             print_rows(found, as_json=False)
-    if outcome.result in ("failed", "unreachable", "would_reject"):
+    if outcome.result in (*FAILURES, "would_reject"):
         raise typer.Exit(1)
 
 
