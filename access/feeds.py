@@ -42,7 +42,7 @@ class FeedFact:
     batches_held: int
     checks_failed: int
     checks_raised: int
-    last_result: str | None  # of the newest fetch: landed, nothing_new, rejected, failed, unreachable, refused, wrong_answer, unreadable
+    last_result: str | None  # of the newest fetch: landed, nothing_new, rejected, failed, or a Trouble
     last_detail: str | None
     last_tried_at: datetime | None
     n_open_notifications: int
@@ -237,12 +237,18 @@ def _fact(row: dict[str, Any], seen: _Seen | None, now: datetime) -> FeedFact:
     )
 
 
+def last_sign_of_facts(observed_at: datetime | None, received_at: datetime | None) -> datetime | None:
+    """The newest event, but never later than it was received: a wrong clock keeps no feed fresh."""
+    if observed_at is None or received_at is None:
+        return observed_at
+    return min(observed_at, received_at)
+
+
 def _last_sign(row: dict[str, Any], seen: _Seen | None) -> datetime | None:
     """What freshness counts from: the newest event of a feed of facts, the department's last answer for a register."""
     published: datetime | None
     if _FACTS & set(row["entities"].split(";")):
-        published = row["last_observed_at"]
-        return published
+        return last_sign_of_facts(row["last_observed_at"], row["last_received_at"])
     published = row["last_contact_at"]
     answered = seen.answered_at.get(row["feed_id"]) if seen else None
     return max(filter(None, (published, answered)), default=None)

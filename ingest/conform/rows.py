@@ -276,7 +276,11 @@ def _check_moments(work: _Work) -> None:
         )
     future = moments.future(delay).to_numpy() & findings.open_for("wrong_time_zone")
     findings.lose(
-        "future_time", np.flatnonzero(future).astype(np.int64), delay.event, text, "a time before it was sent and received"
+        "future_time",
+        np.flatnonzero(future).astype(np.int64),
+        delay.event,
+        text,
+        "a time before it was sent",
     )
     if delay.tells_late:
         findings.flag("late", "flagged", _rows(moments.late(delay)), delay.event, text, "sent within two days")

@@ -49,8 +49,8 @@ def finite(row: Sequence[Any]) -> Sequence[Any]:
 
 def _mysql_values() -> dict[Any, Any]:
     """PyMySQL's own readers, but for BIT as a number and 0000-00-00, which is these databases' own "no date"."""
-    from pymysql.constants import FIELD_TYPE
-    from pymysql.converters import conversions
+    from pymysql.constants import FIELD_TYPE  # type: ignore[import-untyped]
+    from pymysql.converters import conversions  # type: ignore[import-untyped]
 
     dates = {kind: _no_zero_date(conversions[kind]) for kind in (FIELD_TYPE.DATE, FIELD_TYPE.DATETIME,
                                                                    FIELD_TYPE.TIMESTAMP)}  # fmt: skip
@@ -68,8 +68,7 @@ def _postgres_loaders(connection: Any, _record: Any) -> None:
     from psycopg.types import datetime as types
 
     for name in ("date", "time", "timetz", "timestamp", "timestamptz", "interval"):
-        stem = {"timestamptz": "Timestamptz", "timetz": "TimeTz"}.get(name, name.capitalize())
-        connection.adapters.register_loader(name, _tolerant(getattr(types, f"{stem}Loader")))
+        connection.adapters.register_loader(name, _tolerant(getattr(types, f"{name.capitalize()}Loader")))
 
 
 def _tolerant(loader: Any) -> Any:

@@ -12,9 +12,8 @@ from tenacity.wait import wait_exponential, wait_random
 
 from ingest.settings import Home, SettingsError
 
-
-# How a pull fails at the department: no connection, our account or token refused, an answer that is not what was agreed,
-# files that are there and cannot be opened.
+# How a pull fails at the department: no connection, our account or token refused, an answer that is not what was
+# agreed, files that are there and cannot be opened.
 Trouble = Literal["unreachable", "refused", "wrong_answer", "unreadable"]
 TROUBLES: tuple[Trouble, ...] = get_args(Trouble)
 

@@ -50,6 +50,7 @@ class Reach:
     def again(self) -> None:
         """Begin another reading of the same pages: what was taken is known, and what is not was skipped."""
         self._unseen = Unseen(self._taken)
+        self._before = [name for _, name in self._in_span()] or self._before
         self._border, self._last, self._recent = self._rank, None, []
         self.n_skipped = 0
 

@@ -220,8 +220,9 @@ class _Service:
         words = next((text for name in told if (text := as_text(_at(document, name.split("."))))), "")
         token = self.contract.server.options.get("tokenEnv", "the token")
         is_refusal = found in ("401", "403")
+        said = f", {words[:200]!r}" if words else ""
         raise self.fault(
-            f"{path} {found} in HTTP 200{f', {words[:200]!r}' if words else ''}", f"{path} {' or '.join(map(str, values))}",
+            f"{path} {found} in HTTP 200{said}", f"{path} {' or '.join(map(str, values))}",
             f"check {token}" if is_refusal else "ask the department what it means",
             "refused" if is_refusal else "wrong_answer",
         )  # fmt: skip
@@ -231,9 +232,7 @@ class _Service:
         query = "".join(f"{name}={value}&" for name, value in given.items())
         return f"{self.url.path}?{query}page={first}..{last}"
 
-    def fault(
-        self, found: str, expected: str, next_step: str, trouble: Trouble = "wrong_answer"
-    ) -> ConnectError:
+    def fault(self, found: str, expected: str, next_step: str, trouble: Trouble = "wrong_answer") -> ConnectError:
         """An error about this service, by address without its query."""
         return ConnectError(self.contract.id, str(self.url.copy_with(query=None)), found, expected, next_step, trouble)
 

@@ -121,8 +121,8 @@ class _Source:
         at = list(table.c.keys()).index(self.contract.cursor_field or "")
         tail, unseen, reached = _Tail(start, progress, self.contract.overlap), start.unseen(), start
         for rows, following in _chunked(self._selected(connection, table, start, progress), CHUNK_ROWS):
-            names = [digest(line) for line in (lines := _encode(table, rows))] if unseen else []
-            kept = [i for i, name in enumerate(names) if unseen.is_new_name(name)] if names else range(len(rows))
+            lines = _encode(table, rows)
+            kept = [i for i, line in enumerate(lines) if unseen.is_new(line)] if unseen else list(range(len(lines)))
             tail.extend(rows, lines, at)
             if not kept:
                 continue

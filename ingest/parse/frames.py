@@ -15,7 +15,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-import orjson
 import polars as pl
 
 from ingest.conform.times import read_instants
@@ -23,6 +22,7 @@ from ingest.contract import STREAM_PROTOCOLS, Column, Contract
 from ingest.mask import mask_numbers
 from ingest.parse.columns import ROW, expected_names, physical_names
 from ingest.parse.fault import FileFault
+from ingest.parse.lenient_json import load_json
 from ingest.parse.records import as_text, explode, flatten
 from ingest.protocols import BadFrame, Codec, Message, codec
 from ingest.stages import Note, RawTable, UnreadAlarm
@@ -142,8 +142,8 @@ def _json_rows(places: Iterable[tuple[str, RawEntry]]) -> _Rows:
     add_received = rows.received.append
     for place, entry in places:
         try:
-            document = orjson.loads(entry.body)
-        except orjson.JSONDecodeError as error:
+            document = load_json(entry.body)
+        except json.JSONDecodeError as error:
             found = f"{len(entry.body)} bytes that are not JSON from byte {error.pos} on"
             rows.notes.append(_bad(place, entry.device_id, found, _BODY_FORM))
             continue

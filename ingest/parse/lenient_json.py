@@ -18,14 +18,14 @@ _AS_NUMBERS = json.JSONDecoder(parse_constant=str)
 
 
 def load_json(body: bytes) -> Any:
-    """A document, fast where it is strict JSON. Raises ValueError for what is not JSON to its end."""
+    """A document, fast where it is strict JSON. Raises json.JSONDecodeError for what is not JSON to its end."""
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as strict:
         try:
             return read_json(body, numbers_as_text=False)
-        except FileFault as fault:
-            raise ValueError(f"{strict}" if fault.offset is None else fault.detail) from fault
+        except FileFault:
+            raise strict from None
 
 
 def read_json(body: bytes, *, numbers_as_text: bool, line: int | None = None) -> Any:

@@ -152,9 +152,11 @@ class Service(Department):
     def page(self, query: dict[str, str]) -> Response:
         since = query.get("since", "")
         found = [
-            row for row in self.rows if row[1] is None or row[1] > since or (row[1] == since and self.is_inclusive)
+            row
+            for row in self.rows
+            if row[1] is None or str(row[1]) > since or (str(row[1]) == since and self.is_inclusive)
         ]
-        found = sorted(found, key=lambda row: (row[1] or "", row[0]))
+        found = sorted(found, key=lambda row: (str(row[1] or ""), row[0]))
         page, size = int(query.get("page", 1)), int(query.get("size", 10**6))
         records = [{"id": key, "sent": sent} for key, sent in found[(page - 1) * size : page * size]]
         return JSONResponse({"code": 0, "data": {"total": len(found), "records": records}})

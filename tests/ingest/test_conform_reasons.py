@@ -156,7 +156,11 @@ def test_a_row_has_one_reason_the_first_of_the_table() -> None:
 # ── moments ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_late() -> None:
     feed = reading()
-    shaped = shape(feed, moment("a", NOON, timedelta(days=2)), moment("b", NOON, timedelta(days=2, minutes=1)))
+    shaped = shape(
+        feed,
+        moment("a", NOON - timedelta(days=3), timedelta(days=2)),
+        moment("b", NOON - timedelta(days=3), timedelta(days=2, minutes=1)),
+    )
     assert found(shaped) == [("late", "flagged", "2")]
     assert shaped.frame["_flags"].to_list() == ["", "late"]
 

@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from departments import Service, at, service, take
+from departments import NOW, Service, at, contract_of, service, take
 from starlette.responses import JSONResponse, Response
 
 from ingest.connect import ConnectError, rest
 from ingest.connect.mark import read_mark
+from ingest.connect.progress import Progress
 from ingest.settings import Home, SettingsError
 
 
@@ -136,7 +137,9 @@ def test_pages_without_a_total(web: Service) -> None:
     web.without_options("totalPath")
     web.add([(f"r{i:03d}", at(i)) for i in range(20)])
     assert len(take(web)[0]) == 20
-    assert [request["page"] for request in web.requests] == ["1", "2", "3"]
+    assert [request["page"] for request in web.requests] == ["1", "2", "3", "1"], (
+        "the first page once more: whether it moved"
+    )
 
 
 def test_service_without_pages(web: Service) -> None:
@@ -175,7 +178,7 @@ def test_service_that_does_or_does_not_include_since(web: Service, is_inclusive:
     ],
 )
 def test_just_before_a_cursor(value: int | str, text: str) -> None:
-    assert rest.before(value) == text
+    assert Progress(contract_of({"type": "api", "location": "x"}), NOW).before(value) == text
 
 
 def test_service_that_ignores_since(web: Service) -> None:
@@ -203,7 +206,7 @@ def test_register_that_is_not_whole(web: Service) -> None:
     web.as_snapshot()
     short = {"data": {"total": 9, "records": [{"id": "r1"}]}}
     empty = {"data": {"total": 9, "records": []}}
-    web.answers = [lambda: JSONResponse(short), lambda: JSONResponse(empty)]
+    web.answers = [lambda: JSONResponse(short), lambda: JSONResponse(empty), lambda: JSONResponse(short)]
     with pytest.raises(ConnectError, match=r"1 records.*expected 9"):
         list(web.pull())
 

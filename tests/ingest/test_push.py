@@ -159,7 +159,7 @@ def test_compressed_body_is_refused_unopened(door: Door) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[", b"[1]", b"7", b'"text"', b"[]", b"null", b"[{}, null]", b"\xff\xfe", b"[" * 100_000, b'{"a": NaN}'],
+    [b"", b"[", b"[1]", b"7", b'"text"', b"[]", b"null", b"[{}, null]", b"\xff\xfe", b"[" * 100_000],
 )
 def test_nonsense_costs_only_its_own_request(door: Door, body: bytes) -> None:
     assert door.post(content=body).status_code == 422

@@ -35,7 +35,12 @@ seen as (
     contact.late_after_s,
     contact.silent_after_s,
     observed.last_observed_at,
-    case when contact.is_fact then observed.last_observed_at else contact.last_contact_at end as last_sign_at
+    case
+      -- No event is later than its receipt: a wrong clock keeps no feed fresh.
+      when contact.is_fact and observed.last_observed_at > contact.last_received_at then contact.last_received_at
+      when contact.is_fact then observed.last_observed_at
+      else contact.last_contact_at
+    end as last_sign_at
   from {{ ref('feed_contact') }} as contact
   left join observed on contact.feed_id = observed.feed_id
 ),
