@@ -26,7 +26,9 @@ _USCC_HEADER = re.compile(r"统一社会信用代码|uscc|credit_?code", re.IGNO
 _ID_NO_HEADER = re.compile(r"身份证|id_?card|sfzh", re.IGNORECASE)
 _PHONE_HEADER = re.compile(r"电话|手机|联系方式|phone|mobile|(^|_)tel($|_)", re.IGNORECASE)
 _PERSON_HEADER = re.compile(
-    r"姓名|联系人|负责人|法定代表人|经办人|巡查人|person_?name|worker_?name|contact", re.IGNORECASE
+    r"姓名|联系人|负责人|法定代表人|经办人|责任人|(检查|巡查|巡检|检测|检验|填报|记录|审核|复核|值班|操作|维保|养护|管理|施工)(人|员)"
+    r"|司机|驾驶员|业主|person_?name|worker_?name|contact|inspector|operator_?name|driver(?!_?id)|checked_by|signed_by",
+    re.IGNORECASE,
 )
 _FACE_HEADER = re.compile(r"照片|人脸|头像|face|photo", re.IGNORECASE)
 _PLATE_HEADER = re.compile(r"车牌(?!颜色)|plate(?!_?colou?r)", re.IGNORECASE)
@@ -34,6 +36,11 @@ _MOBILE = re.compile(r"(\+?86)?1[3-9]\d{9}")
 _LON_HEADER = re.compile(r"经度|(^|_)(lon|lng|longitude|jd)$", re.IGNORECASE)
 _LAT_HEADER = re.compile(r"纬度|(^|_)(lat|latitude|wd)$", re.IGNORECASE)
 _TRUTHS = ({"true", "false"}, {"是", "否"}, {"yes", "no"}, {"y", "n"})
+# Whole numbers that count or rank and have no unit.
+_UNITLESS = re.compile(
+    r"年份|年度|年代|建成年|等级|级别|评级|评分|得分|分数|数量|个数|次数|层数|排名|序号|版本|year|grade|rating|rank|score|level|count|(^|_)n(o|um)?(_|$)",
+    re.IGNORECASE,
+)
 _EPOCHS = {"epoch_s": (946_684_800, 4_102_444_800), "epoch_ms": (946_684_800_000, 4_102_444_800_000)}
 
 
@@ -230,6 +237,9 @@ def _number(guess: Guess, header: str, values: list[str]) -> bool:
     if unit:
         guess.unit = UNITS[unit][0]
         guess.reasons.append(f"unit {guess.unit}: the header says {unit}")
+    elif _UNITLESS.search(header) or (is_whole and all(1900 <= number <= 2100 for number in numbers)):
+        guess.unit = "1"
+        guess.reasons.append("a plain number: by header or values a year, a count or a grade")
     else:
         guess.reasons.append("CHECK: no unit in the header; add one unless it is a plain number")
     if guess.unit == "percent" and all(0 <= number <= 100 for number in numbers):

@@ -15,12 +15,29 @@ from ingest.propose.guess import Guess
 
 _LASTING_TIME = re.compile(r"更新|修改|安装|建成|检验|登记|updat|modif|install|built|inspect", re.IGNORECASE)
 _SENT_TIME = re.compile(r"上报|上传|接收|入库|transmit|upload|recv|receiv|import|submit", re.IGNORECASE)
+# A time by which something must be done is no time at which it happened.
+_DEADLINE = re.compile(
+    r"期限|限期|截止|到期|有效期|计划|应于|下次|deadline|due|expir|valid_(to|until)|next_|plan", re.IGNORECASE
+)
+_INSPECTION = re.compile(r"检查|巡查|巡检|检测|检验|隐患|整改|inspect|patrol|finding|rectif", re.IGNORECASE)
+_DEVICE = re.compile(r"设备|传感器|测点|终端|探测器|监测站|站号|sensor|device|detector|station|terminal", re.IGNORECASE)
+# Headers of inspections → concept; the first that fits takes it.
+_INSPECTION_CONCEPTS = (
+    ("rectified_at", re.compile(r"整改完成|整改时间|闭环时间|rectified", re.IGNORECASE)),
+    ("due_on", _DEADLINE),
+    ("findings", re.compile(r"隐患描述|问题|存在|findings?", re.IGNORECASE)),
+    ("result", re.compile(r"结果|结论|评定|result|conclusion", re.IGNORECASE)),
+    ("item", re.compile(r"项目|检查项|内容|item", re.IGNORECASE)),
+)
 _FIXED_CONCEPTS = {
     "lon": "lon", "lat": "lat", "geometry_wkt": "geometry_wkt", "area_code": "area_code", "credit_code": "credit_code",
     "name_zh": "name_zh", "enterprise_name": "enterprise_name", "address": "address", "status": "status",
     "grade": "grade", "people": "people", "built_on": "built_on", "installed_on": "installed_on",
     "updated_at": "updated_at", "transmitted_at": "transmitted_at",
 }  # fmt: skip
+
+_IDENTITY = {"reading": "device_id", "event": "event_id", "object": "object_id", "device": "device_id",
+             "inspection": "object_id"}  # fmt: skip
 
 
 @dataclass
@@ -36,7 +53,7 @@ class Shape:
     @property
     def is_register(self) -> bool:
         """Whether rows are things that last and not moments."""
-        return self.entity in (None, "object")
+        return self.entity in (None, "object", "device")
 
 
 def find_shape(guesses: Sequence[Guess], frame: pl.DataFrame) -> Shape:
@@ -45,8 +62,10 @@ def find_shape(guesses: Sequence[Guess], frame: pl.DataFrame) -> Shape:
     times = [g for g in guesses if g.role == "time" and g.logical_type == "timestamp"]
     times += [g for g in guesses if g.role == "time" and g.logical_type == "date"]
     happened = [
-        g for g in times if not _LASTING_TIME.search(g.physical_name) and not _SENT_TIME.search(g.physical_name)
-    ]
+        g for g in times
+        if not (_LASTING_TIME.search(g.physical_name) and not _is_inspection(guesses))
+        and not _SENT_TIME.search(g.physical_name) and not _DEADLINE.search(g.physical_name)
+    ]  # fmt: skip
     key, why_key = _key(guesses, texts, happened)
     shape = Shape(key, None, reasons=[why_key])
     event_time = next((g for g in happened if g.name in shape.key), happened[0] if happened else None)
@@ -69,9 +88,12 @@ def _key(guesses: Sequence[Guess], texts: pl.DataFrame, times: Sequence[Guess]) 
         g for g in guesses if g.n_missing == 0 and g.role not in ("measure", "lon", "lat", "geometry") and not g.mask
     ]
     ranked = sorted(fit, key=lambda g: (order.get(g.role, 2), g.role == "time" and g not in times))[:8]
+    has_id = any(g.role == "id" for g in ranked)
     for size in (1, 2, 3):
         for chosen in combinations(ranked, size):
             names = [g.name for g in chosen]
+            if has_id and all(g.role == "time" for g in chosen):
+                continue  # moments of different things may coincide tomorrow
             if texts.select(names).n_unique() == texts.height:
                 names.sort(key=lambda name: any(name == g.name for g in times))
                 return names, f"key: {' with '.join(names)} tells all {texts.height} rows of the sample apart"
@@ -87,12 +109,19 @@ def _key(guesses: Sequence[Guess], texts: pl.DataFrame, times: Sequence[Guess]) 
 def _entity(guesses: Sequence[Guess], shape: Shape, event_time: Guess | None) -> str | None:
     key_roles = {g.role for g in guesses if g.name in shape.key}
     measures = [g.name for g in guesses if g.role == "measure"]
+    if event_time is not None and _is_inspection(guesses):
+        shape.reasons.append(f"entity inspection: headers speak of inspections, each at a moment ({event_time.name})")
+        return "inspection"
     if event_time is not None and event_time.name in shape.key and measures:
         shape.reasons.append(f"entity reading: {event_time.name} is in the key, beside {len(measures)} amounts")
         return "reading"
     if event_time is not None and ("id" in key_roles or event_time.name in shape.key):
         shape.reasons.append(f"entity event: each row has a number and a moment ({event_time.name})")
         return "event"
+    named = next((g.physical_name for g in guesses if g.name in shape.key), "")
+    if _DEVICE.search(named):
+        shape.reasons.append(f"entity device: rows have no moment, and {named} names a device")
+        return "device"
     shape.reasons.append("entity object: rows have no moment at which they happened, so they are things that last")
     return "object"
 
@@ -102,8 +131,9 @@ def _concepts(guesses: Sequence[Guess], shape: Shape, event_time: Guess | None) 
     if shape.entity is None:
         return {}
     known = ENTITY_CONCEPTS[shape.entity]
-    first = {"reading": "device_id", "event": "event_id", "object": "object_id"}[shape.entity]
-    moment = {"reading": "observed_at", "event": "occurred_at"}.get(shape.entity)
+    first = _IDENTITY[shape.entity]
+    moment = {"reading": "observed_at", "event": "occurred_at", "inspection": "inspected_at"}.get(shape.entity)
+    shape.reasons.append(f"concepts that a column of {shape.entity} may fill: {', '.join(known)}")
     found: dict[str, str] = {}
     identity = next((name for name in shape.key if event_time is None or name != event_time.name), None)
     if identity:
@@ -114,11 +144,19 @@ def _concepts(guesses: Sequence[Guess], shape: Shape, event_time: Guess | None) 
         found[event_time.name] = moment
     for guess in guesses:
         concept = _FIXED_CONCEPTS.get(guess.name)
+        if shape.entity == "inspection":
+            named = (name for name, header in _INSPECTION_CONCEPTS if header.search(guess.physical_name))
+            concept = next((name for name in named if name not in found.values()), concept)
         if guess.role == "time" and _SENT_TIME.search(guess.physical_name):
             concept = "transmitted_at"
         if concept in known and concept not in found.values() and guess.name not in found and not guess.mask:
             found[guess.name] = concept
     return found
+
+
+def _is_inspection(guesses: Sequence[Guess]) -> bool:
+    """Whether two headers at least speak of inspections: one alone may be the date of a register's last one."""
+    return sum(bool(_INSPECTION.search(g.physical_name)) for g in guesses) >= 2
 
 
 def _cadence(event_time: Guess, shape: Shape, texts: pl.DataFrame) -> timedelta | None:

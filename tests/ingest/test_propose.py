@@ -320,3 +320,43 @@ def test_public_files(shared_dir: Path, load: Load, path: str, key: tuple[str, .
     raw = parse(sample.read_bytes(), contract.server.file_format or "", contract)
     assert raw.frame.height == n_rows
     assert not raw.notes
+
+
+# ── inspections and sensors ───────────────────────────────────────────────────────────────────────────────────────────
+INSPECTIONS = "桥梁编号,检查日期,检查项目,检查结果,检查人,整改期限,建成年份,技术状况评分\n" + "".join(
+    f"Q-{1 + n % 3},2026-1{n // 9}-{10 + n:02d},支座,合格,张三,2026-12-{10 + n:02d},19{90 + n % 3},{80 + n}\n"
+    for n in range(12)
+)
+
+
+@pytest.mark.case("engineer.14")
+def test_inspections_are_told_by_object_and_day_with_people_masked(tmp_path: Path, load: Load) -> None:
+    sample = tmp_path / "inspection.csv"
+    sample.write_text(INSPECTIONS, "utf-8")
+    proposal = propose(sample, "transport.bridge_inspection")
+    contract = load(proposal)
+    by_header = {column.physical_name: column for column in contract.columns}
+    assert contract.entities == ("inspection",)
+    assert [by_header[name].name in contract.key for name in ("桥梁编号", "检查日期")] == [True, True]
+    concepts = {
+        "桥梁编号": "object_id",
+        "检查日期": "inspected_at",
+        "整改期限": "due_on",
+        "检查结果": "result",
+        "检查项目": "item",
+    }
+    assert {name: by_header[name].concept for name in concepts} == concepts
+    assert (by_header["检查人"].sensitivity, by_header["检查人"].mask) == ("personal", "hash")
+    assert not [reason for reason in proposal.reasons if "no unit" in reason]
+    assert reasons_of(proposal, "concepts that a column of inspection may fill: inspection_id, object_id")
+
+
+@pytest.mark.case("engineer.14")
+def test_a_list_of_sensors_is_a_device_register(tmp_path: Path, load: Load) -> None:
+    sample = tmp_path / "sensors.csv"
+    sample.write_text(
+        "传感器编号,桥梁编号,安装日期\n" + "".join(f"S-{n},Q-{n % 2},2025-01-{n + 1:02d}\n" for n in range(9))
+    )
+    contract = load(propose(sample, "transport.bridge_sensor"))
+    assert contract.entities == ("device",)
+    assert contract.column(contract.key[0]).concept == "device_id"

@@ -92,6 +92,7 @@ def test_a_register_that_is_no_feed_is_named() -> None:
         register_of(wrong, contracts)
 
 
+@pytest.mark.case("engineer.held.H4")
 def test_messages_wait_until_the_register_has_landed(broker: BrokerServer) -> None:
     broker.stop()
     home = broker.set(CITYRISK_NATS_PASSWORD_URBAN="gas")

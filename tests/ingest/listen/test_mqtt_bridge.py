@@ -50,6 +50,7 @@ def test_messages_come_in_order_under_their_device(gas: BrokerServer) -> None:
     asyncio.run(whole())
 
 
+@pytest.mark.case("security.held.H9")
 def test_a_killed_broker_loses_nothing_acknowledged(gas: BrokerServer) -> None:
     async def whole() -> None:
         async with listening(gas.home, open_contracts("urban.gas_reading")), connected(gas.home, "test") as client:

@@ -38,6 +38,7 @@ def two_departments(broker: BrokerServer) -> BrokerServer:
     return broker
 
 
+@pytest.mark.case("security.held.H4")
 def test_a_department_publishes_its_own_subjects_only(two_departments: BrokerServer) -> None:
     async def whole() -> None:
         async with connected(two_departments.home, "test") as client:
@@ -62,6 +63,7 @@ def test_a_department_publishes_its_own_subjects_only(two_departments: BrokerSer
     asyncio.run(whole())
 
 
+@pytest.mark.case("security.held.H4")
 def test_a_department_reads_nothing(two_departments: BrokerServer) -> None:
     async def whole() -> None:
         reader = Device(two_departments.home, "gas", "reader")
@@ -83,6 +85,7 @@ def test_a_department_reads_nothing(two_departments: BrokerServer) -> None:
     asyncio.run(whole())
 
 
+@pytest.mark.case("security.held.H4")
 def test_a_department_cannot_speak_nats(two_departments: BrokerServer) -> None:
     async def whole() -> None:
         for user, password in (("gas", "9876543210"), ("cityrisk", "wrong")):
