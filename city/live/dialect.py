@@ -13,6 +13,7 @@ from ingest.protocols.jt808 import encode
 
 _REGISTER, _AUTHENTICATE = 0xFFF0, 0xFFF1
 _HEARTBEAT = 0xFFF2
+_NAK = "15"
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +109,11 @@ class Sl651:
         return None
 
     def answer(self, message: Message) -> Answer | None:
-        """The confirmation of a report."""
+        """The confirmation of a report; a NAK of one of its packets is none."""
         fields = message.fields
-        return Answer(message.device_id, str(fields["serial"])) if fields.get("direction") == "down" else None
+        if fields.get("direction") != "down" or fields["end"] == _NAK:
+            return None
+        return Answer(message.device_id, str(fields["serial"]))
 
     def sign_of_life(self, device_id: str, now: datetime) -> bytes | None:
         """2F."""

@@ -106,10 +106,12 @@ def split(splitter: Splitter, pieces: tuple[bytes, ...]) -> list[bytes]:
 
 
 def decoded(target: Codec, frame: bytes, lenient: frozenset[str]) -> Message | None:
-    """The message of a frame, checked and answered; None when it is refused."""
+    """The message of a frame, checked and answered; None when it is refused, in the protocol's words if it has some."""
     try:
         message = target.decode(frame, lenient)
     except BadFrame:
+        target.alarm_in(frame)
+        getattr(target, "deny", lambda _frame, _now: None)(frame, NOW)
         return None
     check(target, message)
     return message
@@ -126,6 +128,8 @@ def joined(target: Codec, parts: list[bytes], lenient: frozenset[str]) -> None:
 def check(target: Codec, message: Message) -> None:
     """What a codec promises about every message that it lets through."""
     target.answers(message, NOW)
+    if message.part is not None and hasattr(target, "resend"):
+        target.resend(message, [1, 2], NOW)
     for record in message.records:
         unknown = set(record.values) - set(target.RECORD_FIELDS[record.kind])
         if unknown:
