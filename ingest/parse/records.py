@@ -15,6 +15,7 @@ from ingest.parse.lenient_json import read_json
 from ingest.stages import RawTable
 
 Record = dict[str, Any]
+MOST_UNKNOWN = 1_000  # names beyond the contract's in one payload
 
 
 def parse_json(body: bytes, contract: Contract) -> RawTable:
@@ -57,14 +58,26 @@ def _table(records: list[Record], contract: Contract) -> RawTable:
     parents = {name[:at] for name in expected_names(contract) for at, sign in enumerate(name) if sign == "."}
     walked = (flatten(part, parents) for record in records for part in explode(record, contract.explode))
     flat = list(walked) if parents or contract.explode else records
+    _check_width(flat, contract)
     try:
         columns = _columns(flat)
     except TypeError:  # something else than text in records that should be flat
-        columns = _columns(list(walked))
+        deep = list(walked)
+        _check_width(deep, contract)
+        columns = _columns(deep)
     if not records:
         columns = {name: pl.Series([], dtype=pl.String) for name in expected_names(contract)}
     frame = pl.DataFrame({ROW: pl.int_range(1, len(flat) + 1, eager=True), **columns})
     return settle(frame.with_columns(_place(frame, contract).alias(ROW)), contract, is_ordered=False)
+
+
+def _check_width(flat: list[Record], contract: Contract) -> None:
+    """Raises FileFault for names without end: rows with a key each would make a column of every row."""
+    names = {name for record in flat for name in record} - set(expected_names(contract))
+    if len(names) > MOST_UNKNOWN:
+        raise FileFault(
+            "unreadable_file", f"{len(names)} names that the contract does not know; expected at most {MOST_UNKNOWN}"
+        )
 
 
 def _columns(flat: list[Record]) -> dict[str, pl.Series]:

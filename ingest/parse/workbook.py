@@ -7,6 +7,7 @@ import polars as pl
 
 from ingest.contract import Contract
 from ingest.parse.columns import ROW, header_names, settle
+from ingest.parse.extent import check_extent
 from ingest.parse.fault import FileFault
 from ingest.stages import RawTable
 
@@ -36,7 +37,8 @@ def parse_xlsx(body: bytes, contract: Contract) -> RawTable:
 
 
 def read_cells(body: bytes, sheet: int | str) -> pl.DataFrame:
-    """Every cell from A1 on as text, empty ones null."""
+    """Every cell from A1 on as text, empty ones null. Raises FileFault, also for a sheet too large to be laid out."""
+    check_extent(body)
     try:
         # skip_rows=0 keeps leading empty rows, so that row numbers stay those of the sheet.
         loaded = fastexcel.read_excel(body).load_sheet(
