@@ -31,7 +31,8 @@ __all__ = [
 ]  # fmt: skip
 
 DEVICE_ROLES = frozenset({"administrator", "shift_lead"})
-STATUSES = ("silent", "connected", "heard", "unknown", "banned", "bad_frames", "deviating")
+STATUSES = ("silent", "connected", "heard", "unknown", "banned", "bad_frames", "deviating", "clock_off")
+JUMP_SHOWN = timedelta(days=1)  # so long a clock that jumped and is right again is still listed
 DEVICES_A_PAGE = 50
 _GATEWAY_TIMEOUT_S = 0.5
 _TURNED_AWAY, _CLOSED = "cityrisk_listen_turned_away", "cityrisk_listen_closed"
@@ -66,6 +67,7 @@ class DeviceFeed:
     bad_frames: int
     refused: int
     deviating: int  # devices that needed a lenient option
+    clock_off: int  # devices whose clock is off receipt, or jumped lately
     last_frame_at: datetime | None
 
 
@@ -84,7 +86,7 @@ class DevicePage:
 
     Rows: columns of `device_link`, and verdict, verdict_by, verdict_reason (a person's word, else None), deviations as
     a mapping, status, last_observed_at (newest reading of the published generation, None when it knows no device of
-    that id).
+    that id), and clock_off, clock_offset_s, clock_since_at, clock_jumped_at (None for a clock that was never off).
     """
 
     rows: Sequence[Mapping[str, Any]]
@@ -108,15 +110,17 @@ def device_feeds(live: OpsReader, now: datetime) -> list[DeviceFeed]:
 
 def device_page(live: OpsReader, home: Home, wanted: DeviceFilter, now: datetime, page: int = 0) -> DevicePage:
     """Devices, those with the oldest frame first, `DEVICES_A_PAGE` from page `page` on."""
-    link, access = ops.device_link, ops.device_access
-    joined = link.outerjoin(
-        access, sa.and_(access.c.raw_feed == link.c.raw_feed, access.c.device_id == link.c.device_id)
-    )
+    link, access, clock = ops.device_link, ops.device_access, ops.device_clock
+    joined = link.outerjoin(access, _same_device(access)).outerjoin(clock, _same_device(clock))
     conditions = _where(live, wanted, now)
     n_matching = live.scalar(sa.select(sa.func.count()).select_from(joined).where(*conditions)) or 0
     words = (access.c.verdict, access.c.actor.label("verdict_by"), access.c.reason.label("verdict_reason"))
+    told = (
+        clock.c.is_off.label("clock_off"), clock.c.offset_s.label("clock_offset_s"),
+        clock.c.since_at.label("clock_since_at"), clock.c.jumped_at.label("clock_jumped_at"),
+    )  # fmt: skip
     query = (
-        sa.select(link, *words)
+        sa.select(link, *words, *told)
         .select_from(joined)
         .where(*conditions)
         .order_by(link.c.last_frame_at, link.c.raw_feed, link.c.device_id)
@@ -204,14 +208,17 @@ def _device_feed(live: OpsReader, raw_feed: str, now: datetime) -> DeviceFeed:
             number(link.standing == "banned"),
             *(sa.func.coalesce(sa.func.sum(column), 0) for column in (link.frames, link.bad_frames, link.refused)),
             number(link.deviations != "{}"),
+            number(_is_clock_shown(now)),
             sa.func.max(link.last_frame_at),
-        ).where(link.raw_feed == raw_feed)
+        )
+        .select_from(ops.device_link.outerjoin(ops.device_clock, _same_device(ops.device_clock)))
+        .where(link.raw_feed == raw_feed)
     ).one()
     name_zh, name_en, quiet = _contract_words(raw_feed)
-    known, connected, heard, silent, unknown, banned, frames, bad, refused, deviating = map(int, row[:-1])
+    known, connected, heard, silent, unknown, banned, frames, bad, refused, deviating, clock_off = map(int, row[:-1])
     return DeviceFeed(
         raw_feed, name_zh, name_en, quiet, known, connected, heard, silent, unknown, banned, frames, bad, refused,
-        deviating, row[-1],
+        deviating, clock_off, row[-1],
     )  # fmt: skip
 
 
@@ -232,6 +239,7 @@ def _where(live: OpsReader, wanted: DeviceFilter, now: datetime) -> list[sa.Colu
         "unknown": (sa.not_(is_banned), sa.not_(may_speak)),
         "bad_frames": (link.bad_frames > 0,),
         "deviating": (link.deviations != "{}",),
+        "clock_off": (_is_clock_shown(now),),
     }
     if wanted.status is not None and wanted.status in matches:
         conditions += matches[wanted.status]
@@ -240,6 +248,17 @@ def _where(live: OpsReader, wanted: DeviceFilter, now: datetime) -> list[sa.Colu
         is_heard = sa.and_(sa.not_(is_silent), link.is_connected == (wanted.status == "connected"))
         conditions += (sa.not_(is_banned), may_speak, is_silent if wanted.status == "silent" else is_heard)
     return conditions
+
+
+def _same_device(other: sa.Table) -> sa.ColumnElement[bool]:
+    link = ops.device_link.c
+    return sa.and_(other.c.raw_feed == link.raw_feed, other.c.device_id == link.device_id)
+
+
+def _is_clock_shown(now: datetime) -> sa.ColumnElement[bool]:
+    """A device without a row was never seen with a wrong clock."""
+    clock = ops.device_clock.c
+    return sa.func.coalesce(sa.or_(clock.is_off, clock.jumped_at > now - JUMP_SHOWN), False)
 
 
 def _is_silent(live: OpsReader, raw_feed: str | None, now: datetime) -> sa.ColumnElement[bool]:

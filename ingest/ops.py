@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, event, exc
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0006"  # the newest step in ingest/migrations/versions; a change of these tables needs a further one
+REVISION = "0007"  # the newest step in ingest/migrations/versions; a change of these tables needs a further one
 
 metadata = MetaData()
 
@@ -218,6 +218,18 @@ device_link = Table(
     Column("bad_frames", BigInteger, nullable=False),
     Column("refused", BigInteger, nullable=False),
     Column("deviations", Text, nullable=False),  # JSON: lenient option → frames that needed it
+)  # fmt: skip
+
+# Clocks of devices that are off receipt, or were: written by intake when there is news of one.
+device_clock = Table(
+    "device_clock", metadata,
+    Column("raw_feed", String(80), primary_key=True),
+    Column("device_id", String(80), primary_key=True),
+    Column("offset_s", BigInteger),  # median of the last readings, positive when ahead; null when they had no time
+    Column("is_off", sa.Boolean, nullable=False),  # false once it is right again
+    Column("since_at", UtcText, nullable=False),  # receipt of the first reading that was off
+    Column("seen_at", UtcText, nullable=False),
+    Column("jumped_at", UtcText),  # when it last moved by more than ten minutes between two readings
 )  # fmt: skip
 
 # How far intake has come in a stream: everything up to `sequence` is landed. One row a stream.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from html import escape
 from typing import Any
 
@@ -44,7 +45,7 @@ def _summary(scene: Scene) -> None:
         (words("device.heard"), "n"), (words("device.silent"), "n"), (words("device.unknown"), "n"),
         (words("device.banned"), "n"),
         (words("devices.frames"), "n"), (words("devices.bad"), "n"), (words("devices.refused"), "n"),
-        (words("devices.deviating"), "n"), (words("devices.last_frame"), "keep"),
+        (words("devices.deviating"), "n"), (words("device.clock_off"), "n"), (words("devices.last_frame"), "keep"),
     ]  # fmt: skip
     rows = [
         [
@@ -53,7 +54,7 @@ def _summary(scene: Scene) -> None:
             f"{feed.devices:,}", f"{feed.connected:,}", f"{feed.heard:,}", _count("silent", feed.silent),
             _count("late", feed.unknown), _count("banned", feed.banned), f"{feed.frames:,}",
             _count("late", feed.bad_frames), _count("late", feed.refused), _count("late", feed.deviating),
-            clock(feed.last_frame_at) if feed.last_frame_at else "–",
+            _count("late", feed.clock_off), clock(feed.last_frame_at) if feed.last_frame_at else "–",
         ]
         for feed in feeds
     ]  # fmt: skip
@@ -71,6 +72,7 @@ def _tiles(scene: Scene, feeds: Sequence[devices.DeviceFeed]) -> str:
             ),
             (f"{sum(feed.bad_frames for feed in feeds):,}", words("devices.bad")),
             (f"{sum(feed.deviating for feed in feeds):,}", words("devices.deviating")),
+            (f"{sum(feed.clock_off for feed in feeds):,}", words("device.clock_off")),
         ]
     )
 
@@ -120,7 +122,8 @@ def _listing(scene: Scene, wanted: devices.DeviceFilter) -> None:
     heads = [
         (words("feeds.state"), "keep"), (words("devices.device"), ""), (words("devices.last_frame"), "keep"),
         (words("devices.last_reading"), "keep"), (words("devices.frames"), "n"), (words("devices.bad"), "n"),
-        (words("devices.refused"), "n"), (words("devices.deviations"), ""), (words("devices.heard_by"), ""),
+        (words("devices.refused"), "n"), (words("devices.deviations"), ""), (words("devices.clock"), ""),
+        (words("devices.heard_by"), ""),
     ]  # fmt: skip
     rows = [_row(scene, row) for row in page.rows]
     st.html(f'<div class="cr">{title}{look.table(heads, rows)}</div>')
@@ -152,8 +155,27 @@ def _row(scene: Scene, row: Mapping[str, Any]) -> list[str]:
         bad,
         _count("late", row["refused"]),
         escape(options or "–"),
+        _clock(scene, row),
         f"{escape(row['carrier'] or '–')}<small>{escape(row['address'])}</small>",
     ]
+
+
+def _clock(scene: Scene, row: Mapping[str, Any]) -> str:
+    """How far a device's clock is from receipt, since when, and when it jumped."""
+    words, jumped_at = scene.words, row["clock_jumped_at"]
+    has_jumped = jumped_at is not None and jumped_at > present() - devices.JUMP_SHOWN
+    told = f"<small>{escape(words('clock.jumped', at=clock(jumped_at)))}</small>" if has_jumped else ""
+    if not row["clock_off"]:
+        return look.state_mark("late", words("clock.right_again")) + told if has_jumped else "–"
+    offset_s = row["clock_offset_s"]
+    if offset_s is None:
+        said = words("clock.unset")
+    else:
+        said = words(
+            "clock.ahead" if offset_s > 0 else "clock.behind", by=age_words(words, timedelta(seconds=abs(offset_s)))
+        )
+    since = escape(words("clock.since", at=clock(row["clock_since_at"])))
+    return f"{look.state_mark('late', said)}<small>{since}</small>{told}"
 
 
 def _decide(scene: Scene, rows: Sequence[Mapping[str, Any]]) -> None:

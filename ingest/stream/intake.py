@@ -30,6 +30,7 @@ from ingest.settings import Home, SettingsError, open_home
 from ingest.stages import Landed
 from ingest.stream import backlog
 from ingest.stream.lander import Lander, Load, landed_rows, read_cursors, read_position, run_of, take_load
+from ingest.stream.offsets import write_clocks
 from ingest.stream.progress import Meters, Standing, write_progress
 from ingest.stream.publish import LiveMessage, LivePublisher, clock, place_in, raw_messages
 from ingest.stream.reader import RawReader, Taken
@@ -98,6 +99,7 @@ class IntakeProcess:
         self._known.refresh()
         seen = SeenRows(lambda contract, day: landed_rows(intake, contract, day))
         self._ticker = Ticker(intake, feeds, seen, self._known)
+        self._ticker.clocks.load(engine)
         self._landed_to, self._taken_to, self._reply = position, position, ""
         self._landing: asyncio.Task[None] | None = None
         self._rows_per_landing = home.number("CITYRISK_LANDING_ROWS", LANDING_ROWS)
@@ -262,6 +264,7 @@ class IntakeProcess:
             self._chores_due_at = at + CHORES_EVERY_S
             await asyncio.to_thread(self._ticker.read_overrides)
             await asyncio.to_thread(self._known.refresh)
+            await asyncio.to_thread(write_clocks, self._engine, self._ticker.clocks.take_changed())
             with contextlib.suppress(nats.errors.Error, OSError):
                 for stream in (RAW, LIVE):
                     await make_room(self._client.jsm(), stream)

@@ -24,6 +24,7 @@ from ingest.stages import Note, RawTable
 from ingest.stream.bundle import StoredMessage
 from ingest.stream.identity import UNKNOWN_DEVICE, Rights, of_unknown, rightful
 from ingest.stream.live import micros
+from ingest.stream.offsets import ClockBook
 from ingest.stream.publish import Place, place_of
 from ingest.stream.reader import Taken
 from ingest.stream.seen import SeenRows
@@ -109,6 +110,7 @@ class Ticker:
         self.unplaced: Place = ()
         self.messages: defaultdict[str, list[StoredMessage]] = defaultdict(list)  # by raw feed, since the last landing
         self.unknown_subjects: Counter[str] = Counter()
+        self.clocks = ClockBook()
         self._by_raw: defaultdict[str, list[Feed]] = defaultdict(list)
         for feed_id in sorted(feeds):
             self._by_raw[feeds[feed_id].contract.raw_feed].append(feeds[feed_id])
@@ -222,6 +224,7 @@ class Ticker:
         waiting.secrets |= done.secrets
         if frame.is_empty():
             return Shaped(contract.id, frame, rows_in, quarantined, ignored, 0)
+        self.clocks.note(contract, frame)
         waiting.frames.append(frame)
         waiting.rows += frame.height
         late = _watch(waiting, frame, contract, now)

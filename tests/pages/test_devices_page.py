@@ -44,6 +44,16 @@ def listened(tmp_path_factory: pytest.TempPathFactory) -> AlertedHome:
             "rows_landed": 119_990, "rows_quarantined": 10, "rows_ignored": 0, "late": 3, "updated_at": now,
         }  # fmt: skip
         connection.execute(sa.insert(ops.stream_progress).values(**progress))
+        clock = {"raw_feed": "housing.dust_reading", "seen_at": now, "since_at": now - timedelta(hours=3)}
+        for device_id, offset_s, is_off, jumped_at in (
+            ("DUST-WELL", 365 * 86_400, True, now),
+            ("DUST-CALLS", -3 * 3600, True, None),
+            ("DUST-MUTE", None, True, None),
+            ("DUST-ODD", 0, False, now - timedelta(hours=1)),
+            ("DUST-BANNED", 0, False, now - timedelta(days=9)),
+        ):
+            values = {**clock, "device_id": device_id, "offset_s": offset_s, "is_off": is_off, "jumped_at": jumped_at}
+            connection.execute(sa.insert(ops.device_clock).values(**values))
     made.person("lead", role="shift_lead")
     made.person("officer")
     return made
@@ -90,8 +100,8 @@ def test_every_feed_says_how_its_devices_are(page: Page, device_site: Site, lang
     for text in texts:
         expect(page.get_by_text(text).first).to_be_attached()
     dust = page.locator("tr").filter(has_text="housing.dust_reading").first.locator("td.n")
-    # devices, connected, heard, silent, unknown, banned, frames, bad, refused, deviating
-    expect(dust).to_have_text(["4", "2", "1", "1", "1", "1", "6,000", "3", "92", "1"])
+    # devices, connected, heard, silent, unknown, banned, frames, bad, refused, deviating, clock off
+    expect(dust).to_have_text(["4", "2", "1", "1", "1", "1", "6,000", "3", "92", "1", "4"])
     expect(page.locator('[data-testid="stException"]')).to_have_count(0)
 
 
@@ -109,6 +119,27 @@ def test_filters_find_one_among_ten_thousand(page: Page, device_site: Site) -> N
     page.get_by_label("查找设备").press("Enter")
     expect(page.get_by_text("1 台，最久未听到的在前")).to_be_visible()
     expect(page.locator("td").filter(has_text="0000009999")).to_be_visible()
+
+
+@pytest.mark.case("live.A8")
+@pytest.mark.parametrize(
+    ("language", "label", "status", "offsets"),
+    [
+        ("zh", "时钟异常", "时钟异常", ["快 365 天", "慢 3 小时", "无有效时间", "已恢复正常"]),
+        ("en", "Clock off", "Clock off", ["365 days ahead", "3 h behind", "no usable time", "right again"]),
+    ],
+)
+def test_a_wrong_clock_is_shown_with_its_offset(
+    page: Page, device_site: Site, language: str, label: str, status: str, offsets: list[str]
+) -> None:
+    open_devices(page, device_site, language)
+    pick(page, "device_status", label, status)
+    wrong = ["DUST-WELL", "DUST-CALLS", "DUST-MUTE", "DUST-ODD"]
+    for device_id, offset in zip(wrong, offsets, strict=True):
+        expect(page.locator("tr").filter(has_text=device_id)).to_contain_text(offset)
+    jumped = {"zh": "时钟跳变", "en": "jumped, last"}[language]
+    expect(page.locator("tr").filter(has_text=jumped)).to_have_count(2)
+    expect(page.locator("tr").filter(has_text="DUST-BANNED")).to_have_count(0)
 
 
 def test_a_ban_needs_a_login_a_role_and_a_reason(page: Page, listened: AlertedHome, device_site: Site) -> None:
