@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +101,11 @@ def reading(device: str, at_ms: int, lel: float = 1.5, **more: Any) -> dict[str,
     }
 
 
-def message(*bodies: Any) -> bytes:
-    """A RAW message with one entry a body."""
+def message(*bodies: Any, at: datetime | None = None) -> bytes:
+    """A RAW message with one entry a body, received now or at another moment."""
+    received_at_us = time.time_ns() // 1000 if at is None else live.micros(at)
     entries = [b if isinstance(b, bytes) else json.dumps(b).encode() for b in bodies]
-    return raw.pack([RawEntry("", time.time_ns() // 1000, entry) for entry in entries])
+    return raw.pack([RawEntry("", received_at_us, entry) for entry in entries])
 
 
 async def live_rows(client: Client, feed_id: str) -> list[dict[str, Any]]:

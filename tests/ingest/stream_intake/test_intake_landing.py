@@ -51,7 +51,7 @@ class Stream:
     def tick(self, *bodies: Any, feed: str = GAS, now: datetime = NOW) -> list[Shaped]:
         """One message, taken in by itself."""
         self.sequence += 1
-        return self.ticker.take_in([Taken(self.sequence, f"raw.{feed}.d", message(*bodies), "")], now)
+        return self.ticker.take_in([Taken(self.sequence, f"raw.{feed}.d", message(*bodies, at=now), "")], now)
 
     def land(self, now: datetime = NOW) -> None:
         """Land what waits."""
@@ -181,7 +181,7 @@ def test_a_message_that_breaks_us_costs_itself_alone(
         return parsing.tables_of(messages, contracts)
 
     monkeypatch.setattr(tick, "tables_of", fragile)
-    bodies = [message(reading(device, AT_MS)) for device in ("GD1", "GD-bad", "GD3", "GD4")]
+    bodies = [message(reading(device, AT_MS), at=NOW) for device in ("GD1", "GD-bad", "GD3", "GD4")]
     taken = [Taken(number, f"raw.{GAS}.d", body, "") for number, body in enumerate(bodies, 1)]
     stream.sequence = 4
     live = pl.concat(s.frame for s in stream.ticker.take_in(taken, NOW) if not s.frame.is_empty())
