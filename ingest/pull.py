@@ -24,7 +24,7 @@ from ingest.contract import Contract
 from ingest.geo import AreaIndex
 from ingest.parse import FileFault, parse
 from ingest.parse.frames import is_bundle
-from ingest.settings import ARCHIVE_KEY, HASH_KEY, Home
+from ingest.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
 from ingest.stages import Batch, Landed, Note, Payload, RawTable
 from ingest.stream.bundle import ticks
 from ingest.stream.live import instant
@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 
 # Results of a pull that did not come through: our own crash, and what a department's trouble may be.
-FAILURES: tuple[str, ...] = ("failed", *TROUBLES)
+FAILURES: tuple[str, ...] = ("failed", "not_configured", *TROUBLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +145,8 @@ def pull_feed(
                 result = "landed" if done.files or result == "landed" else "rejected"
     except ConnectError as error:
         result, detail = error.trouble, str(error)
+    except SettingsError as error:
+        result, detail = "not_configured", str(error)
     except Exception as error:  # recorded as our fault: one feed's crash must not stop the other departments
         result, detail = "failed", "".join(traceback.format_exception_only(error)).strip()
         log.exception("%s: pull failed", contract.id)
@@ -179,6 +181,8 @@ def dry_pull(
             notes += batch.notes
     except ConnectError as error:
         result, detail = error.trouble, str(error)
+    except SettingsError as error:
+        result, detail = "not_configured", str(error)
     else:
         detail = f"{seen} payloads read, nothing written"
     bad = sum(note.n_rows for note in notes if note.outcome == "quarantined")

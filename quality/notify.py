@@ -160,6 +160,11 @@ def _fetch_fault(connection: sa.Connection, feed_id: str) -> tuple[str, str] | N
                 f"报送文件无法读取：{detail}。请检查目录权限。",
                 f"Delivered files cannot be read: {detail}. See to the folder's rights.",
             )
+        case "not_configured":
+            return (
+                f"接入未配置：{detail}。请补充设置。",
+                f"The feed is not configured: {detail}. Give the setting.",
+            )
         case "failed":
             return (
                 f"接入程序出错，属系统故障：{detail}。请查看日志。",

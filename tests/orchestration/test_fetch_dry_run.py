@@ -92,3 +92,13 @@ def test_good_rows_would_land(home: Home, tmp_path: Path) -> None:
     code, text = dry_run("--file", str(sample))
     assert code == 0, text
     assert "would_land" in text
+
+
+@pytest.mark.case("engineer.15")
+@pytest.mark.parametrize("options", [("--dry-run",), ()])
+def test_a_missing_setting_is_named_and_is_nobody_elses_fault(home: Home, options: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(app, ["fetch", "weather.station", *options])
+    assert done.exit_code == 1
+    assert "not_configured" in done.output
+    assert "CITYRISK_WEATHER" in done.output
+    assert "Traceback" not in done.output

@@ -14,7 +14,7 @@ from alerting.grouping import URGENCY
 from dashboards import deeds, look, pulse
 from dashboards.language import LANGUAGES, words_of
 from dashboards.views import alert_detail
-from ingest.connect import TROUBLES
+from ingest.pull import FAILURES
 
 FOLDER = Path(__file__).resolve().parents[2] / "dashboards"
 # Keys that are put together from a value: every value that the value may have.
@@ -25,7 +25,7 @@ FAMILIES = {
     "confidence": ("A", "B", "C", "D"),
     "freshness": ("fresh", "late", "silent"),
     "verdict": ("passed", "failed", "raised"),
-    "result": ("landed", "nothing_new", "rejected", "failed", *TROUBLES),
+    "result": ("landed", "nothing_new", "rejected", *FAILURES),
     "outcome": ("quarantined", "flagged", "corrected", "ignored"),
     "state": alerts_view.STATES,
     "event": alerts_view.KINDS,
