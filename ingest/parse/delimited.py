@@ -89,6 +89,8 @@ def decode(body: bytes, encoding: str) -> tuple[str, list[int]]:
     refuses row by row.
     """
     is_utf8 = encoding.lower().replace("-", "") in ("utf8", "utf8sig")
+    if encoding.lower().replace("-", "") in ("gb2312", "gbk", "cp936"):
+        encoding = "gb18030"  # what systems write under the older labels; it holds both of them
     declared, second = ("utf-8", "gb18030") if is_utf8 else (encoding, "utf-8")
     lines, other = [], []
     for number, line in enumerate(body.split(b"\n"), 1):

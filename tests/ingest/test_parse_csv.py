@@ -9,6 +9,7 @@ from sample_contract import column, contract, only
 
 from ingest.contract import Contract
 from ingest.parse import FileFault, parse
+from ingest.parse.delimited import decode
 from ingest.stages import RawTable
 
 HEADER = "编号,状态,库水位(m)\n"
@@ -117,3 +118,10 @@ def test_delimiters_and_full_width_headers() -> None:
     raw = read("编号;状态;库水位（m）;\nA1;正常;1;\n", delimiter=";")
     assert raw.frame.rows() == [("2", "A1", "正常", "1")]
     assert raw.notes == ()
+
+
+@pytest.mark.case("ingest.F2")
+@pytest.mark.parametrize("label", ["gb2312", "GBK"])
+def test_older_labels_mean_gb18030(label: str) -> None:
+    text, other = decode("镕,䶮\n".encode("gb18030"), label)
+    assert (text, other) == ("镕,䶮\n", [])
