@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
@@ -13,6 +13,7 @@ from alerting.channels.claims import undelivered_query
 from alerting.episode import Change, EpisodeChange
 from alerting.lifecycle import COLOURS, LIVING
 
+TOO_LONG = timedelta(hours=1)  # until a channel that does not get through makes alerting unwell
 _SECONDS = (0.01, 0.02, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 1, 2, 5, 10, 60)
 
 
@@ -59,11 +60,18 @@ class Meters:
             self.open.labels(colour).set(found.get(rank, 0))
         return sum(found.values())
 
-    def count_undelivered(self, engine: sa.Engine, now: datetime) -> dict[str, int]:
-        """Count news that did not get through by channel; the channels that have any."""
+    def count_undelivered(self, engine: sa.Engine, now: datetime) -> tuple[dict[str, int], list[str]]:
+        """Count news that did not get through by channel; the channels that have any, and those since `TOO_LONG`."""
         with engine.connect() as connection:
-            found = {row.channel_id: int(row.n) for row in connection.execute(undelivered_query(now))}
+            rows = connection.execute(undelivered_query(now)).all()
+        found = {row.channel_id: int(row.n) for row in rows}
+        too_long = sorted(row.channel_id for row in rows if _instant(row.oldest_at) <= now - TOO_LONG)
         self.undelivered.clear()
         for channel_id, n in found.items():
             self.undelivered.labels(channel_id).set(n)
-        return found
+        return found, too_long
+
+
+def _instant(found: datetime | str) -> datetime:
+    """An aggregate of instants, which some stores give as text."""
+    return datetime.fromisoformat(found) if isinstance(found, str) else found

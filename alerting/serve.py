@@ -273,9 +273,11 @@ class AlertingProcess:
                 if began - counted_at >= LOOK_EVERY_S:
                     counted_at = began
                     self._n_open = await asyncio.to_thread(self._meters.count_open, self._engine)
-                    self._undelivered = await asyncio.to_thread(
+                    self._undelivered, too_long = await asyncio.to_thread(
                         self._meters.count_undelivered, self._engine, self._now()
                     )
+                    said = f"news of alerts not delivered for an hour on {', '.join(too_long)}" if too_long else ""
+                    self._failures["delivery"] = said
                     self._meters.lag.set(self._lag)
                 self._failures["clock"] = ""
                 self._ticked_at = time.monotonic()

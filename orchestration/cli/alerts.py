@@ -24,6 +24,7 @@ P = ParamSpec("P")
 Actor = Annotated[str | None, typer.Option(help="Who does it; the user of this machine without it.")]
 Comment = Annotated[str, typer.Option("--comment", "-m", help="What was seen or done; kept in the history.")]
 Minutes = Annotated[float, typer.Option(help="For how many minutes.")]
+LONGEST_MINUTES = 366 * 24 * 60
 _LISTED = (
     "alert_id", "colour", "state", "object_name_zh", "matters_zh", "opened_at", "due_at", "disposing_unit_zh",
     "n_reports", "is_exercise", "marks",
@@ -78,9 +79,13 @@ def list_alerts(
         tuple(state or (*alerts_view.WORKED_ON, "suppressed")), tuple(colour or alerts_view.COLOURS), domain, area
     )
     with ops_reader(home) as live:
-        rows = list(alerts_view.board(live, reader_of(home, actor), wanted, page).rows) if live is not None else []
+        board = alerts_view.board(live, reader_of(home, actor), wanted, page) if live is not None else None
+    rows = list(board.rows) if board else []
     shown = [{**{name: row[name] for name in _LISTED}, "marks": _marks(row)} for row in rows]
     print_rows(rows if as_json else shown, as_json, empty="no alert")
+    n_left = board.n_matching - page * alerts_view.ROWS_A_PAGE - len(rows) if board else 0
+    if n_left > 0:
+        typer.echo(f"{n_left} more alerts; --page {page + 1} shows the next", err=True)
 
 
 @alerts_app.command("show")
@@ -239,7 +244,7 @@ def silence(
     from access import alerts
 
     home, at = current_home(), now()
-    ends_at = at + timedelta(minutes=minutes)
+    ends_at = _end(at, minutes)
     silence_id = alerts.silence(home, reader_of(home, actor), _labels(label), reason, ends_at, at)
     _say_until(silence_id, ends_at, as_json)
 
@@ -278,7 +283,7 @@ def maintenance(
 
     home, at = current_home(), now()
     ((kind, code),) = _labels([target]).items()
-    ends_at = at + timedelta(minutes=minutes)
+    ends_at = _end(at, minutes)
     window_id = announced.announce(home, reader_of(home, actor), kind, code, reason, at, ends_at, at)
     _say_until(window_id, ends_at, as_json)
 
@@ -304,6 +309,13 @@ def end_maintenance(window_id: str, actor: Actor = None) -> None:
     home = current_home()
     announced.cancel(home, reader_of(home, actor), window_id, now())
     typer.echo(f"{window_id}: ended")
+
+
+def _end(at: datetime, minutes: float) -> datetime:
+    """The end of a span that somebody typed; a slip of the pen is no span of centuries."""
+    if not 0 < minutes <= LONGEST_MINUTES:
+        wrong_use(f"{minutes:g} minutes found, expected more than 0 and at most {LONGEST_MINUTES} (a year)")
+    return at + timedelta(minutes=minutes)
 
 
 def _say_until(what: str, ends_at: datetime, as_json: bool) -> None:

@@ -89,6 +89,39 @@ def test_a_branch_sees_and_silences_only_itself(ruled: Home) -> None:
     assert row["state"] == "open"
 
 
+@pytest.mark.case("live.F4", "security.M2")
+@pytest.mark.parametrize(
+    ("wanted", "length", "reason"),
+    [
+        (
+            {"domain": "lifeline"},
+            timedelta(hours=1),
+            r"1 open alerts \(1 red\) and 1 of the last 30 days",
+        ),
+        ({"rule_id": "reported_report"}, timedelta(hours=1), "of 1 objects and 0 devices"),
+        ({"area_code": "420500"}, timedelta(hours=1), "a silence names an object"),
+        ({"object_id": ""}, timedelta(hours=1), "label object_id has no value"),
+        ({"object_id": "urban:w1"}, timedelta(days=3650), "expected at most 7 days"),
+    ],
+)
+def test_a_silence_of_too_much_is_refused(ruled: Home, wanted: dict[str, str], length: timedelta, reason: str) -> None:
+    alerts.enter(ruled, DUTY, report(), NOW)
+    with pytest.raises(ValueError, match=reason):
+        alerts.silence(ruled, DUTY, wanted, "x", NOW + length, NOW)
+    assert alerts.silences(ruled, NOW) == []
+
+
+@pytest.mark.case("live.F4")
+@pytest.mark.parametrize("command", [["silence", "object_id=urban:w1"], ["maintenance", "area=420502"]])
+def test_minutes_beyond_any_work_are_refused(ruled: Home, command: list[str]) -> None:
+    environment = {"CITYRISK_HOME": str(ruled.root)}
+    done = CliRunner().invoke(
+        app, ["alerts", *command, "--minutes", "999999999", "--reason", "x"], env=environment
+    )  # fmt: skip
+    assert done.exit_code != 0
+    assert "expected more than 0 and at most" in done.output
+
+
 def test_what_cannot_be_done_says_why(ruled: Home) -> None:
     alert_id = alerts.enter(ruled, DUTY, report(), NOW)
     with pytest.raises(alerts.IllegalStep, match="acknowledge it first"):
@@ -200,7 +233,9 @@ def test_the_shell_takes_an_alert_through_its_life(shell: Callable[..., tuple[in
 def test_the_shell_marks_an_exercise_and_silences(shell: Callable[..., tuple[int, str]]) -> None:
     words = ("--kind", "lifeline/gas", "--colour", "red", "--area", "420502001", "--name", "云集路", "--text", "演练")
     assert "exercise red" in shell("alerts", "exercise", *words)[1]
-    code, out = shell("alerts", "silence", "area_code=420500", "--minutes", "30", "--reason", "drill", "--json")
+    code, out = shell(
+        "alerts", "silence", "county=420502", "domain=lifeline", "--minutes", "30", "--reason", "drill", "--json"
+    )
     assert code == 0, out
     (row,) = json.loads(shell("alerts", "list", "--json")[1])
     assert (row["state"], row["is_exercise"]) == ("suppressed", True)
@@ -214,6 +249,17 @@ def test_the_shell_marks_an_exercise_and_silences(shell: Callable[..., tuple[int
     assert shell("alerts", "end-maintenance", window["window_id"])[0] == 0
     code, out = shell("alerts", "maintenance", "feed=urban.gas", "--minutes", "5", "--reason", "x")
     assert (code, "has no contract" in out) == (1, True)
+
+
+def test_a_list_says_how_many_more_there_are(
+    shell: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(alerts_view, "ROWS_A_PAGE", 1)
+    for name in ("云集路", "沿江大道"):
+        words = ("--kind", "lifeline/gas", "--colour", "red", "--area", "420502001", "--name", name, "--text", "气味")
+        assert shell("alerts", "enter", *words)[0] == 0
+    assert "1 more alerts; --page 1 shows the next" in shell("alerts", "list")[1]
+    assert "more alerts" not in shell("alerts", "list", "--page", "1")[1]
 
 
 def test_an_actor_with_a_login_keeps_its_role_in_the_shell(shell: Callable[..., tuple[int, str]]) -> None:

@@ -13,12 +13,14 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from prometheus_client import CollectorRegistry
 from way_out import PATIENCE, START, City, Receiver, found_city, receiving, until, working
 
 from alerting import tables
 from alerting.channels import claims, health
 from alerting.channels.patience import Patience
 from alerting.episode import Change
+from alerting.meters import Meters
 from ingest import ops
 from ingest.ops import open_ops
 
@@ -383,6 +385,7 @@ def test_without_any_channel_for_them_feed_faults_are_in_the_log(city: City, cap
     assert city.deliveries("data_desk") == []
 
 
+@pytest.mark.case("security.L5")
 def test_news_that_did_not_get_through_is_counted_while_the_alert_concerns_somebody(city: City) -> None:
     def undelivered() -> dict[str, int]:
         with city.engine.connect() as connection:
@@ -399,6 +402,9 @@ def test_news_that_did_not_get_through_is_counted_while_the_alert_concerns_someb
         connection.execute(sa.update(delivery).where(delivery.c.channel_id != "sms").values(state="sent"))
         connection.execute(sa.update(delivery).where(delivery.c.channel_id == "sms").values(state="dead"))
     assert undelivered() == {"sms": 1}
+    meters = Meters(CollectorRegistry())
+    assert meters.count_undelivered(city.engine, city.at) == ({"sms": 1}, [])
+    assert meters.count_undelivered(city.engine, city.at + timedelta(hours=1))[1] == ["sms"]
     with city.engine.begin() as connection:
         connection.execute(sa.update(tables.alert).values(state="closed"))
     assert undelivered() == {}
