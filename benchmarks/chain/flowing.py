@@ -21,6 +21,7 @@ from benchmarks.chain.outcome import (
     landed_to,
     last_sequences,
     settle,
+    waiting_in_sessions,
 )
 from benchmarks.chain.place import Fleet
 from benchmarks.chain.programs import ROOT, Chain
@@ -105,6 +106,7 @@ def _taken_to(chain: Chain) -> int:
 
 
 def _is_in_live(chain: Chain) -> bool:
-    """Intake has nothing before it: the devices' session is empty too, for listen says what it has pending."""
-    pending = chain.health("listen").get("pending_bytes", 0)
-    return not pending and not chain.metrics("intake").get("cityrisk_intake_lag_messages", 0)
+    """Nothing is before LIVE: not in the devices' session at the broker, not in listen, not in RAW, in this order."""
+    if asyncio.run(waiting_in_sessions(chain.home)) or chain.health("listen").get("pending_bytes", 0):
+        return False
+    return not chain.metrics("intake").get("cityrisk_intake_lag_messages", 0)

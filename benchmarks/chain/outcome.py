@@ -24,7 +24,7 @@ from benchmarks.chain.generator import PAIR
 from benchmarks.chain.messages import Template
 from ingest import landing, ops
 from ingest.settings import Home
-from ingest.stream import live
+from ingest.stream import live, mqtt_store
 from ingest.stream.client import connected
 from ingest.stream.live import LiveBatch
 from ingest.stream.streams import LIVE, RAW
@@ -49,6 +49,13 @@ async def last_sequences(home: Home) -> tuple[int, int]:
     async with connected(home, "judge") as client:
         manager = client.jsm()
         return (await manager.stream_info(RAW)).state.last_seq, (await manager.stream_info(LIVE)).state.last_seq
+
+
+async def waiting_in_sessions(home: Home) -> int:
+    """Messages that devices were answered for and that the bridge's MQTT session has not acknowledged."""
+    async with connected(home, "judge") as client:
+        sessions = await client.jsm().consumers_info(mqtt_store.STREAM)
+    return sum((one.num_pending or 0) + (one.num_ack_pending or 0) for one in sessions)
 
 
 def landed_to(engine: sa.Engine) -> int:

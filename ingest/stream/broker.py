@@ -19,14 +19,16 @@ from pathlib import Path
 
 from ingest.settings import NATS_PASSWORD, STREAM_KEY, Home, SettingsError
 from ingest.stream.running import write_running
-from ingest.stream.streams import stored_bytes_of
+from ingest.stream.streams import MESSAGE_BYTES, stored_bytes_of
 
 OUR_USER = "cityrisk"
 NATS_PORT = 4222
 MQTT_PORT = 1883
 MONITOR_PORT = 9410
 MQTT_STORE_BYTES = 4 * 1024**3
-MAX_PAYLOAD_BYTES = 1024**2
+# Whoever sends more is thrown off in the middle and sends again for ever, so this stands far above what RAW carries:
+# up to here a message too large is answered and kept in quarantine (`ingest.listen.mqtt`).
+MAX_PAYLOAD_BYTES = 8 * 1024**2
 # Messages that one MQTT subscription may have unanswered; a session has 65,535 packet ids for all of its subscriptions.
 MQTT_UNANSWERED = 4096
 SYNC = {"always": "always", "interval": "2m"}
@@ -120,7 +122,7 @@ def write_configuration(home: Home, ports: BrokerPorts) -> Path:
         nats_port=ports.nats,
         mqtt_port=ports.mqtt,
         monitor_port=ports.monitor,
-        max_payload=MAX_PAYLOAD_BYTES,
+        max_payload=max(MESSAGE_BYTES, home.number("CITYRISK_MQTT_MAX_PAYLOAD_BYTES", MAX_PAYLOAD_BYTES)),
         max_connections=home.number("CITYRISK_NATS_MAX_CONNECTIONS", 10_000),
         store_dir=json.dumps(str(home.stream / "store")),
         max_file_store=stored_bytes_of(home) + home.number("CITYRISK_MQTT_MAX_BYTES", MQTT_STORE_BYTES),

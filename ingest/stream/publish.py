@@ -22,7 +22,7 @@ from nats.js.errors import APIError, NotFoundError
 
 from ingest.stream import live
 from ingest.stream.live import CLOCK_FEED, LiveBatch
-from ingest.stream.streams import LIVE
+from ingest.stream.streams import LIVE, MESSAGE_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ class LivePublisher:
 
     @property
     def most_bytes(self) -> int:
-        """The largest body that the broker takes."""
-        return self._client.max_payload - HEAD_BYTES
+        """The largest body that we publish: the broker takes larger ones, of devices."""
+        return min(self._client.max_payload, MESSAGE_BYTES) - HEAD_BYTES
 
     async def publish(self, messages: Sequence[LiveMessage]) -> None:
         """Return once LIVE has them all. A feed's next message goes when its former one is acknowledged."""

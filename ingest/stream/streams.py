@@ -28,6 +28,7 @@ DUPLICATES_WITHIN_S = 120.0
 GIBIBYTE = 1024**3
 PARTS_BYTES, PARTS_AGE_S = 64 * 1024**2, 3600.0
 PROBE_BYTES = 1024**2
+MESSAGE_BYTES = 1024**2  # the largest message of ours; a batch of rows is cut below it
 # Above the first share of a stream's size, acknowledged messages go until the second is reached.
 FULL_SHARE, ROOMY_SHARE = 0.8, 0.6
 _MADE_ELSEWHERE = 10058  # another process made the stream between our two questions

@@ -135,10 +135,12 @@ def test_bad_datagrams_are_kept_a_few_a_minute_and_the_others_counted(broker: Br
     assert {row.source_ref.partition(":")[0] for row in rows} == {"hj212-udp"}
 
 
-def test_a_message_that_raw_cannot_carry_is_kept_whole_and_then_acknowledged(
+@pytest.mark.case("live.G9")
+def test_a_message_that_raw_cannot_carry_is_kept_whole_and_the_next_is_acknowledged(
     broker: BrokerServer, engine: sa.Engine
 ) -> None:
-    body = json.dumps([{"deviceId": "QY-1", "pad": "x" * ENTRY_BYTES}]).encode()
+    body = json.dumps([{"deviceId": "QY-1", "pad": "x" * 5 * ENTRY_BYTES}]).encode()
+    after = b'{"deviceId": "QY-1"}'
     broker.stop()
     broker.set(CITYRISK_NATS_PASSWORD_URBAN="c2FtcGxl")
     broker.start()
@@ -146,8 +148,8 @@ def test_a_message_that_raw_cannot_carry_is_kept_whole_and_then_acknowledged(
     async def whole() -> None:
         async with listening(broker.home, open_contracts(GAS)):
             device = Device(broker.home, "urban")
-            device.publish("urban/gas_reading/QY-1", [body])
-            await until(lambda: device.acknowledged)
+            device.publish("urban/gas_reading/QY-1", [body, after])
+            await until(lambda: device.acknowledged == {body, after})
             await until(lambda: bool(quarantined(engine)))
             device.close()
 

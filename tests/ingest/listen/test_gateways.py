@@ -193,6 +193,7 @@ def test_parts_that_were_answered_outlive_the_gateway(broker: BrokerServer) -> N
     asyncio.run(whole())
 
 
+@pytest.mark.case("engineer.held.H4")
 def test_strangers_and_banned_devices_are_refused(broker: BrokerServer) -> None:
     case = CASES[0]
     engine = ops.open_ops(broker.home.ops_url)

@@ -4,6 +4,7 @@ import asyncio
 import json
 
 import httpx
+import pytest
 from nats.aio.client import Client
 
 from broker_server import BrokerServer
@@ -27,6 +28,7 @@ def test_it_says_how_it_is(broker: BrokerServer) -> None:
     asyncio.run(whole())
 
 
+@pytest.mark.case("security.held.H9")
 def test_it_waits_for_the_broker_and_survives_it(broker: BrokerServer) -> None:
     async def whole() -> None:
         broker.kill()

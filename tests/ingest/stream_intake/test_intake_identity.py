@@ -129,7 +129,7 @@ def test_a_frame_that_cannot_be_read_tells_its_alarm(intake: Intake, alarm_bits:
 
 
 @pytest.mark.case("live.D1", "live.D4", "security.H2")
-@pytest.mark.parametrize("claimed", ["G2", "G9", "GW1"])
+@pytest.mark.parametrize("claimed", ["G2", "G9", "GW1", STATION])
 def test_the_id_in_the_body_does_not_beat_the_topic(intake: Intake, claimed: str) -> None:
     shaped = heard(intake, GAS, "G1", gas(claimed))
     assert shaped.frame.is_empty()

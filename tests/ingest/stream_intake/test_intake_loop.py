@@ -202,6 +202,7 @@ def test_one_stream_of_frames_feeds_two(home: Home, contracts: dict[str, Contrac
 
 
 # ── what comes again ──────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.case("live.held.H9")
 def test_what_a_device_sends_again_is_counted_once(
     home: Home, contracts: dict[str, Contract], intake: Intake, clock: Clock
 ) -> None:
