@@ -17,6 +17,8 @@ from sqlalchemy.types import TypeDecorator
 
 REVISION = "0007"  # the newest step in ingest/migrations/versions; a change of these tables needs a further one
 
+BUNDLE = "raw-"  # how the medium of a batch begins whose archived bytes are a stream's messages
+
 metadata = MetaData()
 
 

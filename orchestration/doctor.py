@@ -13,6 +13,7 @@ from ingest import ops
 from ingest.archive import Archive, ArchiveError
 from ingest.contract import Contract
 from ingest.environment import names_of
+from ingest.refusal import standing
 from ingest.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
 from orchestration.batch import BatchError, only_run
 from orchestration.processes import status
@@ -44,6 +45,7 @@ def examine(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], no
         "last run": lambda: _last_run(engine),
         "generation": lambda: _generation(home, engine, now),
         "held batches": lambda: _held(engine),
+        "refused feeds": lambda: _refused(engine),
         "processes": lambda: _processes(home),
     }
     findings = []
@@ -131,6 +133,15 @@ def _held(engine: sa.Engine) -> tuple[bool, str, str]:
     with engine.connect() as connection:
         n = connection.execute(sa.select(sa.func.count()).where(ops.batch.c.state == "held")).scalar() or 0
     return n == 0, f"{n} held", "`cityrisk feed held`, then docs/runbooks.md"
+
+
+def _refused(engine: sa.Engine) -> tuple[bool, str, str]:
+    """Feeds of whose newest delivery nothing landed."""
+    with engine.connect() as connection:
+        refused = standing(connection)
+    found = "; ".join(f"{r.feed_id}: {r.source_ref}: {r.why}" for r in refused.values()) or "none"
+    step = "correct the delivery or amend the contract, then `cityrisk quarantine replay`"
+    return not refused, found, step
 
 
 def _processes(home: Home) -> tuple[bool, str, str]:

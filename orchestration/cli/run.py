@@ -29,6 +29,7 @@ from orchestration.cli.shell import (
 )
 
 DEFAULT_CITY = "420500"
+UNWELL = (*FAILURES, "rejected", "would_reject")  # how a pull ends that somebody must look at
 
 
 def days_of(day: str | None, first: str | None, last: str | None) -> list[date] | None:
@@ -83,7 +84,7 @@ def run_command(
         checks = ", ".join(f"{count} {verdict}" for verdict, count in result.verdicts.items())
         typer.echo(f"checks: {checks}" + (f"; held: {', '.join(result.held)}" if result.held else ""))
         typer.echo(f"published {result.generation.name}" if result.generation else "nothing new to publish")
-    if any(o.result in FAILURES for o in result.outcomes):
+    if any(o.result in UNWELL for o in result.outcomes):
         raise typer.Exit(1)
 
 
@@ -118,7 +119,7 @@ def fetch_command(
         if found:
             typer.echo("")
             print_rows(found, as_json=False)
-    if outcome.result in (*FAILURES, "would_reject"):
+    if outcome.result in UNWELL:
         raise typer.Exit(1)
 
 

@@ -23,7 +23,7 @@ FAMILIES = {
     "colour": (*COLOURS, "none"),
     "colour_short": (*COLOURS, "none"),
     "confidence": ("A", "B", "C", "D"),
-    "freshness": ("fresh", "late", "silent"),
+    "freshness": ("fresh", "late", "refused", "silent"),
     "verdict": ("passed", "failed", "raised"),
     "result": ("landed", "nothing_new", "rejected", *FAILURES),
     "outcome": ("quarantined", "flagged", "corrected", "ignored"),
