@@ -15,7 +15,8 @@ import sqlalchemy as sa
 
 from ingest import ops
 
-WITHDRAWN = "withdrawn"
+WITHDRAWN = "withdrawn"  # taken back by a person
+RELANDED = "relanded"  # landed again as another batch, under a newer contract
 _NAMED = ("renamed_column", "missing_column", "extra_column")  # their notes name the department's own columns
 
 
@@ -66,7 +67,7 @@ def why_refused(engine: sa.Engine, batch_id: str) -> str:
 def _deliveries() -> tuple[sa.ColumnElement[bool], ...]:
     """Batches that a department delivered: no merges, no frames of a stream, nothing that was taken back."""
     b = ops.batch.c
-    return b.media != "compaction", b.media.not_like(f"{ops.BUNDLE}%"), b.state != WITHDRAWN
+    return b.media != "compaction", b.media.not_like(f"{ops.BUNDLE}%"), b.state.not_in((WITHDRAWN, RELANDED))
 
 
 def _last_good(connection: sa.Connection, feed_id: str) -> sa.Row[Any] | None:

@@ -18,6 +18,7 @@ from ingest.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
 from orchestration.batch import BatchError, only_run
 from orchestration.processes import status
 from orchestration.publish import generations
+from orchestration.schema import schema_changes
 from orchestration.services import services
 
 LEAST_FREE_BYTES = 2 << 30
@@ -46,6 +47,7 @@ def examine(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], no
         "generation": lambda: _generation(home, engine, now),
         "held batches": lambda: _held(engine),
         "refused feeds": lambda: _refused(engine),
+        "contracts": lambda: _contracts(home, engine, contracts),
         "processes": lambda: _processes(home),
     }
     findings = []
@@ -142,6 +144,13 @@ def _refused(engine: sa.Engine) -> tuple[bool, str, str]:
     found = "; ".join(f"{r.feed_id}: {r.source_ref}: {r.why}" for r in refused.values()) or "none"
     step = "correct the delivery or amend the contract, then `cityrisk quarantine replay`"
     return not refused, found, step
+
+
+def _contracts(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract]) -> tuple[bool, str, str]:
+    """Feeds that landed in another shape than their contract has now."""
+    broken = [change for change in schema_changes(home, engine, contracts) if change.is_broken]
+    found = "; ".join(change.told for change in broken) or "what has landed fits them"
+    return not broken, found, "`cityrisk reland FEED` lands it again from the archive"
 
 
 def _processes(home: Home) -> tuple[bool, str, str]:

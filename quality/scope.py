@@ -13,6 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from ingest import ops
+from ingest.refusal import RELANDED, WITHDRAWN
 
 BLOCKING = ("failed", "raised")
 LAST_DELIVERY = timedelta(hours=1)  # of a stream, whose process may run for weeks, the last hour
@@ -149,7 +150,7 @@ def _delivered(connection: sa.Connection, feed_id: str) -> Delivered:
     counted = [
         b.feed_id == feed_id,
         b.media != "compaction",
-        b.state != "withdrawn",
+        b.state.not_in((WITHDRAWN, RELANDED)),
         b.source_ref.not_like("%(replay)"),
     ]
     newest = connection.execute(

@@ -26,7 +26,7 @@ FAMILIES = {
     "freshness": ("fresh", "late", "refused", "silent"),
     "verdict": ("passed", "failed", "raised"),
     "result": ("landed", "nothing_new", "rejected", *FAILURES),
-    "outcome": ("quarantined", "flagged", "corrected", "ignored"),
+    "outcome": ("quarantined", "flagged", "corrected", "ignored", "withdrawn"),
     "state": alerts_view.STATES,
     "event": alerts_view.KINDS,
     "due": alerts_view.WORKED_ON,
