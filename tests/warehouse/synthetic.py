@@ -87,7 +87,7 @@ def _record(contract: Contract, rng: random.Random, midnight: datetime, index: i
     county = COUNTIES[index % len(COUNTIES)]
     values = [_value(contract, c, rng, midnight, index, lon, lat, county) for c in contract.landed_columns]
     place = (county, lon, lat) if has_place else (county if contract.by_concept("area_code") else None, None, None)
-    return [*values, "", str(index + 1), received, "", None, *place]
+    return [*values, "", str(index + 1), received, "", None, None, *place]
 
 
 def _value(
