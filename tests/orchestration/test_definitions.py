@@ -98,7 +98,9 @@ def test_thirty_days_are_one_run_and_its_checks_tell_their_verdicts(
     monkeypatch.setenv("CITYRISK_EMERGENCY_DROP", str(drop.parent))
     june = {"dagster/asset_partition_range_start": "2026-06-01", "dagster/asset_partition_range_end": "2026-06-30"}
     with dg.DagsterInstance.ephemeral() as instance:
-        run = dg.materialize([feed_asset(contract), feed_checks(contract, contracts)], instance=instance, tags=june)
+        run = dg.materialize(
+            [feed_asset(contract), feed_checks(contract, contracts)], instance=instance, tags=june, raise_on_error=False
+        )
     event = run.asset_materializations_for_node("emergency__tailings_reading")[0]
     assert event.metadata["dagster/row_count"].value == 30
     verdicts = {evaluation.check_name: evaluation.passed for evaluation in run.get_asset_check_evaluations()}
