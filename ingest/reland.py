@@ -65,7 +65,8 @@ def withdraw(intake: Intake, contract: Contract | None, batch_id: str, actor: st
             raise RelandError(f"{row.feed_id}: batch {batch_id} {found}; expected one that a department delivered")
         q = ops.quarantine.c
         replays = sa.select(q.replayed_batch_id).where(q.batch_id == batch_id, q.replayed_batch_id.is_not(None))
-        batch_ids = [batch_id, *sorted({str(other) for other in connection.scalars(replays)})]
+        replayed: list[str] = list(connection.scalars(replays.distinct()))
+        batch_ids = [batch_id, *sorted(replayed)]
         files = connection.execute(sa.select(ops.file).where(ops.file.c.batch_id.in_(batch_ids))).all()
     days = sorted({str(file.landed_on) for file in files})
     if any(file.state == "replaced" for file in files):
