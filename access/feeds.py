@@ -12,10 +12,12 @@ import sqlalchemy as sa
 
 from access.live import OpsReader
 from access.serving import Mart
-from ingest import ops
+from ingest import ops, refusal
 from ingest.contract import ENTITY_CONCEPTS, EVENT_TIME_CONCEPTS
+from ingest.refusal import Refusal
 
 FRESHNESS_WORST_FIRST = ("silent", "late", "fresh")
+STATES_WORST_FIRST = ("silent", "refused", "late", "fresh")
 _VERDICT_ORDER = ("raised", "failed", "passed")
 # Entities that happen at a time; the others are registers.
 _FACTS = frozenset(name for name, concepts in ENTITY_CONCEPTS.items() if set(concepts) & set(EVENT_TIME_CONCEPTS))
@@ -46,6 +48,12 @@ class FeedFact:
     last_detail: str | None
     last_tried_at: datetime | None
     n_open_notifications: int
+    refusal: Refusal | None  # the newest delivery, when nothing of it landed
+
+    @property
+    def state(self) -> str:
+        """What the feed is marked with: a refused delivery goes before how old the last good one is."""
+        return "refused" if self.refusal and self.freshness != "silent" else self.freshness
 
 
 def feed_facts(mart: Mart, live: OpsReader | None, now: datetime) -> list[FeedFact]:
@@ -64,7 +72,7 @@ def feed_facts(mart: Mart, live: OpsReader | None, now: datetime) -> list[FeedFa
     )
     seen = _seen_live(live, now) if live is not None else None
     facts = [_fact(row, seen, now) for row in published.iter_rows(named=True)]
-    return sorted(facts, key=lambda fact: (FRESHNESS_WORST_FIRST.index(fact.freshness), fact.feed_id))
+    return sorted(facts, key=lambda fact: (STATES_WORST_FIRST.index(fact.state), fact.feed_id))
 
 
 def freshness_at(
@@ -153,6 +161,7 @@ class _Seen:
     outcome: dict[str, tuple[str, str, datetime]]
     answered_at: dict[str, datetime]
     notifications: dict[str, int]
+    refusals: dict[str, Refusal]
 
 
 def _seen_live(live: OpsReader, now: datetime) -> _Seen:
@@ -189,6 +198,7 @@ def _seen_live(live: OpsReader, now: datetime) -> _Seen:
         outcome={row[0]: (row[1], row[2], row[3]) for row in live.execute(tried)},
         answered_at={row[0]: row[1] for row in live.execute(answered)},
         notifications={row[0]: row[1] for row in live.execute(opened)},
+        refusals=refusal.standing(live),
     )
 
 
@@ -234,6 +244,7 @@ def _fact(row: dict[str, Any], seen: _Seen | None, now: datetime) -> FeedFact:
         last_detail=outcome[1] if outcome else None,
         last_tried_at=outcome[2] if outcome else None,
         n_open_notifications=seen.notifications.get(feed_id, 0) if seen else 0,
+        refusal=seen.refusals.get(feed_id) if seen else None,
     )
 
 

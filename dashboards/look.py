@@ -30,6 +30,7 @@ STATE: Mapping[str, tuple[str, str]] = {
     "fresh": ("#6fcf97", "●"),
     "late": ("#f2c66d", "◐"),
     "silent": ("#ff8f8f", "○"),
+    "refused": ("#ff8f8f", "✕"),
     "passed": ("#6fcf97", "✓"),
     "failed": ("#ff8f8f", "✕"),
     "raised": ("#f2c66d", "!"),

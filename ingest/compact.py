@@ -128,7 +128,8 @@ def _record(
         connection.execute(
             sa.insert(ops.file).values(
                 path=str(written.path), batch_id=batch_id, feed_id=contract.id, landed_on=written.landed_on,
-                rows=written.rows, bytes=written.bytes, state="live", built_at=now,
+                rows=written.rows, bytes=written.bytes, state="live", sha256=written.sha256,
+                built_at=now,
             )
         )  # fmt: skip
         for start in range(0, len(paths), PATHS_AT_ONCE):

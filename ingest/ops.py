@@ -15,7 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, event, exc
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0007"  # the newest step in ingest/migrations/versions; a change of these tables needs a further one
+REVISION = "0008"  # the newest step in ingest/migrations/versions; a change of these tables needs a further one
+
+BUNDLE = "raw-"  # how the medium of a batch begins whose archived bytes are a stream's messages
 
 metadata = MetaData()
 
@@ -58,7 +60,7 @@ batch = Table(
     Column("rows_quarantined", Integer, nullable=False),
     Column("rows_ignored", Integer, nullable=False),
     # landed: waits for its checks; admitted: the warehouse reads it; held: a blocking check failed;
-    # rejected: nothing of it landed
+    # rejected: nothing of it landed; withdrawn: a person took it back; relanded: another batch has its bytes now
     Column("state", String(12), nullable=False),
     Column("run_id", String(40), nullable=False),
     Index("ix_batch_feed", "feed_id", "state"),
@@ -73,8 +75,9 @@ file = Table(
     Column("landed_on", String(10), nullable=False),  # Beijing day of the rows
     Column("rows", Integer, nullable=False),
     Column("bytes", Integer, nullable=False),
-    Column("state", String(10), nullable=False),  # live, replaced (by compaction)
+    Column("state", String(10), nullable=False),  # live, replaced (by compaction), expired, withdrawn
     Column("replaced_by", String(300)),  # the compacted file that holds these rows now
+    Column("sha256", String(64)),  # of the file as it was written; null: from before digests were kept
     Column("built_at", UtcText),  # when a published build first read it; null: new to the warehouse
     Index("ix_file_feed", "feed_id", "state"),
 )  # fmt: skip
@@ -109,7 +112,7 @@ quarantine = Table(
     Column("batch_id", String(32), nullable=False),
     Column("reason", String(40), nullable=False),
     Column("grain", String(8), nullable=False),
-    Column("outcome", String(12), nullable=False),  # quarantined, flagged, corrected, ignored
+    Column("outcome", String(12), nullable=False),  # quarantined, flagged, corrected, ignored, withdrawn
     Column("source_ref", Text, nullable=False),  # payload source and row place
     Column("locator", Text, nullable=False),
     Column("column_name", String(80)),

@@ -24,6 +24,7 @@ from ingest.contract import Contract
 from ingest.geo import AreaIndex
 from ingest.parse import FileFault, parse
 from ingest.parse.frames import is_bundle
+from ingest.refusal import why_refused
 from ingest.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
 from ingest.stages import Batch, Landed, Note, Payload, RawTable
 from ingest.stream.bundle import ticks
@@ -31,6 +32,8 @@ from ingest.stream.live import instant
 from ingest.vault import Vault
 
 log = logging.getLogger(__name__)
+
+DETAIL_LENGTH = 2000
 
 
 # Results of a pull that did not come through: our own crash, and what a department's trouble may be.
@@ -142,7 +145,8 @@ def pull_feed(
             if done is not None:
                 landed += done.rows_landed
                 quarantined += done.rows_quarantined
-                result = "landed" if done.files or result == "landed" else "rejected"
+                result, said = _judged(intake, payload, done, result)
+                detail = "; ".join(filter(None, (detail, said)))[:DETAIL_LENGTH]
     except ConnectError as error:
         result, detail = error.trouble, str(error)
     except SettingsError as error:
@@ -153,6 +157,18 @@ def pull_feed(
     outcome = Outcome(contract.id, result, seen, landed, quarantined, detail)
     _record(intake, outcome, started)
     return outcome
+
+
+def _judged(intake: Intake, payload: Payload, done: Landed, result: str) -> tuple[str, str]:
+    """How a pull stands after one more payload: what was delivered last counts, a refused one is named.
+
+    Repeats alone are nothing new and no refusal.
+    """
+    if done.files:
+        return "landed", ""
+    if not done.rows_quarantined:
+        return ("landed" if result == "landed" else "nothing_new"), ""
+    return "rejected", f"{payload.source_ref} refused: {why_refused(intake.engine, done.batch_id)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,60 +1,99 @@
-"""Put landed files back from the encrypted archive, offline, when they are gone from disk.
+"""Put landed files back from the encrypted archive, offline, when they are gone from disk or damaged.
 
 The ledger remembers which rows of a batch did not land, so a restored file holds what the lost one held.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
 
 from ingest import landing, ops
+from ingest.archive import ArchiveError
 from ingest.conform import DeviceClocks
 from ingest.contract import Contract
 from ingest.pull import Intake, apply_overrides, read, read_overrides
 from ingest.stages import Payload
+
+log = logging.getLogger(__name__)
 
 
 class RestoreError(RuntimeError):
     """A live file is lost and cannot be made again; names the file, the batch and what to do."""
 
 
-def missing_batches(intake: Intake) -> list[str]:
-    """Batches of which the ledger calls a file live that is not on disk, oldest first."""
-    query = (
-        sa.select(ops.file.c.batch_id, ops.file.c.path)
-        .join(ops.batch, ops.batch.c.batch_id == ops.file.c.batch_id)
-        .where(ops.file.c.state == "live")
-        .order_by(ops.batch.c.received_at, ops.file.c.path)
-    )
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """Batches that were put back, and those that could not be: feed id → why and what to do, and their paths."""
+
+    batches: int
+    lost: Mapping[str, str]
+    lost_paths: tuple[str, ...]
+
+
+def restore(intake: Intake, contracts: Mapping[str, Contract], *, only_new: bool = False) -> Restored:
+    """Put back every live file that is gone; of those that are there, every one whose digest does not hold.
+
+    `only_new` compares the digests of files alone that no build has read. A feed that cannot come back stops no other.
+    """
+    damaged = landing.verify_landed(intake.home, intake.engine, only_new=only_new)
+    if only_new:
+        damaged += _missing(intake, {one.path for one in damaged})
+    lost: dict[str, str] = {}
+    lost_paths: list[str] = []
+    batches = 0
+    for batch_id in dict.fromkeys(one.batch_id for one in damaged):
+        paths = [one for one in damaged if one.batch_id == batch_id]
+        for one in paths:
+            log.warning("%s: %s is %s; it is made again from the archive", one.feed_id, one.path, one.found)
+        try:
+            _restore_batch(intake, contracts, batch_id)
+            batches += 1
+        except (RestoreError, ArchiveError) as error:
+            log.error("%s", error)
+            lost[paths[0].feed_id] = str(error)
+            lost_paths += [one.path for one in paths]
+    return Restored(batches, lost, tuple(lost_paths))
+
+
+def _missing(intake: Intake, known: Collection[str]) -> list[landing.Damaged]:
+    """Files that a build has read and that are gone since: looking for them costs next to nothing."""
+    f = ops.file.c
+    query = sa.select(f.path, f.batch_id, f.feed_id).where(f.state == "live", f.built_at.is_not(None)).order_by(f.path)
     with intake.engine.connect() as connection:
         rows = connection.execute(query).all()
-    return list(dict.fromkeys(str(b) for b, path in rows if not (intake.home.landing / str(path)).exists()))
+    return [
+        landing.Damaged(row.path, row.batch_id, row.feed_id, "not on disk")
+        for row in rows
+        if row.path not in known and not (intake.home.landing / str(row.path)).exists()
+    ]
 
 
-def restore(intake: Intake, contracts: Mapping[str, Contract]) -> int:
-    """Restore every missing batch; returns how many. Raises RestoreError for one that cannot come back."""
-    batches = missing_batches(intake)
-    for batch_id in batches:
-        row = _batch_row(intake.engine, batch_id)
-        if row.feed_id not in contracts:
-            raise RestoreError(
-                f"{row.feed_id}: batch {batch_id} is lost and the feed has no contract; restore a backup"
-            )
-        contract, expected = contracts[row.feed_id], _live_rows(intake.engine, batch_id)
-        stamped = landing.with_landed_on(frame_of(intake, contract, row), contract)
-        frame = stamped.filter(pl.col("landed_on").is_in(list(expected))).drop("landed_on")
-        if frame.height != sum(expected.values()):
-            raise RestoreError(
-                f"{row.feed_id}: batch {batch_id}: {frame.height} rows came back from the archive, the ledger has "
-                f"{sum(expected.values())}; the contract changed since {row.contract_version}: restore a backup of "
-                f"the landing folder, or withdraw the batch"
-            )
-        landing.write_files(intake.home, contract, batch_id, frame)
-    return len(batches)
+def _restore_batch(intake: Intake, contracts: Mapping[str, Contract], batch_id: str) -> None:
+    """Write a batch's live files again; the ledger keeps the digests of what was written now."""
+    row = _batch_row(intake.engine, batch_id)
+    if row.feed_id not in contracts:
+        raise RestoreError(f"{row.feed_id}: batch {batch_id} is lost and the feed has no contract; restore a backup")
+    contract, expected = contracts[row.feed_id], _live_rows(intake.engine, batch_id)
+    stamped = landing.with_landed_on(frame_of(intake, contract, row), contract)
+    frame = stamped.filter(pl.col("landed_on").is_in(list(expected))).drop("landed_on")
+    if frame.height != sum(expected.values()):
+        raise RestoreError(
+            f"{row.feed_id}: batch {batch_id}: {frame.height} rows came back from the archive, the ledger has "
+            f"{sum(expected.values())}; the contract changed since {row.contract_version}: "
+            f"`cityrisk reland {row.feed_id}`, or `cityrisk withdraw {batch_id}`"
+        )
+    with landing.writing(intake.home):
+        written = landing.write_files(intake.home, contract, batch_id, frame)
+        with intake.engine.begin() as connection:
+            for file in written:
+                again = sa.update(ops.file).where(ops.file.c.path == str(file.path))
+                connection.execute(again.values(bytes=file.bytes, sha256=file.sha256))
 
 
 def frame_of(intake: Intake, contract: Contract, row: sa.Row[Any]) -> pl.DataFrame:

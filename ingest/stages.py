@@ -104,6 +104,7 @@ class LandedFile:
     landed_on: str  # Beijing civil date, ISO
     rows: int
     bytes: int
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from ingest.pull import Intake, Outcome, open_intake, pull_feed
 from ingest.restore import restore
 from ingest.settings import Home
 from orchestration import publish as publishing
+from orchestration.schema import schema_changes
 from orchestration.upkeep import upkeep
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,9 @@ class BatchResult:
     verdicts: dict[str, int] = field(default_factory=dict)
     held: list[str] = field(default_factory=list)
     restored: int = 0
+    left_out: dict[str, str] = field(default_factory=dict)  # feed id → what of it is not in the build, and why
+    lost_paths: tuple[str, ...] = ()
+    unfit: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     built: bool = False
     generation: Path | None = None
 
@@ -119,16 +123,33 @@ def run_batch(
         intake = open_intake(batch.home, batch.engine, batch.run_id, batch.now)
         step("restore")
         landing.sweep_orphans(batch.home, batch.engine)
-        result.restored = restore(intake, batch.contracts)
+        restored = restore(intake, batch.contracts, only_new=not full_refresh)
+        result.restored = restored.batches
         step("fetch")
         result.outcomes = fetch(batch, intake, select, days)
         step("check")
         check(batch, result)
         step("build")
+        again = restore(intake, batch.contracts, only_new=True)  # what came since was never compared
+        result.lost_paths = tuple(dict.fromkeys((*restored.lost_paths, *again.lost_paths)))
+        result.left_out = {**restored.lost, **again.lost, **_unfit(batch, result)}
         result.built = build_and_publish(batch, result, days=days, full_refresh=full_refresh or result.restored > 0)
         step("upkeep")
         upkeep(batch.home, batch.engine, batch.contracts, batch.now())
     return result
+
+
+def _unfit(batch: Batch, result: BatchResult) -> dict[str, str]:
+    """Feeds that landed in another shape than their contract has now: the build reads what fits of them."""
+    changes = [
+        change
+        for change in schema_changes(batch.home, batch.engine, batch.contracts, but=result.lost_paths)
+        if change.is_broken
+    ]
+    for change in changes:
+        log.error("%s", change.told)
+        result.unfit |= change.as_text
+    return {change.feed_id: change.told for change in changes}
 
 
 def fetch(
@@ -194,6 +215,8 @@ def build_and_publish(
         city_code=batch.city_code,
         full_refresh=full_refresh,
         days=days,
+        lost=result.lost_paths,
+        unfit=result.unfit,
     )
     if not full_refresh and not manifest.affected and is_recent(home, batch.engine, now):
         return False

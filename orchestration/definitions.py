@@ -41,7 +41,7 @@ def definitions() -> dg.Definitions:
             episode_spec(feeds),
             warehouse_asset(contracts),
         ],
-        asset_checks=[feed_checks(c, contracts) for c in feeds if c.rules],
+        asset_checks=[feed_checks(c, contracts) for c in feeds],
         jobs=[
             *(dg.define_asset_job(feed_job_name(c), dg.AssetSelection.assets(feed_key(c))) for c in pulled),
             dg.define_asset_job(WAREHOUSE_JOB, dg.AssetSelection.assets(*PUBLISHED)),

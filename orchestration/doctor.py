@@ -13,10 +13,12 @@ from ingest import ops
 from ingest.archive import Archive, ArchiveError
 from ingest.contract import Contract
 from ingest.environment import names_of
+from ingest.refusal import standing
 from ingest.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
 from orchestration.batch import BatchError, only_run
 from orchestration.processes import status
 from orchestration.publish import generations
+from orchestration.schema import schema_changes
 from orchestration.services import services
 
 LEAST_FREE_BYTES = 2 << 30
@@ -44,6 +46,8 @@ def examine(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], no
         "last run": lambda: _last_run(engine),
         "generation": lambda: _generation(home, engine, now),
         "held batches": lambda: _held(engine),
+        "refused feeds": lambda: _refused(engine),
+        "contracts": lambda: _contracts(home, engine, contracts),
         "processes": lambda: _processes(home),
     }
     findings = []
@@ -131,6 +135,22 @@ def _held(engine: sa.Engine) -> tuple[bool, str, str]:
     with engine.connect() as connection:
         n = connection.execute(sa.select(sa.func.count()).where(ops.batch.c.state == "held")).scalar() or 0
     return n == 0, f"{n} held", "`cityrisk feed held`, then docs/runbooks.md"
+
+
+def _refused(engine: sa.Engine) -> tuple[bool, str, str]:
+    """Feeds of whose newest delivery nothing landed."""
+    with engine.connect() as connection:
+        refused = standing(connection)
+    found = "; ".join(f"{r.feed_id}: {r.source_ref}: {r.why}" for r in refused.values()) or "none"
+    step = "correct the delivery or amend the contract, then `cityrisk quarantine replay`"
+    return not refused, found, step
+
+
+def _contracts(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract]) -> tuple[bool, str, str]:
+    """Feeds that landed in another shape than their contract has now."""
+    broken = [change for change in schema_changes(home, engine, contracts) if change.is_broken]
+    found = "; ".join(change.told for change in broken) or "what has landed fits them"
+    return not broken, found, "`cityrisk reland FEED` lands it again from the archive"
 
 
 def _processes(home: Home) -> tuple[bool, str, str]:

@@ -15,11 +15,13 @@ from ingest.contract import Contract
 from ingest.ops import open_ops
 from ingest.pull import FAILURES, open_intake, pull_feed
 from ingest.settings import open_home
-from quality.checks import checks_of
+from quality.checks import Check, checks_of
+from quality.verdict import LastVerdict, Verdict, last_verdicts
 
 CIVIL_ZONE = "Asia/Shanghai"
 PARTITIONS_START = "2020-01-01"
 PULL_RETRIES = dg.RetryPolicy(max_retries=3, delay=20, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+_SEVERITIES = {"error": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
 
 
@@ -56,8 +58,11 @@ def feed_asset(contract: Contract, retry_policy: dg.RetryPolicy = PULL_RETRIES) 
         since = context.partition_time_window.start if context.has_partition_key_range else None
         is_today = since is not None and datetime.now(UTC) < since.astimezone(UTC) + _DAY
         outcome = pull_feed(intake, contract, since=None if is_today else since)
-        if outcome.result in FAILURES:
-            raise dg.Failure(f"{contract.id}: {outcome.result}: {outcome.detail}")
+        if outcome.result in (*FAILURES, "rejected"):
+            # The same bytes are refused again however often they are asked for.
+            raise dg.Failure(
+                f"{contract.id}: {outcome.result}: {outcome.detail}", allow_retries=outcome.result != "rejected"
+            )
         return dg.MaterializeResult(
             metadata={
                 "result": outcome.result,
@@ -70,9 +75,20 @@ def feed_asset(contract: Contract, retry_policy: dg.RetryPolicy = PULL_RETRIES) 
 
 
 def feed_checks(contract: Contract, contracts: Mapping[str, Contract]) -> dg.AssetChecksDefinition:
-    """The contract's rules as checks of its asset; a check that crashed says so and is no data verdict."""
+    """The contract's rules as checks of its asset; a check that crashed says so and is no data verdict.
+
+    Where nothing is new the last verdict stands; a check that never had one has not passed.
+    """
     checks = checks_of(contract)
-    specs = [dg.AssetCheckSpec(check.id, asset=feed_key(contract), description=check.kind) for check in checks]
+    specs = [
+        dg.AssetCheckSpec(
+            check.id,
+            asset=feed_key(contract),
+            description=f"{check.kind}{f' of {check.column}' if check.column else ''}: {check.expected}",
+            blocking=check.severity == "error",
+        )
+        for check in checks
+    ]
 
     @dg.multi_asset_check(specs=specs, name=f"{contract.slug}__checks", can_subset=False)
     def check(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
@@ -82,19 +98,26 @@ def feed_checks(contract: Contract, contracts: Mapping[str, Contract]) -> dg.Ass
         engine = open_ops(home.ops_url)
         found = check_feed(home, engine, contract, contracts, context.run.run_id, datetime.now(UTC))
         by_id = {verdict.check_id: verdict for verdict in found}
+        last = last_verdicts(engine, contract.id)
         for promise in checks:
-            verdict = by_id.get(promise.id)
-            severity = dg.AssetCheckSeverity.ERROR if promise.severity == "error" else dg.AssetCheckSeverity.WARN
-            yield dg.AssetCheckResult(
-                asset_key=feed_key(contract),
-                check_name=promise.id,
-                passed=verdict is None or verdict.verdict == "passed",
-                severity=severity,
-                description=verdict.message_en if verdict else "nothing new to check",
-                metadata={"verdict": verdict.verdict if verdict else "nothing_new"},
-            )
+            yield _result(contract, promise, by_id.get(promise.id), last.get(promise.id))
 
     return check
+
+
+def _result(
+    contract: Contract, promise: Check, verdict: Verdict | None, last: LastVerdict | None
+) -> dg.AssetCheckResult:
+    said = verdict or last
+    return dg.AssetCheckResult(
+        asset_key=feed_key(contract),
+        check_name=promise.id,
+        passed=said is not None and said.verdict == "passed",
+        # what nobody could judge yet stops nothing, and is no pass
+        severity=_SEVERITIES[promise.severity] if said else dg.AssetCheckSeverity.WARN,
+        description=said.message_en if said else "never judged: nothing of the feed has landed",
+        metadata={"verdict": said.verdict if said else "never_judged", "judged_at": str(said.at) if said else ""},
+    )
 
 
 def feed_job_name(contract: Contract) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -33,6 +34,7 @@ LANDED_SCHEMA = {
     "path": pl.String(),
     "batch_id": pl.String(),
     "is_affected": pl.Boolean(),
+    "unfit": pl.String(),  # columns of the file that are read leniently, comma-separated; null: all of them fit
 }
 CHUNK = 500  # bound parameters of one statement
 
@@ -65,21 +67,32 @@ def write_manifest(
     city_code: str,
     full_refresh: bool,
     days: Sequence[date] | None = None,
+    lost: Collection[str] = (),
+    unfit: Mapping[Path, Sequence[str]] | None = None,
 ) -> Manifest:
     """Write landed.parquet, build.parquet and ops/*.parquet into the build folder.
 
-    `days`: Beijing days that are written anew whether or not they have new files.
+    `days`: Beijing days that are written anew whether or not they have new files. `lost`: ledger paths that cannot be
+    read: their days stay as they were built. `unfit`: by file, columns that are read
+    leniently because some file of the feed has another type than the contract.
     """
-    files = _ledger_files(engine, contracts)
+    every = _ledger_files(engine, contracts)
+    kept = {(file.feed_id, file.landed_on) for file in every if file.path in lost}
+    files = [file for file in every if file.path not in lost]
     affected = _affected(files, contracts, full_refresh, {day.isoformat() for day in days or ()})
+    affected -= set() if full_refresh else kept
     (home.build / "ops").mkdir(parents=True, exist_ok=True)
-    _landed(home, files, affected).write_parquet(home.build / "landed.parquet")
+    _landed(home, files, affected, unfit or {}).write_parquet(home.build / "landed.parquet")
     _this_build(as_of, run_id, city_code, full_refresh).write_parquet(home.build / "build.parquet")
     for table in SNAPSHOT_TABLES:
         _snapshot(engine, table).write_parquet(home.build / "ops" / f"{table.name}.parquet")
     return Manifest(
         affected=tuple(sorted(affected)),
-        added=tuple(file.path for file in files if file.is_live and not file.is_built),
+        added=tuple(
+            file.path
+            for file in files
+            if file.is_live and not file.is_built and (full_refresh or (file.feed_id, file.landed_on) not in kept)
+        ),
         lost=tuple(file.path for file in files if file.is_built and not file.is_live),
     )
 
@@ -149,15 +162,17 @@ def _moves(contract: Contract) -> bool:
     return contract.event_time is not None and contract.event_time.name not in contract.key
 
 
-def _landed(home: Home, files: Iterable[_File], affected: Collection[tuple[str, str]]) -> pl.DataFrame:
+def _landed(
+    home: Home, files: Iterable[_File], affected: Collection[tuple[str, str]], unfit: Mapping[Path, Sequence[str]]
+) -> pl.DataFrame:
     live = [file for file in files if file.is_live]
     rows = [
         (file.feed_id, file.landed_on, str((home.landing / file.path).absolute()), file.batch_id,
-         (file.feed_id, file.landed_on) in affected)
+         (file.feed_id, file.landed_on) in affected, ",".join(unfit.get(home.landing / file.path, ())) or None)
         for file in live
     ]  # fmt: skip
     emptied = set(affected) - {(file.feed_id, file.landed_on) for file in live}
-    rows += [(feed_id, landed_on, None, None, True) for feed_id, landed_on in sorted(emptied)]  # type: ignore[misc]
+    rows += [(feed_id, landed_on, None, None, True, None) for feed_id, landed_on in sorted(emptied)]  # type: ignore[misc]
     return pl.DataFrame(rows, schema=LANDED_SCHEMA, orient="row")
 
 

@@ -18,11 +18,19 @@ from ingest.contract import Column, Contract, ContractError, Rule
 Kind = Literal[
     "not_null", "range", "allowed", "pattern",
     "unique_key", "volume", "freshness", "distribution_drift", "reference", "sum",
+    "refused",  # every feed has it: how much of what came last was refused
     "checks",  # no rule of a contract: stands for all checks of a feed when they could not even begin
 ]  # fmt: skip
 ROW_KINDS: frozenset[Kind] = frozenset({"not_null", "range", "allowed", "pattern"})
 # Judged from the ledger and the newest day alone: the only kinds that make sense when no file is new.
-QUIET_KINDS: frozenset[Kind] = frozenset({"volume", "freshness"})
+QUIET_KINDS: frozenset[Kind] = frozenset({"volume", "freshness", "refused"})
+# Judged on every run, whether or not a batch waits: a feed of which nothing lands never has a batch that waits.
+STEADY_KINDS: frozenset[Kind] = frozenset({"freshness", "refused"})
+
+# More than this share of a delivery in quarantine is a fault of the delivery, not of single rows; a contract may say
+# otherwise (`kind: refused`, `max_refused_pct`). Departments' own returns run at 1 to 5 %.
+REFUSED_PCT = 20.0
+REFUSED = "rows_refused"
 
 # Fewer days of history than this say nothing about what is usual.
 DRIFT_DAYS = 28
@@ -72,7 +80,10 @@ def checks_of(contract: Contract) -> list[Check]:
     Raises UnknownRuleError for a rule kind or an argument that no check can stand on.
     """
     checks = [check for column in contract.landed_columns for check in _row_checks(contract, column)]
-    return checks + [_set_check(contract, rule) for rule in contract.rules]
+    stated = [_set_check(contract, rule) for rule in contract.rules]
+    if not any(check.kind == "refused" for check in stated):
+        stated.append(Check(REFUSED, contract.id, "refused", "error", high=REFUSED_PCT, unit="%"))
+    return checks + stated
 
 
 def _row_checks(contract: Contract, column: Column) -> Iterator[Check]:
@@ -131,6 +142,9 @@ def _set_check(contract: Contract, rule: Rule) -> Check:
                 high=float(arguments["max_shift_sd"]), unit="sd",
                 arguments={"event_time": contract.event_time.landed_name, "like": device},
             )  # fmt: skip
+        case "refused":
+            high = float(arguments.get("max_refused_pct", REFUSED_PCT))
+            return Check(rule.id, contract.id, "refused", rule.severity, high=high, unit="%")
         case "reference":
             return Check(
                 rule.id, contract.id, "reference", rule.severity, _landed(contract, rule, "column"),
@@ -148,7 +162,7 @@ def _set_check(contract: Contract, rule: Rule) -> Check:
                     "feed": arguments["feed"], "to": arguments["to"], "total": arguments["total"],
                 },
             )  # fmt: skip
-    known = "duplicateValues, rowCount, freshness, distribution_drift, reference, sum"
+    known = "duplicateValues, rowCount, freshness, distribution_drift, reference, sum, refused"
     raise UnknownRuleError(f"{contract.id}: rule {rule.id}: kind {rule.kind!r} found, expected one of {known}")
 
 

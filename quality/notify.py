@@ -88,6 +88,8 @@ def find_troubles(
                 troubles[feed_id, "silent" if is_silent else "late"] = said
             elif verdict.verdict == "failed" and verdict.kind == "distribution_drift":
                 troubles.setdefault((feed_id, "drifted"), said)
+            elif verdict.verdict == "failed" and verdict.kind == "refused":
+                troubles.setdefault((feed_id, "broken"), said)
         broken = _held(connection, feed_id) or _fetch_fault(connection, feed_id)
         if broken:
             troubles[feed_id, "broken"] = broken
@@ -172,8 +174,8 @@ def _fetch_fault(connection: sa.Connection, feed_id: str) -> tuple[str, str] | N
             )
         case "rejected" if last.rows_quarantined:
             return (
-                "最近一次报送全部被拒收。请查看隔离区中的原因。",
-                "Everything of the last delivery was refused. See the reasons in quarantine.",
+                f"最近一次报送全部被拒收：{detail}。请查看隔离区中的原因。",
+                f"Everything of the last delivery was refused: {detail}. See the reasons in quarantine.",
             )
     return None
 

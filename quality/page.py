@@ -55,6 +55,7 @@ _KINDS: Mapping[Kind, tuple[str, str]] = {
     "unique_key": ("主键唯一", "unique key"),
     "volume": ("数据量", "volume"),
     "freshness": ("时效", "freshness"),
+    "refused": ("拒收比例", "share refused"),
     "distribution_drift": ("分布漂移", "drift of the distribution"),
     "reference": ("跨源引用", "reference to another feed"),
     "sum": ("跨源合计", "sum across feeds"),

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from ingest.contract import Contract
 from ingest.settings import Home
-from quality.checks import QUIET_KINDS, Check, checks_of
+from quality.checks import QUIET_KINDS, STEADY_KINDS, Check, checks_of
 from quality.engine import EngineAbsentError, Judge, judge
 from quality.measure import measure
 from quality.measuring import Measuring
@@ -92,18 +92,20 @@ class Checker:
         self, contract: Contract, checks: Sequence[Check], scope: Scope, references: Mapping[str, Sequence[File]]
     ) -> list[Verdict]:
         """Judge held batches, but only where a mere look says that they would pass; otherwise they stay as they are."""
-        blocking = [c for c in checks if c.severity == "error"]
+        blocking = [c for c in checks if c.severity == "error" and c.kind not in STEADY_KINDS]
         with self._measuring(scope, references) as measuring:
             found = measure(blocking, measuring, self._now)
         if any(isinstance(m, Exception) or not _holds(c, m) for c in blocking if (m := found.get(c.id)) is not None):
             return []
-        return self._verdicts(contract, [c for c in checks if c.kind != "freshness"], scope, references)
+        return self._verdicts(contract, [c for c in checks if c.kind not in STEADY_KINDS], scope, references)
 
     def _verdicts(
         self, contract: Contract, checks: Sequence[Check], scope: Scope, references: Mapping[str, Sequence[File]]
     ) -> list[Verdict]:
+        if scope.delivered.refused_pct is None:
+            checks = [c for c in checks if c.kind != "refused"]
         if not scope.batch_ids:
-            checks = [c for c in checks if c.kind == "freshness"]
+            checks = [c for c in checks if c.kind in STEADY_KINDS]
         elif not scope.new:
             checks = [c for c in checks if c.kind in QUIET_KINDS]
         with self._measuring(scope, references) as measuring:

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from ingest import ops
+from ingest.refusal import RELANDED, WITHDRAWN
 
 BLOCKING = ("failed", "raised")
+LAST_DELIVERY = timedelta(hours=1)  # of a stream, whose process may run for weeks, the last hour
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,23 @@ class File:
 
     path: Path
     landed_on: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What came last: rows, those of them that wait in quarantine, and whether nothing of it landed at all."""
+
+    rows: int
+    refused: int
+    is_lost: bool
+
+    @property
+    def refused_pct(self) -> float | None:
+        """Share of rows that were refused; None when nothing came. A file that could not be read has no rows."""
+        if self.is_lost:
+            return 100.0
+        rows = max(self.rows, self.refused)
+        return 100.0 * self.refused / rows if rows else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +55,7 @@ class Scope:
     arrived: tuple[File, ...]  # every live file whatever became of its batch: freshness is about arriving
     awaited_since: datetime | None  # the home's first run: before it nobody waited for the feed
     rows_resent: int  # rows the department sent again unchanged: they count for volume, they did not land twice
+    delivered: Delivered
 
     @property
     def days(self) -> frozenset[str]:
@@ -90,7 +110,11 @@ def known_files(connection: sa.Connection, landing: Path, feed_id: str, run_id: 
     v = ops.check_verdict.c
     blocked = connection.execute(
         sa.select(sa.func.count()).where(
-            v.feed_id == feed_id, v.run_id == run_id, v.severity == "error", v.verdict.in_(BLOCKING)
+            v.feed_id == feed_id,
+            v.run_id == run_id,
+            v.severity == "error",
+            v.kind != "refused",
+            v.verdict.in_(BLOCKING),
         )
     ).scalar_one()
     return live_files(connection, landing, feed_id, ("admitted",) if blocked else ("admitted", "landed"))
@@ -116,4 +140,32 @@ def _scope(connection: sa.Connection, landing: Path, feed_id: str, states: Seque
         live_files(connection, landing, feed_id, ("landed", "admitted", "held")),
         connection.scalar(sa.select(sa.func.min(ops.run.c.started_at))),
         sum(int(row.rows_ignored) for row in batches),
+        _delivered(connection, feed_id),
     )
+
+
+def _delivered(connection: sa.Connection, feed_id: str) -> Delivered:
+    """What the newest run brought of a feed; what was replayed or taken back since no longer counts."""
+    b, q = ops.batch.c, ops.quarantine.c
+    counted = [
+        b.feed_id == feed_id,
+        b.media != "compaction",
+        b.state.not_in((WITHDRAWN, RELANDED)),
+        b.source_ref.not_like("%(replay)"),
+    ]
+    newest = connection.execute(
+        sa.select(b.batch_id, b.run_id, b.received_at, b.state, b.media)
+        .where(*counted)
+        .order_by(b.received_at.desc(), b.batch_id.desc())
+        .limit(1)
+    ).first()
+    if newest is None:
+        return Delivered(0, 0, is_lost=False)
+    last = [*counted, b.run_id == newest.run_id, b.received_at >= newest.received_at - LAST_DELIVERY]
+    refused = [q.outcome == "quarantined", q.replayed_at.is_(None)]
+    rows = connection.execute(sa.select(sa.func.sum(b.rows_in)).where(*last)).scalar() or 0
+    n_refused = sa.select(sa.func.sum(q.n_rows)).join(ops.batch, b.batch_id == q.batch_id).where(*last, *refused)
+    waits = sa.select(sa.func.count()).where(q.batch_id == newest.batch_id, *refused)
+    is_stream = newest.media.startswith(ops.BUNDLE)  # one bad frame of a stream is a batch of its own
+    is_lost = not is_stream and newest.state == "rejected" and bool(connection.scalar(waits))
+    return Delivered(int(rows), int(connection.scalar(n_refused) or 0), is_lost)

@@ -15,6 +15,10 @@ _FOUND: dict[str, tuple[str, str]] = {
     "unique_key": ("{n} 行的主键（{limits}）重复入湖", "{n} rows stand twice by their key ({limits})"),
     "volume": ("收到 {n} 行，约定 {expected}", "{n} rows came, agreed are {expected}"),
     "freshness": ("最新一条距今 {n} 小时，约定 {expected}", "the newest event is {n} h old, agreed are {expected}"),
+    "refused": (
+        "最近一次报送有 {n} % 的行被拒收，约定 {expected}",
+        "{n} % of the last delivery was refused, agreed are {expected}",
+    ),
     "distribution_drift": (
         f"“{{zh}}”的均值偏离前 {DRIFT_DAYS} 天 {{n}} 个标准差，约定 {{expected}}",
         f"the mean of {{name}} is {{n}} sd from the {DRIFT_DAYS} days before, agreed are {{expected}}",
@@ -45,6 +49,10 @@ _ADVICE: dict[str, tuple[str, str]] = {
         "请联系{steward}核实数据是否缺失或多发",
         "ask {steward} whether rows are missing or were sent too often",
     ),
+    "refused": (
+        "请按隔离区中的原因联系{steward}更正报送，或修订合同后重放",
+        "see the reasons in quarantine: have {steward} correct the delivery, or amend the contract and replay",
+    ),
     "freshness": ("请联系{owner}检查设备与接口", "ask {owner} to look at the devices and the interface"),
     "distribution_drift": (
         "请联系{owner}核实单位、设备更换或真实变化",
@@ -66,6 +74,7 @@ _NOTES: dict[str, tuple[str, str]] = {
         "尚无数据到达，未逾约定时限",
         "no event yet; the agreed time is not over",
     ),
+    "nothing_landed": ("最近一份报送全部被拒收", "nothing of the newest delivery landed"),
     "silent": ("已视为中断", "the feed counts as silent"),
     "no_values": ("本批该列无值，未作判断", "this batch has no value in the column; nothing was judged"),
     "no_history": (

@@ -100,6 +100,12 @@ def _volume(check: Check, measuring: Measuring, _now: datetime) -> Measured:
     return Measured(float(landed + scope.rows_resent), landed + scope.rows_resent)
 
 
+def _refused(check: Check, measuring: Measuring, _now: datetime) -> Measured:
+    """Share of what came last that waits in quarantine; all of it when nothing of the newest delivery landed."""
+    delivered = measuring.scope.delivered
+    return Measured(delivered.refused_pct, delivered.rows, "nothing_landed" if delivered.is_lost else "")
+
+
 def _freshness(check: Check, measuring: Measuring, now: datetime) -> Measured:
     """Hours since the newest event, over everything that has arrived; a new home gives a feed its agreed time first."""
     if not measuring.view("newest", measuring.scope.newest_day):
@@ -213,6 +219,7 @@ def _sum(check: Check, measuring: Measuring, _now: datetime) -> Measured:
 SET_RULES: Mapping[str, Callable[[Check, Measuring, datetime], Measured]] = {
     "unique_key": _unique_key,
     "volume": _volume,
+    "refused": _refused,
     "freshness": _freshness,
     "distribution_drift": _drift,
     "reference": _reference,

@@ -46,8 +46,11 @@ class Verdict:
 
     @property
     def blocks(self) -> bool:
-        """Whether the batches it speaks for must wait: an error-level check that failed, or could not be trusted."""
-        return self.severity == "error" and self.verdict != "passed"
+        """Whether the batches it speaks for must wait: an error-level check that failed, or could not be trusted.
+
+        What was refused did not land, so that check holds nothing back of what did.
+        """
+        return self.severity == "error" and self.verdict != "passed" and self.kind != "refused"
 
 
 def write_verdicts(connection: sa.Connection, verdicts: Sequence[Verdict]) -> None:
@@ -55,3 +58,21 @@ def write_verdicts(connection: sa.Connection, verdicts: Sequence[Verdict]) -> No
     names = [c.name for c in ops.check_verdict.columns if c.name != "id"]
     if verdicts:
         connection.execute(ops.check_verdict.insert(), [{n: getattr(v, n) for n in names} for v in verdicts])
+
+
+@dataclass(frozen=True, slots=True)
+class LastVerdict:
+    """The newest recorded word on one check."""
+
+    verdict: Result
+    message_en: str
+    at: datetime
+
+
+def last_verdicts(engine: sa.Engine, feed_id: str) -> dict[str, LastVerdict]:
+    """By check id: the newest word on each check that a feed ever had."""
+    v = ops.check_verdict.c
+    newest = sa.select(sa.func.max(v.id)).where(v.feed_id == feed_id).group_by(v.check_id)
+    query = sa.select(v.check_id, v.verdict, v.message_en, v.at).where(v.id.in_(newest))
+    with engine.connect() as connection:
+        return {str(r.check_id): LastVerdict(r.verdict, r.message_en, r.at) for r in connection.execute(query)}

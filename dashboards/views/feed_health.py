@@ -30,11 +30,12 @@ def draw(scene: Scene, mart: serving.Mart) -> None:
 
 def _tiles(scene: Scene, facts: list[feeds.FeedFact]) -> None:
     words = scene.words
-    count = {state: sum(fact.freshness == state for fact in facts) for state in feeds.FRESHNESS_WORST_FIRST}
+    count = {state: sum(fact.state == state for fact in facts) for state in feeds.STATES_WORST_FIRST}
     tiles = [
         (look.state_mark("fresh", str(count["fresh"])), words("feeds.fresh")),
         (look.state_mark("late", str(count["late"])), words("feeds.late")),
         (look.state_mark("silent", str(count["silent"])), words("feeds.silent")),
+        (look.state_mark("refused", str(sum(fact.refusal is not None for fact in facts))), words("feeds.refused")),
         (f"{sum(fact.quarantined_24h for fact in facts):,}", words("feeds.quarantined")),
         (f"{sum(fact.batches_held for fact in facts):,}", words("feeds.held")),
         (f"{sum(fact.checks_failed for fact in facts):,}", words("feeds.failed")),
@@ -57,7 +58,7 @@ def _table(scene: Scene, facts: list[feeds.FeedFact]) -> None:
             tried = f"{words(f'result.{fact.last_result}')} · {clock(fact.last_tried_at)}{detail}"
         rows.append(
             [
-                look.state_mark(fact.freshness, words(f"freshness.{fact.freshness}")),
+                look.state_mark(fact.state, words(f"freshness.{fact.state}")) + _refused(scene, fact),
                 f"{scene.name(fact.name_zh, fact.name_en)}<small>{escape(fact.feed_id)}</small>",
                 scene.name(fact.department_zh, fact.department_en),
                 since,
@@ -78,6 +79,16 @@ def _table(scene: Scene, facts: list[feeds.FeedFact]) -> None:
         (words("feeds.failed_short"), "n"), (words("feeds.raised_short"), "n"), (words("feeds.last_try"), ""),
     ]  # fmt: skip
     st.html(f'<div class="cr"><h2>{words("feeds.table")}</h2>{look.table(heads, rows)}</div>')
+
+
+def _refused(scene: Scene, fact: feeds.FeedFact) -> str:
+    """What became of the newest delivery when nothing of it landed, and what is shown instead."""
+    found = fact.refusal
+    if found is None:
+        return ""
+    good = clock(found.last_good_at) if found.last_good_at else scene.words("freshness.never")
+    text = scene.words("feeds.newest_refused", at=clock(found.at), good=good, why=found.why)
+    return f"<small style='color:{look.STATE['refused'][0]};white-space:normal'>{escape(text)}</small>"
 
 
 def _count(n: int) -> str:

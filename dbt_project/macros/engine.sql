@@ -25,17 +25,37 @@
 {%- endmacro -%}
 
 {#- Landed files as one relation with all columns that any of them has, and the day that their folder is named for. -#}
-{%- macro read_landed_files(paths) -%}
-    {{- adapter.dispatch('read_landed_files', 'cityrisk')(paths) -}}
+{%- macro read_landed_files(paths, as_text={}) -%}
+    {{- adapter.dispatch('read_landed_files', 'cityrisk')(paths, as_text) -}}
 {%- endmacro -%}
 
-{%- macro default__read_landed_files(paths) -%}
+{%- macro default__read_landed_files(paths, as_text) -%}
+    {%- set plain = paths | reject('in', as_text) | list -%}
+    {#- Files that disagree on a type have no common relation: each is read alone. #}
+    {%- for path in paths if path in as_text %}
+    select * exclude (filename) replace (
+        {%- for name in as_text[path] %}cast({{ name }} as varchar) as {{ name }}{{ ", " if not loop.last }}{% endfor -%}
+    ), cast(string_split(filename, '/')[-2] as date) as landed_on
+    from read_parquet('{{ path | replace("'", "''") }}', filename = true)
+    {{ "union all by name" if plain or not loop.last }}
+    {%- endfor %}
+    {%- if plain %}
     select * exclude (filename), cast(string_split(filename, '/')[-2] as date) as landed_on
     from read_parquet([
-        {%- for path in paths %}
+        {%- for path in plain %}
             '{{ path | replace("'", "''") }}'{{ "," if not loop.last }}
         {%- endfor %}
     ], union_by_name = true, filename = true)
+    {%- endif %}
+{%- endmacro -%}
+
+{#- A value of text as a type, null where it cannot be. -#}
+{%- macro read_leniently(name, logical_type) -%}
+    {{- adapter.dispatch('read_leniently', 'cityrisk')(name, logical_type) -}}
+{%- endmacro -%}
+
+{%- macro default__read_leniently(name, logical_type) -%}
+    try_cast({{ name }} as {{ sql_type(logical_type) }})
 {%- endmacro -%}
 
 {#- The newest row of each key, by receipt and then by batch. For tables of some hundred thousand rows. -#}

@@ -10,9 +10,16 @@
 {%- macro landed(feed_id, columns, is_register) -%}
     {%- set meta = landed_meta() -%}
     {%- set paths = landed_paths(feed_id, is_register) -%}
+    {%- set as_text = landed_unfit(feed_id) -%}
+    {%- set unfit = as_text.values() | sum(start=[]) | unique | list -%}
     select
         {%- for name, logical_type in columns.items() %}
+        {%- if name in unfit %}
+        {#- The contract changed since it landed: the value is read where it can be, and costs nothing else. #}
+        {{ read_leniently(name, logical_type) }} as {{ name }},
+        {%- else %}
         cast({{ name }} as {{ sql_type(logical_type) }}) as {{ name }},
+        {%- endif %}
         {%- endfor %}
         {%- for name, logical_type in meta.items() %}
         cast({{ name }} as {{ sql_type(logical_type) }}) as {{ name }},
@@ -21,7 +28,8 @@
     from (
         select
             {%- for name, logical_type in columns.items() %}
-            cast(null as {{ sql_type(logical_type) }}) as {{ name }},
+            {#- one type for all files of a column that landed as several #}
+            cast(null as {{ sql_type('string' if name in unfit else logical_type) }}) as {{ name }},
             {%- endfor %}
             {%- for name, logical_type in meta.items() %}
             cast(null as {{ sql_type(logical_type) }}) as {{ name }},
@@ -30,7 +38,7 @@
         where 1 = 0
         {%- if paths %}
         union all by name
-        {{ read_landed_files(paths) }}
+        {{ read_landed_files(paths, as_text) }}
         {%- endif %}
     ) as files
 {%- endmacro -%}
@@ -52,6 +60,18 @@
         order by path
     {%- endset -%}
     {{- return(run_query(query).columns[0].values() | list) -}}
+{%- endmacro -%}
+
+{#- By path, as a dict: the columns that files of a feed have in another type than its contract has now. -#}
+{%- macro landed_unfit(feed_id) -%}
+    {%- if not execute -%}{{- return({}) -}}{%- endif -%}
+    {%- set query -%}
+        select path, unfit from {{ landed_manifest() }}
+        where feed_id = '{{ feed_id }}' and path is not null and unfit is not null
+    {%- endset -%}
+    {%- set found = {} -%}
+    {%- for row in run_query(query).rows -%}{%- do found.update({row[0]: row[1].split(',')}) -%}{%- endfor -%}
+    {{- return(found) -}}
 {%- endmacro -%}
 
 {#- The list of live files that orchestration wrote before this build: feed_id, landed_on, path, batch_id,

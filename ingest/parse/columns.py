@@ -62,7 +62,7 @@ def settle(frame: pl.DataFrame, contract: Contract, notes: Iterable[Note] = (), 
         raise FileFault("unreadable_file", f"columns {_listed(present)}; expected {_listed(expected)}")
     if len(unknown) == 1 and _is_rename(missing, contract):
         raise FileFault("renamed_column", f"{_listed(unknown)} found, expected {_listed(missing)}")
-    if missing and is_ordered:
+    if missing and (is_ordered or _is_needed(missing, contract)):
         found.append(Note("missing_column", "file", "flagged", "", _listed(missing), None, _listed(missing)))
     known = [name for name in present if name in expected]
     if is_ordered and known != [name for name in expected if name in known]:
@@ -77,8 +77,13 @@ def settle(frame: pl.DataFrame, contract: Contract, notes: Iterable[Note] = (), 
 
 def _is_rename(missing: Sequence[str], contract: Contract) -> bool:
     """Whether one unknown column may be the missing one: one is gone, or rows cannot live without what is gone."""
+    return len(missing) == 1 or _is_needed(missing, contract)
+
+
+def _is_needed(names: Sequence[str], contract: Contract) -> bool:
+    """Whether rows cannot live without one of the columns."""
     needed = {n for c in contract.columns if c.required or c.key_position is not None for n in physical_names(c)}
-    return len(missing) == 1 or any(name in needed for name in missing)
+    return any(name in needed for name in names)
 
 
 def _drift(frame: pl.DataFrame, unknown: list[str], contract: Contract) -> tuple[pl.DataFrame, list[Note]]:

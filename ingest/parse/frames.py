@@ -20,6 +20,7 @@ import polars as pl
 from ingest.conform.times import read_instants
 from ingest.contract import STREAM_PROTOCOLS, Column, Contract
 from ingest.mask import mask_numbers
+from ingest.ops import BUNDLE
 from ingest.parse.columns import ROW, expected_names, physical_names
 from ingest.parse.fault import FileFault
 from ingest.parse.lenient_json import load_json
@@ -41,7 +42,7 @@ Records = list[Mapping[str, Any]]
 
 def medium_of(protocol: str) -> str:
     """The medium word of an archived bundle of this protocol, at most 12 letters."""
-    return f"raw-{protocol}"
+    return f"{BUNDLE}{protocol}"
 
 
 def media() -> dict[str, Callable[[bytes, Contract], RawTable]]:

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import getpass
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from orchestration.cli.shell import Json, all_contracts, app, current_home, failed, now, ops_engine, print_rows, verb
+from orchestration.cli.shell import (
+    Json,
+    all_contracts,
+    app,
+    contract_of,
+    current_home,
+    failed,
+    now,
+    ops_engine,
+    print_rows,
+    verb,
+)
 
 
 @app.command("backup")
@@ -35,6 +48,56 @@ def restore_command(source: Path) -> None:
     except BackupError as error:
         failed(str(error))
     typer.echo(f"restored {n_files} files; give the keys of the old home, then `cityrisk run`")
+
+
+@app.command("withdraw")
+@verb
+def withdraw_command(
+    batch_id: str, reason: Annotated[str, typer.Option(help="Why it is taken back; kept with the action.")]
+) -> None:
+    """Take a landed batch back: its rows leave the warehouse with the next run; alerts stay as they were."""
+    import sqlalchemy as sa
+
+    from ingest import ops
+    from ingest.pull import open_intake
+    from ingest.reland import RelandError, withdraw
+    from orchestration.batch import BatchError, new_run_id, only_run
+
+    home = current_home()
+    engine = ops_engine(home)
+    with engine.connect() as connection:
+        feed_id = connection.scalar(sa.select(ops.batch.c.feed_id).where(ops.batch.c.batch_id == batch_id))
+    intake = open_intake(home, engine, new_run_id(now()), now)
+    try:
+        with only_run(home):
+            days = withdraw(intake, all_contracts().get(str(feed_id)), batch_id, getpass.getuser(), reason)
+    except (RelandError, BatchError) as error:
+        failed(str(error))
+    typer.echo(f"{batch_id} is withdrawn; `cityrisk run` rebuilds {len(days)} days ({', '.join(days[:5])})")
+
+
+@app.command("reland")
+@verb
+def reland_command(
+    feed_id: str,
+    reason: Annotated[str, typer.Option(help="Why it lands again; kept with the action.")],
+    with_withdrawn: Annotated[bool, typer.Option(help="Also batches that were withdrawn.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Drop what one feed has landed and land it again from the archive under today's contract."""
+    from ingest.archive import ArchiveError
+    from ingest.pull import open_intake
+    from ingest.reland import RelandError, reland
+    from orchestration.batch import BatchError, new_run_id, only_run
+
+    home, contract = current_home(), contract_of(feed_id)
+    intake = open_intake(home, ops_engine(home), new_run_id(now()), now)
+    try:
+        with only_run(home):
+            done = reland(intake, contract, getpass.getuser(), reason, with_withdrawn=with_withdrawn)
+    except (RelandError, BatchError, ArchiveError) as error:
+        failed(str(error))
+    print_rows([asdict(done)], as_json)
 
 
 @app.command("doctor")

@@ -29,6 +29,7 @@ from orchestration.cli.shell import (
 )
 
 DEFAULT_CITY = "420500"
+UNWELL = (*FAILURES, "rejected", "would_reject")  # how a pull ends that somebody must look at
 
 
 def days_of(day: str | None, first: str | None, last: str | None) -> list[date] | None:
@@ -83,7 +84,9 @@ def run_command(
         checks = ", ".join(f"{count} {verdict}" for verdict, count in result.verdicts.items())
         typer.echo(f"checks: {checks}" + (f"; held: {', '.join(result.held)}" if result.held else ""))
         typer.echo(f"published {result.generation.name}" if result.generation else "nothing new to publish")
-    if any(o.result in FAILURES for o in result.outcomes):
+    for told in result.left_out.values():
+        typer.echo(f"not whole in this build: {told}", err=True)
+    if result.left_out or any(o.result in UNWELL for o in result.outcomes):
         raise typer.Exit(1)
 
 
@@ -118,7 +121,7 @@ def fetch_command(
         if found:
             typer.echo("")
             print_rows(found, as_json=False)
-    if outcome.result in (*FAILURES, "would_reject"):
+    if outcome.result in UNWELL:
         raise typer.Exit(1)
 
 
@@ -148,11 +151,25 @@ def derive_command(
     if not check:
         for path in write_derived(root):
             typer.echo(f"wrote {path}")
+        tell_schema_changes(root)
         return
+    tell_schema_changes(root)
     changed = stale(root)
     if changed:
         failed("stale, run `cityrisk derive`: " + ", ".join(str(path) for path in changed))
     typer.echo("derived files are up to date")
+
+
+def tell_schema_changes(root: Path) -> None:
+    """Say on stderr how what this home has landed differs from the contracts, what that breaks and what mends it."""
+    from ingest.catalogue import load_contracts
+    from orchestration.schema import schema_changes
+
+    home = current_home()
+    if not home.landing.is_dir():
+        return
+    for change in schema_changes(home, ops_engine(home), load_contracts(root / "ingest" / "contracts")):
+        typer.echo(change.told, err=True)
 
 
 def _instant(text: str | None) -> datetime | None:

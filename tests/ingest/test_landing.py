@@ -18,7 +18,7 @@ from ingest.contract import Contract
 from ingest.ops import open_ops
 from ingest.pull import Intake, open_intake, pull_feed
 from ingest.replay import replay
-from ingest.restore import missing_batches, restore
+from ingest.restore import restore
 from ingest.retention import expire, expire_archive
 from ingest.settings import Home
 from ingest.stages import Payload
@@ -132,9 +132,9 @@ def test_lost_files_come_back_from_the_archive(intake: Intake, contract: Contrac
     before = landed(intake, contract)
     for path in landing.live_files(intake.engine, intake.home, contract.id):
         path.unlink()
-    assert restore(intake, {contract.id: contract}) == 2
+    assert restore(intake, {contract.id: contract}).batches == 2
     assert landed(intake, contract).equals(before)
-    assert missing_batches(intake) == []
+    assert landing.verify_landed(intake.home, intake.engine) == []
 
 
 def test_replay_after_an_override_lands_the_row_once(intake: Intake, contract: Contract) -> None:
@@ -187,7 +187,7 @@ def test_small_files_are_merged_without_losing_or_doubling_rows(intake: Intake, 
     assert delete_replaced(intake.home, intake.engine, NOW + timedelta(seconds=1)) == 2 * FILES_WORTH_MERGING
     for path in landing.live_files(intake.engine, intake.home, contract.id):
         path.unlink()
-    assert restore(intake, {contract.id: contract}) == 2
+    assert restore(intake, {contract.id: contract}).batches == 2
     assert landed(intake, contract).equals(before)
 
 

@@ -98,9 +98,45 @@ def test_thirty_days_are_one_run_and_its_checks_tell_their_verdicts(
     monkeypatch.setenv("CITYRISK_EMERGENCY_DROP", str(drop.parent))
     june = {"dagster/asset_partition_range_start": "2026-06-01", "dagster/asset_partition_range_end": "2026-06-30"}
     with dg.DagsterInstance.ephemeral() as instance:
-        run = dg.materialize([feed_asset(contract), feed_checks(contract, contracts)], instance=instance, tags=june)
+        run = dg.materialize(
+            [feed_asset(contract), feed_checks(contract, contracts)], instance=instance, tags=june, raise_on_error=False
+        )
     event = run.asset_materializations_for_node("emergency__tailings_reading")[0]
     assert event.metadata["dagster/row_count"].value == 30
     verdicts = {evaluation.check_name: evaluation.passed for evaluation in run.get_asset_check_evaluations()}
     assert verdicts.keys() == {check.id for check in checks_of(contract)}
     assert [name for name, passed in verdicts.items() if not passed] == ["reference_point_id", "freshness"]
+
+
+@pytest.mark.case("engineer.1", "engineer.12")
+def test_a_refused_delivery_fails_its_run_and_no_verdict_is_no_pass(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contracts = load_contracts()
+    contract = contracts["emergency.tailings_reading"]
+    drop = home.root / "drop" / "reading"
+    drop.mkdir(parents=True)
+    header = ",".join(["测点号", *(column.physical_name for column in contract.columns[1:])])
+    row = "P1,2026-06-01 08:00:00,82.1,6.4,88.5,12.5,105.3,0.0,正常"
+    (drop / "june.csv").write_bytes(f"{header}\n{row}\n".encode("gb18030"))
+    monkeypatch.setenv("CITYRISK_EMERGENCY_DROP", str(drop.parent))
+    assets = [feed_asset(contract), feed_checks(contract, contracts)]
+    day = "2026-06-01"
+    with dg.DagsterInstance.ephemeral() as instance:
+        failed = dg.materialize(assets, instance=instance, partition_key=day, raise_on_error=False)
+        assert not failed.success
+        assert not failed.asset_materializations_for_node("emergency__tailings_reading")
+        again = dg.materialize(assets, instance=instance, partition_key=day, raise_on_error=False)
+    checks = {e.check_name: e for e in again.get_asset_check_evaluations()}
+    assert {name for name, found in checks.items() if found.passed} == set()
+    assert checks["rows_refused"].severity == dg.AssetCheckSeverity.ERROR
+    assert not again.success
+
+
+@pytest.mark.case("engineer.12")
+def test_checks_that_hold_a_batch_are_marked_as_blocking(repository: dg.RepositoryDefinition) -> None:
+    for contract in load_contracts().values():
+        for check in checks_of(contract):
+            spec = repository.asset_graph.get_check_spec(dg.AssetCheckKey(feed_key(contract), check.id))
+            assert spec.blocking is (check.severity == "error")
+            assert check.kind in str(spec.description)

@@ -123,6 +123,32 @@ def more_people_than_registered(city: City) -> str:
     return "housing.attendance"
 
 
+def a_third_was_refused(city: City) -> str:
+    feed = "weather.observation"
+    city.land(feed, city.rows(feed))
+    refuse(city.engine, feed, 100)
+    return feed
+
+
+def refuse(engine: sa.Engine, feed_id: str, n_rows: int) -> None:
+    """Rows of the newest batch stand in quarantine."""
+    b = ops.batch.c
+    with engine.begin() as connection:
+        batch = connection.execute(sa.select(ops.batch).where(b.feed_id == feed_id).order_by(b.batch_id.desc())).first()
+        assert batch is not None
+        connection.execute(
+            sa.update(ops.batch).where(b.batch_id == batch.batch_id).values(
+                rows_in=batch.rows_in + n_rows, rows_quarantined=n_rows, received_at=NOW,
+            )
+        )  # fmt: skip
+        connection.execute(
+            sa.insert(ops.quarantine).values(
+                feed_id=feed_id, batch_id=batch.batch_id, reason="wrong_type", grain="batch", outcome="quarantined",
+                source_ref="test", locator="", n_rows=n_rows, archive_sha256="0", contract_version="1", at=NOW,
+            )
+        )  # fmt: skip
+
+
 PLANTED: dict[Kind, Callable[[City], str]] = {
     "not_null": a_column_is_empty,
     "range": a_value_is_beyond_its_range,
@@ -134,6 +160,7 @@ PLANTED: dict[Kind, Callable[[City], str]] = {
     "distribution_drift": a_sensor_reads_too_warm,
     "reference": stations_are_unknown,
     "sum": more_people_than_registered,
+    "refused": a_third_was_refused,
 }
 
 
@@ -146,6 +173,16 @@ def test_planted_failure_is_caught_by_its_kind_alone(city: City, kind: Kind) -> 
     verdicts = city.check(PLANTED[kind](city))
     assert {v.kind for v in verdicts} >= {kind}
     assert [(v.kind, v.verdict) for v in verdicts if v.verdict != "passed"] == [(kind, "failed")]
+
+
+@pytest.mark.case("engineer.1")
+def test_a_large_share_refused_fails_and_holds_nothing(city: City) -> None:
+    feed = a_third_was_refused(city)
+    verdict = next(v for v in city.check(feed) if v.kind == "refused")
+    assert (verdict.verdict, verdict.severity, verdict.batch_ids, verdict.blocks) == (
+        "failed", "error", verdict.batch_ids, False,
+    )  # fmt: skip
+    assert "% of the last delivery was refused" in verdict.message_en
 
 
 # ── where the line runs ───────────────────────────────────────────────────────────────────────────────────────────────
