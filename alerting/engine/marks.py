@@ -59,8 +59,7 @@ class Received:
     __slots__ = ("_flags", "_receipts", "_received")
 
     def __init__(self, columns: Mapping[str, Sequence[Any]], received: int) -> None:
-        flags = columns.get(FLAGS)
-        self._flags = flags if flags is not None and any(flags) else None
+        self._flags = columns.get(FLAGS)
         self._receipts = columns.get(RECEIVED)
         self._received = received
 
