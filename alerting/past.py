@@ -13,6 +13,7 @@ import orjson
 import sqlalchemy as sa
 
 from alerting import tables
+from alerting.engine.senders import UNKNOWN_ALARM, UNREADABLE_ALARM
 from alerting.lifecycle import Row, Verb
 from alerting.replay import Episode, Finding, by_start
 from alerting.rules.model import RANKS
@@ -31,6 +32,8 @@ def fired(store: sa.Engine, rule_ids: Collection[str], start: datetime, end: dat
         .where(
             member.c.started_at >= start, member.c.started_at < end, member.c.state.in_(("holding", "cleared")),
             alert.c.is_exercise.is_(False), alert.c.origin == "rule",
+            # what a sender is told for lands nowhere, so no replay can tell it again
+            alert.c.rule_id.not_in((UNKNOWN_ALARM, UNREADABLE_ALARM)),
         )
     )  # fmt: skip
     with store.connect() as connection:

@@ -12,7 +12,7 @@ from alerting.engine.world import Registry
 from alerting.episode import EpisodeChange
 from alerting.joining import Subject
 from alerting.routing import Routing
-from alerting.rules.model import RuleSet
+from alerting.rules.model import Rule, RuleSet
 
 
 class Subjects:
@@ -24,13 +24,14 @@ class Subjects:
     def __call__(self, change: EpisodeChange) -> Subject:
         """The subject of a change."""
         rule = self._ruleset.by_id.get(change.rule_id)
+        risk = self._risk(change) or rule
         things = [*(self._registry.objects.get(key) for key in (change.object_id,)),
                   *(self._registry.devices.get(key or "") for key in (change.object_id, change.device_id))]  # fmt: skip
         known = [thing for thing in things if thing is not None]
         area_code, area_name = self._area(change)
         return Subject(
-            domain=rule.domain if rule else "all",
-            subdomain=rule.subdomain if rule else "any",
+            domain=risk.domain if risk else "all",
+            subdomain=risk.subdomain if risk else "any",
             object_type=next((thing.object_type for thing in known if thing.object_type), None)
             or (rule.object_type if rule else "object"),
             object_name_zh=next((thing.name_zh for thing in known if thing.name_zh), None)
@@ -43,6 +44,13 @@ class Subjects:
             matter_zh=rule.name_zh if rule else change.rule_id,
             matter_en=rule.name_en if rule else change.rule_id,
         )
+
+    def _risk(self, change: EpisodeChange) -> Rule | None:
+        """The rule whose kind of risk it is, where it stands under its sender: the broken one, or one of its feed."""
+        broken, feed_id = change.details.get("of_rule"), change.details.get("of_feed")
+        if broken is None and feed_id is None:
+            return None
+        return next((r for r in self._ruleset.rules if r.rule_id == broken or feed_id in r.feeds), None)
 
     def _area(self, change: EpisodeChange) -> tuple[str, str | None]:
         """The area of a change, and its name when the change is about the area itself."""

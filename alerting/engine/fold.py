@@ -15,9 +15,18 @@ from typing import Any
 from alerting.engine import packing
 from alerting.engine.levels import Hit, Say, Track
 from alerting.engine.limits import Limits, is_within
-from alerting.engine.marks import Received
+from alerting.engine.marks import SENDER, Received
 from alerting.engine.members import COMPARED, Member, MemberRule, OpenEpisodes, as_details
 from alerting.engine.reading import PART, PAST, ReadingRule
+from alerting.engine.senders import (
+    STRANGER,
+    UNREADABLE_ALARM,
+    UNREADABLE_FEED,
+    UnreadableRule,
+    by_sender,
+    of_stranger,
+    stranger_rule,
+)  # fmt: skip
 from alerting.engine.silence import SilenceRule
 from alerting.engine.tell import change_of
 from alerting.engine.world import FeedShape, Registry
@@ -25,7 +34,7 @@ from alerting.episode import Change, EpisodeChange
 from alerting.rules.model import MaintenanceWindow, Rule, RuleSet
 from ingest.stream.live import CLOCK_FEED, LiveBatch, micros
 
-Runner = ReadingRule | SilenceRule | MemberRule
+Runner = ReadingRule | SilenceRule | MemberRule | UnreadableRule
 Columns = Mapping[str, Sequence[Any]]
 # What a device says of itself with which its readings prove nothing. Any other word, known or not, mutes nothing.
 _PROVES_NOTHING = frozenset({"maintenance", "calibration", "fault"})
@@ -52,7 +61,13 @@ class Engine:
         received = micros(batch.received_at)
         self._advance(received)
         shape = self.registry.shapes.get(batch.feed_id)
-        if shape is not None and batch.feed_id != CLOCK_FEED and batch.height:
+        if batch.feed_id == UNREADABLE_FEED and self._unreadable is not None:
+            self._unreadable.fold(batch.columns, received)
+        elif shape is not None and SENDER in batch.columns:
+            columns = self._usable(shape, batch.columns, received)
+            for reading in self._strangers.get(batch.feed_id, ()):
+                reading.fold(by_sender(shape, columns), received)
+        elif shape is not None and batch.feed_id != CLOCK_FEED and batch.height:
             for silence in self._silences.get(batch.feed_id, ()):
                 silence.fold(batch.columns, received)
             readings = self._readings.get(batch.feed_id)
@@ -154,6 +169,8 @@ class Engine:
         rules = self.ruleset.rules
         self._episodes = OpenEpisodes({m for rule in rules for m in rule.members})
         self._readings: dict[str, list[ReadingRule]] = {}
+        self._strangers: dict[str, list[ReadingRule]] = {}  # the same rules, for devices that no register knows
+        self._unreadable: UnreadableRule | None = None
         self._silences: dict[str, list[SilenceRule]] = {}
         self._members: list[MemberRule] = []
         self._member_rules: dict[str, MemberRule] = {}
@@ -161,6 +178,10 @@ class Engine:
         self._timers.clear()
         self._planned = _planned(self.ruleset)
         for rule in rules:
+            if rule.rule_id == UNREADABLE_ALARM:
+                tracks = self._tracks[rule.rule_id].setdefault("", {})
+                self._unreadable = UnreadableRule(rule, tracks, self._add, self._push, self._of_sender)
+                self._runners.append(self._unreadable)
             if rule.members:
                 tracks = self._tracks[rule.rule_id].setdefault("", {})
                 member = MemberRule(rule, tracks, self._episodes, self._say_for(rule, ""))
@@ -172,6 +193,8 @@ class Engine:
                 shape = self.registry.shapes.get(feed_id)
                 if shape is not None:
                     self._runners.append(self._runner(rule, shape))
+                    if rule.kind != "silence":
+                        self._runners.append(self._stranger(rule, shape))
         self._places = {id(runner): place for place, runner in enumerate(self._runners)}
 
     def _runner(self, rule: Rule, shape: FeedShape) -> ReadingRule | SilenceRule:
@@ -188,6 +211,34 @@ class Engine:
         reading = ReadingRule(rule, shape, limits, tracks, past, say, say_past, self._push)
         self._readings.setdefault(shape.feed_id, []).append(reading)
         return reading
+
+    def _stranger(self, rule: Rule, shape: FeedShape) -> ReadingRule:
+        tracks = self._tracks[rule.rule_id].setdefault(STRANGER + shape.department, {})
+        past = self._tracks[rule.rule_id].setdefault(PAST + STRANGER + shape.department, {})
+        ranks = sorted({c.rank for c in rule.conditions})
+
+        def say_for(is_past: bool) -> Say:
+            def say(t: Track, change: Change, level: int, hit: Hit, at: int, known: int, evidence: str) -> None:
+                told = change_of(
+                    rule, self.registry, (t.key, None), t, change, hit, ranks[level], at, known, evidence,
+                    is_past=is_past,
+                )  # fmt: skip
+                self._add(of_stranger(rule, t.key, told))
+
+            return say
+
+        reading = stranger_rule(rule, shape, tracks, past, say_for(False), say_for(True), self._push)
+        self._strangers.setdefault(shape.feed_id, []).append(reading)
+        return reading
+
+    def _of_sender(
+        self, rule: Rule, who: tuple[str, str | None], t: Track, change: Change, hit: Hit, at: int, known: int,
+        evidence: str,
+    ) -> EpisodeChange:  # fmt: skip
+        return change_of(rule, self.registry, who, t, change, hit, hit.condition.rank, at, known, evidence)
+
+    def _add(self, told: EpisodeChange) -> None:
+        self._out.append(told)
 
     def _resume(self, shown: Mapping[str, dict[tuple[str, str | None], Member]]) -> None:
         """Timers from the states alone, and the open episodes that rules on episodes have seen."""

@@ -13,7 +13,7 @@ from typing import Any
 
 RECEIVED, FLAGS, SENDER = "_received_at", "_flags", "_sender"  # columns of a LIVE batch beside the contract's
 LATE, CLOCK_WRONG, OVER_RANGE, PAST_DANGER = "late", "clock_wrong", "over_range", "past_danger"
-UNKNOWN_DEVICE = "unknown_device"
+UNKNOWN_DEVICE, UNREADABLE = "unknown_device", "unreadable"
 # In Chinese and in English, for people.
 WORDS = {
     CLOCK_WRONG: ("时钟错误", "Clock wrong"),
@@ -21,9 +21,10 @@ WORDS = {
     OVER_RANGE: ("超量程", "Over range"),
     PAST_DANGER: ("过去险情", "Past danger"),
     UNKNOWN_DEVICE: ("未登记设备", "Unknown device"),
+    UNREADABLE: ("无法解读", "Unreadable"),
 }
 NEEDS_A_PERSON = frozenset({OVER_RANGE})  # nothing of it goes to the public before somebody acknowledged it
-NEVER_PUBLIC = frozenset({PAST_DANGER, UNKNOWN_DEVICE})
+NEVER_PUBLIC = frozenset({PAST_DANGER, UNKNOWN_DEVICE, UNREADABLE})
 _OUT, _FAULT = "out_of_range:", "device_fault:"
 
 
@@ -58,8 +59,7 @@ class Received:
     __slots__ = ("_flags", "_receipts", "_received")
 
     def __init__(self, columns: Mapping[str, Sequence[Any]], received: int) -> None:
-        flags = columns.get(FLAGS)
-        self._flags = flags if flags is not None and any(flags) else None
+        self._flags = columns.get(FLAGS)
         self._receipts = columns.get(RECEIVED)
         self._received = received
 

@@ -30,7 +30,7 @@ Push = Callable[[int, "ReadingRule", str], None]  # a timer: stream instant, rul
 Columns = Mapping[str, Sequence[Any]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Row:
     """One row as a rule sees it: `at` is rule time, `receipt` the first door, `received` stream time."""
 
@@ -77,7 +77,9 @@ class ReadingRule:
             parts = columns.get(self.rule.part_column) or [None] * len(keys)
             keys = [f"{key}{PART}{part}" for key, part in zip(keys, parts, strict=True)]
         gates = [(g, columns[g.metric]) for g in self.gates if g.metric in columns]
-        is_busy = any(found and not found.keys().isdisjoint(keys) for found in (tracks, self.past))
+        past = self.past
+        is_busy = bool(tracks) and not tracks.keys().isdisjoint(keys)
+        is_busy = is_busy or (bool(past) and not past.keys().isdisjoint(keys))
         gates = [(gate, values) for gate, values in gates if gate.may_open(values)]
         if not (gates or is_busy or resets):
             return
@@ -86,7 +88,7 @@ class ReadingRule:
             if i in resets:
                 self._reset(devices[i], min(columns[self.shape.at or ""][i], receipts.at(i)), received)
             if key is None or not (
-                key in tracks or key in self.past or any(gate.passes(values[i]) for gate, values in gates)
+                key in tracks or key in past or any(gate.passes(values[i]) for gate, values in gates)
             ):
                 continue
             self._row(key, i, columns, receipts, received)
@@ -237,6 +239,8 @@ class ReadingRule:
         A clock that jumps back must not mute: what came in later is newer. Only a reading that a window has already
         stays where it is, so that what is sent twice counts once.
         """
+        if row.at >= t.at and not t.series:
+            return row.at
         newest = max([t.at, *(kept.newest for kept in t.series.values() if isinstance(kept, Series))])
         if row.at >= newest or any(isinstance(kept, Series) and kept.has(row.at) for kept in t.series.values()):
             return row.at

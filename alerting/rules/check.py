@@ -39,6 +39,7 @@ def _check_kind(rule: Rule) -> None:
         "event": (rule.feeds, "feeds"),
         "silence": (rule.feeds and rule.silence_s, "feeds and silence_s"),
         "rollup": (rule.members, "members"),
+        "sender": (True, "nothing"),  # told by whoever sent what belongs to nothing we know
         "composite": (len(rule.members) > 1, "two or more members"),
     }
     given, what = needs[rule.kind]

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
-Kind = Literal["reading", "event", "silence", "rollup", "composite"]
-Key = Literal["device", "object", "area", "gateway", "feed"]
+Kind = Literal["reading", "event", "silence", "rollup", "composite", "sender"]
+Key = Literal["device", "object", "area", "gateway", "feed", "sender"]
 Comparison = Literal["ge", "gt", "le", "lt", "in", "bits"]
 Aggregate = Literal["last", "sum", "mean", "max", "min", "count", "minutes", "drop", "rate", "run"]
 ClearBy = Literal["reading", "rest"]
