@@ -62,7 +62,13 @@ def loud(device: str, methane_pct_lel: float = 60.0) -> Template:
 
 def _template(kind: str, devices: tuple[str, ...], records: list[dict[str, object]], readings: int) -> Template:
     text = orjson.dumps(records if len(records) > 1 else records[0])
-    return Template(f"urban.{kind}_reading", f"urban/{kind}_reading/{devices[0]}", devices, readings, text)
+    sender = devices[0] if len(devices) == 1 else gateway_of(devices[0])
+    return Template(f"urban.{kind}_reading", f"urban/{kind}_reading/{sender}", devices, readings, text)
+
+
+def gateway_of(first: str) -> str:
+    """Who passes on the devices of one message, by the first of them."""
+    return f"{first}-GW"
 
 
 def _gas(device: str, chance: random.Random, metrics: int = 4) -> dict[str, object]:

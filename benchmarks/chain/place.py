@@ -16,7 +16,7 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.chain.messages import GAS_ROWS, TUNNEL_ROWS
+from benchmarks.chain.messages import GAS_ROWS, TUNNEL_ROWS, gateway_of
 from city import door_files, sensors, vehicles
 from city.build import build_city
 from city.clock import Span
@@ -127,9 +127,9 @@ def draw_registers(sizes: Sizes) -> dict[str, SourceTable]:
 
 
 def _behind_senders(table: SourceTable, rows: int) -> SourceTable:
-    """The register with the first device of each message as the gateway of all in it: it may speak for them."""
+    """The register with a gateway for the devices of each message, which may speak for them."""
     names = table.frame["设备编码"].to_list()
-    gateways = [names[number - number % rows] for number in range(len(names))]
+    gateways = [gateway_of(names[number - number % rows]) for number in range(len(names))]
     return replace(table, frame=table.frame.with_columns(pl.Series("采集网关", gateways, dtype=pl.String)))
 
 

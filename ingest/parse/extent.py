@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
+import zlib
 
 from ingest.parse.fault import FileFault
 
@@ -30,7 +31,7 @@ def check_extent(body: bytes) -> None:
                     raise FileFault("unreadable_file", f"more than {MOST_BYTES} bytes unpacked")
                 if is_sheet:
                     _check_sheet(package, part)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, OSError, ValueError):
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError, ValueError):
         return
 
 

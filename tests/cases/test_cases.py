@@ -10,6 +10,7 @@ from typing import Any
 
 TESTS = Path(__file__).resolve().parent.parent
 CASES = Path(__file__).with_name("cases.toml")
+OPEN = Path(__file__).with_name("open.toml")
 
 
 def listed() -> dict[str, str]:
@@ -26,6 +27,19 @@ def proven() -> dict[str, list[str]]:
                 for case in _cases_of(node):
                     found.setdefault(case, []).append(f"{path.relative_to(TESTS)}::{node.name}")
     return found
+
+
+def still_open() -> dict[str, str]:
+    """Case id → what is missing."""
+    sections = tomllib.loads(OPEN.read_text(encoding="utf-8"))
+    return {f"{section}.{name}": str(what) for section, lines in sections.items() for name, what in lines.items()}
+
+
+def test_every_case_is_proven_or_stands_among_the_open_ones() -> None:
+    cases, proofs, missing = listed(), proven(), still_open()
+    assert not set(missing) - set(cases), "open.toml names cases that are not listed"
+    neither = {case: words for case, words in cases.items() if case not in proofs and case not in missing}
+    assert not neither, f"neither a test nor a line in {OPEN.name}: {neither}"
 
 
 def test_marked_cases_are_listed() -> None:

@@ -227,10 +227,10 @@ def test_a_lost_file_says_why(intake: Intake, contract: Contract) -> None:
 
 def test_a_feed_that_fails_is_an_outcome(home: Home, intake: Intake, contract: Contract) -> None:
     outcome = pull_feed(intake, contract)
-    assert outcome.result == "failed"
+    assert outcome.result == "not_configured"
     assert "CITYRISK_EMERGENCY_DROP" in outcome.detail
     with intake.engine.connect() as connection:
-        assert connection.execute(sa.select(ops.fetch_outcome.c.result)).scalar() == "failed"
+        assert connection.execute(sa.select(ops.fetch_outcome.c.result)).scalar() == "not_configured"
 
 
 def test_file_by_hand_leaves_the_cursor(intake: Intake, contract: Contract, tmp_path: Path) -> None:
