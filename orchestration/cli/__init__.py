@@ -19,6 +19,7 @@ from orchestration.cli import (
     replay,
     rules,
     run,
+    schedules,
     serve,
     users,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "replay",
     "rules",
     "run",
+    "schedules",
     "serve",
     "users",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from orchestration.cli.shell import Json, all_contracts, app, current_home, failed, now, ops_engine, print_rows, verb
+from orchestration.cli.shell import Json, all_contracts, app, current_home, failed, now, print_rows, verb
 
 
 @app.command("backup")
@@ -41,11 +41,9 @@ def restore_command(source: Path) -> None:
 @verb
 def doctor_command(as_json: Json = False) -> None:
     """Look this home over; exit 1 when something is not well."""
-    from orchestration.doctor import examine
+    from orchestration.doctor import look_over
 
-    home = current_home()
-    home.root.mkdir(parents=True, exist_ok=True)
-    findings = examine(home, ops_engine(home), all_contracts(), now())
+    findings = look_over(current_home(), all_contracts(), now())
     print_rows([asdict(finding) for finding in findings], as_json)
     if not all(finding.well for finding in findings):
         raise typer.Exit(1)
