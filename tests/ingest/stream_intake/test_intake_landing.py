@@ -134,7 +134,7 @@ def test_many_small_landings_merge_and_come_back(
     (merged,) = landing.live_files(intake.engine, intake.home, GAS)
     assert landed(intake.home, GAS).sort("_row").equals(before)
     merged.unlink()
-    assert restore(intake, contracts) == 1
+    assert restore(intake, contracts).batches == 1
     assert landed(intake.home, GAS).sort("_row").equals(before)
     again = Stream(intake, contracts)
     again.tick(reading("GD1", AT_MS - 3), reading("GD1", AT_MS + 1))
