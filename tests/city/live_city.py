@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +23,7 @@ from city.live.fleet import Fleet
 from city.live.history import Arrival
 from ingest.areas import load_areas
 from ingest.catalogue import load_contracts
-from ingest.conform import ConformContext, conform
+from ingest.conform import ConformContext, DeviceClocks, conform
 from ingest.contract import Contract
 from ingest.ops import open_ops
 from ingest.parse.frames import tables_of
@@ -74,12 +75,16 @@ def landed_city(root: Path, city: str, scale: float) -> Iterator[LiveCity]:
     engine.dispose()
 
 
+MARKS = {"duplicate", "superseded", "late", "clock_wrong"}
+
+
 def folded(city: LiveCity, rules: RuleSet, arrivals: Iterable[Arrival], tick_s: int = TICK_S) -> list[EpisodeChange]:
     """What the rule engine says of a history, taken in ticks that stand in for intake's far shorter ones."""
     tick_us = tick_s * 1_000_000
     engine = Engine(rules, load_registry(city.home, city.engine, city.contracts.values()))
     areas, found = load_areas(), list[EpisodeChange]()
     streams: dict[str, list[Contract]] = {}
+    clocks: defaultdict[str, DeviceClocks] = defaultdict(DeviceClocks)
     for contract in city.contracts.values():
         if contract.is_stream:
             streams.setdefault(contract.raw_feed, []).append(contract)
@@ -95,7 +100,9 @@ def folded(city: LiveCity, rules: RuleSet, arrivals: Iterable[Arrival], tick_s: 
                 if not table.frame.height:
                     continue
                 contract = city.contracts[feed_id]
-                shaped = conform(table, contract, ConformContext(received_at, b"k" * 32, areas))
-                assert {note.reason for note in shaped.notes} <= {"duplicate", "superseded", "late"}, shaped.notes[:3]
+                context = ConformContext(received_at, b"k" * 32, areas, clocks=clocks[feed_id])
+                shaped = conform(table, contract, context)
+                # Late reports that no protocol marks and no silence explains are of their receipt.
+                assert {note.reason for note in shaped.notes} <= MARKS, shaped.notes[:3]
                 found += engine.fold(of_frame(feed_id, shaped.frame, received_at, "raw:1-1"))
     return found
