@@ -141,7 +141,7 @@ async def paced(home: Home, pace: int, seconds: int, rows: int) -> dict[str, Any
             began, cpu = time.perf_counter(), cpu_s(process)
             every, number = rows * METRICS / pace, 0
             while (at := time.perf_counter() - began) < seconds:
-                body = raw.pack([RawEntry("gateway", 0, orjson.dumps(records(rows, METRICS, number)))])
+                body = raw.pack([RawEntry("", time.time_ns() // 1000, orjson.dumps(records(rows, METRICS, number)))])
                 await client.jetstream().publish(f"raw.{FEED}._", body)
                 number += 1
                 await asyncio.sleep(max(0.0, number * every - at))
@@ -168,7 +168,7 @@ async def fill(client: Client, messages: int, entries: int, rows: int, metrics: 
         for _ in range(min(200, messages - start)):
             packed = []
             for _ in range(entries):
-                packed.append(RawEntry("gateway", 0, orjson.dumps(records(rows, metrics, number))))
+                packed.append(RawEntry("", time.time_ns() // 1000, orjson.dumps(records(rows, metrics, number))))
                 number += 1
             waits.append(await jetstream.publish_async(f"raw.{FEED}._", raw.pack(packed)))
         for wait in waits:

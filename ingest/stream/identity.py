@@ -24,6 +24,10 @@ IDENTITY_REASONS = (FOREIGN_DEVICE, UNKNOWN_DEVICE)
 class Rights(Protocol):
     """Who may speak, as the registers say."""
 
+    def refresh(self) -> None:
+        """Read what has landed since: the door may know a device that was registered a moment ago."""
+        ...
+
     def is_known(self, contract: Contract, sender: str) -> bool:
         """Whether a register lists the sender, or a person let it in."""
         ...
@@ -38,6 +42,9 @@ def of_unknown(raw: RawTable, contract: Contract, rights: Rights) -> pl.Series |
     if raw.senders is None or raw.frame.is_empty():
         return None
     strangers = [one for one in raw.senders.unique().to_list() if one and not rights.is_known(contract, one)]
+    if strangers:
+        rights.refresh()
+        strangers = [one for one in strangers if not rights.is_known(contract, one)]
     return raw.senders.is_in(strangers) if strangers else None
 
 
@@ -53,6 +60,9 @@ def rightful(raw: RawTable, contract: Contract, rights: Rights) -> RawTable:
     claimed = raw.frame[physical_names(owner)[0]].str.strip_chars()
     doubtful = ((claimed != senders) & (senders != "")).fill_null(False).arg_true().to_list()
     foreign = [row for row in doubtful if not rights.may_speak(contract, senders[row], claimed[row])]
+    if foreign:
+        rights.refresh()
+        foreign = [row for row in foreign if not rights.may_speak(contract, senders[row], claimed[row])]
     if not foreign:
         return raw
     expected = "the sender itself, or a device that the register places behind it"

@@ -37,7 +37,7 @@ def names_of(contract: Contract) -> list[str]:
     return [column.landed_name for column in contract.landed_columns]
 
 
-def register(home: Home, engine: sa.Engine, feed_id: str, rows: list[dict[str, str]]) -> None:
+def register(home: Home, engine: sa.Engine, feed_id: str, rows: list[dict[str, str]], mark: str = "1") -> None:
     """A landed register with nothing in it but these values."""
     contract = CONTRACTS[feed_id]
     frame = pl.DataFrame(rows).with_columns(
@@ -49,7 +49,7 @@ def register(home: Home, engine: sa.Engine, feed_id: str, rows: list[dict[str, s
             if c.landed_name not in rows[0]
         ),
     )
-    batch = Batch(landing.batch_id_of(feed_id, "1"), feed_id, frame, (), len(rows))
+    batch = Batch(landing.batch_id_of(feed_id, mark), feed_id, frame, (), len(rows))
     landing.land(home, engine, contract, batch, Payload(feed_id, b"", "json", "test", NOW), "0" * 64, "run")
 
 
@@ -96,6 +96,16 @@ def test_an_unknown_device_lands_nowhere_and_is_heard(intake: Intake) -> None:
     waiting = ticker.feeds[GAS].waiting
     assert waiting.rows == 0
     assert [(note.reason, note.found) for note in waiting.notes] == [("unknown_device", "G9")]
+
+
+def test_a_device_that_was_registered_a_moment_ago_lands(intake: Intake) -> None:
+    ticker = ticker_of(intake)
+    register(intake.home, intake.engine, "urban.gas_device", [{"device_id": "G9", "gateway_id": "GW1"}], "2")
+    entries = [RawEntry(sender, AT_US, json.dumps(gas("G9")).encode()) for sender in ("G9", "GW1")]
+    ticker.take_in([Taken(1, f"raw.{GAS}.G9", pack(entries), "")], NOW)
+    waiting = ticker.feeds[GAS].waiting
+    assert (waiting.rows, len(waiting.repeats)) == (1, 0)
+    assert {note.reason for note in waiting.notes} <= {"duplicate"}
 
 
 @pytest.mark.case("live.C6")
