@@ -25,7 +25,7 @@ from alerting.rules.generations import load_newest
 from benchmarks.chain.arriving import SOS, gateway_port
 from benchmarks.chain.flowing import order_of, started_generator, totals
 from benchmarks.chain.generator import templates_of
-from benchmarks.chain.messages import loud
+from benchmarks.chain.messages import GAS_ROWS, loud
 from benchmarks.chain.outcome import (
     FEEDS,
     acknowledged_rows,
@@ -144,7 +144,7 @@ def under_fire(
 ) -> dict[str, Any]:
     """The whole experiment on a running chain; gives the report. The chain is down afterwards."""
     gas, vehicles = fleet.gas[:20], fleet.vehicles[:20]
-    quiet = Fleet(fleet.gas[20:], fleet.tunnel, ())
+    quiet = Fleet(fleet.gas[GAS_ROWS:], fleet.tunnel, ())  # from a whole gateway on: a sender speaks for its own
     order = order_of(chain, quiet, "hundreds", rate, 3600.0)
     generator = started_generator(order)
     disturbance = Disturbance(chain, gas, vehicles, 0.1)

@@ -24,7 +24,7 @@ from ingest.catalogue import load_contracts
 from ingest.contract import Contract
 from ingest.pull import Intake, open_intake, pull_feed
 from ingest.replay import replay
-from ingest.restore import missing_batches, restore
+from ingest.restore import restore
 from ingest.settings import Home, SettingsError
 from ingest.stages import Payload
 from ingest.stream import live
@@ -268,8 +268,8 @@ def test_lost_files_of_a_stream_come_back(
     assert {"bad_frame", "duplicate", "superseded", "out_of_range"} <= {note[0] for note in notes(intake)}
     for path in landing.live_files(intake.engine, home, GAS):
         path.unlink()
-    assert restore(intake, contracts) >= 1
-    assert missing_batches(intake) == []
+    assert restore(intake, contracts).batches >= 1
+    assert landing.verify_landed(home, intake.engine) == []
     assert values(landed(home, GAS)).equals(before)
 
 
