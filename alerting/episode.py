@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from alerting.spots import Spot
+
 
 class Change(StrEnum):
     """What happened to an episode."""
@@ -62,6 +64,7 @@ class EpisodeChange:
     area_code: str | None = None
     condition_id: str = ""  # the row of alert_conditions.csv; it has the standard where `threshold_id` is empty
     is_past: bool = False  # levels in late rows: it is listed that there was danger, never that there is
+    spots: tuple[Spot, ...] = ()  # where inside the object: one of a reading, several of a roll-up
 
 
 def started_at_of(change: EpisodeChange) -> datetime:

@@ -74,14 +74,15 @@ def facts(alert: Row, matters: tuple[str, str], guide: Guide, routing: Routing, 
     domain_zh, domain_en = _DOMAINS[alert["domain"]]
     place_zh, place_en = routing.place(alert["area_code"])
     issuer_zh, issuer_en = routing.issuer(alert["area_code"], guide.issuer_department)
-    name = alert["object_name_zh"]
+    name_zh = " ".join(filter(None, (alert["object_name_zh"], alert["spot_zh"])))
+    name_en = ", ".join(filter(None, (alert["object_name_zh"], alert["spot_en"])))
     return {
         "category_zh": f"{domain_zh}·{guide.category_zh}",
         "category_en": f"{domain_en}: {guide.category_en}",
         "level": level_of(alert["colour"]),
         "starts_at": alert["starts_at"],
-        "possible_area_zh": f"{place_zh}{name}及周边",
-        "possible_area_en": f"{place_en}: {name} and its surroundings",
+        "possible_area_zh": f"{place_zh}{name_zh}及周边",
+        "possible_area_en": f"{place_en}: {name_en} and its surroundings",
         "matters_zh": matters[0],
         "matters_en": matters[1],
         "measures_zh": guide.measures_zh,
@@ -91,6 +92,11 @@ def facts(alert: Row, matters: tuple[str, str], guide: Guide, routing: Routing, 
         "issued_at": issued_at,
         "guide_id": guide.guide_id,
     }
+
+
+def at_spot(said: Pair, spot: Pair) -> Pair:
+    """Words with the place inside the object behind them, where its devices say one."""
+    return (f"{said[0]}，位置：{spot[0]}" if spot[0] else said[0]), (f"{said[1]}, at {spot[1]}" if spot[1] else said[1])
 
 
 def matters_of(

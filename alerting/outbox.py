@@ -19,7 +19,8 @@ SHOWN = 20  # alerts in full in one notice; the rest is counted
 _SHOWN_COLUMNS = (
     "alert_id", "rule_id", "object_id", "object_name_zh", "state", "colour", "severity_rank", "value", "peak_value",
     "threshold", "unit", "standard", "clause", "evidence_grade", "source_label", "domain", "subdomain", "area_code",
-    "lon", "lat", "category_zh", "category_en", "level", "starts_at", "possible_area_zh", "possible_area_en",
+    "lon", "lat", "spot_zh", "spot_en", "category_zh", "category_en", "level", "starts_at", "possible_area_zh",
+    "possible_area_en",
     "matters_zh", "matters_en", "measures_zh", "measures_en", "issuer_zh", "issuer_en", "issued_at", "disposing_unit",
     "disposing_unit_zh", "disposing_unit_en", "contact", "n_reports", "is_exercise", "is_late", "is_flapping",
     "escalation_level", "opened_at", "acknowledged_at", "due_at", "version",

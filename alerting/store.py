@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -19,8 +20,9 @@ from alerting import tables
 from alerting.desk import Desk
 from alerting.episode import Change, EpisodeChange
 from alerting.joining import ENDED, Subject, alert_id_of, member_after, step_for
-from alerting.legal import facts, matters_of
+from alerting.legal import at_spot, facts, matters_of
 from alerting.lifecycle import IllegalStep, Row, Verb
+from alerting.spots import together, worded
 from alerting.work import Work, in_transaction, rows_of
 
 SubjectOf = Callable[[EpisodeChange], Subject]
@@ -152,9 +154,10 @@ def _apply_one(work: Work, book: _Book, change: EpisodeChange, subject_of: Subje
         _log.warning("episode %s of rule %s ended, but never began here", change.episode_id, change.rule_id)
         return "refused"
     was, alert = _place(work, book, change, member, subject_of, origin)
-    row = member_after(member, change, alert["alert_id"])
+    row = member_after(member, change, alert["alert_id"]) | _spot(work, member, change)
+    others = book.others(alert["alert_id"], change.episode_id)
     try:
-        step = step_for(alert, change, was, book.others(alert["alert_id"], change.episode_id))
+        step = step_for(alert, change, was, others)
     except IllegalStep as error:
         # The engine is ahead of people, never the other way round; one odd change must not stop the rest.
         _log.error("change %s of episode %s is refused: %s", change.number, change.episode_id, error)
@@ -162,9 +165,12 @@ def _apply_one(work: Work, book: _Book, change: EpisodeChange, subject_of: Subje
     work.members[change.episode_id] = row
     book.keep(row)
     if step is not None:
-        if step.event.kind in _ISSUED and "severity_rank" in step.columns:
-            issued = _issued(work, {**alert, **step.columns}, change, subject_of(change), step.event.kind)
-            step = replace(step, columns={**step.columns, **issued})
+        if "severity_rank" in step.columns:
+            spots = _spots(row, others)
+            if step.event.kind in _ISSUED or spots != {name: alert[name] for name in spots}:
+                columns = {**step.columns, **spots}
+                issued = _issued(work, {**alert, **columns}, change, subject_of(change), step.event.kind)
+                step = replace(step, columns={**columns, **issued})
         work.alerts[alert["alert_id"]] = alert
         work.take(step)
         book.enter(alert)
@@ -208,6 +214,8 @@ def _new_alert(work: Work, change: EpisodeChange, subject: Subject, origin: Orig
         "area_code": subject.area_code,
         "lon": subject.lon,
         "lat": subject.lat,
+        "spot_zh": "",
+        "spot_en": "",
         "starts_at": change.at,
         "colour": change.colour,
         "severity_rank": change.severity_rank,
@@ -236,11 +244,27 @@ _OF_CHANGE = (
 )  # fmt: skip
 
 
+def _spot(work: Work, member: Row | None, change: EpisodeChange) -> dict[str, str]:
+    """Where inside the object an episode is, in words; what is said once stays until something else is said."""
+    if change.spots or member is None:
+        zh, en = together(worded(spot, work.desk.wording) for spot in change.spots)
+        return {"spot_zh": zh, "spot_en": en}
+    return {name: member[name] for name in ("spot_zh", "spot_en")}
+
+
+def _spots(row: Row, others: Sequence[Row]) -> dict[str, str]:
+    """Where an alert's episodes are that hold, the first one first."""
+    holding = [*(one for one in others if one["state"] == "holding"), row]
+    zh, en = together((one["spot_zh"], one["spot_en"]) for one in sorted(holding, key=itemgetter("started_at")))
+    return {"spot_zh": zh, "spot_en": en}
+
+
 def _issued(work: Work, alert: Row, change: EpisodeChange, subject: Subject, verb: Verb) -> dict[str, Any]:
     """The eight legal facts as of this step: art. 70 has a warning issued again whenever its level changes."""
     wording = work.desk.wording
     unit, basis = wording.of("unit", alert["unit"]), wording.basis(alert["standard"], alert["clause"])
     matters = matters_of(subject.matter_zh, subject.matter_en, alert["value"], alert["threshold"], unit, basis)
+    matters = at_spot(matters, (alert["spot_zh"], alert["spot_en"]))
     guide = work.desk.guides.of(alert["domain"], alert["subdomain"], alert["colour"])
     starts_at = change.at if verb is Verb.NEW_EPISODE else alert["starts_at"]
     return facts({**alert, "starts_at": starts_at}, matters, guide, work.desk.routing, change.known_at)

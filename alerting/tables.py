@@ -43,6 +43,9 @@ alert = Table(
     Column("area_code", String(12), nullable=False),
     Column("lon", Float),
     Column("lat", Float),
+    # Where inside the object, as its devices say: floor, panel, loop, part.
+    Column("spot_zh", Text, nullable=False, server_default=""),
+    Column("spot_en", Text, nullable=False, server_default=""),
     # What art. 64 of the Emergency Response Law wants in a warning: eight facts, none of them ever empty.
     Column("category_zh", Text, nullable=False),
     Column("category_en", Text, nullable=False),
@@ -119,6 +122,8 @@ member = Table(
     Column("cleared_at", UtcText),
     Column("evidence", String(20)),
     Column("is_late", Boolean, nullable=False),
+    Column("spot_zh", Text, nullable=False, server_default=""),
+    Column("spot_en", Text, nullable=False, server_default=""),
     Index("ix_alert_member_alert", "alert_id", "state"),
 )  # fmt: skip
 

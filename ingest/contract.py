@@ -41,6 +41,7 @@ ENTITY_CONCEPTS: Mapping[str, tuple[str, ...]] = {
 
 # Any feed may say where its rows are; a moving device does so with each reading.
 PLACE_CONCEPTS = frozenset({"lon", "lat"})
+PLACE_ROLES = ("text", "system", "loop", "part")  # where inside an object: in words, panel or system, loop, part
 
 # The concept that says when a fact happened in the world; late, future and partition rules stand on it.
 EVENT_TIME_CONCEPTS = ("observed_at", "occurred_at", "inspected_at")
@@ -128,7 +129,8 @@ class Contract:
     """One feed's agreement. A `draft` is looked at and tried, never fetched, derived or published.
 
     `alarm_columns` are the source's columns that say that something happened: a row that is lost although it has a
-    value in one of them rings by itself.
+    value in one of them rings by itself. `place_columns` say where inside an object something is: pairs of a role
+    (PLACE_ROLES) and the column that tells it, in the order in which people read them.
     `overlap` is how far below its cursor an incremental feed is asked again, because departments commit rows late: a
     span of time, or a number where the cursor field counts.
     """
@@ -159,6 +161,7 @@ class Contract:
     protocol: str | None
     metrics: tuple[str, ...]
     alarm_columns: tuple[str, ...]
+    place_columns: tuple[tuple[str, str], ...]
     drift_mode: DriftMode
     cadence: timedelta
     late_after: timedelta
@@ -269,6 +272,7 @@ def parse_contract(document: Mapping[str, Any], origin: str) -> Contract:
         protocol=custom.get("protocol"),
         metrics=tuple(custom.get("metrics", ())) or tuple(c.name for c in columns if c.is_metric),
         alarm_columns=tuple(custom.get("alarmColumns", ())),
+        place_columns=tuple((str(r), str(c)) for r, c in custom.get("placeColumns", {}).items()),
         drift_mode=_custom(document).get("driftMode", "freeze"),
         cadence=sla["frequency"],
         late_after=sla["freshness"],
@@ -290,6 +294,12 @@ def _check(contract: Contract, origin: str) -> None:
             raise ContractError(f"{origin}: entity {entity!r}, expected one of {sorted(ENTITY_CONCEPTS)}")
     known = {concept for entity in contract.entities for concept in ENTITY_CONCEPTS[entity]}
     known |= PLACE_CONCEPTS
+    names = {column.name for column in contract.columns}
+    for role, name in contract.place_columns:
+        if role not in PLACE_ROLES or name not in names:
+            raise ContractError(
+                f"{origin}: placeColumns {role}: {name!r}, expected one of {PLACE_ROLES} and a column of this feed"
+            )
     for column in contract.columns:
         if column.concept and column.concept not in known:
             raise ContractError(

@@ -140,6 +140,8 @@ def _parameters(alert: Row, suffix: str) -> Iterator[tuple[str, str]]:
     yield "cityrisk:colour", alert["colour"]
     yield "cityrisk:alert", alert["alert_id"]
     yield "cityrisk:object", alert["object_id"]
+    if alert[f"spot_{suffix}"]:
+        yield "cityrisk:spot", alert[f"spot_{suffix}"]
     for name in ("value", "threshold"):
         if alert[name] is not None:
             yield f"cityrisk:{name}", f"{alert[name]:.6g} {alert['unit']}".strip()

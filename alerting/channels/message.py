@@ -27,6 +27,7 @@ _FACTS: Sequence[tuple[str, str, str]] = (
     ("level", "级别", "Level"),
     ("starts_at", "开始时间", "Began"),
     ("possible_area", "可能影响区域", "Area"),
+    ("spot", "具体位置", "Place inside"),
     ("matters", "警示事项", "What"),
     ("measures", "应采取的措施", "Measures"),
     ("issuer", "发布机关", "Issued by"),

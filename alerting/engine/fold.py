@@ -332,7 +332,9 @@ class Engine:
     def _with_members(self, rule: Rule, key: str, hit: Hit, told: EpisodeChange) -> EpisodeChange:
         """A change of a rule on episodes with those that it stands on; of a single one its reading and clause."""
         runner = self._member_rules[rule.rule_id]
-        details = {**told.details, "members": as_details(runner.members_of(key))}
+        members = runner.members_of(key)
+        details = {**told.details, "members": as_details(members)}
+        told = replace(told, spots=tuple(dict.fromkeys(m.spot for m in members if m.spot)))
         worst = runner.worst_of(key, hit)
         if worst is None:
             return replace(told, details=details)

@@ -13,6 +13,7 @@ from typing import Any
 
 from alerting.episode import Change
 from alerting.rules.model import Condition
+from alerting.spots import Spot
 
 PEAK_EVERY_US = 300_000_000  # a rising value is told at most every five minutes; `cleared` has the last word
 NO_LEVEL = -1
@@ -38,7 +39,7 @@ class Track:
 
     __slots__ = (
         "at", "breach_at", "clear", "due", "episode_id", "hits", "is_late", "key", "known", "last", "level", "marks",
-        "number", "peak", "place", "recent", "rest_due", "series", "since", "started_at", "told_at",
+        "number", "peak", "place", "recent", "rest_due", "series", "since", "spot", "started_at", "told_at",
     )  # fmt: skip
 
     def __init__(self, key: str, levels: int) -> None:
@@ -62,6 +63,7 @@ class Track:
         self.series: dict[int, Any] = {}
         self.recent: list[tuple[int, int, int]] = []  # n of m: event time, level met, level not contradicted
         self.place: tuple[float, float, str | None] | None = None  # of a moving device
+        self.spot: Spot = ()  # where inside the object the newest reading that met a condition is
         self.marks: set[str] = set()  # what a person must know of the readings behind the episode
 
     @property
@@ -159,7 +161,7 @@ class Levels:
             self._tell(t, Change.WITHDRAWN, pending, at, known, evidence, say)
         t.known.clear()
         t.hits = [None] * self.count
-        t.number, t.peak, t.rest_due = 0, None, 0
+        t.number, t.peak, t.rest_due, t.spot = 0, None, 0, ()
         t.marks.clear()
 
     def _start(self, t: Track, at: int, late_us: int) -> None:
@@ -185,7 +187,7 @@ class Levels:
             if is_pending and not any(t.since):
                 pending = next(i for i, hit in enumerate(t.hits) if hit)
                 self._tell(t, Change.WITHDRAWN, pending, at, received, "reading", say)
-                t.number, t.hits = 0, [None] * self.count
+                t.number, t.hits, t.spot = 0, [None] * self.count, ()
                 t.marks.clear()
             return
         if self.is_cleared_by_rest:

@@ -15,6 +15,7 @@ from alerting.engine.levels import NO_LEVEL, Hit, Say, Track
 from alerting.engine.reading import levels_of
 from alerting.episode import Change, EpisodeChange
 from alerting.rules.model import COLOURS, RANKS, Rule
+from alerting.spots import Spot
 
 _EARTH_M = 6_371_008.8
 
@@ -39,6 +40,7 @@ class Member:
     lat: float | None
     area_code: str | None
     compared: tuple[str, float | None, str, str, str, str, str, str, str]  # see COMPARED
+    spot: Spot = ()
 
 
 class OpenEpisodes:
@@ -61,6 +63,7 @@ class OpenEpisodes:
             members[key] = Member(
                 change.rule_id, change.object_id, change.device_id, change.severity_rank, at, change.value,
                 change.lon, change.lat, change.area_code, tuple(getattr(change, name) for name in COMPARED),
+                next(iter(change.spots), ()),
             )  # fmt: skip
         dirty = self.dirty.setdefault(change.rule_id, {})
         dirty[change.object_id] = max(at, dirty.get(change.object_id, 0))

@@ -11,6 +11,7 @@ from alerting.engine.judge import Judge
 from alerting.engine.levels import Hit, Track
 from alerting.engine.members import Member, OpenEpisodes
 from alerting.rules.model import Rule, RuleSet
+from alerting.spots import spot_back
 
 LAYOUT = 1  # raised when the bytes mean something else
 
@@ -97,7 +98,7 @@ def _track(t: Track) -> list[Any]:
     return [
         t.key, t.at, t.level, t.since, t.due, t.clear, [_hit(hit) for hit in t.hits], t.breach_at, t.rest_due,
         t.episode_id, t.number, t.started_at, t.last, t.peak, t.told_at, t.is_late, sorted(t.known.items()), series,
-        t.recent, t.place, sorted(t.marks),
+        t.recent, t.place, sorted(t.marks), t.spot,
     ]  # fmt: skip
 
 
@@ -106,9 +107,11 @@ def _track_back(packed: list[Any], rule: Rule) -> Track:
     t = Track(packed[0], len(judge.ranks))
     (
         _, t.at, t.level, t.since, t.due, t.clear, hits, t.breach_at, t.rest_due, t.episode_id, t.number, t.started_at,
-        t.last, t.peak, t.told_at, t.is_late, known, series, recent, place, *marks,
+        t.last, t.peak, t.told_at, t.is_late, known, series, recent, place, *newer,
     ) = packed  # fmt: skip
-    t.marks = {word for words in marks for word in words}  # a state from before there were marks has none
+    # a state from before there were marks and spots has none
+    t.marks = set(newer[0]) if newer else set()
+    t.spot = spot_back(newer[1]) if len(newer) > 1 else ()
     t.hits = [_hit_back(hit, rule) for hit in hits]
     t.known = {number: (met, kept, value) for number, (met, kept, value) in known}
     t.recent = [(at, met, kept) for at, met, kept in recent]
@@ -137,8 +140,10 @@ def _hit_back(packed: list[Any] | None, rule: Rule) -> Hit | None:
 
 
 def _member(m: Member) -> list[Any]:
-    return [m.rule_id, m.object_id, m.device_id, m.rank, m.at, m.value, m.lon, m.lat, m.area_code, m.compared]
+    return [m.rule_id, m.object_id, m.device_id, m.rank, m.at, m.value, m.lon, m.lat, m.area_code, m.compared,
+            m.spot]  # fmt: skip
 
 
 def _member_back(packed: list[Any]) -> Member:
-    return replace(Member(*packed), compared=tuple(packed[-1]))
+    spot = spot_back(packed[10]) if len(packed) > 10 else ()
+    return replace(Member(*packed[:10]), compared=tuple(packed[9]), spot=spot)

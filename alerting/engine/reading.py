@@ -15,6 +15,7 @@ from alerting.engine.marks import CLOCK_WRONG, OVER_RANGE, Marks, Received
 from alerting.engine.series import Series
 from alerting.engine.world import FeedShape
 from alerting.rules.model import Rule
+from alerting.spots import spot_of
 from ingest.stream.live import EPOCH
 
 PART = "/"  # between a device and one of its parts in a key
@@ -138,7 +139,7 @@ class ReadingRule:
         if not is_late or self.is_event:
             self._present(key, row, columns, is_late=is_late)
         elif not self._is_of_known(key, row):
-            self._past(key, row)
+            self._past(key, row, columns)
 
     def _present(self, key: str, row: _Row, columns: Columns, *, is_late: bool) -> None:
         """A row of now, or an event that is told late."""
@@ -169,7 +170,7 @@ class ReadingRule:
                 for level, hit in enumerate(found.hits):
                     t.hits[level] = hit or t.hits[level]  # n of m may be reached by a row that meets nothing itself
             if found.met > NO_LEVEL:
-                self._mark(t, row.marks, found)
+                self._mark(t, row, found, columns)
             late_us = row.receipt - row.at if not is_late else self.max_late_us + 1
             self.levels.take(t, judged_at, row.received, met, kept, found.hits, self.say, late_us=late_us)
         if self.has_timers:
@@ -181,7 +182,7 @@ class ReadingRule:
         if t.is_idle:
             del self.tracks[key]
 
-    def _past(self, key: str, row: _Row) -> None:
+    def _past(self, key: str, row: _Row, columns: Columns) -> None:
         """A late row's levels: judged among themselves, by their own times."""
         on = _beijing_day(row.at) if self.is_dated else None
         if on is not None and not self._is_valid(on):
@@ -204,7 +205,7 @@ class ReadingRule:
                 for level, hit in enumerate(found.hits):
                     t.hits[level] = hit or t.hits[level]
             if found.met > NO_LEVEL:
-                self._mark(t, row.marks, found)
+                self._mark(t, row, found, columns)
             self.past_levels.take(t, judged_at, row.received, met, kept, found.hits, self.say_past)
         if self.judge.memories:
             self.judge.forget(t)
@@ -249,12 +250,15 @@ class ReadingRule:
     def _limits(self, key: str, on: date | None) -> Sequence[Limit | None]:
         return self.limits.of(self.prefix + key.partition(PART)[0], on if self.limits.is_dated else None)
 
-    @staticmethod
-    def _mark(t: Track, marks: Marks, found: Judgement) -> None:
+    def _mark(self, t: Track, row: _Row, found: Judgement, columns: Columns) -> None:
+        """Keep what a person must know of a reading that met a condition, and where in the object it was made."""
         if found.is_over_range:
             t.marks.add(OVER_RANGE)
-        if marks.is_clock_wrong:
+        if row.marks.is_clock_wrong:
             t.marks.add(CLOCK_WRONG)
+        if self.shape.spot:
+            cells = ((role, columns[name][row.i]) for role, name in self.shape.spot if name in columns)
+            t.spot = spot_of(cells) or t.spot
 
     def _is_valid(self, on: date) -> bool:
         rule = self.rule

@@ -65,4 +65,5 @@ def change_of(
         area_code=area_code,
         condition_id=condition.condition_id,
         is_past=is_past,
+        spots=(t.spot,) if t.spot else (),
     )

@@ -26,6 +26,7 @@ class FeedShape:
     quality: str | None
     is_stream: bool = False  # devices push it, each by its own clock
     ranges: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)  # physical, of numbers
+    spot: tuple[tuple[str, str], ...] = ()  # where inside the object a row is: role and column
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +101,7 @@ def shape_of(contract: Contract) -> FeedShape:
             for column in contract.columns
             if column.minimum is not None or column.maximum is not None
         },
+        spot=tuple((role, contract.column(name).landed_name) for role, name in contract.place_columns),
     )
 
 

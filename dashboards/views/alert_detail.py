@@ -66,6 +66,7 @@ def _pairs(scene: Scene, alert: Mapping[str, Any]) -> list[tuple[str, str]]:
     pairs += [
         (words("alerts.basis"), f"{basis_of(scene, alert)}<small>{label}</small>{grade(scene, alert)}"),
         (words("alert.area"), scene.name(alert["possible_area_zh"], alert["possible_area_en"])),
+        *([(words("alert.spot"), scene.name(alert["spot_zh"], alert["spot_en"]))] if alert["spot_zh"] else []),
         (words("alert.unit"), scene.name(alert["disposing_unit_zh"], alert["disposing_unit_en"])),
         (words("alert.contact"), f"<b>{escape(alert['contact'])}</b>"),
         (words("alert.clocks"), _clocks(scene, alert)),

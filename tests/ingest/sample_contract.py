@@ -37,6 +37,7 @@ def contract(*columns: Column, **agreed: Any) -> Contract:
         "server": Server(kind, "local", None, agreed.pop("file_format", None), options), "table": "feed",
         "grain": "row", "entities": (),
         "columns": columns, "rules": (), "snapshot": "incremental", "cursor_field": None, "alarm_columns": (),
+        "place_columns": (),
         "overlap": 0,
         "datum": "WGS84", "explode": None, "object_type": None, "protocol": None, "metrics": (), "drift_mode": "evolve",
         "cadence": timedelta(hours=1), "late_after": timedelta(hours=2), "silent_after": timedelta(hours=6),

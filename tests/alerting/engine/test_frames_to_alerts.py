@@ -2,75 +2,21 @@
 
 from __future__ import annotations
 
-import functools
-import json
-import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 from typing import Any
 
-import polars as pl
 import pytest
+from frames import T0, Chain
 
-from alerting.engine import Engine
-from alerting.episode import Change, EpisodeChange
-from alerting.rules import RuleSet, load_rules
 from ingest import ops
 from ingest.protocols import gb26875
 from ingest.protocols.jt808 import encode
-from ingest.pull import Intake, open_intake
+from ingest.pull import open_intake
 from ingest.settings import Home
-from ingest.stream.live import LiveBatch, micros, of_frame
-from ingest.stream.raw import RawEntry, pack
-from ingest.stream.reader import Taken
-from ingest.stream.seen import SeenRows
-from ingest.stream.tick import Feed, Ticker
-from rule_parts import CITY, CONTRACTS, rules_folder
+from ingest.stream.live import micros
 
-T0 = datetime(2026, 11, 30, 4, 0, tzinfo=UTC)
 GAS, POSITION, STATE = "urban.gas_reading", "transport.vehicle_position", "fire.device_state"
-
-
-@functools.cache
-def rules() -> RuleSet:
-    with tempfile.TemporaryDirectory() as folder:
-        return load_rules(rules_folder(Path(folder)))
-
-
-class Chain:
-    """Ticks and rules without a broker between them; everybody may speak."""
-
-    def __init__(self, intake: Intake) -> None:
-        seen = SeenRows(
-            lambda contract, _: pl.DataFrame(
-                schema=dict.fromkeys((c.landed_name for c in contract.landed_columns), pl.String)
-            )
-        )
-        self.ticker = Ticker(intake, {i: Feed(c, 0) for i, c in CONTRACTS.items() if c.is_stream}, seen)
-        self.engine = Engine(rules(), CITY)
-        self.sequence = 0
-        self.changes: list[EpisodeChange] = []
-
-    def say(self, feed: str, device: str, body: Any, second: float) -> None:
-        """One message, received so many seconds after the start."""
-        at = T0 + timedelta(seconds=second)
-        raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-        self.sequence += 1
-        taken = Taken(self.sequence, f"raw.{feed}.{device}", pack([RawEntry(device, micros(at), raw)]), "")
-        for shaped in self.ticker.take_in([taken], at):
-            if shaped.frame.height:
-                self.changes += self.engine.fold(of_frame(shaped.feed_id, shaped.frame, at, "raw:1-1"))
-        self.changes += self.engine.fold(LiveBatch("clock", at, "", {}))
-
-    def opened(self) -> dict[str, tuple[str, float]]:
-        """Rule → worst colour, and seconds after the start at which it opened first."""
-        found: dict[str, tuple[str, float]] = {}
-        for change in self.changes:
-            if change.change in (Change.OPENED, Change.UPGRADED):
-                first = found.get(change.rule_id, ("", (change.at - T0).total_seconds()))[1]
-                found[change.rule_id] = (change.colour, first)
-        return found
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from alerting.desk import Desk
 from alerting.legal import matters_of
 from alerting.rules import load_rules
 from alerting.wording import Wording
+from ingest.contract import PLACE_ROLES
 from rule_parts import rules_folder
 
 SEEDS = Path(__file__).resolve().parents[3] / "dbt_project" / "seeds"
@@ -40,11 +41,13 @@ def test_nothing_cited_reads_in_the_other_language(desk: Desk, cited: set[tuple[
 
 def test_every_wording_is_of_something_cited(cited: set[tuple[str, str]]) -> None:
     texts = cited | {("standard", "突发事件应对法"), ("clause", "art. 61")}  # cited by what people report
+    texts |= {("spot", role) for role in PLACE_ROLES if role != "text"}
     texts |= {("unit", name) for name in ("1", "code", "class", "bool")}
     with (SEEDS / "alerting" / "wordings.csv").open(encoding="utf-8", newline="") as file:
         rows = [(row["kind"], row["text"]) for row in csv.DictReader(file)]
     assert len(set(rows)) == len(rows)
     assert set(rows) <= texts
+    assert {text for kind, text in rows if kind == "spot"} == set(PLACE_ROLES) - {"text"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,134 @@
+"""Where in the building: from the bytes of a fire panel to the alert, the notice and the CAP message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+import pytest
+import sqlalchemy as sa
+import yaml
+from frames import T0, Chain, rules
+from lxml import etree
+
+from alerting import tables
+from alerting.cap.build import NAMESPACE, Head, build
+from alerting.channels.book import load_book
+from alerting.channels.message import facts_of
+from alerting.desk import Desk, load_desk
+from alerting.engine import Engine
+from alerting.notices import flush
+from alerting.spots import SHOWN, spot_of, together, worded
+from alerting.store import apply
+from alerting.subjects import Subjects
+from ingest import ops
+from ingest.catalogue import contract_path
+from ingest.contract import ContractError, parse_contract
+from ingest.protocols import gb26875
+from ingest.protocols.gb26875 import Part
+from ingest.pull import open_intake
+from ingest.settings import Home
+from rule_parts import CITY, SEEDS
+
+STATE, UNIT = "fire.device_state", "010203040506"
+TEXT_AT = slice(9, 40)  # the 31 bytes of a part's place in an object of type 2
+CORRIDOR = "三层东侧走廊北端消防电梯旁报警器"  # 31 bytes and one more: the last character is cut
+
+
+@pytest.fixture
+def store(home: Home) -> Iterator[sa.Engine]:
+    engine = ops.open_ops(home.ops_url)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def chain(home: Home, store: sa.Engine) -> Chain:
+    return Chain(open_intake(home, store, "run-1", lambda: T0))
+
+
+@pytest.fixture(scope="module")
+def desk() -> Desk:
+    return load_desk(SEEDS / "alerting", SEEDS)
+
+
+def frame(number: int, part: Part, text: bytes) -> bytes:
+    """A packet with one object: a part on fire that says where it is."""
+    fire = bytearray(gb26875.part_state(part, ["fire"], T0))
+    fire[TEXT_AT] = text.ljust(31, b"\0")
+    return gb26875.packet(gb26875.Unit(UNIT), number, T0, 2, [bytes(fire)])
+
+
+def alerts_of(store: sa.Engine) -> dict[str, Any]:
+    with store.connect() as connection:
+        return {row["rule_id"]: row for row in connection.execute(sa.select(tables.alert)).mappings()}
+
+
+def tell(chain: Chain, store: sa.Engine, desk: Desk) -> None:
+    subject_of = Subjects(rules(), CITY, desk.routing, "420500")
+    apply(store, desk, chain.changes, subject_of, T0)
+    chain.changes = []
+
+
+@pytest.mark.case("live.C5", "live.C4")
+def test_the_place_in_the_building_stands_in_alert_notice_and_cap(chain: Chain, store: sa.Engine, desk: Desk) -> None:
+    cut = CORRIDOR.encode("gb18030")[:31]
+    assert len(CORRIDOR.encode("gb18030")) > 31
+    chain.say(STATE, UNIT, frame(1, Part("fire_alarm", 2, "smoke_detector", 3, 7), cut), 0)
+    tell(chain, store, desk)
+    readable = cut.decode("gb18030", "ignore")
+    where_zh, where_en = f"{readable}（2号主机 3回路 7号部件）", f"{readable} (panel 2, loop 3, part 7)"
+    alert = alerts_of(store)["fire_alarm"]
+    assert (alert["spot_zh"], alert["spot_en"]) == (where_zh, where_en)
+    assert alert["matters_zh"].endswith(f"，位置：{where_zh}")
+    assert alert["matters_en"].endswith(f", at {where_en}")
+
+    flush(store, desk, T0.replace(hour=5))
+    with store.connect() as connection:
+        notice = connection.execute(sa.select(tables.alert_notice)).mappings().one()
+    assert where_zh in notice["title_zh"]
+    (shown,) = orjson.loads(notice["body"])["alerts"]
+    assert ("具体位置", where_zh) in facts_of(shown, "zh")
+    assert ("Place inside", where_en) in facts_of(shown, "en")
+
+    head = Head("id", "duty@city.example", T0, "Actual", "Alert", True)
+    infos = etree.fromstring(build(alert, head, load_book(SEEDS / "alerting", SEEDS).cap)).iter(f"{{{NAMESPACE}}}info")
+    for info, where in zip(infos, (where_zh, where_en), strict=True):
+        texts = {name: info.findtext(f".//{{{NAMESPACE}}}{name}") for name in ("areaDesc", "description")}
+        assert all(where in (text or "") for text in texts.values()), texts
+        found = {pair[0].text: pair[1].text for pair in info.iter(f"{{{NAMESPACE}}}parameter")}
+        assert found["cityrisk:spot"] == where
+
+
+@pytest.mark.case("live.C5")
+def test_a_second_part_adds_its_place_and_stands_in_the_confirmed_fire(
+    chain: Chain, store: sa.Engine, desk: Desk
+) -> None:
+    chain.say(STATE, UNIT, frame(1, Part("fire_alarm", 2, "smoke_detector", 3, 7), "东厅".encode("gb18030")), 0)
+    tell(chain, store, desk)
+    chain.engine = Engine.restore(chain.engine.snapshot(), rules(), CITY)  # a restart forgets no place
+    chain.say(STATE, UNIT, frame(2, Part("fire_alarm", 2, "smoke_detector", 3, 8), b""), 5)
+    chain.wait(6)
+    tell(chain, store, desk)
+    both = "东厅（2号主机 3回路 7号部件）、2号主机 3回路 8号部件"
+    assert {rule: row["spot_zh"] for rule, row in alerts_of(store).items()} == {
+        "fire_alarm": both, "fire_confirmed": both,
+    }  # fmt: skip
+    assert both in alerts_of(store)["fire_alarm"]["matters_zh"]
+
+
+def test_what_a_device_writes_is_bounded_and_many_places_are_counted(desk: Desk) -> None:
+    assert spot_of([("text", " a \n b "), ("loop", None), ("part", 0)]) == (("text", "a b"), ("part", "0"))
+    assert len(spot_of([("text", "x" * 500)])[0][1]) == 80
+    assert worded(spot_of([("loop", 4)]), desk.wording) == ("4回路", "loop 4")
+    zh, en = together((f"{n}层", f"floor {n}") for n in range(SHOWN + 3))
+    assert zh.endswith(f"{SHOWN - 1}层等{SHOWN + 3}处")
+    assert en.endswith("and 3 more")
+
+
+def test_a_contract_that_names_no_column_of_its_own_is_refused() -> None:
+    path = contract_path("fire.device_state")
+    document = yaml.safe_load(path.read_text(encoding="utf-8").replace("text: place_zh", "text: nowhere"))
+    with pytest.raises(ContractError, match="placeColumns text: 'nowhere'"):
+        parse_contract(document, path.name)
