@@ -184,7 +184,6 @@ def _this_build(as_of: datetime, run_id: str, city_code: str, full_refresh: bool
             "as_of_date": [as_of.astimezone(CIVIL_ZONE).date()],
             "city_code": [city_code],
             "is_full_refresh": [full_refresh],
-            "method_version": [None],
         },
         schema={
             "run_id": pl.String(),
@@ -192,7 +191,6 @@ def _this_build(as_of: datetime, run_id: str, city_code: str, full_refresh: bool
             "as_of_date": pl.Date(),
             "city_code": pl.String(),
             "is_full_refresh": pl.Boolean(),
-            "method_version": pl.String(),
         },
     )
 

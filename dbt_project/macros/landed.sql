@@ -85,7 +85,7 @@
     {{- parquet_file(env_var('CITYRISK_BUILD') ~ '/ops/' ~ table ~ '.parquet') -}}
 {%- endmacro -%}
 
-{#- The one row of facts of this build: run_id, as_of, as_of_date, city_code, is_full_refresh, method_version. -#}
+{#- The one row of facts of this build: run_id, as_of, as_of_date, city_code, is_full_refresh. -#}
 {%- macro this_build() -%}
     {{- parquet_file(env_var('CITYRISK_BUILD') ~ '/build.parquet') -}}
 {%- endmacro -%}

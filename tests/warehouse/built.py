@@ -65,6 +65,12 @@ class Warehouse:
             connection.execute("set TimeZone = 'UTC'")
             return connection.execute(sql).fetchall()
 
+    def ask_mart(self, sql: str) -> list[tuple[object, ...]]:
+        """Rows of a query on what would be published."""
+        with duckdb.connect(str(self.home.mart), read_only=True) as connection:
+            connection.execute("set TimeZone = 'UTC'")
+            return connection.execute(sql).fetchall()
+
     def checksums(self) -> dict[str, tuple[object, ...]]:
         """Rows and an order-free checksum of every core table."""
         tables = self.ask(

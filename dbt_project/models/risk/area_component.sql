@@ -5,6 +5,7 @@
 with member as (
   select
     object_day.as_of_date,
+    risk_day.method_version,
     subject_area.area_code,
     object_day.subdomain,
     object_day.hazard,
@@ -21,6 +22,7 @@ with member as (
 own as (
   select
     member.as_of_date,
+    member.method_version,
     member.area_code,
     member.subdomain,
     count(*) as n_subjects,
@@ -30,8 +32,8 @@ own as (
     {{ power_mean('member.vulnerability', 'method.mean_power') }} as vulnerability,
     {{ power_mean('(1 - member.capacity)', 'method.mean_power') }} as lack_of_capacity
   from member
-  cross join {{ ref('method') }} as method
-  group by member.as_of_date, member.area_code, member.subdomain, method.mean_power
+  inner join {{ ref('method') }} as method on member.method_version = method.method_version
+  group by member.as_of_date, member.method_version, member.area_code, member.subdomain, method.mean_power
 ),
 
 everyone as (
@@ -41,9 +43,10 @@ everyone as (
     sum(member.people) as people,
     {{ power_mean('member.vulnerability', 'method.mean_power') }} as vulnerability
   from member
-  inner join {{ ref('subdomain_basis') }} as basis on member.subdomain = basis.subdomain
-  cross join {{ ref('method') }} as method
-  where basis.method_version = method.method_version and basis.vulnerability_basis = 'own'
+  inner join {{ ref('subdomain_basis') }} as basis
+    on member.subdomain = basis.subdomain and member.method_version = basis.method_version
+  inner join {{ ref('method') }} as method on member.method_version = method.method_version
+  where basis.vulnerability_basis = 'own'
   group by member.as_of_date, member.area_code, method.mean_power
 ),
 
@@ -71,7 +74,7 @@ based as (
     method.factor_floor,
     method.factor_cap
   from own
-  cross join {{ ref('method') }} as method
+  inner join {{ ref('method') }} as method on own.method_version = method.method_version
   inner join {{ ref('subdomain_basis') }} as basis
     on own.subdomain = basis.subdomain and method.method_version = basis.method_version
   inner join {{ ref('exposure_bounds') }} as bounds

@@ -14,7 +14,7 @@ reported as (
     risk_day.as_of_date,
     device_day.device_id
   from {{ ref('risk_day') }} as risk_day
-  cross join {{ ref('method') }} as method
+  inner join {{ ref('method') }} as method on risk_day.method_version = method.method_version
   inner join {{ ref('device_day') }} as device_day
     on
       device_day.landed_on <= risk_day.as_of_date

@@ -48,7 +48,7 @@ cell as (
     ) = 1 as has_any
   from {{ ref('risk_day') }} as risk_day
   cross join {{ ref('risk_area') }} as area
-  cross join weighing
+  inner join weighing on risk_day.method_version = weighing.method_version
   left join {{ ref('area_component') }} as component
     on
       risk_day.as_of_date = component.as_of_date

@@ -5,6 +5,7 @@ with component_value as (
   {{ "union all" if not loop.first }}
   select
     object_day.as_of_date,
+    object_day.method_version,
     object_day.subject_id,
     object_day.subdomain,
     '{{ component }}' as component,
@@ -51,7 +52,7 @@ named as (
       )
     end || ')' as text_en
   from ranked
-  cross join {{ ref('method') }} as method
+  inner join {{ ref('method') }} as method on ranked.method_version = method.method_version
   inner join {{ ref('subject') }} as subject on ranked.subject_id = subject.subject_id
   inner join {{ ref('signal') }} as signal
     on

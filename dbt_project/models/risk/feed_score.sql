@@ -3,6 +3,7 @@
 with aged as (
   select
     risk_day.as_of_date,
+    risk_day.method_version,
     contact.feed_id,
     contact.domain,
     {{ seconds_between(
@@ -28,4 +29,4 @@ select
     else method.freshness_silent
   end * case when aged.is_held then method.held_factor else 1 end as score
 from aged
-cross join {{ ref('method') }} as method
+inner join {{ ref('method') }} as method on aged.method_version = method.method_version

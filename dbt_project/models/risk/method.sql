@@ -1,19 +1,7 @@
--- One row: the method in force on the day of this build, with its parameters and component weights as columns.
+-- One row per version of the method: its parameters and component weights as columns. `method_day` says which version is
+-- in force on which day.
 {{ config(materialized='view') }}
-with in_force as (
-  select max(versions.method_version) as method_version
-  from {{ ref('method_versions') }} as versions
-  cross join {{ this_build() }} as build
-  where
-    versions.method_version = build.method_version
-    or (
-      build.method_version is null
-      and versions.valid_from <= build.as_of_date
-      and (versions.valid_to is null or versions.valid_to > build.as_of_date)
-    )
-),
-
-parameters as (
+with parameters as (
   select
     method_version,
     {%- for name in [
@@ -45,6 +33,6 @@ select
   components.exposure_weight,
   components.vulnerability_weight,
   components.lack_of_capacity_weight
-from in_force
-inner join parameters on in_force.method_version = parameters.method_version
-inner join components on in_force.method_version = components.method_version
+from {{ ref('method_versions') }} as versions
+inner join parameters on versions.method_version = parameters.method_version
+inner join components on versions.method_version = components.method_version

@@ -6,9 +6,8 @@
   materialized='incremental', incremental_strategy='delete+insert', unique_key='as_of_date', on_schema_change='fail'
 ) }}
 with days as (
-  select subject.subject_id, subject.subdomain, risk_day.as_of_date
-  from {{ ref('subject') }} as subject
-  cross join {{ ref('risk_day') }} as risk_day
+  select subject_id, subdomain, as_of_date, method_version
+  from {{ ref('subject_day') }}
 ),
 
 hazard as (
@@ -72,7 +71,7 @@ joined as (
     capacity.capacity_signal,
     method.method_version
   from days
-  cross join {{ ref('method') }} as method
+  inner join {{ ref('method') }} as method on days.method_version = method.method_version
   left join hazard on days.subject_id = hazard.subject_id and days.as_of_date = hazard.as_of_date
   left join exposure on days.subject_id = exposure.subject_id and days.as_of_date = exposure.as_of_date
   left join vulnerability on days.subject_id = vulnerability.subject_id and days.as_of_date = vulnerability.as_of_date
@@ -93,7 +92,7 @@ logged as (
     method.hazard_weight + method.exposure_weight + method.vulnerability_weight as inherent_weight,
     method.index_scale
   from joined
-  cross join {{ ref('method') }} as method
+  inner join {{ ref('method') }} as method on joined.method_version = method.method_version
 )
 
 select

@@ -27,14 +27,22 @@ registered as (
   group by department_code
 ),
 
+-- How far back is computed at all is asked of the method of today.
+today as (
+  select method.*
+  from {{ this_build() }} as build
+  inner join {{ ref('method_day') }} as method_day on build.as_of_date = method_day.as_of_date
+  inner join {{ ref('method') }} as method on method_day.method_version = method.method_version
+),
+
 -- Late rows may reach back before the city's data begin; a day on which hardly a device reports does not open history.
 -- Each department counts for itself: one that joins later must not take away the days that others had before.
 opening as (
   select min(reporting.landed_on) as first_on
   from reporting
   inner join registered on reporting.department_code = registered.department_code
-  cross join {{ ref('method') }} as method
-  where reporting.n >= method.opening_share * registered.n
+  cross join today
+  where reporting.n >= today.opening_share * registered.n
 ),
 
 days as (
@@ -51,16 +59,17 @@ select
   {{ beijing_midnight('days.as_of_date') }} as starts_at,
   least({{ beijing_midnight(days_later('days.as_of_date', 1)) }}, build.as_of) as ends_at,
   days.as_of_date = build.as_of_date as is_today,
-  method.method_version
+  method_day.method_version
 from days
 cross join {{ this_build() }} as build
-cross join {{ ref('method') }} as method
+cross join today
 cross join changed
+inner join {{ ref('method_day') }} as method_day on days.as_of_date = method_day.as_of_date
 where
   days.as_of_date <= build.as_of_date
-  and days.as_of_date > {{ days_later('build.as_of_date', '-method.history_days') }}
+  and days.as_of_date > {{ days_later('build.as_of_date', '-today.history_days') }}
   and (
     build.is_full_refresh
     or days.as_of_date >= changed.first_day
-    or days.as_of_date >= {{ days_later('build.as_of_date', '-method.settle_days') }}
+    or days.as_of_date >= {{ days_later('build.as_of_date', '-today.settle_days') }}
   )

@@ -14,18 +14,19 @@ with told as (
 
 expected as (
   select
-    subject.subject_id,
-    risk_day.as_of_date,
+    subject_day.subject_id,
+    subject_day.as_of_date,
     bounds.signal_code
-  from {{ ref('subject') }} as subject
-  cross join {{ ref('risk_day') }} as risk_day
+  from {{ ref('subject_day') }} as subject_day
   inner join {{ ref('signal_bounds') }} as bounds
-    on subject.object_type = bounds.object_type and bounds.when_missing is not null
-  inner join {{ ref('method') }} as method on bounds.method_version = method.method_version
+    on
+      subject_day.object_type = bounds.object_type
+      and subject_day.method_version = bounds.method_version
+      and bounds.when_missing is not null
   left join told
     on
-      subject.subject_id = told.subject_id
-      and risk_day.as_of_date = told.as_of_date
+      subject_day.subject_id = told.subject_id
+      and subject_day.as_of_date = told.as_of_date
       and bounds.signal_code = told.signal_code
       and (told.raw_value is not null or told.raw_class is not null)
   where told.subject_id is null
@@ -62,8 +63,10 @@ select
   valued.is_assumed,
   bounds.method_version
 from valued
-inner join {{ ref('signal_bounds') }} as bounds on valued.signal_code = bounds.signal_code
-inner join {{ ref('method') }} as method on bounds.method_version = method.method_version
+inner join {{ ref('subject_day') }} as subject_day
+  on valued.subject_id = subject_day.subject_id and valued.as_of_date = subject_day.as_of_date
+inner join {{ ref('signal_bounds') }} as bounds
+  on valued.signal_code = bounds.signal_code and subject_day.method_version = bounds.method_version
 left join {{ ref('signal_classes') }} as classes
   on
     valued.signal_code = classes.signal_code

@@ -6,7 +6,7 @@ with reporting as (
     reference.as_of_date,
     device_day.device_id
   from {{ ref('feed_reference') }} as reference
-  cross join {{ ref('method') }} as method
+  inner join {{ ref('method') }} as method on reference.method_version = method.method_version
   inner join {{ ref('device_day') }} as device_day
     on
       reference.feed_id = device_day.feed_id
@@ -18,6 +18,7 @@ counted as (
   select
     coalesce(device.object_id, device.device_id) as subject_id,
     risk_day.as_of_date,
+    risk_day.method_version,
     count(*) as devices,
     count(reporting.device_id) / cast(count(*) as {{ sql_type('number') }}) as online_share
   from {{ ref('device') }} as device
@@ -25,7 +26,7 @@ counted as (
   left join reporting
     on device.device_id = reporting.device_id and risk_day.as_of_date = reporting.as_of_date
   where device.is_registered
-  group by 1, 2
+  group by 1, 2, 3
 )
 
 select
@@ -37,5 +38,7 @@ select
 from counted
 inner join {{ ref('subject') }} as subject on counted.subject_id = subject.subject_id
 inner join {{ ref('signal_bounds') }} as bounds
-  on subject.object_type = bounds.object_type and bounds.kind = 'device'
-inner join {{ ref('method') }} as method on bounds.method_version = method.method_version
+  on
+    subject.object_type = bounds.object_type
+    and counted.method_version = bounds.method_version
+    and bounds.kind = 'device'

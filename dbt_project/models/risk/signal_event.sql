@@ -4,13 +4,14 @@
 with passage as (
   select
     reference.as_of_date,
+    reference.method_version,
     event.object_id as subject_id,
     event.landed_on,
     event.person_key,
     post.class as key_post,
     {{ read_as(json_text('event.attributes', 'certificate_expires_on'), 'date') }} < event.landed_on as is_expired
   from {{ ref('feed_reference') }} as reference
-  cross join {{ ref('method') }} as method
+  inner join {{ ref('method') }} as method on reference.method_version = method.method_version
   inner join {{ ref('event') }} as event
     on
       reference.feed_id = event.feed_id
@@ -26,22 +27,23 @@ with passage as (
 ),
 
 key_post as (
-  select count(*) as n
-  from {{ ref('signal_classes') }} as classes
-  inner join {{ ref('method') }} as method on classes.method_version = method.method_version
-  where classes.signal_code = 'cs_key_posts'
+  select method_version, count(*) as n
+  from {{ ref('signal_classes') }}
+  where signal_code = 'cs_key_posts'
+  group by method_version
 ),
 
 site as (
   select
-    subject_id,
-    as_of_date,
-    count(distinct case when key_post is not null then (landed_on, key_post) end)
-      / (max(key_post_count.n) * count(distinct landed_on)) as key_posts_present_share,
-    count(distinct case when is_expired then person_key end) as expired_certificates
+    passage.subject_id,
+    passage.as_of_date,
+    passage.method_version,
+    count(distinct case when passage.key_post is not null then (passage.landed_on, passage.key_post) end)
+      / (max(key_post.n) * count(distinct passage.landed_on)) as key_posts_present_share,
+    count(distinct case when passage.is_expired then passage.person_key end) as expired_certificates
   from passage
-  cross join key_post as key_post_count
-  group by subject_id, as_of_date
+  inner join key_post on passage.method_version = key_post.method_version
+  group by passage.subject_id, passage.as_of_date, passage.method_version
 ),
 
 warned as (
@@ -50,7 +52,7 @@ warned as (
     risk_day.as_of_date,
     max(ranks.severity_rank) as severity_rank
   from {{ ref('risk_day') }} as risk_day
-  cross join {{ ref('method') }} as method
+  inner join {{ ref('method') }} as method on risk_day.method_version = method.method_version
   inner join {{ ref('event') }} as event
     on
       event.subdomain = 'weather'
@@ -79,8 +81,10 @@ select
 from site
 inner join {{ ref('subject') }} as subject on site.subject_id = subject.subject_id
 inner join {{ ref('signal_bounds') }} as bounds
-  on subject.object_type = bounds.object_type and bounds.kind = 'event'
-inner join {{ ref('method') }} as method on bounds.method_version = method.method_version
+  on
+    subject.object_type = bounds.object_type
+    and site.method_version = bounds.method_version
+    and bounds.kind = 'event'
 union all
 select
   warned.subject_id,

@@ -3,6 +3,7 @@
 with windowed as (
   select
     reference.as_of_date,
+    reference.method_version,
     reference.reference_on,
     inspection.object_id as subject_id,
     inspection.landed_on,
@@ -12,7 +13,7 @@ with windowed as (
       as is_rectified,
     inspection.landed_on > {{ days_later('reference.reference_on', '-method.inspection_count_days') }} as is_counted
   from {{ ref('feed_reference') }} as reference
-  cross join {{ ref('method') }} as method
+  inner join {{ ref('method') }} as method on reference.method_version = method.method_version
   inner join {{ ref('inspection') }} as inspection
     on
       reference.feed_id = inspection.feed_id
@@ -24,12 +25,13 @@ counted as (
   select
     subject_id,
     as_of_date,
+    method_version,
     sum(case when result = 'fail' and not is_rectified then greatest(findings, 1) else 0 end) as open_findings,
     sum(case when result = 'fail' and is_rectified then 1 else 0 end)
       / nullif(sum(case when result = 'fail' then 1.0 else 0.0 end), 0) as rectified_share,
     sum(case when is_counted then 1 else 0 end) as inspections_7d
   from windowed
-  group by subject_id, as_of_date
+  group by subject_id, as_of_date, method_version
 )
 
 select
@@ -45,5 +47,7 @@ select
 from counted
 inner join {{ ref('subject') }} as subject on counted.subject_id = subject.subject_id
 inner join {{ ref('signal_bounds') }} as bounds
-  on subject.object_type = bounds.object_type and bounds.kind = 'inspection'
-inner join {{ ref('method') }} as method on bounds.method_version = method.method_version
+  on
+    subject.object_type = bounds.object_type
+    and counted.method_version = bounds.method_version
+    and bounds.kind = 'inspection'

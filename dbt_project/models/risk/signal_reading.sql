@@ -4,6 +4,7 @@
 with device_value as (
   select
     reference.as_of_date,
+    reference.method_version,
     daily.device_id,
     daily.metric,
     daily.min_value,
@@ -15,7 +16,7 @@ with device_value as (
       order by daily.landed_on desc, daily.feed_id
     ) as place
   from {{ ref('feed_reference') }} as reference
-  cross join {{ ref('method') }} as method
+  inner join {{ ref('method') }} as method on reference.method_version = method.method_version
   inner join {{ ref('device_value_day') }} as daily
     on
       reference.feed_id = daily.feed_id
@@ -26,8 +27,11 @@ with device_value as (
 measured as (
   select
     device_value.as_of_date,
+    device_value.method_version,
     subject.subject_id,
     bounds.signal_code,
+    bounds.object_type,
+    bounds.input as metric,
     bounds.relation,
     {{ read_as(json_text_of('subject.attributes', 'bounds.relative_to'), 'number') }} as stated,
     bounds.low < bounds.high as is_rising,
@@ -41,13 +45,14 @@ measured as (
     on coalesce(device.object_id, device.device_id) = subject.subject_id
   inner join {{ ref('signal_bounds') }} as bounds
     on
-      subject.object_type = bounds.object_type
+      device_value.method_version = bounds.method_version
+      and subject.object_type = bounds.object_type
       and device_value.metric = bounds.input
       and bounds.kind = 'reading'
-  inner join {{ ref('method') }} as method on bounds.method_version = method.method_version
   where device_value.place = 1
   group by
-    device_value.as_of_date, subject.subject_id, bounds.signal_code, bounds.relation, stated, is_rising
+    device_value.as_of_date, device_value.method_version, subject.subject_id, bounds.signal_code, bounds.object_type,
+    bounds.input, bounds.relation, stated, is_rising
 ),
 
 limited as (
@@ -64,6 +69,9 @@ limited as (
   left join {{ ref('depth_limits') }} as limits
     on
       measured.relation = 'ratio_limit'
+      and measured.method_version = limits.method_version
+      and measured.object_type = limits.object_type
+      and measured.metric = limits.metric
       and measured.stated >= limits.height_from_m
       and measured.stated < limits.height_to_m
 )

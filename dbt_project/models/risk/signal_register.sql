@@ -5,6 +5,7 @@ with described as (
   select
     subject.subject_id,
     subject.received_on,
+    bounds.method_version,
     bounds.signal_code,
     bounds.kind,
     case bounds.input
@@ -18,7 +19,6 @@ with described as (
     end as told
   from {{ ref('subject') }} as subject
   inner join {{ ref('signal_bounds') }} as bounds on subject.object_type = bounds.object_type
-  inner join {{ ref('method') }} as method on bounds.method_version = method.method_version
   left join {{ ref('major_hazard_unit') }} as hazard on subject.subject_id = hazard.unit_id
   where bounds.kind in ('register', 'age_years', 'days_since', 'gb18218')
 )
@@ -36,4 +36,4 @@ select
   end as raw_value,
   case when described.kind = 'register' then described.told end as raw_class
 from described
-cross join {{ ref('risk_day') }} as risk_day
+inner join {{ ref('risk_day') }} as risk_day on described.method_version = risk_day.method_version

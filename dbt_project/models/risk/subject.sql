@@ -1,12 +1,11 @@
 -- One row per thing whose risk is computed: every risk object, and every registered device that stands for itself
--- (a weather station measures its surroundings and belongs to no object). Objects of a subdomain that the method does not
--- weigh have no computed risk: rules watch them, and a neutral score would say what nobody knows.
+-- (a weather station measures its surroundings and belongs to no object). Objects of a subdomain that no version of
+-- the method weighs have no computed risk: rules watch them, and a neutral score would say what nobody knows.
 {{ config(materialized='view') }}
 with weighed as (
-  select weights.parent as domain, weights.factor as subdomain
-  from {{ ref('risk_factor_weights') }} as weights
-  inner join {{ ref('method') }} as method on weights.method_version = method.method_version
-  where weights.level = 'subdomain'
+  select parent as domain, factor as subdomain
+  from {{ ref('risk_factor_weights') }}
+  where level = 'subdomain'
 )
 
 select

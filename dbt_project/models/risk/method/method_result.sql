@@ -8,7 +8,7 @@ with cases as (
 cuts as (
   select cuts.*
   from {{ ref('colour_cuts') }} as cuts
-  inner join {{ ref('method') }} as method on cuts.method_version = method.method_version
+  where cuts.method_version = (select max_by(method_version, as_of_date) from {{ ref('method_day') }})
 ),
 
 scored as (
