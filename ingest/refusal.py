@@ -122,6 +122,6 @@ def _told(notes: Sequence[_Group]) -> str:
 
 
 def _reason(note: _Group) -> str:
-    found = f": {note.found}" if note.found and note.reason in (*_NAMED, "unreadable_file") else ""
+    found = f": {note.found}" if note.found and note.reason in (*_NAMED, "unreadable_file", "undeclared_datum") else ""
     where = f" in {note.column}" if note.column else ""
     return f"{note.rows} × {note.reason}{where}{found}"

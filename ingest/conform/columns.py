@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -10,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ingest.conform.findings import Rows
-from ingest.conform.text import SMALL, clean_text, is_missing, is_plain, read_number
+from ingest.conform.text import SMALL, clean_text, is_missing, is_plain, is_shortened, read_number
 from ingest.conform.times import read_dates, read_instants
 from ingest.conform.units import line
 from ingest.contract import Column
@@ -21,6 +23,9 @@ _PROSE = frozenset({"name_zh", "enterprise_name", "address", "title_zh", "text_z
 _TRUTH = {"true": True, "1": True, "yes": True, "y": True, "是": True, "有": True}
 _FALSEHOOD = {"false": False, "0": False, "no": False, "n": False, "否": False, "无": False}
 _UNREADABLE = "\ufffd"
+_EXACT = 2.0**53  # below it every whole number has a float of its own
+_PERCENT = re.compile(r"(.*[^%\s])\s*%")
+_PERCENT_UNITS = ("percent", "pct", "%")
 _NONE: Rows = np.array([], dtype=np.int64)
 
 
@@ -74,18 +79,36 @@ def expectation(column: Column) -> str:
     )
 
 
+def is_identifier(column: Column) -> bool:
+    """Whether values of a column are names of things, made of digits perhaps: no prose, no words of a list."""
+    is_text = column.logical_type == "string" and column.concept not in _PROSE
+    return is_text and not column.allowed and not column.value_map
+
+
 def _numbers(text: pl.Series, column: Column) -> ColumnRead:
-    sent = _by_hand(text, _finite(text.cast(pl.Float64, strict=False)))
+    sent = _by_hand(text, _finite(text.cast(pl.Float64, strict=False)), column.source_unit or column.unit)
     if column.logical_type == "integer":
         sent = sent.set((sent != sent.round(0)).fill_null(False), None)
     a, b = line(column.source_unit or column.unit or "1", column.unit or "1")
     values = sent if (a, b) == (1.0, 0.0) else sent * a + b
     if column.logical_type == "integer":
-        values = values.round(0).cast(pl.Int64, strict=False)
+        values = _whole(values.round(0), text, is_as_sent=values is sent)
     elif values is not sent:
         values = _finite(values)
     checked = _checked(text, values)
     return ColumnRead(values, checked.empty, checked.bad, sent)
+
+
+def _whole(rounded: pl.Series, text: pl.Series, *, is_as_sent: bool) -> pl.Series:
+    """Whole numbers; those too large for a float come from their digits, or not at all."""
+    large = (rounded.abs() >= _EXACT).fill_null(False)
+    values = rounded.cast(pl.Int64, strict=False)
+    if not large.any():
+        return values
+    digits = text.str.strip_chars().cast(pl.Int64, strict=False) if is_as_sent else None
+    if digits is None:
+        return values.set(large, None)
+    return values.zip_with(~large, digits)
 
 
 def _booleans(text: pl.Series, column: Column) -> ColumnRead:
@@ -109,6 +132,8 @@ def _strings(text: pl.Series, column: Column) -> ColumnRead:
         values = values.set(~values.is_in(list(column.allowed)).fill_null(True), None)
     if column.pattern:
         values = values.set(~values.str.contains(column.pattern).fill_null(True), None)
+    if is_identifier(column) and (shortened := is_shortened(values)).any():
+        values = values.set(shortened, None)
     if not is_plain(clean) and values.str.contains(_UNREADABLE, literal=True).any():
         values = values.set(values.str.contains(_UNREADABLE, literal=True).fill_null(False), None)
     return _compared(clean, values)
@@ -130,16 +155,27 @@ def _finite(values: pl.Series) -> pl.Series:
     return values.set(values.is_nan() | values.is_infinite(), None)
 
 
-def _by_hand(text: pl.Series, found: pl.Series) -> pl.Series:
+def _by_hand(text: pl.Series, found: pl.Series, unit: str | None) -> pl.Series:
     """Read what the fast way left, each distinct text once."""
     if found.null_count() == text.null_count():
         return found
     left = text.filter(found.is_null() & text.is_not_null()).unique().to_list()
-    values = {value: number for value in left if (number := read_number(value)) is not None}
+    values = {value: number for value in left if (number := _number(value, unit)) is not None}
     if not values:
         return found
     rest = text.replace_strict(list(values), list(values.values()), default=None, return_dtype=pl.Float64)
     return found.zip_with(found.is_not_null(), rest)
+
+
+def _number(text: str, unit: str | None) -> float | None:
+    """A number that a person wrote; one with a percent sign (`12.5%`) as the column's unit has it."""
+    percent = _PERCENT.fullmatch(unicodedata.normalize("NFKC", text).strip())
+    if percent is None:
+        return read_number(text)
+    number = read_number(percent.group(1))
+    if number is None or (unit or "1") == "1":
+        return None if number is None else number / 100
+    return number if unit and unit.startswith(_PERCENT_UNITS) else None
 
 
 def _checked(text: pl.Series, values: pl.Series) -> ColumnRead:

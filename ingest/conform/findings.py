@@ -38,6 +38,7 @@ REASONS = (
     "unknown_area_code",
     "retired_area_code",
     "bad_check_digit",
+    "invisible_character",
     "superseded",
 )
 # Reasons about one value: their mark in `_flags` names its column, so that its neighbours are not doubted.

@@ -23,11 +23,15 @@ DATUM_BACK_M = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """WGS 84 places of all rows (NaN: none), geometries where the feed has them, and which rows were swapped."""
+    """WGS 84 places of all rows (NaN: none), geometries where the feed has them, and which rows were swapped.
+
+    `unreadable` are geometries that are none or empty, `off_earth` coordinates that are no degrees: metres, mostly.
+    """
 
     lon: geo.Floats
     lat: geo.Floats
     swapped: Mask
+    off_earth: Mask
     geometries: geo.Geometries | None = None
     unreadable: Mask | None = None
 
@@ -46,21 +50,25 @@ def point_places(lon: pl.Series, lat: pl.Series, datum: str) -> Places:
     x, y = lon.to_numpy().astype(np.float64), lat.to_numpy().astype(np.float64)
     swapped = _within(x, *LAT_RANGE) & _within(y, *LON_RANGE)
     x, y = np.where(swapped, y, x), np.where(swapped, x, y)
-    return Places(*geo.to_wgs84(x, y, datum), swapped)
+    off_earth = (np.abs(x) > 180) | (np.abs(y) > 90)
+    return Places(*geo.to_wgs84(x, y, datum), swapped, off_earth)
 
 
 def geometry_places(texts: pl.Series, datum: str) -> Places:
-    """Places of rows with a geometry, likewise; a text that is no geometry is `unreadable`."""
+    """Places of rows with a geometry, likewise; a text that is no geometry, or an empty one, is `unreadable`."""
     shapes = geo.read_wkt(texts.to_list())
-    unreadable = np.array([shape is None for shape in shapes], dtype=bool) & texts.is_not_null().to_numpy()
+    unreadable = (shapely.is_missing(shapes) | shapely.is_empty(shapes)) & texts.is_not_null().to_numpy()
     bounds = shapely.bounds(shapes).reshape(-1, 4)
     swapped = _within(bounds[:, 0], *LAT_RANGE) & _within(bounds[:, 2], *LAT_RANGE)
     swapped &= _within(bounds[:, 1], *LON_RANGE) & _within(bounds[:, 3], *LON_RANGE)
     if swapped.any():
         shapes[swapped] = geo.swap_axes(shapes[swapped])
+    bounds = shapely.bounds(shapes).reshape(-1, 4)
+    off_earth = (np.abs(bounds[:, ::2]) > 180).any(axis=1) | (np.abs(bounds[:, 1::2]) > 90).any(axis=1)
+    shapes[off_earth | unreadable] = None
     shapes = geo.transform(shapes, datum)
     lon, lat = geo.representative_points(shapes)
-    return Places(lon, lat, swapped, shapes, unreadable)
+    return Places(lon, lat, swapped, off_earth, shapes, unreadable)
 
 
 def mistaken_datum(places: Places, ids: pl.Series, known: pl.DataFrame | None, datum: str, rows: Mask) -> str | None:

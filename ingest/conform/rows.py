@@ -18,10 +18,13 @@ from ingest.conform.findings import Findings, Rows
 from ingest.conform.output import build_frame
 from ingest.conform.places import Places
 from ingest.conform.receipt import Receipt, as_text, judge_clocks, receipt_of, replaced
+from ingest.conform.text import SHEET_ERRORS, is_shortened, without_invisible
 from ingest.contract import Column, Contract
 from ingest.geo import write_wkt
 from ingest.parse.columns import ROW, physical_names
 from ingest.stages import Note, RawTable
+
+_DEGREES = "degrees of longitude and latitude; metres need a coordinate system that the file states"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +117,38 @@ def _read(work: _Work) -> None:
         work.texts[column.name] = text
         if column.mask == "drop":
             continue
-        read = read_column(text, column, is_sheet=is_sheet)
+        read = read_column(_cleaned(work, column, text), column, is_sheet=is_sheet)
         if column.fault_codes:
             read = _without_faults(work, column, read)
         work.reads[column.name], work.values[column.name] = read, read.values
         if column.required or column.key_position is not None:
             empty = np.flatnonzero(read.empty).astype(np.int64)
             work.findings.lose("missing_key", empty, column, text, "a value: rows cannot be told apart without it")
-        _refuse(work, "wrong_type", read.bad, column, expectation(column))
+        _refuse_unread(work, column, read)
+
+
+def _cleaned(work: _Work, column: Column, text: pl.Series) -> pl.Series:
+    """Text without invisible characters and without error values of sheets; both are noted."""
+    clean = without_invisible(text)
+    if clean is not text:
+        changed = _rows(clean.ne_missing(text))
+        work.findings.flag("invisible_character", "corrected", changed, column, text, "text that can be seen")
+    if work.contract.server.kind != "files":
+        return clean
+    failed = clean.str.strip_chars().is_in(list(SHEET_ERRORS)).fill_null(False)
+    if not failed.any():
+        return clean
+    work.findings.flag("wrong_type", "flagged", _rows(failed), column, text, "a value; the sheet could not work it out")
+    return clean.set(failed, None)
+
+
+def _refuse_unread(work: _Work, column: Column, read: ColumnRead) -> None:
+    """Values that cannot be read; those that a sheet shortened are told by what is lost in them."""
+    if not len(read.bad):
+        return
+    shortened = is_shortened(work.texts[column.name]).to_numpy()[read.bad]
+    _refuse(work, "wrong_type", read.bad[shortened], column, "all digits: the sheet shortened it; export it as text")
+    _refuse(work, "wrong_type", read.bad[~shortened], column, expectation(column))
 
 
 def _without_faults(work: _Work, column: Column, read: ColumnRead) -> ColumnRead:
@@ -165,13 +192,17 @@ def _place(work: _Work) -> Places | None:
     work.findings.flag(
         "swapped_lat_lon", "corrected", swapped, columns[0], work.texts[columns[0].name], "longitude before latitude"
     )
+    off_earth = np.flatnonzero(found.off_earth).astype(np.int64)
     if found.geometries is None:
         for column, degrees in zip(columns, (found.lon, found.lat), strict=True):
             work.values[column.name] = pl.Series(column.name, degrees, nan_to_null=True)
+        if all(column.minimum is None and column.maximum is None for column in columns):  # else its bounds say so
+            _refuse(work, "out_of_range", off_earth, columns[0], _DEGREES)
         return found
+    _refuse(work, "out_of_range", off_earth, columns[0], _DEGREES)
     if found.unreadable is not None:
         bad = np.flatnonzero(found.unreadable).astype(np.int64)
-        _refuse(work, "wrong_type", bad, columns[0], "a geometry")
+        _refuse(work, "wrong_type", bad, columns[0], "a whole geometry of numbers, its rings closed")
     work.values[columns[0].name] = pl.Series(columns[0].name, write_wkt(found.geometries), dtype=pl.String)
     return found
 

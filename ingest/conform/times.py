@@ -1,13 +1,16 @@
 """Times as departments write them → UTC instants and civil dates.
 
 Contract formats are tried in order over whole columns; what is left is read value by value: the same formats as
-Python understands them, ISO 8601 in all its forms, Excel serial numbers where the source is a sheet.
+Python understands them, ISO 8601 in all its forms, Excel serial numbers where the source is a sheet. 24:00 is the end
+of a day, as ISO 8601 and GB/T 7408 have it: the next day's 00:00.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import MAXYEAR, UTC, date, datetime, timedelta
+from functools import cache
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -19,6 +22,12 @@ INSTANT = pl.Datetime("us", "UTC")
 EPOCH_FORMATS = {"epoch_s": 1_000_000, "epoch_ms": 1_000}  # microseconds a unit
 _EXCEL_DAY_0 = datetime(1899, 12, 30)  # noqa: DTZ001 - civil time, the zone is the column's
 _EXCEL_DAYS = (366.0, 80_000.0)  # 1900-12-31 to 2119: other numbers are no dates
+_DAY = timedelta(days=1)
+_ISO_DAY_END = re.compile(r"(\d{4}-?\d{2}-?\d{2}[T ])24(?=(:?00(:?00([.,]0+)?)?)?([+-]\d{2}:?(\d{2})?|Z)?$)")
+_DIRECTIVES = {
+    "%Y": r"\d{4}", "%m": r"\d{1,2}", "%d": r"\d{1,2}", "%H": "(?P<hour>24)", "%M": "0{1,2}", "%S": "0{1,2}",
+    "%f": "0{1,6}", "%z": r"(?:[+-]\d{2}:?\d{2}|Z)",
+}  # fmt: skip
 
 
 def read_instants(text: pl.Series, column: Column, *, is_sheet: bool) -> pl.Series:
@@ -42,9 +51,13 @@ def read_dates(text: pl.Series, column: Column, *, is_sheet: bool) -> pl.Series:
     for form in column.source_formats:
         if found.null_count() == text.null_count():
             break
-        if form not in EPOCH_FORMATS:
+        if form in EPOCH_FORMATS:
+            continue
+        try:
             parsed = text.str.to_date(form, strict=False)
-            found = found.zip_with(found.is_not_null(), parsed)
+        except pl.exceptions.ComputeError:  # hours without minutes
+            continue
+        found = found.zip_with(found.is_not_null(), parsed)
     return _fill(text, found, lambda value: _one_date(value, column, is_sheet))
 
 
@@ -92,7 +105,9 @@ def _one_instant(value: str, column: Column, is_sheet: bool) -> datetime | None:
 
 def _one_date(value: str, column: Column, is_sheet: bool) -> date | None:
     moment = _moment(value, column.source_formats, is_sheet)
-    return None if moment is None else moment.date()
+    if moment is None:
+        return None
+    return moment.date() if moment.tzinfo is None else moment.astimezone(ZoneInfo(column.source_time_zone)).date()
 
 
 def _moment(value: str, formats: Sequence[str], is_sheet: bool) -> datetime | None:
@@ -100,16 +115,43 @@ def _moment(value: str, formats: Sequence[str], is_sheet: bool) -> datetime | No
     plain = value.strip()
     if is_missing(plain):
         return None
-    for form in formats:
-        try:
-            return datetime.strptime(plain, form)  # noqa: DTZ007 - the zone is added by the caller
-        except ValueError:
-            continue
-    try:
-        return datetime.fromisoformat(plain)
-    except ValueError:
-        pass
+    moment = _written(plain, formats)
+    if moment is None and "24" in plain and (start := _day_start(plain, formats)) is not None:
+        moment = _written(start, formats)
+        return moment + _DAY if moment is not None and moment.year < MAXYEAR else None
+    if moment is not None:
+        return moment
     days = read_number(plain) if is_sheet else None
     if days is None or not _EXCEL_DAYS[0] <= days <= _EXCEL_DAYS[1]:
         return None
     return _EXCEL_DAY_0 + timedelta(seconds=round(days * 86_400))
+
+
+def _written(text: str, formats: Sequence[str]) -> datetime | None:
+    """A text by one of the formats, or by ISO 8601."""
+    for form in formats:
+        try:
+            return datetime.strptime(text, form)  # noqa: DTZ007 - the zone is added by the caller
+        except ValueError:
+            continue
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _day_start(text: str, formats: Sequence[str]) -> str | None:
+    """The start of the day whose end a text says with hour 24; None for every other text."""
+    for form in formats:
+        found = _day_end(form).fullmatch(text) if "%H" in form else None
+        if found is not None:
+            return f"{text[: found.start('hour')]}00{text[found.end('hour') :]}"
+    iso = _ISO_DAY_END.match(text)
+    return f"{iso.group(1)}00{text[iso.end() :]}" if iso else None
+
+
+@cache
+def _day_end(form: str) -> re.Pattern[str]:
+    """What a text of this format looks like when its hour is 24."""
+    parts = re.split(r"(%[a-zA-Z])", form)
+    return re.compile("".join(_DIRECTIVES.get(part, re.escape(part)) for part in parts))

@@ -35,6 +35,7 @@ HISTORY_FIELD = "is_backfill"  # by which every codec's records say that they we
 FRESH = timedelta(minutes=15)  # between event and sending by the device's own clock, as HJ 212 real-time data keep
 JSON = "json"
 _FOUND_LENGTH = 80
+_EXACT = 2**53  # below it every whole number has a float of its own
 _BODY_FORM = "a JSON object or an array of objects"
 
 Records = list[Mapping[str, Any]]
@@ -341,7 +342,9 @@ def _texts(name: str, values: list[Any], is_number: bool) -> pl.Series:
     kinds.discard(type(None))
     if kinds <= {str}:
         return pl.Series(name, values, dtype=pl.String)
-    if kinds == {float} or (is_number and kinds == {int, float}):
+    if kinds == {float} or (
+        is_number and kinds == {int, float} and max(abs(v) for v in values if v is not None) < _EXACT
+    ):
         return pl.Series(name, values, dtype=pl.Float64, strict=False).cast(pl.String)
     if kinds == {int} and max(abs(v) for v in values if v is not None) < 2**63:
         return pl.Series(name, values, dtype=pl.Int64).cast(pl.String)

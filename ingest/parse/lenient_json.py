@@ -7,6 +7,7 @@ its row: such numbers become their own words and such characters U+FFFD, and con
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import orjson
@@ -15,11 +16,16 @@ from ingest.parse.fault import FileFault
 
 _AS_TEXT = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=str)
 _AS_NUMBERS = json.JSONDecoder(parse_constant=str)
+_BEYOND_64_BITS = re.compile(rb"\d{19}")  # such numbers may be rounded by the fast reader
 
 
 def load_json(body: bytes) -> Any:
     """A document, fast where it is strict JSON. Raises json.JSONDecodeError for what is not JSON to its end."""
     try:
+        if _BEYOND_64_BITS.search(body):
+            return read_json(body, numbers_as_text=False)
+        return orjson.loads(body)
+    except FileFault:
         return orjson.loads(body)
     except orjson.JSONDecodeError as strict:
         try:

@@ -59,6 +59,11 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
         "校验位错误(身份证号则隔离)",
         "the check digit is wrong (quarantined for resident ids)",
     ),
+    "invisible_character": (
+        "corrected",
+        "含不可见字符,已去除",
+        "characters that nobody sees (zero width, byte order mark) were taken out",
+    ),
     "superseded": ("ignored", "同批中被后一行更正", "a later row of the same payload corrects it"),
     "truncated_file": ("quarantined", "文件不完整", "the file ends too early"),
     "empty_file": ("quarantined", "空文件或只有表头", "zero bytes, or only a header"),
@@ -73,6 +78,12 @@ REASONS: Mapping[str, tuple[str, str, str]] = {
     "resent_file": ("ignored", "内容与已收文件相同", "the same bytes as a file that was received before"),
     "column_order": ("corrected", "列序不同,按列名读取", "columns in another order; read by name"),
     "mixed_encodings": ("corrected", "同一文件混用编码,逐行解码", "lines in another encoding; decoded line by line"),
+    "projected": (
+        "corrected",
+        "投影坐标,已按文件所载坐标系换算为经纬度",
+        "metres of a projection; turned into degrees",
+    ),
+    "total_row": ("ignored", "合计、小计行,不是数据", "a row of totals, which describes no thing of its own"),
 }
 
 
@@ -124,6 +135,7 @@ def reasons_of(contract: Contract) -> list[str]:
         "unknown_area_code": any(c.code_list == "area" for c in columns),
         "retired_area_code": any(c.code_list == "area" for c in columns),
         "bad_check_digit": any(c.check_digit for c in columns),
+        "invisible_character": True,
         "superseded": True,
         "truncated_file": kind != "sql",
         "empty_file": kind == "files",
@@ -134,6 +146,8 @@ def reasons_of(contract: Contract) -> list[str]:
         "resent_file": kind == "files",
         "column_order": is_csv,
         "mixed_encodings": is_csv,
+        "projected": contract.server.file_format in ("gpkg", "geojson"),
+        "total_row": contract.server.file_format in ("csv", "xlsx"),
     }
     return [reason for reason in REASONS if applies[reason]]
 
