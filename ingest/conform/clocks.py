@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import compress, repeat
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -39,8 +41,7 @@ class Judged:
     late: Mask
 
 
-@dataclass(frozen=True, slots=True)
-class _Heard:
+class _Heard(NamedTuple):
     """What a device said last: event time and receipt (µs); `burst_us` is where its old times began, 0 while live."""
 
     event_us: int
@@ -52,7 +53,7 @@ class DeviceClocks:
     """Remembers what each device of one feed said last. A device that is forgotten is judged as if new."""
 
     def __init__(self) -> None:
-        self._heard: dict[str, _Heard] = {}
+        self._heard: dict[str | None, _Heard] = {}
 
     def judge(
         self, contract: Contract, devices: Sequence[str | None], events: Instants, received: Instants, history: Mask
@@ -94,6 +95,5 @@ class DeviceClocks:
 
     def _hear(self, devices: Sequence[str | None], events: Instants, received: Instants, chosen: Mask) -> None:
         """The last row of each device, when none of them needs a closer look."""
-        last = {device: row for row, device in enumerate(devices) if device is not None and chosen[row]}
-        for device, row in last.items():
-            self._heard[device] = _Heard(int(events[row]), int(received[row]))
+        told = zip(events[chosen].tolist(), received[chosen].tolist(), repeat(0))  # endless: not strict
+        self._heard.update(zip(compress(devices, chosen), map(_Heard._make, told), strict=True))

@@ -39,7 +39,8 @@ def judge_clocks(
 ) -> Judged:
     """Judge the event times of a stream's rows; `owners` says whose clock each is."""
     received = receipt.at.to_physical().to_numpy()
-    events = event.values.to_physical().fill_null(UNSET).to_numpy()
+    times = event.values.to_physical()
+    events = (times.fill_null(UNSET) if times.null_count() else times).to_numpy()
     history = np.zeros(len(events), bool) if raw.is_history is None else raw.is_history.to_numpy()
     return context.clocks.judge(contract, owners.to_list(), events, received, history)
 

@@ -254,15 +254,14 @@ def _history(rows: _Rows, frame: pl.DataFrame, contract: Contract) -> pl.Series:
         sent_at = read_instants(frame[sent.physical_name], sent, is_sheet=False)
         age = sent_at - read_instants(times, event, is_sheet=False)
         marked |= (age > FRESH).fill_null(False)
-    places = frame[ROW]
-    entries = places.str.splitn(".", 3)
-    if entries.struct.field("field_2").null_count() == len(places):
-        return marked
     owner = contract.by_concept("device_id") or contract.by_concept("object_id")
-    owners = places if owner is None or len(physical_names(owner)) != 1 else frame[physical_names(owner)[0]]
-    newest = pl.DataFrame({
-        "a": entries.struct.field("field_0"), "b": entries.struct.field("field_1"), "owner": owners, "at": times,
-    }).select((pl.col("at") < pl.col("at").max().over("a", "b", "owner")).fill_null(False))  # fmt: skip
+    owners = frame[ROW] if owner is None or len(physical_names(owner)) != 1 else frame[physical_names(owner)[0]]
+    if len(set(zip(rows.received, owners.to_list(), strict=True))) == len(rows.received):
+        return marked  # an entry has one receipt: no device speaks twice in one, nearly always
+    entries = [".".join(place.split(".", 2)[:2]) for place in rows.places]
+    newest = pl.DataFrame({"entry": entries, "owner": owners, "at": times}).select(
+        (pl.col("at") < pl.col("at").max().over("entry", "owner")).fill_null(False)
+    )
     return marked | newest.to_series()
 
 

@@ -165,8 +165,11 @@ def _offsets_us(contract: Contract, frame: pl.DataFrame) -> npt.NDArray[np.int64
         told = told.zip_with(replaced.is_null(), as_sent)
     if sent is not None:
         told = frame[sent.landed_name].zip_with(frame[sent.landed_name].is_not_null(), told)
-    times, received = told.to_physical().fill_null(UNSET).to_numpy(), frame["_received_at"].to_physical().to_numpy()
-    return np.where(times == UNSET, UNSET, times - received)
+    times, received = told.to_physical(), frame["_received_at"].to_physical().to_numpy()
+    if not times.null_count():
+        return times.to_numpy() - received
+    known = times.fill_null(UNSET).to_numpy()
+    return np.where(known == UNSET, UNSET, known - received)
 
 
 def _tells(contract: Contract, frame: pl.DataFrame) -> npt.NDArray[np.bool_]:
