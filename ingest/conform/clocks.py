@@ -58,7 +58,7 @@ class DeviceClocks:
     def judge(
         self, contract: Contract, devices: Sequence[str | None], events: Instants, received: Instants, history: Mask
     ) -> Judged:
-        """Judge rows in arrival order: event times (`UNSET` where there is none), receipts, what came as history."""
+        """Judge rows in the order of receipt: event times (`UNSET` where there is none), receipts, what came as history."""
         lateness_us = min(contract.late_after, MOST_LATENESS) // _US
         wrong = (events < _EARLIEST_US) | (events > received + FUTURE_TOLERANCE // _US)
         old = ~wrong & (events < received - lateness_us)
@@ -69,7 +69,9 @@ class DeviceClocks:
             self._hear(devices, np.where(wrong, received, events), received, ~history | wrong)
             return Judged(wrong, late)
         interval_us = contract.cadence // _US
-        for row in np.flatnonzero(~history | wrong).tolist():
+        told = np.flatnonzero(~history | wrong)
+        # One message may bring its buffer newest first: what came at one instant is judged oldest first.
+        for row in told[np.lexsort((events[told], received[told]))].tolist():
             device, at = devices[row] or "", int(received[row])
             if not old[row]:
                 self._heard[device] = _Heard(at if wrong[row] else int(events[row]), at)

@@ -108,7 +108,10 @@ class StreamReader:
         try:
             await manager.delete_consumer(self._stream, self._consumer)
         except NotFoundError:
-            await manager.stream_info(self._stream)
+            pass  # the next question tells a missing stream from a missing consumer
+        state = (await manager.stream_info(self._stream)).state
+        if not self.position:  # who has read nothing yet begins where the stream does: what lies before is no gap
+            self.position = max(0, state.first_seq - 1)
         await manager.add_consumer(
             self._stream,
             ConsumerConfig(
