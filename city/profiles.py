@@ -44,7 +44,7 @@ def load_profile(city: str) -> Profile:
     """Read a profile by name; raises ValueError for a city that has none."""
     if city not in CITIES:
         raise ValueError(f"no profile for city {city!r}; known: {', '.join(CITIES)}")
-    raw = yaml.safe_load(files("city").joinpath(f"data/{city}.yaml").read_text(encoding="utf-8"))
+    raw = yaml.load(files("city").joinpath(f"data/{city}.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     sizes = {
         name: Size(entry["n"], entry["given"], entry.get("floor", 1), entry.get("scaled", True))
         for name, entry in raw["sizes"].items()

@@ -39,7 +39,7 @@ class Words:
 @cache
 def words_of(language: Language) -> Words:
     """The texts of a language, nested keys joined with dots."""
-    tree = yaml.safe_load((_FOLDER / f"{language}.yml").read_text(encoding="utf-8"))
+    tree = yaml.load((_FOLDER / f"{language}.yml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     return Words(language, dict(_flat(tree, "")))
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema_rs
 import yaml
 
 from ingest.contract import Contract, ContractError, parse_contract
@@ -42,19 +40,27 @@ def contract_path(feed_id: str, root: Path = CONTRACT_ROOT) -> Path:
 def load_contract(path: Path) -> Contract:
     """One contract file, validated against the standard's own schema first."""
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except yaml.YAMLError as error:
         raise ContractError(f"{path.name}: not YAML: {error}") from error
     if not isinstance(document, dict):
         raise ContractError(f"{path.name}: a {type(document).__name__} found, expected an ODCS mapping")
     for problem in _validator().iter_errors(document):
-        where = "/".join(str(part) for part in problem.absolute_path) or "document"
+        where = "/".join(str(part) for part in problem.instance_path) or "document"
         raise ContractError(f"{path.name}: {where}: {problem.message}; see the Open Data Contract Standard")
     return parse_contract(document, path.name)
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML of JSON's types: dates stay the text that the standard's schema asks for."""
+
+    yaml_implicit_resolvers = {
+        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 @cache
 def _validator() -> Any:
     text = resources.files("open_data_contract_standard").joinpath("schema.json").read_text(encoding="utf-8")
-    schema: Mapping[str, Any] = json.loads(text)
-    return jsonschema.validators.validator_for(schema)(schema)
+    return jsonschema_rs.validator_for(text)

@@ -96,7 +96,7 @@ def make_plan(fleet: Fleet, starts_at: datetime, ends_at: datetime, mode: Mode =
 
 def _entries() -> list[dict[str, Any]]:
     text = files("city").joinpath("data/incidents.yaml").read_text(encoding="utf-8")
-    found: list[dict[str, Any]] = yaml.safe_load(text)
+    found: list[dict[str, Any]] = yaml.load(text, Loader=yaml.CSafeLoader)
     return found
 
 
