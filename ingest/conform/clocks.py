@@ -58,7 +58,7 @@ class DeviceClocks:
     def judge(
         self, contract: Contract, devices: Sequence[str | None], events: Instants, received: Instants, history: Mask
     ) -> Judged:
-        """Judge rows in the order of receipt: event times (`UNSET` where there is none), receipts, what came as history."""
+        """Judge rows in order of receipt: event times (`UNSET` where there is none), receipts, what came as history."""
         lateness_us = min(contract.late_after, MOST_LATENESS) // _US
         wrong = (events < _EARLIEST_US) | (events > received + FUTURE_TOLERANCE // _US)
         old = ~wrong & (events < received - lateness_us)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import unicodedata
 
-import cn2an
 import polars as pl
 
 MISSING = frozenset({"", "-", "--", "—", "——", "－", "null", "NULL", "None", "NA", "N/A", "n/a", "nan", "NaN"})
@@ -74,6 +73,8 @@ def read_number(text: str) -> float | None:
         return value if abs(value) != float("inf") else None
     if not _CHINESE_NUMBER.fullmatch(plain):
         return None
+    import cn2an  # a quarter of a second: only what a person wrote in words pays for it
+
     try:
         return float(cn2an.cn2an(plain, "smart"))
     except (ValueError, KeyError, IndexError, TypeError):

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pyarrow as pa
-import pyogrio.raw
 import shapely
 
 from ingest.contract import Contract
@@ -100,6 +99,8 @@ def parse_gpkg(body: bytes, contract: Contract) -> RawTable:
     Times are UTC, as the standard has them. Raises FileFault for what is not a whole GeoPackage, a missing layer, one
     without features, and coordinates in a system that is not known.
     """
+    import pyogrio.raw  # brings pandas, a second: only GeoPackages pay for it
+
     if not body:
         raise FileFault("empty_file", "0 bytes")
     _check_whole(body)

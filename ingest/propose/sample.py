@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyogrio
 
 from ingest.conform.text import read_number
 from ingest.contract import Column, Contract, parse_contract
@@ -62,7 +61,7 @@ def read_sample(path: Path) -> Sample:
         sample = _describe(body, media)
         probe = _probe(sample)
         frame = parse(body, sample.media, probe).frame.drop(ROW).head(MOST_ROWS)
-    except (FileFault, csv.Error, UnicodeError, json.JSONDecodeError, pyogrio.errors.DataSourceError) as error:
+    except (FileFault, csv.Error, UnicodeError, json.JSONDecodeError) as error:
         raise SampleError(f"{path.name}: cannot be read as {media}: {error}") from error
     if frame.is_empty() or not frame.width:
         raise SampleError(f"{path.name}: no rows, expected rows to learn from")
@@ -200,10 +199,15 @@ def _describe_geojson(body: bytes) -> Sample:
 
 
 def _describe_gpkg(body: bytes) -> Sample:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the driver's remarks on a file without a name
-        layers = [str(row[0]) for row in pyogrio.list_layers(body)]
-        crs = str(pyogrio.read_info(body, layer=layers[0]).get("crs"))
+    import pyogrio  # brings pandas, a second: only GeoPackages pay for it
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the driver's remarks on a file without a name
+            layers = [str(row[0]) for row in pyogrio.list_layers(body)]
+            crs = str(pyogrio.read_info(body, layer=layers[0]).get("crs"))
+    except pyogrio.errors.DataSourceError as error:
+        raise FileFault("truncated_file", str(error)) from error
     reasons = [f"layer {layers[0]}, the first of {len(layers)}", f"the file says its coordinates are in {crs}"]
     if crs not in DATUM_OF_EPSG:
         reasons.append("CHECK: coordinates that are not degrees of CGCS2000 or WGS 84 must be converted before")

@@ -166,10 +166,8 @@ def _offsets_us(contract: Contract, frame: pl.DataFrame) -> npt.NDArray[np.int64
     if sent is not None:
         told = frame[sent.landed_name].zip_with(frame[sent.landed_name].is_not_null(), told)
     times, received = told.to_physical(), frame["_received_at"].to_physical().to_numpy()
-    if not times.null_count():
-        return times.to_numpy() - received
-    known = times.fill_null(UNSET).to_numpy()
-    return np.where(known == UNSET, UNSET, known - received)
+    known: npt.NDArray[np.int64] = times.fill_null(UNSET).to_numpy()
+    return np.where(known == UNSET, UNSET, known - received) if times.null_count() else known - received
 
 
 def _tells(contract: Contract, frame: pl.DataFrame) -> npt.NDArray[np.bool_]:

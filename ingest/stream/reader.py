@@ -7,6 +7,7 @@ after every lost connection. Not here: what is done with messages (`ingest.strea
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 
@@ -105,10 +106,8 @@ class StreamReader:
         if self._subscription is not None:
             await self._subscription.unsubscribe()
             self._subscription = None
-        try:
+        with contextlib.suppress(NotFoundError):  # of the consumer; the next question fails without the stream
             await manager.delete_consumer(self._stream, self._consumer)
-        except NotFoundError:
-            pass  # the next question tells a missing stream from a missing consumer
         state = (await manager.stream_info(self._stream)).state
         if not self.position:  # who has read nothing yet begins where the stream does: what lies before is no gap
             self.position = max(0, state.first_seq - 1)
