@@ -7,6 +7,7 @@ Not here: announced maintenance (`access.maintenance`), what pages read (`access
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -16,20 +17,20 @@ import sqlalchemy as sa
 
 from access.rights import NotAllowedError, Reader
 from access.users import require_role
-from alerting import deeds, tables
+from alerting import deeds, requests, tables
 from alerting.deeds import NoSuchAlert, Report
 from alerting.desk import Desk, DeskError, load_desk
-from alerting.labels import all_hold, branch_of, labels_of, of_mapping
-from alerting.lifecycle import WORKED_ON, IllegalStep, Verb
+from alerting.lifecycle import IllegalStep, Verb
+from alerting.quiet import beyond, covered_by_labels, limits_of
 from alerting.routing import RoutingError
 from alerting.rules.generations import NoRulesError, newest_generation
-from alerting.work import Conflict, rows_of
+from alerting.work import Conflict
 from ingest.ops import opened
 from ingest.settings import Home
 
 __all__ = [
-    "Conflict", "DeskError", "IllegalStep", "NoRulesError", "NoSuchAlert", "Report", "RoutingError", "act",
-    "end_silence", "enter", "silence", "silences", "whole_id",
+    "Conflict", "Covered", "DeskError", "IllegalStep", "NoRulesError", "NoSuchAlert", "Quieted", "Report",
+    "RoutingError", "act", "covered", "end_silence", "enter", "silence", "silences", "whole_id",
 ]  # fmt: skip
 
 _DESK_ROLES = frozenset({"duty_officer", "shift_lead", "administrator"})
@@ -42,9 +43,25 @@ STEP_ROLES: Mapping[Verb, frozenset[str]] = {
     Verb.ARCHIVED: _LEADS,
     Verb.COMMENTED: _DESK_ROLES | {"department_head"},
 }
-LONGEST_SILENCE = timedelta(days=7)
-LOOKED_BACK_DAYS = 30
 SILENCE_ROLES = frozenset({"duty_officer", *_LEADS})
+
+
+@dataclass(frozen=True, slots=True)
+class Quieted:
+    """What came of asking for quiet: `id` is what stands until `until`, or the request that waits until then."""
+
+    id: str
+    waits: bool
+    covers: tuple[str, str]  # in Chinese and in English
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """What quiet would cover, in Chinese and in English, and whether one person is not enough."""
+
+    said: tuple[str, str]
+    needs_second: bool
 
 
 def act(
@@ -95,56 +112,50 @@ def silence(
     now: datetime,
     *,
     starts_at: datetime | None = None,
-) -> str:
-    """Keep alerts with these labels quiet for a time; gives the silence's id. A branch silences only itself.
+) -> Quieted:
+    """Keep alerts with these labels quiet for a time. A branch silences only itself.
 
-    Raises ValueError for an empty value, for longer than `LONGEST_SILENCE`, and for a whole domain or city; that one
-    says how many alerts it would have covered.
+    Beyond what one person may silence alone (`alerting.quiet`) nothing is silenced yet: a request waits for a second
+    person. Raises ValueError for an empty value and for longer than anything may be quiet.
     """
+    begins_at = starts_at or now
     require_role(reader, SILENCE_ROLES, "silence alerts")
+    narrowed = _narrowed(reader, wanted)
+    deeds.check_silence(narrowed, reason, begins_at, ends_at, now)
+    limits = limits_of(home)
+    with opened(home.ops_url) as engine:
+        coverage = covered_by_labels(engine, narrowed, now)
+        if not beyond(coverage, ends_at - begins_at, limits):
+            silence_id = deeds.silence(
+                engine, desk_of(home), narrowed, reader.name, reason, begins_at, ends_at, now
+            )  # fmt: skip
+            return Quieted(silence_id, False, coverage.said, ends_at)
+        subject = {"labels": narrowed, "starts_at": begins_at, "ends_at": ends_at}
+        expires_at = min(now + limits.answer_within, ends_at)
+        branch = reader.area_code or narrowed.get("area_code") or narrowed.get("county")
+        with engine.begin() as connection:
+            request_id = requests.ask(
+                connection, requests.Kind.SILENCE, subject, coverage.said, branch, reason, reader.name, now, expires_at
+            )
+        return Quieted(request_id, True, coverage.said, expires_at)
+
+
+def covered(home: Home, reader: Reader, wanted: Mapping[str, str], length: timedelta, now: datetime) -> Covered:
+    """What a silence with these labels would cover, and whether a second person would have to approve it."""
+    narrowed = _narrowed(reader, wanted)
+    with opened(home.ops_url) as engine:
+        coverage = covered_by_labels(engine, narrowed, now)
+    return Covered(coverage.said, beyond(coverage, length, limits_of(home)))
+
+
+def _narrowed(reader: Reader, wanted: Mapping[str, str]) -> dict[str, str]:
     narrowed = dict(wanted)
     if wanted and reader.area_code and not reader.may_see(wanted.get("area_code", "")):
         narrowed["area_code"] = reader.area_code
     empty = sorted(label for label, value in narrowed.items() if not value.strip())
     if empty:
         raise ValueError(f"label {', '.join(empty)} has no value; name what is to be quiet, like object_id=water:S1")
-    if ends_at - (starts_at or now) > LONGEST_SILENCE:
-        raise ValueError(
-            f"a silence until {ends_at:%Y-%m-%d %H:%M}Z found, expected at most {LONGEST_SILENCE.days} days"
-        )
-    with opened(home.ops_url) as engine:
-        if narrowed and is_wide(narrowed):
-            said = covered(engine, narrowed, now)
-            raise ValueError(f"{said}; a silence names an object, a device, or a county and a kind of alert")
-        return deeds.silence(engine, desk_of(home), narrowed, reader.name, reason, starts_at or now, ends_at, now)
-
-
-def is_wide(wanted: Mapping[str, str]) -> bool:
-    """Whether labels take a whole domain, rule or city: no place in them is narrower than a city, or no kind is.
-
-    >>> is_wide({"domain": "lifeline"}), is_wide({"area_code": "420502"}), is_wide({"rule_id": "r", "county": "420502"})
-    (True, True, False)
-    """
-    if {"object_id", "device_id"} & wanted.keys():
-        return False
-    has_county = "county" in wanted or len(branch_of(wanted.get("area_code", ""))) >= 6
-    return not (has_county and {"domain", "subdomain", "rule_id", "object_type", "metric"} & wanted.keys())
-
-
-def covered(engine: sa.Engine, wanted: Mapping[str, str], now: datetime) -> str:
-    """How much a silence with these labels covers, in words: open alerts, those of the last days, their objects."""
-    matchers, a = of_mapping(wanted), tables.alert.c
-    recent = sa.or_(a.state.in_(("suppressed", *WORKED_ON)), a.known_at > now - timedelta(days=LOOKED_BACK_DAYS))
-    with engine.connect() as connection:
-        rows = rows_of(connection, sa.select(tables.alert).where(recent))
-    found = [row for row in rows if all_hold(matchers, labels_of(row))]
-    living = [row for row in found if row["state"] in ("suppressed", *WORKED_ON)]
-    n_red = sum(row["colour"] == "red" for row in living)
-    n_objects, n_devices = len({row["object_id"] for row in found}), len({row["device_id"] for row in found} - {None})
-    return (
-        f"{len(living)} open alerts ({n_red} red) and {len(found)} of the last {LOOKED_BACK_DAYS} days"
-        f" would be covered, of {n_objects} objects and {n_devices} devices"
-    )
+    return narrowed
 
 
 def end_silence(home: Home, reader: Reader, silence_id: str, now: datetime) -> None:

@@ -93,13 +93,17 @@ def marks_of(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [WORDS.get(mark, (mark, mark)) for mark in sorted(told)]
 
 
-def board(live: OpsReader, reader: Reader, wanted: AlertFilter, page: int = 0) -> Board:
-    """The alerts to show, worst or newest first, `ROWS_A_PAGE` of them from page `page` on."""
+def board(
+    live: OpsReader, reader: Reader, wanted: AlertFilter, page: int = 0, limit: int | None = ROWS_A_PAGE
+) -> Board:
+    """The alerts to show, worst or newest first, `limit` of them from page `page` on; all without a limit."""
     table = tables.alert
     conditions = _where(reader, wanted)
     order = _NEWEST if wanted.newest_first else _WORST
     # Ordered by few columns first: sorting thousands of whole rows costs ten times as much.
-    ids = sa.select(table.c.alert_id).where(*conditions).order_by(*order).limit(ROWS_A_PAGE).offset(page * ROWS_A_PAGE)
+    ids = sa.select(table.c.alert_id).where(*conditions).order_by(*order)
+    if limit is not None:
+        ids = ids.limit(limit).offset(page * limit)
     found = live.execute(
         sa.select(*(table.c[name] for name in _LISTED)).where(table.c.alert_id.in_(ids)).order_by(*order)
     )

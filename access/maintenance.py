@@ -6,25 +6,26 @@ Not here: what a window does to readings (`alerting.engine`), silences, which on
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 
-from access.alerts import SILENCE_ROLES, desk_of
+from access.alerts import SILENCE_ROLES, Covered, Quieted, desk_of
 from access.live import OpsReader
 from access.rights import NotAllowedError, Reader
 from access.users import require_role
-from alerting import deeds, tables
+from alerting import deeds, requests, tables
+from alerting.quiet import GATEWAY, Coverage, beyond, covered_by_target, limits_of
 from alerting.registry import load_registry
+from alerting.rules.generations import load_newest
 from ingest.catalogue import load_contracts
 from ingest.contract import Contract
 from ingest.ops import opened
 from ingest.settings import Home
 
 TargetKind = Literal["device", "object", "area", "feed"]
-GATEWAY = "gateway_id"  # the column by which registers name it, and rules group by
 TARGET_KINDS: tuple[TargetKind, ...] = get_args(TargetKind)
 
 
@@ -41,8 +42,11 @@ def announce(
     starts_at: datetime,
     ends_at: datetime,
     now: datetime,
-) -> str:
-    """Announce work: readings of the target start and end nothing meanwhile; gives the window's id.
+) -> Quieted:
+    """Announce work: readings of the target start and end nothing meanwhile.
+
+    Beyond what one person may announce alone (a feed, a county, many devices, a long time) a request waits for a second
+    person, and nothing is announced yet.
 
     `target` is an id of the whole city, like `urban:GD420500000001`, an area code, or a feed's id. Raises
     NotAllowedError for a role or branch that may not, UnknownTargetError for a target that a slip of the pen made, and
@@ -53,7 +57,43 @@ def announce(
         area_code = _area_of(home, engine, kind, target)
         if not reader.may_see(area_code):
             raise NotAllowedError(f"{kind} {target} is outside {reader.name}'s branch {reader.area_code}")
-        return deeds.announce_maintenance(engine, kind, target, reader.name, reason, starts_at, ends_at, now)
+        deeds.check_maintenance(kind, reason, starts_at, ends_at, now)
+        limits = limits_of(home)
+        coverage = _coverage(home, engine, kind, target, now)
+        if not beyond(coverage, ends_at - starts_at, limits):
+            window_id = deeds.announce_maintenance(engine, kind, target, reader.name, reason, starts_at, ends_at, now)
+            return Quieted(window_id, False, coverage.said, ends_at)
+        subject = {"target_kind": kind, "target": target, "starts_at": starts_at, "ends_at": ends_at}
+        expires_at = min(now + limits.answer_within, ends_at)
+        with engine.begin() as connection:
+            request_id = requests.ask(
+                connection, requests.Kind.MAINTENANCE, subject, coverage.said, area_code, reason, reader.name, now,
+                expires_at,
+            )  # fmt: skip
+        return Quieted(request_id, True, coverage.said, expires_at)
+
+
+def covered(home: Home, reader: Reader, kind: str, target: str, length: timedelta, now: datetime) -> Covered:
+    """What work on a target would cover, and whether a second person would have to approve it."""
+    with opened(home.ops_url) as engine:
+        if not reader.may_see(_area_of(home, engine, kind, target)):
+            raise NotAllowedError(f"{kind} {target} is outside {reader.name}'s branch {reader.area_code}")
+        coverage = _coverage(home, engine, kind, target, now)
+    return Covered(coverage.said, beyond(coverage, length, limits_of(home)))
+
+
+def _coverage(home: Home, engine: sa.Engine, kind: str, target: str, now: datetime) -> Coverage:
+    contracts = _contracts()
+    if kind == "feed":
+        register = str(contracts[target].server.options.get("register", "")).rpartition(".")[0]
+        concerned = [contracts[one] for one in (target, register) if one in contracts]
+    elif kind == "area":
+        concerned = list(contracts.values())
+    else:
+        department = target.partition(":")[0]
+        concerned = [contract for contract in contracts.values() if contract.department_code == department]
+    registry = load_registry(home, engine, concerned)
+    return covered_by_target(engine, load_newest(home.root), registry, kind, target, now)
 
 
 def cancel(home: Home, reader: Reader, window_id: str, now: datetime) -> None:

@@ -15,6 +15,10 @@ class NotAllowedError(PermissionError):
     """A reader asked for what the role or branch does not have; says what is missing."""
 
 
+class SecondNameError(NotAllowedError):
+    """Whoever asked for something cannot be the second person who approves it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reader:
     """A person or process that reads. `area_code` None is the whole city."""

@@ -1,4 +1,4 @@
-"""What time alone does to alerts: silences end, reminders and escalations fall due, groups are told.
+"""What time alone does: silences end, requests expire, reminders and escalations fall due, groups are told.
 
 Every timer is a column, and a tick looks at what is due, not at what it did before: a process that was away goes on
 where the last one stopped.
@@ -18,6 +18,7 @@ from alerting.endings import END
 from alerting.grouping import News
 from alerting.lifecycle import OVER, Deed, Verb, move
 from alerting.notices import flush
+from alerting.requests import expire
 from alerting.suppression import Seen, Settled, settle
 from alerting.work import Work, in_transaction
 
@@ -57,6 +58,7 @@ class Clock:
         steps, calmed = take_steps(self._engine, desk, now), calm(self._engine, desk, now)
         if self._is_stale or steps or self._settled_at is None or now - self._settled_at >= _SETTLE_EVERY:
             self._is_stale = False
+            expire(self._engine, now)
             settled = settle(self._engine, desk, now, self._seen)
             self._settled_at = now
         return Ticked(steps, calmed, settled, flush(self._engine, desk, now))

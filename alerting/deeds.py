@@ -158,23 +158,41 @@ def silence(
     They stay alerts, marked suppressed, and are told again when the silence ends. Raises ValueError without labels,
     reason or end, MatcherError for an unknown label.
     """
+    silence_id = in_transaction(
+        engine, lambda connection: add_silence(connection, wanted, actor, reason, starts_at, ends_at, now)
+    )
+    settle(engine, desk, now)
+    return silence_id
+
+
+def add_silence(
+    connection: sa.Connection,
+    wanted: Mapping[str, str],
+    actor: str,
+    reason: str,
+    starts_at: datetime,
+    ends_at: datetime,
+    now: datetime,
+) -> str:
+    """The row of a silence within somebody's transaction; it holds from the next look at suppression."""
+    check_silence(wanted, reason, starts_at, ends_at, now)
+    silence_id = secrets.token_hex(8)
+    connection.execute(
+        sa.insert(tables.silence).values(
+            silence_id=silence_id, matchers=orjson.dumps(dict(wanted)).decode(), reason=reason.strip(),
+            actor=actor, created_at=now, starts_at=starts_at, ends_at=ends_at,
+        )
+    )  # fmt: skip
+    return silence_id
+
+
+def check_silence(
+    wanted: Mapping[str, str], reason: str, starts_at: datetime, ends_at: datetime, now: datetime
+) -> None:
+    """Raises ValueError for a silence that cannot be, MatcherError for a label that there is not."""
     if not wanted or not reason.strip() or not starts_at < ends_at or ends_at <= now:
         raise ValueError("a silence needs at least one label, a reason, and an end that is still to come")
     of_mapping(wanted)
-    silence_id = secrets.token_hex(8)
-
-    def kept(connection: sa.Connection) -> str:
-        connection.execute(
-            sa.insert(tables.silence).values(
-                silence_id=silence_id, matchers=orjson.dumps(dict(wanted)).decode(), reason=reason.strip(),
-                actor=actor, created_at=now, starts_at=starts_at, ends_at=ends_at,
-            )
-        )  # fmt: skip
-        return silence_id
-
-    in_transaction(engine, kept)
-    settle(engine, desk, now)
-    return silence_id
 
 
 def end_silence(engine: sa.Engine, desk: Desk, silence_id: str, actor: str, now: datetime) -> None:
@@ -202,22 +220,40 @@ def announce_maintenance(
     now: datetime,
 ) -> str:
     """Enter a window in which readings of a device, object, area or feed start and end nothing; returns its id."""
+    return in_transaction(
+        engine,
+        lambda connection: add_maintenance(connection, target_kind, target, actor, reason, starts_at, ends_at, now),
+    )
+
+
+def add_maintenance(
+    connection: sa.Connection,
+    target_kind: str,
+    target: str,
+    actor: str,
+    reason: str,
+    starts_at: datetime,
+    ends_at: datetime,
+    now: datetime,
+) -> str:
+    """The row of a window within somebody's transaction; the engine takes it up within seconds."""
+    check_maintenance(target_kind, reason, starts_at, ends_at, now)
+    window_id = secrets.token_hex(8)
+    connection.execute(
+        sa.insert(tables.maintenance_window).values(
+            window_id=window_id, target_kind=target_kind, target=target, starts_at=starts_at, ends_at=ends_at,
+            reason=reason.strip(), actor=actor, created_at=now,
+        )
+    )  # fmt: skip
+    return window_id
+
+
+def check_maintenance(target_kind: str, reason: str, starts_at: datetime, ends_at: datetime, now: datetime) -> None:
+    """Raises ValueError for a window that cannot be."""
     if target_kind not in ("object", "device", "area", "feed"):
         raise ValueError(f"target kind {target_kind!r} found, expected object, device, area or feed")
     if not reason.strip() or not starts_at < ends_at or ends_at <= now:
         raise ValueError("a maintenance window needs a reason, and an end after its start that is still to come")
-    window_id = secrets.token_hex(8)
-
-    def announced(connection: sa.Connection) -> str:
-        connection.execute(
-            sa.insert(tables.maintenance_window).values(
-                window_id=window_id, target_kind=target_kind, target=target, starts_at=starts_at, ends_at=ends_at,
-                reason=reason.strip(), actor=actor, created_at=now,
-            )
-        )  # fmt: skip
-        return window_id
-
-    return in_transaction(engine, announced)
 
 
 def cancel_maintenance(engine: sa.Engine, window_id: str, now: datetime) -> None:

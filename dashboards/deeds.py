@@ -13,13 +13,14 @@ from typing import Any
 
 import streamlit as st
 
-from access import alerts, alerts_view, devices, live, maintenance, rights
+from access import alerts, alerts_view, devices, live, maintenance, requests, rights
 from dashboards import session
 from dashboards.parts import BEIJING, Scene, present
 
 _FIELDS = ("id", "colour", "kind", "area", "name", "text", "happened", "lon", "lat", "exercise")
 # For how long a person may keep something quiet, or announce work, in one go.
-LENGTHS = {"30m": timedelta(minutes=30), "2h": timedelta(hours=2), "8h": timedelta(hours=8), "24h": timedelta(days=1)}
+LENGTHS = {"30m": timedelta(minutes=30), "2h": timedelta(hours=2), "8h": timedelta(hours=8), "24h": timedelta(days=1),
+           "7d": timedelta(days=7)}  # fmt: skip
 DEFAULT_LENGTH = "30m"
 ADVISED = ("suppressed", "open", "acknowledged", "dispatched", "resolved")
 
@@ -55,12 +56,24 @@ def silence(scene: Scene, alert: Mapping[str, Any], reason_key: str) -> None:
     if not reason.strip():
         _say("alert", False, scene.words("refused.reason"))
         return
-    wanted = {"rule_id": alert["rule_id"], "object_id": alert["object_id"]}
+    wanted = _labels(alert)
 
     def done(reader: rights.Reader, now: datetime) -> None:
-        alerts.silence(scene.home, reader, wanted, reason, now + LENGTHS[length], now)
+        done_quiet.append(alerts.silence(scene.home, reader, wanted, reason, now + LENGTHS[length], now))
 
-    _try(scene, "alert", done, scene.words("done.silenced"))
+    done_quiet: list[alerts.Quieted] = []
+    if _try(scene, "alert", done, ""):
+        _say("alert", True, _quieted(scene, done_quiet[0], "done.silenced"))
+
+
+def silence_covers(scene: Scene, alert: Mapping[str, Any]) -> str:
+    """What a silence of this rule at this object would cover, for the length that is chosen."""
+    length = LENGTHS[st.session_state.get("silence_length") or DEFAULT_LENGTH]
+    return covered_said(scene, alerts.covered(scene.home, scene.reader, _labels(alert), length, present()))
+
+
+def _labels(alert: Mapping[str, Any]) -> dict[str, str]:
+    return {"rule_id": alert["rule_id"], "object_id": alert["object_id"]}
 
 
 def end_silence(scene: Scene, silence_id: str) -> None:
@@ -88,12 +101,59 @@ def announce_maintenance(scene: Scene, place: str, form: str) -> None:
         return
 
     def done(reader: rights.Reader, now: datetime) -> None:
-        maintenance.announce(
-            scene.home, reader, kind, target, reason, now, now + LENGTHS[length or DEFAULT_LENGTH], now
-        )
+        ends_at = now + LENGTHS[length or DEFAULT_LENGTH]
+        done_quiet.append(maintenance.announce(scene.home, reader, kind, target, reason, now, ends_at, now))
 
-    if _try(scene, place, done, scene.words("done.maintenance")):
+    done_quiet: list[alerts.Quieted] = []
+    if _try(scene, place, done, ""):
+        _say(place, True, _quieted(scene, done_quiet[0], "done.maintenance"))
         st.session_state[f"{form}_work_reason"] = ""
+
+
+def look_at_maintenance(scene: Scene, place: str, form: str) -> None:
+    """Say what work on the chosen target would cover, before anybody announces it."""
+    kind, target, length = (
+        str(st.session_state.get(f"{form}_work_{name}") or "") for name in ("kind", "target", "length")
+    )
+    if ":" in kind:
+        kind, _, target = kind.partition(":")
+    if not (kind and target.strip()):
+        _say(place, False, scene.words("refused.target"))
+        return
+    found: list[alerts.Covered] = []
+
+    def done(reader: rights.Reader, now: datetime) -> None:
+        span = LENGTHS[length or DEFAULT_LENGTH]
+        found.append(maintenance.covered(scene.home, reader, kind, target.strip(), span, now))
+
+    if _try(scene, place, done, ""):
+        _say(place, True, covered_said(scene, found[0]))
+
+
+def covered_said(scene: Scene, covered: alerts.Covered) -> str:
+    """What quiet would cover, and whether a second person would have to approve it."""
+    needs = scene.words("request.needs_second" if covered.needs_second else "request.alone")
+    return f"{scene.words.pick(*covered.said)}. {needs}"
+
+
+def answer_request(scene: Scene, place: str, is_yes: bool) -> None:
+    """Approve or refuse the request that is chosen at this click, as the second person."""
+    request_id, comment = st.session_state[f"{place}_chosen"], st.session_state.get(f"{place}_comment", "")
+    if not is_yes and not comment.strip():
+        _say(place, False, scene.words("refused.reason"))
+        return
+
+    def done(reader: rights.Reader, now: datetime) -> None:
+        (requests.approve if is_yes else requests.reject)(scene.home, reader, request_id, comment, now)
+
+    if _try(scene, place, done, scene.words("done.approved" if is_yes else "done.rejected")):
+        st.session_state[f"{place}_comment"] = ""
+
+
+def _quieted(scene: Scene, done: alerts.Quieted, key: str) -> str:
+    """What stands or waits now, with what it covers."""
+    covers = scene.words.pick(*done.covers)
+    return f"{scene.words('done.asked' if done.waits else key)} {covers}"
 
 
 def cancel_maintenance(scene: Scene, place: str) -> None:
@@ -169,6 +229,8 @@ def _try(
         return _say(place, False, words("refused.session"))
     try:
         done(user.reader, now)
+    except rights.SecondNameError:
+        return _say(place, False, words("refused.second"))
     except rights.NotAllowedError:
         return _say(place, False, words("refused.rights", role=words(f"role.{user.role}")))
     except alerts.IllegalStep:

@@ -148,6 +148,8 @@ def _quieten(scene: Scene, alert: Mapping[str, Any]) -> None:
             words("silence.length"), list(deeds.LENGTHS), default=deeds.DEFAULT_LENGTH,
             format_func=lambda one: words(f"length.{one}"), key="silence_length",
         )  # fmt: skip
+        if scene.user is not None:
+            st.html(f'<div class="cr"><p class="quiet">{escape(deeds.silence_covers(scene, alert))}</p></div>')
         st.text_input(words("silence.reason"), key=f"silence_reason_{alert_id}")
         st.button(words("silence.begin"), key="silence_begin", on_click=deeds.silence,
                   args=(scene, alert, f"silence_reason_{alert_id}"))  # fmt: skip

@@ -19,7 +19,7 @@ from access import live
 from access import map as risk
 from dashboards import charts, look, pulse
 from dashboards.parts import BEIJING, Scene, clock, present, title_line
-from dashboards.views import alert_detail, alert_entry
+from dashboards.views import alert_detail, alert_entry, requests
 
 REFRESH_S = 1.0
 MAP_REFRESH_S = 5.0
@@ -36,6 +36,7 @@ def draw(scene: Scene) -> None:
     left, right = st.columns([2, 1])
     with left:
         _board(scene, wanted, st.session_state.get("alert_chosen"))
+        requests.draw(scene)
         alert_entry.draw(scene, counties)
     with right:
         chosen = st.session_state.get("alert_chosen")

@@ -68,12 +68,9 @@ def _rest(scene: Scene, place: str, form: str) -> None:
         format_func=lambda one: words(f"length.{one}"), key=f"{form}_work_length",
     )  # fmt: skip
     st.text_input(words("maintenance.reason"), key=f"{form}_work_reason")
-    st.button(
-        words("maintenance.begin"),
-        key=f"{form}_work_begin",
-        on_click=deeds.announce_maintenance,
-        args=(scene, place, form),
-    )
+    with st.container(horizontal=True, gap="small"):
+        for key, act in (("look", deeds.look_at_maintenance), ("begin", deeds.announce_maintenance)):
+            st.button(words(f"maintenance.{key}"), key=f"{form}_work_{key}", on_click=act, args=(scene, place, form))
 
 
 def _take_back(scene: Scene, rows: list[dict[str, Any]]) -> None:

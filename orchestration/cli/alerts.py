@@ -24,7 +24,9 @@ P = ParamSpec("P")
 Actor = Annotated[str | None, typer.Option(help="Who does it; the user of this machine without it.")]
 Comment = Annotated[str, typer.Option("--comment", "-m", help="What was seen or done; kept in the history.")]
 Minutes = Annotated[float, typer.Option(help="For how many minutes.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would cover, and change nothing.")]
 LONGEST_MINUTES = 366 * 24 * 60
+ROWS_A_PAGE = 50
 _LISTED = (
     "alert_id", "colour", "state", "object_name_zh", "matters_zh", "opened_at", "due_at", "disposing_unit_zh",
     "n_reports", "is_exercise", "marks",
@@ -66,7 +68,8 @@ def list_alerts(
     colour: Annotated[list[str] | None, typer.Option(help="Only these colours.")] = None,
     domain: Annotated[str | None, typer.Option(help="Only this domain.")] = None,
     area: Annotated[str | None, typer.Option(help="Only this area and what lies in it.")] = None,
-    page: Annotated[int, typer.Option(help="Fifty a page, the worst first, from 0 on.")] = 0,
+    page: Annotated[int, typer.Option(help="Which page, from 0 on.", min=0)] = 0,
+    limit: Annotated[int, typer.Option(help="Rows a page; 0 shows all.", min=0)] = ROWS_A_PAGE,
     actor: Actor = None,
     as_json: Json = False,
 ) -> None:
@@ -79,13 +82,14 @@ def list_alerts(
         tuple(state or (*alerts_view.WORKED_ON, "suppressed")), tuple(colour or alerts_view.COLOURS), domain, area
     )
     with ops_reader(home) as live:
-        board = alerts_view.board(live, reader_of(home, actor), wanted, page) if live is not None else None
+        reader = reader_of(home, actor)
+        board = alerts_view.board(live, reader, wanted, page, limit or None) if live is not None else None
     rows = list(board.rows) if board else []
     shown = [{**{name: row[name] for name in _LISTED}, "marks": _marks(row)} for row in rows]
     print_rows(rows if as_json else shown, as_json, empty="no alert")
-    n_left = board.n_matching - page * alerts_view.ROWS_A_PAGE - len(rows) if board else 0
+    n_left = board.n_matching - page * limit - len(rows) if board else 0
     if n_left > 0:
-        typer.echo(f"{n_left} more alerts; --page {page + 1} shows the next", err=True)
+        typer.echo(f"{n_left} more alerts; --page {page + 1} shows the next, --limit 0 all", err=True)
 
 
 @alerts_app.command("show")
@@ -237,16 +241,19 @@ def silence(
     label: Annotated[list[str], typer.Argument(help="label=value, all of them must match, like object_id=water:S1.")],
     minutes: Minutes,
     reason: Annotated[str, typer.Option(help="Why; kept with the silence.")],
+    dry_run: DryRun = False,
     actor: Actor = None,
     as_json: Json = False,
 ) -> None:
-    """Keep alerts quiet for a time; they are told when it ends."""
+    """Keep alerts quiet for a time; they are told when it ends. Beyond what one person may, a request waits."""
     from access import alerts
 
     home, at = current_home(), now()
-    ends_at = _end(at, minutes)
-    silence_id = alerts.silence(home, reader_of(home, actor), _labels(label), reason, ends_at, at)
-    _say_until(silence_id, ends_at, as_json)
+    reader, labels, ends_at = reader_of(home, actor), _labels(label), _end(at, minutes)
+    if dry_run:
+        _say_covered(alerts.covered(home, reader, labels, ends_at - at, at), as_json)
+        return
+    _say_quieted(alerts.silence(home, reader, labels, reason, ends_at, at), as_json)
 
 
 @alerts_app.command("silences")
@@ -275,17 +282,23 @@ def maintenance(
     target: Annotated[str, typer.Argument(help="kind=id, like device=water:S1; kinds: device, object, area, feed.")],
     minutes: Minutes,
     reason: Annotated[str, typer.Option(help="What is being done.")],
+    dry_run: DryRun = False,
     actor: Actor = None,
     as_json: Json = False,
 ) -> None:
-    """Announce work from now on: readings of the target neither start nor end an episode."""
+    """Announce work from now on: readings of the target neither start nor end an episode.
+
+    Of a feed, a county, many devices or for long it is a request that a second person must approve.
+    """
     from access import maintenance as announced
 
     home, at = current_home(), now()
     ((kind, code),) = _labels([target]).items()
-    ends_at = _end(at, minutes)
-    window_id = announced.announce(home, reader_of(home, actor), kind, code, reason, at, ends_at, at)
-    _say_until(window_id, ends_at, as_json)
+    reader, ends_at = reader_of(home, actor), _end(at, minutes)
+    if dry_run:
+        _say_covered(announced.covered(home, reader, kind, code, ends_at - at, at), as_json)
+        return
+    _say_quieted(announced.announce(home, reader, kind, code, reason, at, ends_at, at), as_json)
 
 
 @alerts_app.command("windows")
@@ -318,11 +331,27 @@ def _end(at: datetime, minutes: float) -> datetime:
     return at + timedelta(minutes=minutes)
 
 
-def _say_until(what: str, ends_at: datetime, as_json: bool) -> None:
+def _say_quieted(done: Any, as_json: bool) -> None:
+    """What it covers first, then whether it stands or waits."""
     if as_json:
-        print_json({"id": what, "ends_at": ends_at})
+        print_json({"id": done.id, "waits": done.waits, "covers": done.covers[1], "until": done.until})
         return
-    typer.echo(f"{what}: until {ends_at:%Y-%m-%d %H:%M}Z")
+    typer.echo(done.covers[1])
+    until = f"{done.until:%Y-%m-%d %H:%M}Z"
+    if done.waits:
+        typer.echo(
+            f"{done.id}: nothing is quiet yet; a second person must approve it before {until}:"
+            f" `cityrisk requests approve {done.id}`"
+        )
+        return
+    typer.echo(f"{done.id}: until {until}")
+
+
+def _say_covered(found: Any, as_json: bool) -> None:
+    if as_json:
+        print_json({"covers": found.said[1], "needs_second": found.needs_second})
+        return
+    typer.echo(f"{found.said[1]}; {'needs a second person' if found.needs_second else 'one person may'}")
 
 
 def _labels(texts: list[str]) -> dict[str, str]:

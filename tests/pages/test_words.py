@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from access import alerts_view, devices, maintenance, users
+from access import alerts_view, devices, maintenance, requests, users
 from access.city import DOMAINS
 from access.map import COLOURS
 from alerting.grouping import URGENCY
@@ -47,6 +47,10 @@ FAMILIES = {
     "limit": devices.LIMITS,
     "verdict_of": ("banned", "allowed"),
     "decision": ("banned", "allowed", "register"),
+    "request": ("approve", "reject"),
+    "maintenance": ("look", "begin"),
+    "request_kind": tuple(requests.Kind),
+    "request_state": requests.STATES,
 }
 KEY = re.compile(r"[a-z]\w*(\.[A-Za-z]\w*)+")
 

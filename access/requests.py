@@ -1,0 +1,97 @@
+"""Requests that wait for a second person: see them, approve or reject them, each under its own name.
+
+Who approves has a login of their own, is not who asked, has a lead's role, and the branch that the request lies in.
+Not here: asking (`access.alerts`, `access.maintenance`, `access.rule_changes`, `access.publication`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from access.alerts import desk_of
+from access.live import OpsReader
+from access.rights import NotAllowedError, Reader, SecondNameError
+from access.users import require_role, user_named
+from alerting import deeds, requests
+from alerting.requests import STATES, Kind, NotWaiting, Request
+from alerting.suppression import settle
+from ingest.ops import opened
+from ingest.settings import Home
+
+__all__ = [
+    "DECIDING_ROLES",
+    "SHOWN_FOR",
+    "STATES",
+    "Kind",
+    "NotWaiting",
+    "Request",
+    "answered",
+    "approve",
+    "reject",
+    "waiting",
+]
+
+DECIDING_ROLES = frozenset({"shift_lead", "administrator"})
+SHOWN_FOR = timedelta(days=1)  # answers and expiries stay in sight
+
+
+def waiting(live: OpsReader, now: datetime) -> list[Request]:
+    """Those that a second person may answer, the first to expire first."""
+    return requests.waiting(live, now)
+
+
+def answered(live: OpsReader, now: datetime) -> list[Request]:
+    """Those that were answered, replaced or expired in the last day, newest first."""
+    return requests.answered(live, now - SHOWN_FOR)
+
+
+def approve(home: Home, reader: Reader, request_id: str, comment: str, now: datetime) -> Request:
+    """Let a request stand. Raises NotAllowedError, NotWaiting; then nothing has happened."""
+    with opened(home.ops_url) as engine:
+        found = _decidable(home, engine, reader, request_id)
+        if found.actor == reader.name:
+            raise SecondNameError(f"{reader.name} asked for {found.request_id}; a second person must approve it")
+        done = requests.approve(engine, found.request_id, reader.name, comment, now, _act_of(reader, now))
+        if done.kind is Kind.SILENCE:
+            settle(engine, desk_of(home), now)
+        return done
+
+
+def reject(home: Home, reader: Reader, request_id: str, comment: str, now: datetime) -> Request:
+    """Refuse a request; whoever asked may take it back so. Raises NotAllowedError, NotWaiting, ValueError."""
+    with opened(home.ops_url) as engine:
+        with engine.connect() as connection:
+            found = requests.one(connection, request_id)
+        if found.actor != reader.name:
+            _decidable(home, engine, reader, request_id)
+        return requests.reject(engine, found.request_id, reader.name, comment, now)
+
+
+def _decidable(home: Home, engine: sa.Engine, reader: Reader, request_id: str) -> Request:
+    require_role(reader, DECIDING_ROLES, "answer a request")
+    user = user_named(home, reader.name)
+    if user is None or user.role not in DECIDING_ROLES:
+        # A shell lets its owner act under any name: only a name that can log in counts as a second one.
+        raise NotAllowedError(f"{reader.name} is no user of this home with a lead's role; the second name must be one")
+    with engine.connect() as connection:
+        found = requests.one(connection, request_id)
+    if not reader.may_see(found.area_code):
+        raise NotAllowedError(f"request {found.request_id} lies outside {reader.name}'s branch {reader.area_code}")
+    return found
+
+
+def _act_of(reader: Reader, now: datetime) -> Callable[[sa.Connection, Request], str]:
+    def acted(connection: sa.Connection, request: Request) -> str:
+        subject, names = request.subject, f"{request.actor}, {reader.name}"[:80]
+        if request.kind in (Kind.SILENCE, Kind.MAINTENANCE):
+            starts_at = max(datetime.fromisoformat(subject["starts_at"]), now)
+            span = (names, request.reason, starts_at, datetime.fromisoformat(subject["ends_at"]), now)
+            if request.kind is Kind.SILENCE:
+                return deeds.add_silence(connection, subject["labels"], *span)
+            return deeds.add_maintenance(connection, subject["target_kind"], subject["target"], *span)
+        return str(subject["alert_id"])  # of CAP: the feed looks for the answer itself
+
+    return acted
