@@ -188,7 +188,9 @@ def _expiring(request_id: str, now: datetime) -> Callable[[sa.Connection], Reque
 
 def replace_waiting(connection: sa.Connection, kind: Kind, actor: str, now: datetime) -> None:
     """Newer of a kind of which only one can wait came: what waited is not to be answered any more."""
-    rows: Sequence[str] = connection.scalars(sa.select(_t.request_id).where(_t.kind == kind, _t.state == _WAITING)).all()
+    rows: Sequence[str] = connection.scalars(
+        sa.select(_t.request_id).where(_t.kind == kind, _t.state == _WAITING)
+    ).all()
     for request_id in rows:
         change = sa.update(tables.request).where(_t.request_id == request_id)
         connection.execute(change.values(state="replaced", decided_by=actor, decided_at=now))
