@@ -24,6 +24,7 @@ from prometheus_client import CollectorRegistry
 from alerting.channels.book import load_book
 from alerting.channels.work import work
 from alerting.clock import Clock
+from alerting.heartbeat import Heartbeat, Pulse, standing
 from alerting.knowledge import Knowledge, Watch, load_knowledge
 from alerting.meters import Meters
 from alerting.reasoning import Reasoning
@@ -85,6 +86,9 @@ class AlertingProcess:
         self._snapshot_took_s = 0.0
         self._lag = self._n_open = 0
         self._undelivered: dict[str, int] = {}
+        self._tick_at: datetime | None = None
+        self._judged_at: datetime | None = None
+        self._heartbeat = Heartbeat(home, self._pulse, now)
 
     def health(self) -> Health:
         """Well while readings or clock messages come, ticks come, and the store takes what is written."""
@@ -95,8 +99,16 @@ class AlertingProcess:
             "rules": self._knowledge.ruleset.generation if self._knowledge else None,
             "seconds_since_message": round(at - self._moved_at, 1),
             "seconds_since_tick": round(at - self._ticked_at, 1),
+            "heartbeat": standing(self._home, self._now()).state,
         }  # fmt: skip
         return Health(not failure and at - self._ticked_at < 10, detail)
+
+    def _pulse(self) -> Pulse:
+        stream_at = self._reasoning.stream_at if self._reasoning else None
+        failure = "; ".join(text for text in self._failures.values() if text)
+        return Pulse(
+            self._tick_at, self._judged_at, stream_at, self._lag, self._n_open, dict(self._undelivered), failure
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Everything of the process, until told to stop; then one last snapshot."""
@@ -109,6 +121,7 @@ class AlertingProcess:
                 parts.create_task(self._tick(stop))
                 parts.create_task(self._tell(stop))
                 parts.create_task(self._follow(client, stop))
+                parts.create_task(self._heartbeat.run(stop))
         finally:
             await client.close()
 
@@ -208,7 +221,7 @@ class AlertingProcess:
             except sa.exc.OperationalError as error:
                 await self._wait_after("store", error)
         self._failures["store"] = ""
-        self._position_at = time.monotonic()
+        self._position_at, self._judged_at = time.monotonic(), self._now()
         self._meters.apply.observe(self._position_at - began)
         for outcome, n in (("applied", done.n_applied), ("known", done.n_known), ("refused", done.n_refused)):
             self._meters.changes.labels(outcome).inc(n)
@@ -280,7 +293,7 @@ class AlertingProcess:
                     self._failures["delivery"] = said
                     self._meters.lag.set(self._lag)
                 self._failures["clock"] = ""
-                self._ticked_at = time.monotonic()
+                self._ticked_at, self._tick_at = time.monotonic(), self._now()
                 self._meters.tick.observe(self._ticked_at - began)
             except sa.exc.OperationalError as error:
                 await self._wait_after("clock", error)

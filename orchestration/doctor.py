@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from alerting.heartbeat import standing as standing_of_heartbeat
 from ingest import ops
 from ingest.archive import Archive, ArchiveError
 from ingest.contract import Contract
 from ingest.environment import names_of
 from ingest.refusal import standing
 from ingest.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
+from ingest.stream.running import read_running
 from orchestration.batch import BatchError, only_run
 from orchestration.processes import status
 from orchestration.publish import generations
@@ -49,6 +51,7 @@ def examine(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], no
         "refused feeds": lambda: _refused(engine),
         "contracts": lambda: _contracts(home, engine, contracts),
         "processes": lambda: _processes(home),
+        "heartbeat": lambda: _heartbeat(home, now),
     }
     findings = []
     for subject, look in looks.items():
@@ -161,3 +164,12 @@ def _processes(home: Home) -> tuple[bool, str, str]:
     unwell = [f"{state.name}: {state.detail}" for state in states if state.health != "well"]
     found = "; ".join(unwell) if unwell else f"{len(states)} are well"
     return not unwell, found, "`cityrisk status`, then docs/runbooks.md; `cityrisk up` starts what stopped"
+
+
+def _heartbeat(home: Home, now: datetime) -> tuple[bool, str, str]:
+    """Whether something outside rings when alerting is dead. A home that is down on purpose does not beat."""
+    found = standing_of_heartbeat(home, now)
+    said = f"{found.state}: {found.detail}"
+    if found.state != "failing" or read_running(home, "alerting") is None:
+        return True, said, ""
+    return False, said, "docs/runbooks.md, Heartbeat: look whether the watcher can be reached from this host"

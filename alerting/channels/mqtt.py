@@ -72,6 +72,10 @@ class Mqtt:
         payload = orjson.dumps(_body(message))
         return await self._threads.run(self._publish, topic, payload, message.key)
 
+    async def publish(self, payload: bytes, key: str) -> None:
+        """Publish bytes once at the address's own topic. Raises NotTaken."""
+        await self._threads.run(self._publish, self._line.prefix, payload, key)
+
     def shape(self, message: Message, now: datetime) -> Mapping[str, object]:
         """Topic and body."""
         return {"topic": self._topic(message.target), "body": _body(message)}

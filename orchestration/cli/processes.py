@@ -45,11 +45,12 @@ def down_command() -> None:
 @app.command("status")
 @verb
 def status_command(as_json: Json = False) -> None:
-    """How every process of this home is; exit 1 when one is not well."""
+    """How every process of this home is, and its heartbeat outside; exit 1 when one is not well."""
+    from alerting.heartbeat import standing
     from orchestration.processes import status
 
-    home = current_home()
-    states = status(home, processes_of(home))
+    home, at = current_home(), now()
+    states, beat = status(home, processes_of(home)), standing(home, at)
     rows: list[dict[str, Any]] = [
         {
             "process": state.name,
@@ -62,8 +63,14 @@ def status_command(as_json: Json = False) -> None:
         }
         for state in states
     ]
+    is_beating = beat.state != "failing"
+    health = ("well" if is_beating else "unwell") if beat.state in ("beating", "failing") else "not asked"
+    rows.append({
+        "process": "heartbeat", "state": beat.state, "health": health, "pid": None, "since": None,
+        "detail": beat.detail, **({"log": None} if as_json else {}),
+    })  # fmt: skip
     print_rows(rows, as_json)
-    if any(state.health != "well" for state in states):
+    if not is_beating or any(state.health != "well" for state in states):
         raise typer.Exit(1)
 
 

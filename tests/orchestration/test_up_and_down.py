@@ -38,7 +38,8 @@ def test_a_new_home_comes_up_is_well_and_goes_down(home: Home) -> None:
         assert [line.split()[0] for line in up.stdout.splitlines()] == PROCESSES
         status = shell("status", "--json")
         assert status.returncode == 0, status.stdout
-        states = json.loads(status.stdout)
+        *states, beat = json.loads(status.stdout)
+        assert (beat["process"], beat["state"], beat["health"]) == ("heartbeat", "not set", "not asked")
         assert [(one["process"], one["state"], one["health"]) for one in states] == [
             (name, "running", "well") for name in PROCESSES
         ]

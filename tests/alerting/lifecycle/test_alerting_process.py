@@ -8,10 +8,13 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
@@ -227,6 +230,34 @@ def test_a_breach_is_durable_and_told_and_the_process_says_so(broker: BrokerServ
         names = [path.name for path in (home.root / "alerting").iterdir()]
         assert any(name.endswith(f"{last:020d}.json") for name in names)
         engine.dispose()
+
+
+@pytest.mark.case("live.F4")
+def test_it_beats_outside_while_it_judges(broker: BrokerServer) -> None:
+    beats: list[dict[str, object]] = []
+
+    class Watcher(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            beats.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Watcher) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        settings = {
+            "CITYRISK_CHANNELS_DRY_RUN": "", "CITYRISK_CAP_PORT": "0", "CITYRISK_HEARTBEAT_EVERY_S": "1",
+            "CITYRISK_HEARTBEAT_URL": f"http://127.0.0.1:{server.server_port}/",
+        }  # fmt: skip
+        home = replace(broker.home, environment={**broker.home.environment, **settings})
+        with alerting(home) as running:
+            asyncio.run(publish(home, range(2)))
+            until(lambda: beats, 30, "a beat")
+            assert beats[0]["last_judged_at"]
+            until(lambda: running.health()[1]["heartbeat"] == "beating", 10, "saying so")
+        server.shutdown()
 
 
 def _told(engine: sa.Engine) -> bool:

@@ -1,0 +1,253 @@
+"""A sign of life to a watcher outside the host: when alerting itself is dead, something else must ring.
+
+A beat leaves only while alerting judges: its clock ticks, and messages of the stream were folded, within the last
+seconds. So a hung process, a dead intake and a full disk stop it as well as a dead host does. The watcher needs one
+rule: no beat for some minutes, ring (docs/runbooks.md). Nothing here can hold up alerting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+import orjson
+
+from alerting.channels.form import NotSetUp, NotTaken, Refused
+from alerting.channels.mqtt import Line, Mqtt
+from alerting.channels.web import Asker
+from ingest.settings import Home, SettingsError
+from ingest.telling import is_dry_run
+
+log = logging.getLogger(__name__)
+
+URL, MQTT_URL, EVERY_S = "CITYRISK_HEARTBEAT_URL", "CITYRISK_HEARTBEAT_MQTT_URL", "CITYRISK_HEARTBEAT_EVERY_S"
+DEFAULT_EVERY_S = 60
+TIMEOUT_S = 10.0
+LOOK_EVERY_S = 1.0
+TICKED_WITHIN = timedelta(seconds=10)
+# The clock message of LIVE comes every second, also when no device says anything.
+JUDGED_WITHIN = timedelta(seconds=30)
+MISSED = 3  # beats that may be missed until it is called failing
+_NOTE = "heartbeat.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What alerting knows of itself at this moment."""
+
+    ticked_at: datetime | None
+    judged_at: datetime | None
+    stream_at: datetime | None
+    lag: int
+    open_alerts: int
+    undelivered: Mapping[str, int]
+    failure: str
+
+    def silence(self, now: datetime) -> str:
+        """Why there is nothing to be alive about; empty while alerting judges."""
+        if self.ticked_at is None or now - self.ticked_at > TICKED_WITHIN:
+            return f"no beat: the clock of alerting has not ticked since {_at(self.ticked_at)}"
+        if self.judged_at is None or now - self.judged_at > JUDGED_WITHIN:
+            return f"no beat: no message of the stream was judged since {_at(self.judged_at)}"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Beaten:
+    """How one way out stands."""
+
+    way: str
+    delivered_at: datetime | None = None
+    failure: str = ""
+
+
+class Way(Protocol):
+    """One way out of the host."""
+
+    async def send(self, body: bytes, key: str) -> None:
+        """Hand a beat over. Raises NotTaken or Refused."""
+
+    async def aclose(self) -> None:
+        """Let go of connections."""
+
+
+class _Web:
+    def __init__(self, url: str) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise NotSetUp("the address must begin with http:// or https://")
+        self._url, self._asker = url, Asker(TIMEOUT_S)
+
+    async def send(self, body: bytes, key: str) -> None:
+        headers = {"Content-Type": "application/json; charset=utf-8", "Idempotency-Key": key}
+        await self._asker.ask("POST", self._url, content=body, headers=headers)
+
+    async def aclose(self) -> None:
+        await self._asker.aclose()
+
+
+class _Bus:
+    def __init__(self, url: str) -> None:
+        self._mqtt = Mqtt(Line.of(url), 1, TIMEOUT_S)
+
+    async def send(self, body: bytes, key: str) -> None:
+        await self._mqtt.publish(body, key)
+
+    async def aclose(self) -> None:
+        await self._mqtt.aclose()
+
+
+@dataclass
+class Heartbeat:
+    """The beats of one process; `turn` is one look."""
+
+    home: Home
+    pulse: Callable[[], Pulse]
+    now: Callable[[], datetime]
+    beaten: dict[str, Beaten] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._ways: dict[str, Way] = {}
+        self._due_at: datetime | None = None
+        self.every = timedelta(seconds=DEFAULT_EVERY_S)
+        with contextlib.suppress(SettingsError):  # `standing` says it; alerting must start all the same
+            self.every = every_of(self.home)
+        for name, make in ((URL, _Web), (MQTT_URL, _Bus)):
+            address = self.home.environment.get(name)
+            if not address or is_dry_run(self.home):
+                continue
+            self.beaten[name] = Beaten(name)
+            try:
+                self._ways[name] = make(address)
+            except NotSetUp as error:
+                self.beaten[name] = Beaten(name, failure=f"cannot be used: {error}")
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Beat until told to stop. Whatever goes wrong is written down and tried again."""
+        try:
+            while not stop.is_set():
+                try:
+                    await self.turn()
+                except Exception:  # a beat never ends what it tells of
+                    log.exception("the heartbeat failed; tried again")
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), LOOK_EVERY_S)
+        finally:
+            await self.aclose()
+
+    async def aclose(self) -> None:
+        """Let go of connections."""
+        for way in self._ways.values():
+            await way.aclose()
+
+    async def turn(self) -> bool:
+        """Beat when it is time and alerting lives; whether a beat was due."""
+        now = self.now()
+        if not self.beaten or (self._due_at is not None and now < self._due_at):
+            return False
+        self._due_at = now + self.every
+        pulse = self.pulse()
+        silence = pulse.silence(now)
+        if silence:
+            self._due_at = now  # as soon as it lives again
+            self.beaten = {name: Beaten(name, one.delivered_at, silence) for name, one in self.beaten.items()}
+        else:
+            body = orjson.dumps(body_of(pulse, now, self.every))
+            await asyncio.gather(*(self._beat(name, way, body, now) for name, way in self._ways.items()))
+        await asyncio.to_thread(_write_note, self.home, self.beaten)
+        return not silence
+
+    async def _beat(self, name: str, way: Way, body: bytes, now: datetime) -> None:
+        before, failure = self.beaten[name], ""
+        try:
+            async with asyncio.timeout(2 * TIMEOUT_S):
+                await way.send(body, secrets.token_hex(8))
+        except (NotTaken, Refused, TimeoutError) as error:
+            failure = str(error) or f"no answer within {2 * TIMEOUT_S:g} s"
+        if failure and failure != before.failure:
+            log.warning("%s: the heartbeat is not delivered: %s", name, failure)
+        self.beaten[name] = Beaten(name, before.delivered_at if failure else now, failure)
+
+
+def body_of(pulse: Pulse, now: datetime, every: timedelta) -> Mapping[str, object]:
+    """What a watcher gets: that alerting judged, when, and whether what it tells gets through. No name, no place."""
+    return {
+        "from": "cityrisk alerting", "sent_at": now, "next_within_s": int(every.total_seconds()),
+        "last_tick_at": pulse.ticked_at, "last_judged_at": pulse.judged_at, "stream_at": pulse.stream_at,
+        "lag_messages": pulse.lag, "open_alerts": pulse.open_alerts, "undelivered": dict(pulse.undelivered),
+        "is_well": not pulse.failure, "failure": pulse.failure,
+    }  # fmt: skip
+
+
+# ── how it stands, for status and doctor ──────────────────────────────────────────────────────────────────────────────
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """`state`: not set, dry run, beating, failing."""
+
+    state: str
+    detail: str
+
+
+def standing(home: Home, now: datetime) -> Standing:
+    """Whether somebody outside would notice that alerting is dead, and when it last got a beat."""
+    names = [name for name in (URL, MQTT_URL) if home.environment.get(name)]
+    if not names:
+        return Standing("not set", f"nobody outside this host notices when alerting is dead; set {URL} or {MQTT_URL}")
+    if is_dry_run(home):
+        return Standing("dry run", "CITYRISK_CHANNELS_DRY_RUN: no beat leaves this home")
+    try:
+        every, known = every_of(home), _read_note(home)
+    except SettingsError as error:
+        return Standing("failing", str(error))
+    said, is_failing = [], False
+    for name in names:
+        one = known.get(name, Beaten(name, failure="no beat yet"))
+        is_late = one.delivered_at is None or now - one.delivered_at > MISSED * every
+        is_failing = is_failing or is_late or bool(one.failure)
+        why = f": {one.failure}" if one.failure else ""
+        said.append(f"{name} last delivered {_at(one.delivered_at)}{why}")
+    return Standing("failing" if is_failing else "beating", "; ".join(said))
+
+
+def every_of(home: Home) -> timedelta:
+    """The interval. Raises SettingsError for what is no whole number from 1."""
+    seconds = home.number(EVERY_S, DEFAULT_EVERY_S)
+    if seconds < 1:
+        raise SettingsError(f"{EVERY_S} is {seconds}, expected a whole number of seconds from 1")
+    return timedelta(seconds=seconds)
+
+
+def _note_of(home: Home) -> Path:
+    return home.run / _NOTE
+
+
+def _write_note(home: Home, beaten: Mapping[str, Beaten]) -> None:
+    path = _note_of(home)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(orjson.dumps(list(beaten.values())))
+    os.replace(partial, path)
+
+
+def _read_note(home: Home) -> dict[str, Beaten]:
+    try:
+        rows = orjson.loads(_note_of(home).read_bytes())
+    except (FileNotFoundError, orjson.JSONDecodeError):
+        return {}
+    return {
+        row["way"]: Beaten(
+            row["way"], datetime.fromisoformat(row["delivered_at"]) if row["delivered_at"] else None, row["failure"]
+        )
+        for row in rows
+    }
+
+
+def _at(found: datetime | None) -> str:
+    return f"{found:%Y-%m-%d %H:%M:%S}Z" if found else "never"
