@@ -18,9 +18,10 @@ from ingest.conform.findings import Findings, Rows
 from ingest.conform.output import build_frame
 from ingest.conform.places import Places
 from ingest.conform.receipt import Receipt, as_text, judge_clocks, receipt_of, replaced
-from ingest.conform.text import SHEET_ERRORS, is_shortened, without_invisible
+from ingest.conform.text import is_shortened, without_invisible
 from ingest.contract import Column, Contract
 from ingest.geo import write_wkt
+from ingest.parse.cells import SHEET_ERRORS
 from ingest.parse.columns import ROW, physical_names
 from ingest.stages import Note, RawTable
 

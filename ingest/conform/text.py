@@ -7,24 +7,14 @@ import unicodedata
 
 import polars as pl
 
+from ingest.characters import INVISIBLE
+
 MISSING = frozenset({"", "-", "--", "—", "——", "－", "null", "NULL", "None", "NA", "N/A", "n/a", "nan", "NaN"})
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 _CHINESE_NUMBER = re.compile(r"负?[0-9.点〇零一二两三四五六七八九十百千万亿壹贰叁肆伍陆柒捌玖拾佰仟]{1,40}")
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-# Controls, zero-width and direction marks, byte order marks: nobody sees them, and every comparison does.
-INVISIBLE = (
-    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
-)
-_INVISIBLE = re.compile(INVISIBLE)
 # How a spreadsheet shows a number that is too long for its cell, and saves it to CSV so.
 _SHORTENED = r"^\s*[+-]?\d(\.\d+)?E\+\d{2,3}\s*$"
-# Error values of sheets, which CSV exports carry as text, and the reader's own word for a formula without a result.
-UNCALCULATED = "#UNCALCULATED!"
-SHEET_ERRORS = (
-    "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#GETTING_DATA",
-    UNCALCULATED,
-)  # fmt: skip
-
 
 # Up to so many values, a loop over them costs less than setting up work on a whole column.
 SMALL = 512
@@ -51,11 +41,6 @@ def without_invisible(text: pl.Series) -> pl.Series:
     if is_plain(text) or not text.str.contains(INVISIBLE).any():
         return text
     return text.str.replace_all(INVISIBLE, "")
-
-
-def visible(text: str) -> str:
-    """One text without characters that nobody sees."""
-    return _INVISIBLE.sub("", text)
 
 
 def is_shortened(text: pl.Series) -> pl.Series:

@@ -22,6 +22,7 @@ INSTANT = pl.Datetime("us", "UTC")
 EPOCH_FORMATS = {"epoch_s": 1_000_000, "epoch_ms": 1_000}  # microseconds a unit
 _EXCEL_DAY_0 = datetime(1899, 12, 30)  # noqa: DTZ001 - civil time, the zone is the column's
 _EXCEL_DAYS = (366.0, 80_000.0)  # 1900-12-31 to 2119: other numbers are no dates
+_DAYS_TO_1904 = 1462
 _DAY = timedelta(days=1)
 _ISO_DAY_END = re.compile(r"(\d{4}-?\d{2}-?\d{2}[T ])24(?=(:?00(:?00([.,]0+)?)?)?([+-]\d{2}:?(\d{2})?|Z)?$)")
 _DIRECTIVES = {
@@ -59,6 +60,16 @@ def read_dates(text: pl.Series, column: Column, *, is_sheet: bool) -> pl.Series:
             continue
         found = found.zip_with(found.is_not_null(), parsed)
     return _fill(text, found, lambda value: _one_date(value, column, is_sheet))
+
+
+def since_1900(value: str, column: Column) -> str | None:
+    """A serial number that counts from 1904 as others count; None for what is none, and where a format reads it."""
+    days = read_number(value)
+    if days is None or _written(value.strip(), column.source_formats) is not None:
+        return None
+    if not 0 <= days <= _EXCEL_DAYS[1] - _DAYS_TO_1904:
+        return None
+    return repr(days + _DAYS_TO_1904)
 
 
 def _by_format(text: pl.Series, form: str, zone: str) -> pl.Series | None:

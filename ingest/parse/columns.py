@@ -6,11 +6,13 @@ What happens to an unknown column is the contract's drift mode: `evolve` keeps i
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 import polars as pl
 
+from ingest.characters import visible
 from ingest.contract import Column, Contract
 from ingest.parse.fault import FileFault
 from ingest.stages import Note, RawTable
@@ -29,18 +31,24 @@ def expected_names(contract: Contract) -> tuple[str, ...]:
 
 
 def fold(name: str) -> str:
-    """A column name without differences nobody sees: full-width forms, outer blanks."""
-    return unicodedata.normalize("NFKC", name).strip()
+    """A column name without differences nobody sees: full-width forms, outer blanks, invisible characters, line breaks.
+
+    A line break is a wrapped cell: between Chinese characters and signs it is nothing, between words a blank.
+    """
+    plain = unicodedata.normalize("NFKC", visible(name)).strip()
+    plain = re.sub(r"(?<=[A-Za-z0-9_])\s*[\r\n]\s*(?=[A-Za-z0-9_])", " ", plain)
+    return re.sub(r"\s*[\r\n]\s*", "", plain)
 
 
 def header_names(contract: Contract, found: Sequence[str | None]) -> list[str]:
     """Names for a header as found: the contract's spelling where it is meant, blanks numbered, doubles told apart."""
     ours = {fold(name): name for name in expected_names(contract)}
+    squeezed = {re.sub(r"\s", "", name): ours for name, ours in ours.items()}
     names: list[str] = []
     taken = {ROW}
     for position, text in enumerate(found, 1):
         folded = fold(text or "") or f"column_{position}"
-        name = ours.get(folded, folded)
+        name = ours.get(folded) or squeezed.get(re.sub(r"\s", "", folded), folded)
         while name in taken:
             name += f"#{position}"
         taken.add(name)

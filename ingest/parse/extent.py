@@ -42,14 +42,14 @@ def _check_sheet(package: zipfile.ZipFile, part: zipfile.ZipInfo) -> None:
         while chunk := stream.read(_PART_BYTES):
             rest += chunk
             for letters, digits in set(_PLACE.findall(rest)):
-                row, column = max(row, int(digits)), max(column, _number(letters))
+                row, column = max(row, int(digits)), max(column, column_number(letters))
             rest = rest[-_KEPT_BYTES:]
     if row * column > MOST_CELLS:
         found = f"{part.filename.rpartition('/')[2]} reaches row {row}, column {column}: {row * column} cells"
         raise FileFault("unreadable_file", f"{found}; expected at most {MOST_CELLS}")
 
 
-def _number(letters: bytes) -> int:
+def column_number(letters: bytes) -> int:
     """A column's number from its letters, 0 for none."""
     number = 0
     for letter in letters:

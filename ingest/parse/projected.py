@@ -5,15 +5,19 @@ Not here: GCJ-02, BD-09 and other offsets between degrees (`ingest.geo`), which 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyproj
 import shapely
 
-from ingest.geo import Geometries
+from ingest.geo import WGS84_EQUALS, Floats, Geometries
 from ingest.parse.fault import FileFault
 from ingest.stages import Note
+
+if TYPE_CHECKING:
+    import pyproj
 
 # Systems whose degrees are WGS 84 to within a metre. Xian 1980 and Beijing 1954 are not: their shifts, of tens to some
 # hundred metres, are not published.
@@ -25,9 +29,11 @@ def in_degrees(shapes: Geometries, stated: str | None) -> tuple[Geometries, list
 
     Raises FileFault for a system that is not known, has no place on earth, or stands off from WGS 84.
     """
-    if not stated:
+    if not stated or stated in WGS84_EQUALS:
         return shapes, []
     system = _system(stated)
+    if system.name.startswith("Undefined"):  # the words of GeoPackage for what nobody stated
+        return shapes, []
     geodetic = system.geodetic_crs
     name = _name(system)
     if geodetic is None or geodetic.datum is None or not any(word in geodetic.datum.name for word in _EQUALS):
@@ -37,19 +43,21 @@ def in_degrees(shapes: Geometries, stated: str | None) -> tuple[Geometries, list
         )
     if not system.is_projected:
         return shapes, []
-    transformer = pyproj.Transformer.from_crs(system, geodetic, always_xy=True)
-
-    def undo(
-        points: np.ndarray[tuple[int, int], np.dtype[np.float64]],
-    ) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-        return np.column_stack(transformer.transform(points[:, 0], points[:, 1]))
-
-    degrees: Geometries = shapely.transform(shapes, undo)
+    degrees: Geometries = shapely.transform(shapes, _undoing(system, geodetic))
     return degrees, [Note("projected", "file", "corrected", "", None, name, "degrees of longitude and latitude")]
+
+
+def _undoing(system: pyproj.CRS, geodetic: pyproj.CRS) -> Callable[[Floats], Floats]:
+    import pyproj
+
+    transformer = pyproj.Transformer.from_crs(system, geodetic, always_xy=True)
+    return lambda points: np.column_stack(transformer.transform(points[:, 0], points[:, 1]))
 
 
 @cache
 def _system(stated: str) -> pyproj.CRS:
+    import pyproj  # brings a database of systems: only files in another than ours pay for it
+
     try:
         return pyproj.CRS.from_user_input(stated)
     except pyproj.exceptions.CRSError as error:

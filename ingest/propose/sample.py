@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -18,7 +19,10 @@ import polars as pl
 from ingest.conform.text import read_number
 from ingest.contract import Column, Contract, parse_contract
 from ingest.parse import FileFault, parse
+from ingest.parse.cells import read_workbook
 from ingest.parse.columns import ROW
+from ingest.parse.extent import check_extent
+from ingest.parse.totals import TOTAL_ROW
 from ingest.parse.workbook import read_cells
 
 MEDIA: Mapping[str, str] = {
@@ -60,12 +64,15 @@ def read_sample(path: Path) -> Sample:
     try:
         sample = _describe(body, media)
         probe = _probe(sample)
-        frame = parse(body, sample.media, probe).frame.drop(ROW).head(MOST_ROWS)
+        raw = parse(body, sample.media, probe)
     except (FileFault, csv.Error, UnicodeError, json.JSONDecodeError) as error:
         raise SampleError(f"{path.name}: cannot be read as {media}: {error}") from error
+    frame = raw.frame.drop(ROW).head(MOST_ROWS)
     if frame.is_empty() or not frame.width:
         raise SampleError(f"{path.name}: no rows, expected rows to learn from")
-    return replace(sample, frame=frame)
+    totals = [note.locator for note in raw.notes if note.reason == TOTAL_ROW]
+    left_out = (f"{len(totals)} rows of totals (合计, 小计) are left out, first at {totals[0]}",) if totals else ()
+    return replace(sample, frame=frame, reasons=(*sample.reasons, *left_out))
 
 
 def _describe(body: bytes, media: str) -> Sample:
@@ -86,7 +93,7 @@ def _describe(body: bytes, media: str) -> Sample:
 
 def _describe_csv(body: bytes) -> Sample:
     encoding, why = _encoding(body)
-    text = body.decode(encoding, "replace")
+    text = body.decode(encoding, "replace").removeprefix("\ufeff")
     lines = text.splitlines()[:200]
     by_delimiter = {mark: _widths(lines, mark) for mark in DELIMITERS}
     # A separator that is one gives the same number of fields, more than one, on every line.
@@ -108,6 +115,8 @@ def _describe_csv(body: bytes) -> Sample:
 def _encoding(body: bytes) -> tuple[str, str]:
     if body.startswith(b"\xef\xbb\xbf"):
         return "utf-8-sig", "encoding utf-8: the file starts with its byte order mark"
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16", "encoding utf-16: the file starts with its byte order mark, as Excel's Unicode text does"
     try:
         body.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -127,7 +136,12 @@ def _steadiness(widths: list[int]) -> float:
 
 
 def _describe_xlsx(body: bytes) -> Sample:
-    cells = read_cells(body, 0)
+    check_extent(body)
+    book = read_workbook(body)
+    at = next((number for number, sheet in enumerate(book.sheets) if sheet.is_visible), 0)
+    hidden = [sheet.name for sheet in book.sheets[:at]]
+    sheet: int | str = book.sheets[at].name if at else 0
+    cells = read_cells(body, book, sheet)
     filled = [sum(cell is not None for cell in row) for row in cells.head(MOST_HEADER_ROWS + 1).rows()]
     widest = max(filled, default=0)
     header_rows = 1
@@ -137,7 +151,8 @@ def _describe_xlsx(body: bytes) -> Sample:
             break
     reason = f"{header_rows} header rows: row {header_rows + 1} is the first with numbers or dates among its cells"
     more = ("groups above field names are joined as group/field",) if header_rows > 1 else ()
-    return Sample("xlsx", pl.DataFrame(), {"sheet": 0, "headerRows": header_rows}, reasons=("sheet 0", reason, *more))
+    why = f"sheet {sheet}" + (f": the first that is not hidden, behind {', '.join(hidden)}" if hidden else "")
+    return Sample("xlsx", pl.DataFrame(), {"sheet": sheet, "headerRows": header_rows}, reasons=(why, reason, *more))
 
 
 def _is_value(cell: str | None) -> bool:
@@ -210,7 +225,7 @@ def _describe_gpkg(body: bytes) -> Sample:
         raise FileFault("truncated_file", str(error)) from error
     reasons = [f"layer {layers[0]}, the first of {len(layers)}", f"the file says its coordinates are in {crs}"]
     if crs not in DATUM_OF_EPSG:
-        reasons.append("CHECK: coordinates that are not degrees of CGCS2000 or WGS 84 must be converted before")
+        reasons.append("metres of CGCS2000 or WGS 84 are turned into degrees; CHECK: any other system is refused")
     return Sample(
         "gpkg", pl.DataFrame(), {"layer": layers[0]}, datum=_datum(crs), expected=("geometry",), reasons=tuple(reasons)
     )

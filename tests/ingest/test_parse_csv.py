@@ -88,7 +88,8 @@ def test_truncated_file() -> None:
     cut = fault(HEADER + "A1,正常,1\nA2,正")
     assert (cut.reason, cut.offset) == ("truncated_file", 3)
     assert read(HEADER + "A1,正常,1\nA2,正常,2").frame.height == 2  # whole, only the last line end is missing
-    assert fault(HEADER + 'A1,"正常,1\nA2,故障,2\n').reason == "truncated_file"
+    for rest in ('A2,"正', 'A2,"正\n常', '"A2","正常","2', '"A2","正常","2\n'):
+        assert fault(HEADER + "A1,正常,1\n" + rest).reason == "truncated_file"
 
 
 @pytest.mark.parametrize("body", [b"", b"\n\n", HEADER.encode("gb18030"), HEADER.strip().encode("gb18030")])
@@ -125,3 +126,57 @@ def test_delimiters_and_full_width_headers() -> None:
 def test_older_labels_mean_gb18030(label: str) -> None:
     text, other = decode("镕,䶮\n".encode("gb18030"), label)
     assert (text, other) == ("镕,䶮\n", [])
+
+
+# ── files as offices make them ────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.case("ingest.B5")
+@pytest.mark.parametrize(
+    "stray",
+    ['"A2","泵房"东"侧","2"', '"A2","泵房东侧,2', 'A2,"泵房"东侧,2', '"A2","泵房""东侧,2"'],
+)
+def test_a_stray_quote_costs_its_row(stray: str) -> None:
+    raw = read(HEADER + f'"A1","正\n常","1"\n{stray}\n"A3","故障","3"\n"A4","故""障","4"\n')
+    assert raw.frame.rows() == [("2", "A1", "正\n常", "1"), ("5", "A3", "故障", "3"), ("6", "A4", '故"障', "4")]
+    note = only(raw.notes)
+    assert (note.reason, note.outcome, note.locator, note.grain) == ("wrong_type", "quarantined", "4", "row")
+
+
+def test_stray_quotes_without_end_refuse_the_file() -> None:
+    assert fault(HEADER + '"A"B,1,2\n' * 10_001 + "A1,正常,1\n").reason == "unreadable_file"
+    assert fault('编号,"状态"态,库水位(m)\nA1,正常,1\n').reason == "unreadable_file"
+
+
+@pytest.mark.case("ingest.E8")
+@pytest.mark.parametrize(
+    "footer", ["合计,,3", " 小 计 ：,,3", "Total,,3", ",总计,3", '"本月合计",,"3"', "合计,3", "合计"]
+)
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_a_row_of_totals_is_no_device(footer: str, end: str) -> None:
+    raw = read(HEADER + f"A1,正常,1\nA2,合计,2\n{footer}{end}")
+    assert raw.frame["编号"].to_list() == ["A1", "A2"]  # what a device says of itself is no footer
+    note = only(raw.notes)
+    assert (note.reason, note.outcome, note.locator) == ("total_row", "ignored", "4")
+
+
+@pytest.mark.case("ingest.F1")
+@pytest.mark.parametrize("codec", ["utf-16", "utf-16-be"])
+@pytest.mark.parametrize("options", [{}, {"encoding": "utf-16", "delimiter": "\t"}])
+def test_unicode_text_of_excel(codec: str, options: dict[str, str]) -> None:
+    text = (HEADER + "A1,东山泵站,12.5\nA2,西坝,30\n").replace(",", "\t").replace("\n", "\r\n")
+    body = text.encode(codec) if codec == "utf-16" else b"\xfe\xff" + text.encode(codec)
+    raw = read(body, **options)
+    assert raw.frame.rows() == [("2", "A1", "东山泵站", "12.5"), ("3", "A2", "西坝", "30")]
+    assert [note.reason for note in raw.notes] == ([] if options else ["mixed_encodings"])
+    assert fault(body[:-1]).reason == "truncated_file"
+
+
+@pytest.mark.case("ingest.F4")
+def test_a_line_break_in_a_header_keeps_its_column() -> None:
+    raw = read('"编\n号","状 态","库水位\r\n(m)"\n"A1","正常","1"\n')
+    assert raw.frame.columns == ["_row", "编号", "状态", "库水位(m)"]
+    assert raw.notes == ()
+
+
+@pytest.mark.case("ingest.E2")
+def test_invisible_characters_in_a_header() -> None:
+    assert read("\ufeff编号\u200b,状态,库水位(m)\nA1,正常,1\n".encode(), encoding="utf-8").notes == ()

@@ -200,6 +200,11 @@ def test_metres_become_degrees_by_the_system_that_the_file_states(tmp_path: Path
     [
         ("urn:ogc:def:crs:EPSG::3857", "degrees"),
         ("urn:ogc:def:crs:OGC:1.3:CRS84", "as sent"),
+        (
+            'ENGCRS["Undefined Cartesian SRS",EDATUM["Unknown"],CS[Cartesian,2],AXIS["x",unspecified],'
+            'AXIS["y",unspecified],LENGTHUNIT["metre",1]]',
+            "as sent",
+        ),
         ("urn:ogc:def:crs:EPSG::2383", "undeclared_datum"),  # Xian 1980: its shift to WGS 84 is not published
         ("our own plan of 1987", "undeclared_datum"),
         (None, "as sent"),
