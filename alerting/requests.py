@@ -213,6 +213,12 @@ def answered(connection: sa.Connection, since: datetime) -> list[Request]:
     return [_of(row) for row in connection.execute(query.order_by(_t.decided_at.desc())).mappings()]
 
 
+def of_kind(connection: sa.Connection, kind: Kind) -> list[Request]:
+    """All of a kind, newest first."""
+    query = sa.select(tables.request).where(_t.kind == kind).order_by(_t.created_at.desc(), _t.request_id)
+    return [_of(row) for row in connection.execute(query).mappings()]
+
+
 def one(connection: sa.Connection, beginning: str) -> Request:
     """The request whose id begins so. Raises NotWaiting for none or several."""
     query = sa.select(tables.request).where(_t.request_id.startswith(beginning, autoescape=True)).limit(2)

@@ -13,7 +13,7 @@ from typing import Any
 
 import streamlit as st
 
-from access import alerts, alerts_view, devices, live, maintenance, requests, rights
+from access import alerts, alerts_view, devices, live, maintenance, publication, requests, rights
 from dashboards import session
 from dashboards.parts import BEIJING, Scene, present
 
@@ -64,6 +64,20 @@ def silence(scene: Scene, alert: Mapping[str, Any], reason_key: str) -> None:
     done_quiet: list[alerts.Quieted] = []
     if _try(scene, "alert", done, ""):
         _say("alert", True, _quieted(scene, done_quiet[0], "done.silenced"))
+
+
+def ask_publication(scene: Scene, alert: Mapping[str, Any], comment_key: str) -> None:
+    """Ask that a flagged alert be published, with the comment that stands in the form; another person releases it."""
+    comment = st.session_state.get(comment_key, "")
+    if not comment.strip():
+        _say("alert", False, scene.words("refused.reason"))
+        return
+
+    def done(reader: rights.Reader, now: datetime) -> None:
+        publication.ask(scene.home, reader, alert["alert_id"], comment, now)
+
+    if _try(scene, "alert", done, scene.words("done.asked")):
+        st.session_state[comment_key] = ""
 
 
 def silence_covers(scene: Scene, alert: Mapping[str, Any]) -> str:

@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from alerting import tables
 from alerting.cap.build import build, headline
 from alerting.cap.check import faults_of
+from alerting.cap.release import is_held, released, unpublished
 from alerting.cap.succession import due, next_head, says
 from alerting.cap.tables import CapTables
-from alerting.engine.marks import NEEDS_A_PERSON, NEVER_PUBLIC
 from alerting.lifecycle import OVER, WORKED_ON, Row
 from ingest import ops
 
@@ -87,7 +87,10 @@ def tell(
 
 
 def sweep(engine: sa.Engine, cap: CapTables, outlet: Outlet, now: datetime) -> int:
-    """Lift what ended without a notice, renew what is about to run out; gives how many alerts were looked at."""
+    """Lift what ended without a notice, renew what is about to run out, publish what was released since its notice.
+
+    Gives how many alerts were looked at.
+    """
     message, alert = tables.cap_message.c, tables.alert.c
     newest = (
         sa.select(message.alert_id, sa.func.max(message.number).label("number"))
@@ -104,7 +107,7 @@ def sweep(engine: sa.Engine, cap: CapTables, outlet: Outlet, now: datetime) -> i
         .where(message.channel_id == outlet.channel_id, message.msg_type != "Cancel", is_due)
     )
     with engine.connect() as connection:
-        found: Sequence[str] = connection.scalars(query).all()
+        found: list[str] = [*connection.scalars(query), *unpublished(connection, outlet.channel_id, _LIVES)]
     for start in range(0, len(found), _CHUNK):
         _bring_up(engine, cap, outlet, found[start : start + _CHUNK], SWEEP, now)
     return len(found)
@@ -123,7 +126,8 @@ def _bring_up(
         earlier: dict[str, list[Row]] = defaultdict(list)
         for row in connection.execute(query.order_by(message.number)).mappings():
             earlier[row["alert_id"]].append(dict(row))
-    rows, refused = _rows(cap, outlet, alerts, earlier, delivery_id, now)
+        free = released(connection, alert_ids)
+    rows, refused = _rows(cap, outlet, alerts, earlier, free, delivery_id, now)
     try:
         with engine.begin() as connection:
             if rows:
@@ -135,17 +139,12 @@ def _bring_up(
     return refused
 
 
-def _waits(alert: Row) -> bool:
-    """Whether an alert that was never published must not be, or not before a person looked at it."""
-    marks = set(alert["marks"].split())
-    return bool(marks & NEVER_PUBLIC or (marks & NEEDS_A_PERSON and alert["acknowledged_by"] is None))
-
-
 def _rows(
     cap: CapTables,
     outlet: Outlet,
     alerts: Iterable[Row],
     earlier: dict[str, list[Row]],
+    free: frozenset[str],
     delivery_id: str,
     now: datetime,
 ) -> tuple[list[dict[str, Any]], dict[str, str]]:
@@ -156,7 +155,7 @@ def _rows(
         before = earlier[alert["alert_id"]]
         msg_type = due(alert, before[-1] if before else None, cap, now)
         # An exercise never goes to the public, whatever a route says.
-        if msg_type is None or (outlet.is_public and alert["is_exercise"]) or (not before and _waits(alert)):
+        if msg_type is None or (outlet.is_public and alert["is_exercise"]) or (not before and is_held(alert, free)):
             continue
         head, number, chain = next_head(
             alert, msg_type, before, outlet.channel_id, outlet.is_public, outlet.sender, now

@@ -23,7 +23,7 @@ WORDS = {
     UNKNOWN_DEVICE: ("未登记设备", "Unknown device"),
     UNREADABLE: ("无法解读", "Unreadable"),
 }
-NEEDS_A_PERSON = frozenset({OVER_RANGE})  # nothing of it goes to the public before somebody acknowledged it
+NEEDS_TWO_NAMES = frozenset({OVER_RANGE, LATE})  # nothing of it is published before one asked and another released it
 NEVER_PUBLIC = frozenset({PAST_DANGER, UNKNOWN_DEVICE, UNREADABLE})
 _OUT, _FAULT = "out_of_range:", "device_fault:"
 

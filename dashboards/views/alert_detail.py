@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from access import alerts_view as alerts
-from access import live
+from access import live, publication
 from dashboards import deeds, look, pulse
 from dashboards.parts import BEIJING, Scene, clock, present
 from dashboards.views import maintenance
@@ -28,7 +28,7 @@ _EVIDENCE = ("text read", "secondary", "unconfirmed", "design", "reported")
 def draw(scene: Scene, alert_id: str) -> None:
     """Facts and form of the chosen alert."""
     with live.ops_reader(scene.home) as ops:
-        alert = alerts.alert(ops, scene.reader, alert_id) if ops is not None else None
+        alert = _read(scene, ops, alert_id)
     if alert is None:
         st.html(f'<div class="cr">{look.banner("warn", scene.words("alert.gone"))}</div>')
         st.session_state["alert_chosen"] = None
@@ -37,11 +37,17 @@ def draw(scene: Scene, alert_id: str) -> None:
     _form(scene, alert)
 
 
+def _read(scene: Scene, ops: live.OpsReader | None, alert_id: str) -> dict[str, Any] | None:
+    """An alert with how its publication stands."""
+    alert = alerts.alert(ops, scene.reader, alert_id) if ops is not None else None
+    return {**alert, "publication": publication.state_of(ops, alert)} if ops is not None and alert else None
+
+
 # ── facts ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 @st.fragment(run_every=REFRESH_S)
 def _facts(scene: Scene, alert_id: str, drawn_state: str) -> None:
     with live.ops_reader(scene.home) as ops:
-        alert = alerts.alert(ops, scene.reader, alert_id) if ops is not None else None
+        alert = _read(scene, ops, alert_id)
     if alert is None or alert["state"] != drawn_state:  # the form must follow
         st.rerun()
     words = scene.words
@@ -77,6 +83,8 @@ def _pairs(scene: Scene, alert: Mapping[str, Any]) -> list[tuple[str, str]]:
         pairs.append((words("alert.sent_to"), escape(alert["dispatched_to"])))
     if alert["suppressed_by"]:
         pairs.append((words("alert.quiet_by"), _quiet_by(scene, alert)))
+    if alert["publication"] != "free":
+        pairs.append((words("alert.publication"), escape(words(f"publication.{alert['publication']}"))))
     guide = scene.name(alert["measures_zh"], alert["measures_en"])
     return [
         *pairs,
@@ -130,6 +138,9 @@ def _form(scene: Scene, alert: Mapping[str, Any]) -> None:
                 on_click=deeds.take_step, args=(scene, alert, step, f"alert_comment_{alert_id}"),
             )  # fmt: skip
     if not is_locked:
+        if alert["publication"] in ("held", "refused"):
+            st.button(words("publication.ask"), key="alert_publish", on_click=deeds.ask_publication,
+                      args=(scene, alert, f"alert_comment_{alert_id}"))  # fmt: skip
         _quieten(scene, alert)
         maintenance.of_alert(scene, alert)
 

@@ -96,7 +96,7 @@ def list_alerts(
 @deed
 def show_alert(alert_id: str, actor: Actor = None, as_json: Json = False) -> None:
     """One alert with all that is known of it, and its history."""
-    from access import alerts, alerts_view
+    from access import alerts, alerts_view, publication
     from access.live import ops_reader
 
     home = current_home()
@@ -104,6 +104,8 @@ def show_alert(alert_id: str, actor: Actor = None, as_json: Json = False) -> Non
     whole_id = alerts.whole_id(home, reader, alert_id)
     with ops_reader(home) as live:
         row = alerts_view.alert(live, reader, whole_id) if live is not None else None
+        if row is not None and live is not None:
+            row["publication"] = publication.state_of(live, row)
         history = alerts_view.history(live, whole_id) if live is not None else []
     if row is None:
         failed(f"no alert {alert_id}")
@@ -181,6 +183,23 @@ def archive(alert_id: str, comment: Comment = "", actor: Actor = None, as_json: 
 def comment_on(alert_id: str, comment: Comment, actor: Actor = None, as_json: Json = False) -> None:
     """Add a remark to the history."""
     _step(alert_id, "commented", comment, actor, as_json)
+
+
+@alerts_app.command("publish")
+@deed
+def publish(alert_id: str, comment: Comment, actor: Actor = None, as_json: Json = False) -> None:
+    """Ask that a flagged alert (over range, late) go out over CAP; another person releases or refuses it."""
+    from access import publication
+
+    home = current_home()
+    done = publication.ask(home, reader_of(home, actor), alert_id, comment, now())
+    if as_json:
+        print_json({"id": done.id, "waits": done.waits, "covers": done.covers[1], "until": done.until})
+        return
+    typer.echo(
+        f"{done.id}: nothing is published yet; a second person must release it before {done.until:%Y-%m-%d %H:%M}Z:"
+        f" `cityrisk requests approve {done.id}` or `reject`"
+    )
 
 
 # ── reports ───────────────────────────────────────────────────────────────────────────────────────────────────────────

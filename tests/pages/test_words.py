@@ -3,11 +3,12 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import yaml
 
-from access import alerts_view, devices, maintenance, requests, users
+from access import alerts_view, devices, maintenance, publication, requests, users
 from access.city import DOMAINS
 from access.map import COLOURS
 from alerting.grouping import URGENCY
@@ -48,6 +49,7 @@ FAMILIES = {
     "verdict_of": ("banned", "allowed"),
     "decision": ("banned", "allowed", "register"),
     "request": ("approve", "reject"),
+    "publication": tuple(state for state in get_args(publication.State) if state != "free"),
     "maintenance": ("look", "begin"),
     "request_kind": tuple(requests.Kind),
     "request_state": requests.STATES,

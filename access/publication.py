@@ -1,0 +1,85 @@
+"""Publication of alerts that a person must look at first: one asks, another releases or refuses, both by name.
+
+Not here: answering (`access.requests`), what is held and why (`alerting.cap.release`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+
+from access.alerts import STEP_ROLES, Quieted, whole_id
+from access.alerts_view import marks_of
+from access.live import OpsReader
+from access.rights import Reader
+from access.users import require_role
+from alerting import requests, tables
+from alerting.cap.release import flags_of, is_never_public
+from alerting.lifecycle import Verb
+from alerting.quiet import limits_of
+from ingest.ops import opened
+from ingest.settings import Home
+
+State = Literal["free", "held", "asked", "released", "refused", "never"]
+ASKING_ROLES = STEP_ROLES[Verb.ACKNOWLEDGED]
+
+
+def state_of(live: OpsReader, alert: Mapping[str, Any]) -> State:
+    """Whether an alert goes out by itself, is held, asked for, released, refused, or never leaves."""
+    if is_never_public(alert):
+        return "never"
+    if not flags_of(alert):
+        return "free"
+    r = tables.request.c
+    query = sa.select(r.state).where(r.kind == requests.Kind.CAP, r.result == alert["alert_id"])
+    if live.scalar(query.where(r.state == "approved")) is not None:
+        return "released"
+    newest = next((one for one in _asked(live) if one.subject["alert_id"] == alert["alert_id"]), None)
+    if newest is None or newest.state == "expired":
+        return "held"
+    return "asked" if newest.state == "waiting" else "refused"
+
+
+def ask(home: Home, reader: Reader, alert_id: str, reason: str, now: datetime) -> Quieted:
+    """Ask that a flagged alert be published over CAP; somebody else releases or refuses it.
+
+    Raises NotAllowedError, NoSuchAlert, and ValueError for an alert that goes out by itself, never leaves, or was asked
+    for already.
+    """
+    require_role(reader, ASKING_ROLES, "ask for publication")
+    found = whole_id(home, reader, alert_id)
+    with opened(home.ops_url) as engine:
+        with engine.connect() as connection:
+            query = sa.select(tables.alert).where(tables.alert.c.alert_id == found)
+            row = dict(connection.execute(query).mappings().one())
+            state = state_of(connection, row)
+        if state not in ("held", "refused"):
+            raise ValueError(f"alert {found} is {_SAID[state]}; there is nothing to ask for")
+        marks = marks_of(row)
+        covers = (
+            f"{row['object_name_zh']}（{'、'.join(zh for zh, _ in marks)}）",
+            f"{row['object_name_zh']} ({', '.join(en for _, en in marks)})",
+        )
+        subject = {"alert_id": found, "name": row["object_name_zh"], "colour": row["colour"]}
+        expires_at = now + limits_of(home).answer_within
+        with engine.begin() as connection:
+            request_id = requests.ask(
+                connection, requests.Kind.CAP, subject, covers, row["area_code"], reason, reader.name, now, expires_at
+            )
+    return Quieted(request_id, True, covers, expires_at)
+
+
+_SAID: Mapping[State, str] = {
+    "free": "not held: it goes out by itself",
+    "never": "never published: it has no place in a register, or tells of no danger now",
+    "asked": "asked for already",
+    "released": "released already",
+}
+
+
+def _asked(live: OpsReader) -> list[requests.Request]:
+    """Requests for publication, newest first."""
+    return requests.of_kind(live, requests.Kind.CAP)

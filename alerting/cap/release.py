@@ -1,0 +1,55 @@
+"""Two names for the public: what a person must look at first is held until one asked for it and another released it.
+
+Not here: asking and answering (`alerting.requests`), who may (`access.publication`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import sqlalchemy as sa
+
+from alerting import tables
+from alerting.engine.marks import LATE, NEEDS_TWO_NAMES, NEVER_PUBLIC
+from alerting.lifecycle import Row
+from alerting.requests import Kind
+
+_r = tables.request.c
+_RELEASED = (_r.kind == Kind.CAP, _r.state == "approved")
+
+
+def flags_of(alert: Row) -> frozenset[str]:
+    """The marks for which an alert needs two names before it is published; none for one that goes out by itself."""
+    marks = set(alert["marks"].split()) | ({LATE} if alert["is_late"] else set())
+    return frozenset(marks & NEEDS_TWO_NAMES)
+
+
+def is_never_public(alert: Row) -> bool:
+    """Whether nobody can release it: no place of a register, or no danger now."""
+    return bool(NEVER_PUBLIC & set(alert["marks"].split()))
+
+
+def is_held(alert: Row, free: Collection[str]) -> bool:
+    """Whether an alert that was never published must not be, or not before it is released."""
+    return is_never_public(alert) or (bool(flags_of(alert)) and alert["alert_id"] not in free)
+
+
+def released(connection: sa.Connection, alert_ids: Collection[str]) -> frozenset[str]:
+    """Those of some alerts that two people let out."""
+    return frozenset(connection.scalars(sa.select(_r.result).where(*_RELEASED, _r.result.in_(alert_ids))))
+
+
+def unpublished(connection: sa.Connection, channel_id: str, living: Sequence[str]) -> list[str]:
+    """Released alerts that live, whose notice went to a channel before, and of which it has no message yet."""
+    alert, news, delivery, message = (
+        tables.alert.c, tables.alert_news.c, tables.alert_delivery.c, tables.cap_message.c,
+    )  # fmt: skip
+    told = sa.select(news.alert_id).join(
+        tables.alert_delivery, sa.and_(delivery.notice_id == news.notice_id, delivery.channel_id == channel_id)
+    )
+    has_message = sa.select(message.alert_id).where(message.channel_id == channel_id)
+    free = sa.select(_r.result).where(*_RELEASED)
+    query = sa.select(alert.alert_id).where(
+        alert.alert_id.in_(free), alert.state.in_(living), alert.alert_id.in_(told), alert.alert_id.not_in(has_message)
+    )
+    return list(connection.scalars(query))
