@@ -7,6 +7,7 @@ landed data, which no one exports.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -19,7 +20,7 @@ from access.serving import Home, open_mart
 
 Format = Literal["parquet", "csv", "xlsx", "geojson"]
 _XLSX_MAX_ROWS = 1_048_575  # one more is the header
-_FORMULA_START = r"^[=+\-@\t\r]"
+_FORMULA_START = r"^(?:\s*[=+\-@]|[\t\r\n])"  # spreadsheets skip white space before a formula
 _TIMEOUT_S = 600.0
 
 
@@ -37,6 +38,8 @@ def export(home: Home, table: str, fmt: str, out: Path, where: str | None = None
         raise ExportError(f"format {fmt!r} is not known; expected one of {', '.join(get_args(Format))}")
     name = table.removeprefix("mart.")
     columns = _columns_of(home, name)
+    if out.is_symlink() or (out.exists() and not out.is_file()):
+        raise ExportError(f"{out} is a link, device or folder; expected a new file or an ordinary one to replace")
     conditions = [f"(\n{where}\n)"] if where else []
     if where:
         _check_condition(name, where)
@@ -103,7 +106,7 @@ def _as_texts(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(pl.col(instants).dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
 
 
-def _write_csv(frame: pl.DataFrame, path: Path) -> None:
+def _disarmed(frame: pl.DataFrame) -> pl.DataFrame:
     texts = _as_texts(frame)
     # An apostrophe before the first character keeps spreadsheets from running a text as a formula.
     safe = texts.with_columns(
@@ -111,7 +114,11 @@ def _write_csv(frame: pl.DataFrame, path: Path) -> None:
         for name, kind in texts.schema.items()
         if kind == pl.String
     )
-    safe.write_csv(path, include_bom=True)
+    return safe.rename(lambda name: f"'{name}" if re.match(_FORMULA_START, name) else name)
+
+
+def _write_csv(frame: pl.DataFrame, path: Path) -> None:
+    _disarmed(frame).write_csv(path, include_bom=True)
 
 
 def _write_xlsx(frame: pl.DataFrame, path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -22,10 +23,13 @@ from typing import Any
 import duckdb
 import polars as pl
 
-from access.serving import LOCKED_DOWN, Home, NoGenerationError, in_utc, newest
+from access.serving import LOCKED_DOWN, Home, in_utc, readable
 
 _CHILD = Path(__file__).with_name("sandbox_child.py")
 _MEMORY_LIMIT = "1GB"
+_ADDRESS_SPACE_BYTES = 4 << 30  # the engine's gigabyte, its libraries, and room that threads reserve and never touch
+_OUTPUT_BYTES = 256 << 20
+_THREADS = 2
 _OPEN_ATTEMPTS = 3
 _START_UP = timedelta(seconds=5)  # of the child itself, not charged to the statement
 # Table functions that only make rows out of their arguments.
@@ -63,9 +67,7 @@ def run_sql(home: Home, text: str, limit: int | None = 1000, timeout_s: float = 
     """
     check(text)
     for attempt in range(_OPEN_ATTEMPTS):
-        generation = newest(home)
-        if generation is None:
-            raise NoGenerationError(f"nothing is published in {home.serving} yet; `cityrisk run` builds and publishes")
+        generation = readable(home)
         started = time.monotonic()
         try:
             frame, is_truncated = _run_in_child(generation, text, limit, timeout_s)
@@ -81,8 +83,7 @@ def run_sql(home: Home, text: str, limit: int | None = 1000, timeout_s: float = 
 def check(text: str) -> None:
     """Raise SqlRefusedError unless `text` is one SELECT that reads nothing but tables of `mart`."""
     tree = syntax_tree(text)
-    with_names = {str(key) for node in _nodes(tree) if "cte_map" in node for key in _names_of_with(node)}
-    for node in _nodes(tree):
+    for node, with_names in _nodes(tree, frozenset()):
         kind = node.get("type")
         if kind == "BASE_TABLE":
             _check_table(node, with_names)
@@ -90,7 +91,7 @@ def check(text: str) -> None:
             _check_table_function(node)
         elif kind == "SHOW_REF" and node.get("query") is None:
             raise SqlRefusedError("SHOW is not available; mart.data_dictionary lists tables and columns")
-        elif kind == "FUNCTION" and str(node["function_name"]).lower() in _TELLTALE_FUNCTIONS:
+        elif kind == "FUNCTION" and _is_telltale(str(node["function_name"]).lower()):
             raise SqlRefusedError(f"the function {node['function_name']}() is not allowed here")
 
 
@@ -104,6 +105,11 @@ def syntax_tree(text: str) -> dict[str, Any]:
         kinds = [statement.type.name for statement in found]
         if kinds != ["SELECT"]:
             said = ", ".join(kinds) or "nothing"
+            if "pivot" in text.lower():
+                raise SqlRefusedError(
+                    "PIVOT without its values needs a type of its own, which this door does not make; write them: "
+                    "PIVOT … ON column IN ('a', 'b') USING …"
+                )
             raise SqlRefusedError(f"found {said}; expected one SELECT: this door reads and does nothing else")
         row = parser.execute("select json_serialize_sql(?::varchar)", [text]).fetchone()
     parsed: dict[str, Any] = json.loads(row[0]) if row else {}
@@ -118,6 +124,12 @@ def _run_in_child(generation: Path, text: str, limit: int | None, timeout_s: flo
         "database": str(generation),
         "sql": text,
         "limit": limit,
+        "bounds": {
+            "wall_s": timeout_s,
+            "cpu_s": int(timeout_s * _THREADS) + _START_UP.total_seconds(),
+            "address_space_bytes": _ADDRESS_SPACE_BYTES,
+            "output_bytes": _OUTPUT_BYTES,
+        },
         "config": {**LOCKED_DOWN, "memory_limit": _MEMORY_LIMIT, "temp_directory": ""},
     }
     try:
@@ -132,29 +144,42 @@ def _run_in_child(generation: Path, text: str, limit: int | None, timeout_s: flo
         )
     except subprocess.TimeoutExpired as late:
         raise SqlFailedError(f"stopped after {timeout_s:g} s; ask for less, or give a longer --timeout") from late
+    if done.returncode in (-signal.SIGALRM, -signal.SIGXCPU):
+        raise SqlFailedError(f"stopped after {timeout_s:g} s; ask for less, or give a longer --timeout")
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip()
         raise SqlFailedError(said or f"the process that ran it ended with code {done.returncode}, out of memory?")
-    frame = pl.read_ipc_stream(io.BytesIO(done.stdout))
+    try:
+        frame = pl.read_ipc_stream(io.BytesIO(done.stdout))
+    except pl.exceptions.PanicException as error:
+        raise SqlFailedError(f"a column's type cannot be shown; cast it to varchar ({error})") from None
     is_truncated = limit is not None and frame.height > limit
     return in_utc(frame.head(limit) if is_truncated and limit is not None else frame), is_truncated
 
 
-def _nodes(tree: Any) -> Iterator[dict[str, Any]]:
-    if isinstance(tree, dict):
-        yield tree
-        for value in tree.values():
-            yield from _nodes(value)
-    elif isinstance(tree, list):
+def _nodes(tree: Any, scope: frozenset[str]) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
+    """Every node with the names of WITH that hold there: an engine's own table must not hide behind one elsewhere."""
+    if isinstance(tree, list):
         for value in tree:
-            yield from _nodes(value)
+            yield from _nodes(value, scope)
+    if not isinstance(tree, dict):
+        return
+    for entry in (tree.get("cte_map") or {}).get("map", []):
+        name = entry["key"].lower()
+        is_recursive = entry["value"]["query"]["node"]["type"] == "RECURSIVE_CTE_NODE"
+        yield from _nodes(entry["value"], scope | {name} if is_recursive else scope)
+        scope = scope | {name}
+    yield tree, scope
+    for key, value in tree.items():
+        if key != "cte_map":
+            yield from _nodes(value, scope)
 
 
-def _names_of_with(node: dict[str, Any]) -> list[str]:
-    return [entry["key"].lower() for entry in (node["cte_map"] or {}).get("map", [])]
+def _is_telltale(function: str) -> bool:
+    return function in _TELLTALE_FUNCTIONS or function.startswith(("duckdb_", "pragma_"))
 
 
-def _check_table(node: dict[str, Any], with_names: set[str]) -> None:
+def _check_table(node: dict[str, Any], with_names: frozenset[str]) -> None:
     catalog, schema, table = node["catalog_name"], node["schema_name"].lower(), node["table_name"]
     is_of_with = not schema and table.lower() in with_names
     if catalog or not (schema == "mart" or is_of_with):

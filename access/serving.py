@@ -7,6 +7,7 @@ path, and a reader that kept a name would see old data for ever. Not here: makin
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,15 +26,19 @@ __all__ = [
     "Home",
     "Mart",
     "NoGenerationError",
+    "by_age",
     "connect",
     "newest",
     "open_home",
     "open_mart",
     "published_at",
+    "readable",
     "stale_after",
 ]
 
+_log = logging.getLogger(__name__)
 _GENERATION = re.compile(r"(?P<second>\d{8}T\d{6})(?P<micro>\d{0,6})Z?\.duckdb")
+_CLOCK_TOLERANCE = timedelta(minutes=5)
 _OPEN_ATTEMPTS = 20
 _DEFAULT_STALE_AFTER_H = 26.0
 
@@ -58,11 +63,24 @@ class GenerationError(RuntimeError):
 
 def newest(home: Home) -> Path | None:
     """The newest generation's file, or None before the first publish. Copies under way have other names."""
+    return next(iter(by_age(home, datetime.now(UTC))), None)
+
+
+def by_age(home: Home, now: datetime) -> list[Path]:
+    """Generations, the newest first; those of a clock that was ahead come last, so that they hold no reader."""
     try:
-        names = [path for path in home.serving.iterdir() if _GENERATION.fullmatch(path.name)]
+        found = [path for path in home.serving.iterdir() if _GENERATION.fullmatch(path.name)]
     except FileNotFoundError:
-        return None
-    return max(names, key=lambda path: path.name, default=None)
+        return []
+    latest = now + _CLOCK_TOLERANCE
+    return sorted(found, key=lambda path: (published_at(path) <= latest, path.name), reverse=True)
+
+
+def readable(home: Home) -> Path:
+    """The newest generation that opens. Raises as `connect`."""
+    generation, connection = _open_newest(home)
+    connection.close()
+    return generation
 
 
 def published_at(generation: Path) -> datetime:
@@ -127,21 +145,34 @@ def in_utc(frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _open_newest(home: Home) -> tuple[Path, duckdb.DuckDBPyConnection]:
+    """The newest generation that opens: one that is damaged, or locked by a shell, gives way to the one before."""
     for _ in range(_OPEN_ATTEMPTS):
-        generation = newest(home)
-        if generation is None:
+        generations = by_age(home, datetime.now(UTC))
+        if not generations:
             raise NoGenerationError(
                 f"nothing is published in {home.serving} yet; `cityrisk run` builds and publishes it"
             )
-        try:
-            return generation, duckdb.connect(str(generation), read_only=True, config=dict(LOCKED_DOWN))
-        except duckdb.Error as error:
-            # Upkeep may delete an old generation between the listing and the open: then a newer one is there.
-            if generation.exists():
-                raise GenerationError(
-                    f"{generation.name} cannot be opened: {error}; delete it to fall back on the generation before, "
-                    "or run `cityrisk run` to publish a new one"
-                ) from error
+        refused: list[str] = []
+        for generation in generations:
+            try:
+                return generation, _opened(generation)
+            except duckdb.Error as error:
+                # Upkeep may delete an old generation between the listing and the open: then a newer one is there.
+                if generation.exists():
+                    _log.warning("generation %s cannot be opened, the one before serves: %s", generation.name, error)
+                    refused.append(f"{generation.name} cannot be opened: {error}")
+        if len(refused) == len(generations):
+            raise GenerationError(f"{'; '.join(refused)}; run `cityrisk run` to publish a new one")
     raise NoGenerationError(
         f"every generation in {home.serving} vanished while it was opened; is upkeep misconfigured?"
     )
+
+
+def _opened(generation: Path) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(str(generation), read_only=True, config=dict(LOCKED_DOWN))
+    try:
+        connection.execute("select count(*) from duckdb_columns() where schema_name = 'mart'").fetchall()
+    except duckdb.Error:
+        connection.close()
+        raise
+    return connection

@@ -16,21 +16,21 @@ import sqlalchemy as sa
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from access import logins
 from access.rights import NotAllowedError, Reader
 from alerting import tables
 from ingest import ops
 from ingest.settings import Home
 
-ROLES = ("viewer", "duty_officer", "shift_lead", "department_head", "administrator")
+ROLES = ("viewer", "duty_officer", "shift_lead", "department_head", "data_engineer", "administrator")
 LANGUAGES = ("zh", "en")
-SESSION_LENGTH = timedelta(hours=12)
-LOCKED_AFTER = 5  # wrong passwords in a row
-LOCKED_FOR = timedelta(minutes=15)
+SESSION_HOURS, IDLE_MINUTES = 12, 60  # unless the settings say otherwise
+_TOUCHED_EVERY = timedelta(minutes=1)  # a session in use moves its end no more often
 SHORTEST_PASSWORD = 12
 
 
 class LoginRefused(PermissionError):
-    """Name and password do not belong together, or the account is locked or closed. Says no more than that."""
+    """Name and password do not belong together, or the account is closed, or this source must wait. Says no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,7 @@ def add_demo_users(home: Home, city_code: str, county_code: str, now: datetime) 
         "head": ("department_head", "部门负责人 Department head", None),
         "county": ("duty_officer", "区县值班员 County duty officer", county_code),
         "viewer": ("viewer", "访客 Viewer", city_code),
+        "engineer": ("data_engineer", "数据工程师 Data engineer", None),
         "admin": ("administrator", "管理员 Administrator", None),
     }
     passwords = {name: secrets.token_urlsafe(12) for name in people}
@@ -107,33 +108,71 @@ def add_demo_users(home: Home, city_code: str, county_code: str, now: datetime) 
     return passwords
 
 
-def log_in(home: Home, name: str, password: str, now: datetime) -> tuple[str, User]:
+def log_in(home: Home, name: str, password: str, now: datetime, source: str = "loopback") -> tuple[str, User]:
     """A new session: its token, which is shown to nobody else, and the user. Raises LoginRefused."""
     with ops.opened(home.ops_url) as engine, engine.begin() as connection:
-        row = _checked(connection, name, password, now)
+        row = _checked(connection, name, password, now, source)
         if row is not None:
             token = secrets.token_urlsafe(32)
             connection.execute(
                 sa.insert(tables.app_session).values(
-                    token_sha256=_digest(token), user_name=name, created_at=now, expires_at=now + SESSION_LENGTH
+                    token_sha256=_digest(token), user_name=name, created_at=now,
+                    expires_at=now + min(session_length(home), idle_length(home)),
                 )
-            )
+            )  # fmt: skip
             return token, User(row.name, row.display_name, row.role, row.area_code, row.language)
-    raise LoginRefused("name and password do not belong together, or the account is locked for a while")
+    raise LoginRefused("name and password do not belong together, or this source must wait a while")
+
+
+def session_length(home: Home) -> timedelta:
+    """How long a session lasts at most: `CITYRISK_SESSION_HOURS`."""
+    return timedelta(hours=home.number("CITYRISK_SESSION_HOURS", SESSION_HOURS))
+
+
+def idle_length(home: Home) -> timedelta:
+    """How long a session lasts that no open page uses: `CITYRISK_SESSION_IDLE_MIN`."""
+    return timedelta(minutes=home.number("CITYRISK_SESSION_IDLE_MIN", IDLE_MINUTES))
 
 
 def user_of(home: Home, token: str, now: datetime) -> User | None:
-    """Whose session this is, None when it is over or none."""
+    """Whose session this is, None when it is over or none. Asking keeps an idle session open, up to its full length."""
     user, session = tables.app_user.c, tables.app_session.c
     query = (
-        sa.select(user.name, user.display_name, user.role, user.area_code, user.language)
+        sa.select(
+            user.name, user.display_name, user.role, user.area_code, user.language,
+            session.created_at, session.expires_at,
+        )
         .join_from(tables.app_session, tables.app_user, session.user_name == user.name)
         .where(session.token_sha256 == _digest(token), session.ended_at.is_(None), session.expires_at > now)
         .where(user.disabled_at.is_(None))
-    )
-    with ops.opened(home.ops_url) as engine, engine.connect() as connection:
-        row = connection.execute(query).first()
-    return User(row.name, row.display_name, row.role, row.area_code, row.language) if row else None
+    )  # fmt: skip
+    with ops.opened(home.ops_url) as engine:
+        with engine.connect() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            return None
+        end = min(row.created_at + session_length(home), now + idle_length(home))
+        if end - row.expires_at >= _TOUCHED_EVERY:
+            with engine.begin() as connection:
+                own = sa.update(tables.app_session).where(session.token_sha256 == _digest(token))
+                connection.execute(own.values(expires_at=end))
+    return User(row.name, row.display_name, row.role, row.area_code, row.language)
+
+
+def change_password(home: Home, name: str, old: str, new: str, now: datetime, source: str = "shell") -> None:
+    """A person's own change; every session of theirs ends. Raises LoginRefused, or ValueError for a short one."""
+    if len(new) < SHORTEST_PASSWORD:
+        raise ValueError(f"a password has at least {SHORTEST_PASSWORD} characters")
+    table = tables.app_user
+    with ops.opened(home.ops_url) as engine, engine.begin() as connection:
+        is_own = _checked(connection, name, old, now, source) is not None
+        if is_own:
+            own = sa.update(table).where(table.c.name == name)
+            connection.execute(own.values(password_hash=_hasher().hash(new)))
+            _end_sessions(connection, name, now)
+            _note(connection, name, "change password", name, source, now)
+    if not is_own:
+        raise LoginRefused("name and password do not belong together, or this source must wait a while")
 
 
 def user_named(home: Home, name: str) -> User | None:
@@ -143,6 +182,13 @@ def user_named(home: Home, name: str) -> User | None:
     with ops.opened(home.ops_url) as engine, engine.connect() as connection:
         row = connection.execute(query.where(user.name == name, user.disabled_at.is_(None))).first()
     return User(row.name, row.display_name, row.role, row.area_code, row.language) if row else None
+
+
+def anybody(home: Home) -> bool:
+    """Whether the home has any user who may log in."""
+    with ops.opened(home.ops_url) as engine, engine.connect() as connection:
+        query = sa.select(sa.func.count()).where(tables.app_user.c.disabled_at.is_(None))
+        return bool(connection.scalar(query))
 
 
 def log_out(home: Home, token: str, now: datetime) -> None:
@@ -159,19 +205,18 @@ def require_role(reader: Reader, roles: frozenset[str], deed: str) -> None:
         raise NotAllowedError(f"role {reader.role!r} may not {deed}; needs one of {', '.join(sorted(roles))}")
 
 
-def _checked(connection: sa.Connection, name: str, password: str, now: datetime) -> sa.Row[Any] | None:
-    """The user's row when name and password fit; failures are counted and lock the account for a while."""
+def _checked(connection: sa.Connection, name: str, password: str, now: datetime, source: str) -> sa.Row[Any] | None:
+    """The user's row when name and password fit. Every try leaves a row with its source."""
     table = tables.app_user
     row = connection.execute(sa.select(table).where(table.c.name == name)).first()
+    if logins.must_wait(connection, name, source, now):
+        return None  # not looked at and not counted: waiting must not grow by asking
     fits = _fits(row.password_hash if row else _nobodys_hash(), password)
-    if row is None or row.disabled_at is not None or (row.locked_until is not None and row.locked_until > now):
+    if row is None or row.disabled_at is not None or not fits:
+        logins.note(connection, logins.REFUSED, name, source, now)
         return None
+    logins.note(connection, logins.LOGIN, name, source, now)
     change = sa.update(table).where(table.c.name == name)
-    if not fits:
-        n_failed = row.n_failed + 1
-        locked_until = now + LOCKED_FOR if n_failed >= LOCKED_AFTER else None
-        connection.execute(change.values(n_failed=0 if locked_until else n_failed, locked_until=locked_until))
-        return None
     connection.execute(change.values(n_failed=0, locked_until=None, last_login_at=now))
     if _hasher().check_needs_rehash(row.password_hash):
         connection.execute(change.values(password_hash=_hasher().hash(password)))

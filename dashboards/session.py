@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from access import users
+from access import users, web
 from access.serving import Home
 from dashboards.language import LANGUAGES, Words
 
@@ -64,7 +64,7 @@ def control(home: Home, words: Words, user: User | None) -> None:
             st.button(words("login.leave"), on_click=_log_out, args=(home,), key="log_out")
     kept = st.session_state.get(_COOKIE)
     if kept is not None:
-        data = {"name": _cookie_name(), "token": kept, "age_s": int(users.SESSION_LENGTH.total_seconds())}
+        data = {"name": _cookie_name(), "token": kept, "age_s": int(users.session_length(home).total_seconds())}
         _keeper()(key="cookie_keeper", data=data, height=1)
 
 
@@ -72,7 +72,8 @@ def _log_in(home: Home) -> None:
     name, password = st.session_state["login_name"], st.session_state["login_password"]
     st.session_state["login_password"] = ""
     try:
-        token, user = users.log_in(home, name, password, _now())
+        source = web.source_of(home, st.context.ip_address, {k.lower(): v for k, v in st.context.headers.items()})
+        token, user = users.log_in(home, name, password, _now(), source)
     except users.LoginRefused:
         st.session_state["login_refused"] = True
         return

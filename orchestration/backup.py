@@ -7,17 +7,19 @@ backup and the keys that open it must not lie in one place.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import io
 import json
 import sqlite3
 import tarfile
 import tempfile
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 
 from alerting.rules.generations import FOLDER as RULES
 from alerting.rules.generations import PARTIAL
-from ingest.settings import Home
+from ingest.settings import ARCHIVE_KEY, Home
 from orchestration.batch import only_run
 
 MANIFEST, OPS = "manifest.json", "ops.db"
@@ -38,12 +40,24 @@ def backup(home: Home, target: Path, now: datetime) -> int:
     partial = target.with_name(target.name + ".partial")
     if target.exists():
         raise FileExistsError(f"{target} exists; a backup never replaces another one")
+    try:
+        return _written(home, source, target, partial, now)
+    except sqlite3.DatabaseError as error:
+        raise BackupError(f"{source} is damaged: {error}; restore the last good backup elsewhere") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _written(home: Home, source: Path, target: Path, partial: Path, now: datetime) -> int:
     with only_run(home), tempfile.TemporaryDirectory() as folder:
         copied = Path(folder) / OPS
         with sqlite3.connect(source) as live, sqlite3.connect(copied) as frozen:
             live.backup(frozen)
+            found = [str(one) for (one,) in frozen.execute("pragma integrity_check").fetchmany(3)]
         live.close()
         frozen.close()
+        if found != ["ok"]:
+            raise BackupError(f"{source} is damaged: {'; '.join(found)}; restore the last good backup elsewhere")
         files = {OPS: copied} | {
             path.relative_to(home.root).as_posix(): path
             for folder in _folders(home)
@@ -52,7 +66,8 @@ def backup(home: Home, target: Path, now: datetime) -> int:
         }
         digests = {name: _digest(path) for name, path in files.items()}
         with tarfile.open(partial, "w") as tar:
-            text = json.dumps({"made_at": now.isoformat(), "sha256": digests}, indent=1).encode()
+            signature = _signature(home, digests)
+            text = json.dumps({"made_at": now.isoformat(), "sha256": digests, "hmac": signature}, indent=1).encode()
             entry = tarfile.TarInfo(MANIFEST)
             entry.size = len(text)
             tar.addfile(entry, io.BytesIO(text))
@@ -75,9 +90,15 @@ def restore(home: Home, source: Path) -> int:
         try:
             with tarfile.open(source) as tar:
                 tar.extractall(unpacked, filter="data")
-            manifest = json.loads((unpacked / MANIFEST).read_text(encoding="utf-8"))["sha256"]
+            said = json.loads((unpacked / MANIFEST).read_text(encoding="utf-8"))
+            manifest, signature = said["sha256"], str(said["hmac"])
         except (tarfile.TarError, OSError, ValueError, KeyError) as error:
             raise BackupError(f"{source.name} is torn or no backup of ours: {error}") from error
+        if not hmac.compare_digest(signature, _signature(home, manifest)):
+            raise BackupError(f"{source.name}: the manifest was altered, or {ARCHIVE_KEY} is not the key of its home")
+        here = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
+        if foreign := sorted(here - {*manifest, MANIFEST}):
+            raise BackupError(f"{source.name}: {foreign[0]} is not in the manifest; take another backup")
         for name, digest in manifest.items():
             path = unpacked / name
             if not path.is_file() or _digest(path) != digest:
@@ -102,6 +123,12 @@ def _ops_path(home: Home) -> Path:
     if not path.exists():
         raise BackupError(f"{path} does not exist; there is nothing to back up yet")
     return path
+
+
+def _signature(home: Home, digests: Mapping[str, str]) -> str:
+    """Over names and digests, by a key derived from the archive's: who can read a backup can vouch for it."""
+    key = hmac.new(home.secret(ARCHIVE_KEY), b"cityrisk backup manifest", hashlib.sha256).digest()
+    return hmac.new(key, json.dumps(digests, sort_keys=True).encode(), hashlib.sha256).hexdigest()
 
 
 def _digest(path: Path) -> str:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
+from access.serving import by_age, published_at, readable
 from alerting.heartbeat import standing as standing_of_heartbeat
 from ingest import ops
 from ingest.archive import Archive, ArchiveError
@@ -41,15 +45,18 @@ def examine(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], no
     """Every finding, well or not. A look that fails is a finding itself and never hides the others."""
     looks: dict[str, Callable[[], tuple[bool, str, str]]] = {
         "disk": lambda: _disk(home),
+        "file rights": lambda: _file_rights(home),
+        "ops store": lambda: _ops_store(engine),
         "keys": lambda: _keys(home, engine),
         "settings": lambda: _settings(home, contracts),
         "landing": lambda: _landing(home, engine),
         "run lock": lambda: _lock(home),
-        "last run": lambda: _last_run(engine),
+        "last run": lambda: _last_run(home, engine),
         "generation": lambda: _generation(home, engine, now),
         "held batches": lambda: _held(engine),
         "refused feeds": lambda: _refused(engine),
         "contracts": lambda: _contracts(home, engine, contracts),
+        "schedules": lambda: _schedules(home),
         "processes": lambda: _processes(home),
         "heartbeat": lambda: _heartbeat(home, now),
     }
@@ -61,6 +68,22 @@ def examine(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], no
             well, found, next_step = False, f"{type(error).__name__}: {error}", "read the error; the rest was looked at"
         findings.append(Finding(subject, well, found, "" if well else next_step))
     return findings
+
+
+def look_over(home: Home, contracts: Mapping[str, Contract], now: datetime) -> list[Finding]:
+    """Every finding of a home in whatever state: a store that cannot be opened is a finding, never a trace."""
+    if not home.root.is_dir():
+        return [Finding("home", False, f"{home.root} does not exist", "set CITYRISK_HOME, or `cityrisk run` to begin")]
+    try:
+        engine = ops.open_ops(home.ops_url)
+    except Exception as error:  # noqa: BLE001 - corrupt, locked, full disk, unreadable: all are told alike
+        said = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        store = Finding("ops store", False, said, "free some room, or `cityrisk restore` a backup into another home")
+        return [store, *examine(home, sa.create_engine("sqlite://"), contracts, now)]
+    try:
+        return examine(home, engine, contracts, now)
+    finally:
+        engine.dispose()
 
 
 def _disk(home: Home) -> tuple[bool, str, str]:
@@ -115,13 +138,51 @@ def _lock(home: Home) -> tuple[bool, str, str]:
         return True, str(error), ""
 
 
-def _last_run(engine: sa.Engine) -> tuple[bool, str, str]:
+def _last_run(home: Home, engine: sa.Engine) -> tuple[bool, str, str]:
     with engine.connect() as connection:
         row = connection.execute(sa.select(ops.run).order_by(ops.run.c.started_at.desc()).limit(1)).first()
     if row is None:
         return False, "none yet", "`cityrisk run`"
     found = f"{row.run_id}: {row.result} at step {row.step} {row.detail}".strip()
+    if row.ended_at is None and _is_free(home):
+        return False, f"{row.run_id}: died at step {row.step}; nobody holds its lock", "`cityrisk run` goes on"
     return row.result != "failed", found, "docs/runbooks.md; the next `cityrisk run` repairs what it left"
+
+
+def _is_free(home: Home) -> bool:
+    try:
+        with only_run(home):
+            return True
+    except BatchError:
+        return False
+
+
+def _file_rights(home: Home) -> tuple[bool, str, str]:
+    """The ops store holds hashes of passwords, the keys everything: for their owner only."""
+    held = [home.root / name for name in ("ops.db", "secrets.env")]
+    open_ones = [path.name for path in held if path.exists() and path.stat().st_mode & 0o077]
+    found = f"others may read {', '.join(open_ones)}" if open_ones else "only the owner may read"
+    return not open_ones, found, f"chmod -R go= {home.root}"
+
+
+def _ops_store(engine: sa.Engine) -> tuple[bool, str, str]:
+    if engine.dialect.name != "sqlite":
+        return True, f"{engine.dialect.name} looks after itself", ""
+    with engine.connect() as connection:
+        said = str(connection.execute(sa.text("pragma quick_check(1)")).scalar())
+    return said == "ok", said, "`cityrisk restore` the last good backup into another home"
+
+
+def _schedules(home: Home) -> tuple[bool, str, str]:
+    """What somebody stopped in Dagster, read from its own store: a stopped schedule is silence."""
+    store = home.root / "dagster" / "schedules" / "schedules.db"
+    if not store.is_file():
+        return True, "none was ever switched", ""
+    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
+        rows = connection.execute("select instigator_body from instigators where status = 'STOPPED'").fetchall()
+    names = sorted(str(json.loads(body)["origin"].get("job_name", "?")) for (body,) in rows)
+    found = f"stopped: {', '.join(names)}" if names else "all work"
+    return not names, found, "`cityrisk schedules start NAME`"
 
 
 def _generation(home: Home, engine: sa.Engine, now: datetime) -> tuple[bool, str, str]:
@@ -130,7 +191,13 @@ def _generation(home: Home, engine: sa.Engine, now: datetime) -> tuple[bool, str
         at = connection.execute(sa.select(sa.func.max(ops.generation.c.published_at))).scalar()
     if not served or at is None:
         return False, "nothing published yet", "`cityrisk run`"
-    age = now - at
+    newest = by_age(home, now)[0]
+    opened = readable(home)
+    if opened != newest:
+        return False, f"{newest.name} cannot be opened; readers are on {opened.name}", "`cityrisk run` publishes anew"
+    if published_at(newest) > now:
+        return False, f"{newest.name} is of the future: a clock was ahead", "mend the clock, then `cityrisk run`"
+    age = now - min(at, published_at(newest))
     return age < OLDEST_GENERATION, f"{served[-1].name}, {age.total_seconds() / 3600:.1f} h old", "`cityrisk run`"
 
 

@@ -172,6 +172,7 @@ def _write(home: Home, processes: Sequence[Process]) -> None:
         "pidfile": _escaped(place / "supervisord.pid"),
         "childlogdir": _escaped(place),
         "minfds": "1024",
+        "umask": "077",
     }
     for process in processes:
         environment = {"CITYRISK_HOME": str(home.root), **(process.environment or {})}

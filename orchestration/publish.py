@@ -68,6 +68,7 @@ def publish(home: Home, engine: sa.Engine, run_id: str, verdicts: Sequence[str],
     shutil.copyfile(home.mart, partial)
     with partial.open("rb") as copied:
         os.fsync(copied.fileno())
+    partial.chmod(0o444)  # a shell that opens it must not write or lock it
     os.replace(partial, target)
     _point_current(home.serving, target)
     with engine.begin() as connection:
@@ -81,7 +82,7 @@ def publish(home: Home, engine: sa.Engine, run_id: str, verdicts: Sequence[str],
                 checks_raised=verdicts.count("raised"),
             )
         )
-    _prune(home.serving)
+    _prune(home.serving, target)
     return target
 
 
@@ -98,8 +99,14 @@ def _point_current(serving: Path, target: Path) -> None:
     os.replace(link, serving / "current")
 
 
-def _prune(serving: Path) -> None:
-    """Delete old generations; a process that still reads one keeps it until it closes."""
+def _prune(serving: Path, newest: Path) -> None:
+    """Delete old generations; a process that still reads one keeps it until it closes.
+
+    One with a later name than the newest was made while the clock was ahead and would be read again some day.
+    """
+    for path in generations(serving):
+        if path.name > newest.name:
+            path.unlink()
     for path in generations(serving)[:-KEPT_GENERATIONS]:
         path.unlink()
     for path in serving.glob("*.partial"):

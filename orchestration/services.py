@@ -37,7 +37,7 @@ def services(home: Home) -> list[Process]:
         graph_port = home.number("CITYRISK_GRAPH_PORT", GRAPH_PORT)
         graph = f"http://127.0.0.1:{graph_port}"
         line = (str(PROGRAM), "graph", "--port", str(graph_port))
-        found.append(Process("graph", line, lambda: f"{graph}/server_info", 60, page=graph))
+        found.append(Process("graph", line, lambda: f"{graph}/health", 60, page=graph))
     return found
 
 

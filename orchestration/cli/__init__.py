@@ -20,6 +20,7 @@ from orchestration.cli import (
     requests,
     rules,
     run,
+    schedules,
     serve,
     users,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "requests",
     "rules",
     "run",
+    "schedules",
     "serve",
     "users",
 ]

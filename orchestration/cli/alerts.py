@@ -1,11 +1,10 @@
 """`cityrisk alerts list | show | ack | …`: the life cycle of alerts from a shell.
 
-The actor is the user of the machine, or `--actor`; a name that may log in acts with its own role and branch.
+The actor is the user of the machine; an administrator may act for another with `--actor`.
 """
 
 from __future__ import annotations
 
-import getpass
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -21,7 +20,7 @@ alerts_app = typer.Typer(help="Alerts: list, show, and every step of their life.
 app.add_typer(alerts_app, name="alerts")
 
 P = ParamSpec("P")
-Actor = Annotated[str | None, typer.Option(help="Who does it; the user of this machine without it.")]
+Actor = Annotated[str | None, typer.Option(help="In whose name, for administrators; else the user of this machine.")]
 Comment = Annotated[str, typer.Option("--comment", "-m", help="What was seen or done; kept in the history.")]
 Minutes = Annotated[float, typer.Option(help="For how many minutes.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would cover, and change nothing.")]
@@ -51,13 +50,10 @@ def deed(function: Callable[P, None]) -> Callable[P, None]:
 
 
 def reader_of(home: Home, actor: str | None) -> Any:
-    """Who acts: a user of the pages with role and branch, or whoever has this shell, who may everything."""
-    from access import users
-    from access.rights import Reader
+    """Who acts: the user of the machine by its name in the product, or another in whose name an administrator acts."""
+    from orchestration.cli.actor import acting
 
-    name = actor or getpass.getuser()
-    user = users.user_named(home, name)
-    return user.reader if user else Reader(name, "administrator")
+    return acting(home, actor)
 
 
 # ── look ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from orchestration.cli.shell import Json, app, current_home, failed, print_rows, verb, wrong_use
+from ingest.settings import Home
+from orchestration.cli.shell import (
+    Json,
+    app,
+    current_home,
+    failed,
+    now,
+    ops_engine,
+    os_user,
+    print_rows,
+    verb,
+    wrong_use,
+)  # fmt: skip
 
 FORMATS = ("parquet", "csv", "xlsx", "geojson")
 
@@ -23,8 +35,10 @@ def sql_command(
     from access.sandbox import SandboxError, run_sql
     from access.serving import NoGenerationError
 
+    home = current_home()
+    _record(home, "sql", text)
     try:
-        result = run_sql(current_home(), text, limit=limit)
+        result = run_sql(home, text, limit=limit)
     except (SandboxError, NoGenerationError) as error:
         failed(str(error))
     print_rows(result.frame.to_dicts(), as_json, empty="no rows")
@@ -48,8 +62,23 @@ def export_command(
     if fmt not in FORMATS:
         wrong_use(f"--format {fmt!r}; expected one of {', '.join(FORMATS)}")
     target = out or Path(f"{table.removeprefix('mart.')}.{fmt}")
+    home = current_home()
+    _record(home, "export", f"{table} where {where or 'true'} to {target.absolute()}")
     try:
-        rows = export(current_home(), table, fmt, target, where=where)
+        rows = export(home, table, fmt, target, where=where)
     except (ExportError, SandboxError, NoGenerationError) as error:
         failed(str(error))
     typer.echo(f"wrote {rows} rows to {target}")
+
+
+def _record(home: Home, action: str, target: str) -> None:
+    """Who asked for what, written before anything is read."""
+    import sqlalchemy as sa
+
+    from ingest import ops
+
+    engine = ops_engine(home)
+    with engine.begin() as connection:
+        values = {"actor": os_user(), "action": action, "target": target, "reason": "", "at": now()}
+        connection.execute(sa.insert(ops.operator_action).values(values))
+    engine.dispose()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +19,7 @@ from orchestration.cli.shell import (
     failed,
     now,
     ops_engine,
+    os_user,
     print_json,
     print_rows,
     verb,
@@ -140,7 +140,7 @@ def release_batch(
     from quality.admit import ReleaseError, release
 
     try:
-        release(ops_engine(current_home()), batch_id, getpass.getuser(), reason, now())
+        release(ops_engine(current_home()), batch_id, os_user(), reason, now())
     except ReleaseError as error:
         failed(str(error))
     typer.echo(f"{batch_id} is admitted; the next `cityrisk run` builds it")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +17,7 @@ from orchestration.cli.shell import (
     failed,
     now,
     ops_engine,
+    os_user,
     print_rows,
     verb,
 )
@@ -70,7 +70,7 @@ def withdraw_command(
     intake = open_intake(home, engine, new_run_id(now()), now)
     try:
         with only_run(home):
-            days = withdraw(intake, all_contracts().get(str(feed_id)), batch_id, getpass.getuser(), reason)
+            days = withdraw(intake, all_contracts().get(str(feed_id)), batch_id, os_user(), reason)
     except (RelandError, BatchError) as error:
         failed(str(error))
     typer.echo(f"{batch_id} is withdrawn; `cityrisk run` rebuilds {len(days)} days ({', '.join(days[:5])})")
@@ -94,7 +94,7 @@ def reland_command(
     intake = open_intake(home, ops_engine(home), new_run_id(now()), now)
     try:
         with only_run(home):
-            done = reland(intake, contract, getpass.getuser(), reason, with_withdrawn=with_withdrawn)
+            done = reland(intake, contract, os_user(), reason, with_withdrawn=with_withdrawn)
     except (RelandError, BatchError, ArchiveError) as error:
         failed(str(error))
     print_rows([asdict(done)], as_json)
@@ -104,11 +104,9 @@ def reland_command(
 @verb
 def doctor_command(as_json: Json = False) -> None:
     """Look this home over; exit 1 when something is not well."""
-    from orchestration.doctor import examine
+    from orchestration.doctor import look_over
 
-    home = current_home()
-    home.root.mkdir(parents=True, exist_ok=True)
-    findings = examine(home, ops_engine(home), all_contracts(), now())
+    findings = look_over(current_home(), all_contracts(), now())
     print_rows([asdict(finding) for finding in findings], as_json)
     if not all(finding.well for finding in findings):
         raise typer.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -18,6 +17,7 @@ from orchestration.cli.shell import (
     failed,
     now,
     ops_engine,
+    os_user,
     print_json,
     print_rows,
     verb,
@@ -111,7 +111,7 @@ def add_override(
         connection.execute(
             sa.insert(ops.override).values(
                 feed_id=contract.id, column_name=name, found=found, use=use,
-                actor=getpass.getuser(), reason=reason, at=now(),
+                actor=os_user(), reason=reason, at=now(),
             )
         )  # fmt: skip
     typer.echo(f"{contract.id}: {name} {found!r} is read as {use!r}; `cityrisk quarantine replay --feed {feed}` next")

@@ -11,7 +11,6 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,21 +18,6 @@ import typer
 from ingest.contract import Contract
 from ingest.settings import Home
 from orchestration.cli.shell import all_contracts, app, current_home, failed, now, verb
-
-# Dagster's own telemetry is off, finished runs go after a month, and two runs at most work at a time: the machine is
-# small, and the run lock lets only one of them build.
-DAGSTER_SETTINGS = """\
-telemetry:
-  enabled: false
-concurrency:
-  runs:
-    max_concurrent_runs: 2
-retention:
-  schedule:
-    purge_after_days: {skipped: 7, failure: 30, success: 30}
-  sensor:
-    purge_after_days: {skipped: 7, failure: 30, success: 30}
-"""
 
 Serve = Callable[[Home, Mapping[str, Contract], Callable[[], datetime], asyncio.Event], Awaitable[None]]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
@@ -88,9 +72,12 @@ def pages_command(port: Port = 8501) -> None:
 @app.command("graph")
 @verb
 def graph_command(port: Port = 3070) -> None:
-    """Run Dagster with its schedules and sensors for this home, and its page."""
-    line, environment = graph_process(current_home(), port)
-    os.execve(line[0], line, environment)
+    """Run Dagster with its schedules and sensors for this home, and its page: read-only, behind a login."""
+    try:
+        from orchestration.console import serve_console
+    except ModuleNotFoundError:
+        failed("Dagster is not installed; install the extra `orchestrate`")
+    raise typer.Exit(serve_console(current_home(), port, now))
 
 
 def _forever(serve: Serve) -> None:
@@ -104,20 +91,3 @@ def _forever(serve: Serve) -> None:
         await serve(current_home(), all_contracts(), now, stop)
 
     asyncio.run(until_signal())
-
-
-def graph_process(home: Home, port: int) -> tuple[list[str], dict[str, str]]:
-    """The command line and the environment that run Dagster for a home; writes its settings when it has none."""
-    import sys
-
-    folder = home.root / "dagster"
-    folder.mkdir(parents=True, exist_ok=True)
-    settings = folder / "dagster.yaml"
-    if not settings.exists():
-        settings.write_text(DAGSTER_SETTINGS, encoding="utf-8")
-    program = Path(sys.executable).with_name("dagster")
-    if not program.exists():
-        failed("Dagster is not installed; install the extra `orchestrate`")
-    line = [str(program), "dev", "-m", "orchestration.definitions", "-h", "127.0.0.1", "-p", str(port)]
-    own = {"CITYRISK_HOME": str(home.root), "DAGSTER_HOME": str(folder), "DAGSTER_DISABLE_TELEMETRY": "1"}
-    return line, {**os.environ, **own}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
@@ -35,6 +36,14 @@ _EXPLAINED = (ContractError, SettingsError)
 def now() -> datetime:
     """The wall clock, read here and handed down."""
     return datetime.now(UTC)
+
+
+def os_user() -> str:
+    """The name behind the process's user id, since anybody can set USER; the number when the machine has no name."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
 
 
 def current_home() -> Home:
@@ -76,6 +85,7 @@ def verb(function: Callable[P, None]) -> Callable[P, None]:
 
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        os.umask(0o077)  # what a home holds is for its owner only, in every process that a verb starts
         try:
             function(*args, **kwargs)
         except _EXPLAINED as error:
@@ -121,6 +131,8 @@ def _text(value: Any) -> str:
     if value is None:
         return "-"
     if isinstance(value, datetime):
+        if value.tzinfo is None:  # civil time of a zone that the statement chose: Z would be a lie
+            return value.strftime("%Y-%m-%d %H:%M:%S")
         return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%SZ")
     return str(value)
 

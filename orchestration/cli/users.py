@@ -1,15 +1,14 @@
-"""`cityrisk users add | close`: who may log in to the pages."""
+"""`cityrisk users add | close | passwd | logins`: who may log in to the pages."""
 
 from __future__ import annotations
 
-import getpass
 import secrets
 from typing import Annotated
 
 import typer
 
 from orchestration.cli.alerts import deed
-from orchestration.cli.shell import app, current_home, now
+from orchestration.cli.shell import Json, app, current_home, failed, now, os_user, print_rows
 
 users_app = typer.Typer(help="People who may log in: add, close.", no_args_is_help=True)
 app.add_typer(users_app, name="users")
@@ -30,7 +29,7 @@ def add(
     password = secrets.token_urlsafe(12)
     users.add_user(
         current_home(), name, password, role, now(),
-        display_name=display_name, area_code=area, language=language, actor=getpass.getuser(),
+        display_name=display_name, area_code=area, language=language, actor=os_user(),
     )  # fmt: skip
     typer.echo(f"{name}  {password}")
 
@@ -41,5 +40,31 @@ def close(name: str) -> None:
     """Let somebody in no longer; the name stays in every history."""
     from access import users
 
-    users.close_user(current_home(), name, now(), getpass.getuser())
+    users.close_user(current_home(), name, now(), os_user())
     typer.echo(f"{name}: closed")
+
+
+@users_app.command("passwd")
+@deed
+def passwd(name: str) -> None:
+    """Change a person's own password; the old one is asked for, and every session of theirs ends."""
+    from access import users
+
+    old = typer.prompt("old password", hide_input=True)
+    new = typer.prompt("new password", hide_input=True, confirmation_prompt=True)
+    try:
+        users.change_password(current_home(), name, old, new, now())
+    except users.LoginRefused as error:
+        failed(str(error))
+    typer.echo(f"{name}: changed")
+
+
+@users_app.command("logins")
+@deed
+def logins_command(limit: int = 50, as_json: Json = False) -> None:
+    """The newest tries to log in, right and wrong, with their sources; for administrators."""
+    from access import logins
+    from orchestration.cli.actor import acting
+
+    home = current_home()
+    print_rows(logins.tries(home, acting(home), limit), as_json, empty="nobody tried yet")

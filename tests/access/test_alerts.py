@@ -11,13 +11,14 @@ import pytest
 import sqlalchemy as sa
 from typer.testing import CliRunner
 
-from access import alerts, alerts_view, maintenance, users
+from access import alerts, alerts_view, logins, maintenance, users
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
 from alerting import tables
 from ingest.ops import open_ops
 from ingest.settings import Home
 from orchestration.cli import app
+from orchestration.cli.shell import os_user
 from orchestration.rules import publish_rules
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -141,7 +142,7 @@ def test_a_login_is_a_session_until_it_ends(home: Home) -> None:
     token, user = users.log_in(home, "li", PASSWORD, NOW)
     assert user.reader == Reader("li", "duty_officer", "420502")
     assert users.user_of(home, token, NOW + timedelta(hours=11)) == user
-    assert users.user_of(home, token, NOW + users.SESSION_LENGTH) is None
+    assert users.user_of(home, token, NOW + timedelta(hours=users.SESSION_HOURS)) is None
     assert users.user_of(home, "guessed", NOW) is None
     users.log_out(home, token, NOW)
     assert users.user_of(home, token, NOW) is None
@@ -160,14 +161,45 @@ def test_nothing_of_password_or_token_is_stored(home: Home) -> None:
     assert "$argon2id$" in str(rows)
 
 
-def test_wrong_passwords_lock_the_account_for_a_while(home: Home) -> None:
+@pytest.mark.case("security.H8")
+def test_wrong_passwords_slow_their_source_and_never_lock_the_person(home: Home) -> None:
     users.add_user(home, "li", PASSWORD, "viewer", NOW)
-    for _ in range(users.LOCKED_AFTER):
+    users.log_in(home, "li", PASSWORD, NOW - timedelta(days=3), "10.0.0.7")
+    for second in range(200):
         with pytest.raises(users.LoginRefused):
-            users.log_in(home, "li", "guess", NOW)
+            users.log_in(home, "li", "guess", NOW + timedelta(seconds=second), "10.9.9.9")
+    later = NOW + timedelta(seconds=200)
     with pytest.raises(users.LoginRefused):
-        users.log_in(home, "li", PASSWORD, NOW)
-    assert users.log_in(home, "li", PASSWORD, NOW + users.LOCKED_FOR)[1].name == "li"
+        users.log_in(home, "li", PASSWORD, later, "10.9.9.9")
+    for source in ("10.0.0.7", "10.0.0.8"):  # known, and never seen before
+        assert users.log_in(home, "li", PASSWORD, later, source)[1].name == "li"
+    tries = logins.tries(home, Reader("root", "administrator"), 1000)
+    assert [(one["name"], one["result"], one["source"]) for one in tries[:3]] == [
+        ("li", "login", "10.0.0.8"), ("li", "login", "10.0.0.7"), ("li", "login refused", "10.9.9.9"),
+    ]  # fmt: skip
+    n_looked_at = sum(one["result"] == "login refused" for one in tries)
+    assert logins.FREE_TRIES < n_looked_at <= 20, "guesses of a source are few"
+    with pytest.raises(NotAllowedError):
+        logins.tries(home, DUTY, 10)
+
+
+@pytest.mark.case("security.M9")
+def test_a_session_that_nobody_uses_ends(home: Home) -> None:
+    users.add_user(home, "li", PASSWORD, "viewer", NOW)
+    token, user = users.log_in(home, "li", PASSWORD, NOW)
+    for minutes in (50, 100, 150):  # in use
+        assert users.user_of(home, token, NOW + timedelta(minutes=minutes)) == user
+    assert users.user_of(home, token, NOW + timedelta(minutes=150 + users.IDLE_MINUTES)) is None
+
+
+def test_a_person_changes_the_own_password(home: Home) -> None:
+    users.add_user(home, "li", PASSWORD, "viewer", NOW)
+    token, _ = users.log_in(home, "li", PASSWORD, NOW)
+    with pytest.raises(users.LoginRefused):
+        users.change_password(home, "li", "guess", "another long one", NOW)
+    users.change_password(home, "li", PASSWORD, "another long one", NOW)
+    assert users.user_of(home, token, NOW) is None
+    assert users.log_in(home, "li", "another long one", NOW)[1].name == "li"
 
 
 def test_a_closed_user_is_out_at_once(home: Home) -> None:
@@ -211,7 +243,7 @@ def shell(ruled: Home) -> Callable[..., tuple[int, str]]:
 
 def test_the_shell_takes_an_alert_through_its_life(shell: Callable[..., tuple[int, str]], ruled: Home) -> None:
     words = ("--kind", "lifeline/gas", "--colour", "red", "--area", "420502001", "--name", "云集路", "--text", "漏气")
-    code, out = shell("alerts", "enter", *words, "--actor", "li", "--json")
+    code, out = shell("alerts", "enter", *words, "--json")
     assert code == 0, out
     alert_id = json.loads(out)["alert_id"]
     assert [row["alert_id"] for row in json.loads(shell("alerts", "list", "--json")[1])] == [alert_id]
@@ -222,7 +254,7 @@ def test_the_shell_takes_an_alert_through_its_life(shell: Callable[..., tuple[in
     code, out = shell("alerts", "show", alert_id, "--json")
     shown = json.loads(out)
     assert [one["kind"] for one in shown["history"]] == ["resolved", "acknowledged", "opened"]
-    assert shown["history"][-1]["actor"] == "li"
+    assert shown["history"][-1]["actor"] == os_user()
     assert "阀门已关" in shell("alerts", "show", alert_id)[1]
 
 
@@ -258,10 +290,24 @@ def test_a_list_says_how_many_more_there_are(shell: Callable[..., tuple[int, str
     assert len(json.loads(shell("alerts", "list", "--limit", "0", "--json")[1])) == 2
 
 
-def test_an_actor_with_a_login_keeps_its_role_in_the_shell(shell: Callable[..., tuple[int, str]]) -> None:
+@pytest.mark.case("security.M1")
+def test_who_acts_in_a_shell_is_the_user_of_the_machine(
+    shell: Callable[..., tuple[int, str]], ruled: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("USER", "lead")
+    monkeypatch.setenv("LOGNAME", "lead")
     code, out = shell("users", "add", "sun", "--role", "viewer")
     assert code == 0
     assert len(out.split()[1]) >= 12
-    code, out = shell("alerts", "silence", "rule_id=r", "--minutes", "5", "--reason", "x", "--actor", "sun")
+    silence = ("alerts", "silence", "rule_id=r", "--minutes", "5", "--reason", "x")
+    code, out = shell(*silence)
+    assert (code, "role 'nobody' may not silence alerts" in out) == (1, True)
+    code, out = shell(*silence, "--actor", "sun")
+    assert (code, "may not act as 'sun'" in out) == (1, True)
+    monkeypatch.setenv("CITYRISK_OS_USERS", f"{os_user()}=chief")
+    users.add_user(ruled, "chief", PASSWORD, "administrator", NOW)
+    code, out = shell(*silence, "--actor", "sun")
     assert (code, "role 'viewer' may not silence alerts" in out) == (1, True)
+    code, out = shell(*silence, "--json")
+    assert code == 0, out
     assert shell("users", "close", "sun")[0] == 0

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 from pathlib import Path
 
 import duckdb
 import polars as pl
 import pytest
 
-from access.export import ExportError, export
+from access.export import ExportError, _write_csv, export
 from access.rights import Reader
 from access.sandbox import SqlRefusedError
 from ingest.settings import Home
@@ -111,3 +112,27 @@ def test_a_branch_takes_only_its_rows(city_home: Home, tmp_path: Path) -> None:
     assert set(pl.read_parquet(out)["area_code"]) == {"420505"}
     with pytest.raises(ExportError, match="no area"):
         export(city_home, "feed_health", "parquet", out, reader=reader)
+
+
+@pytest.mark.case("security.L1")
+def test_cells_and_headers_that_a_spreadsheet_would_run_are_disarmed(tmp_path: Path) -> None:
+    frame = pl.DataFrame({"=a()": ["\n=cmd", " =cmd", "\t@x", "fine"], "b": [1, 2, 3, 4]})
+    _write_csv(frame, tmp_path / "x.csv")
+    back = pl.read_csv(tmp_path / "x.csv")
+    assert back.columns == ["'=a()", "b"]
+    assert back["'=a()"].to_list() == ["'\n=cmd", "' =cmd", "'\t@x", "fine"]
+
+
+@pytest.mark.case("security.L1")
+@pytest.mark.parametrize("kind", ["fifo", "link", "folder"])
+def test_only_an_ordinary_file_is_replaced(city_home: Home, tmp_path: Path, kind: str) -> None:
+    out = tmp_path / "out.csv"
+    if kind == "fifo":
+        os.mkfifo(out)
+    elif kind == "link":
+        out.symlink_to(tmp_path / "elsewhere")
+    else:
+        out.mkdir()
+    with pytest.raises(ExportError, match="link, device or folder"):
+        export(city_home, "area", "csv", out)
+    assert out.is_symlink() or not out.is_file()

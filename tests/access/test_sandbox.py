@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from access import sandbox
@@ -14,6 +16,7 @@ from ingest.settings import Home
 from published import publish_city, utc
 
 NOW = utc(2026, 11, 20, 8)
+BOUNDS = {"wall_s": 30, "cpu_s": 60, "address_space_bytes": 4 << 30, "output_bytes": 1 << 20}
 
 
 @pytest.fixture
@@ -114,6 +117,7 @@ ESCAPES = [
 ]
 
 
+@pytest.mark.case("security.held.H1")
 @pytest.mark.parametrize("text", ESCAPES)
 def test_everything_else_is_refused_before_it_runs(text: str) -> None:
     with pytest.raises(SqlRefusedError):
@@ -149,7 +153,13 @@ def test_the_child_cannot_write_files_whatever_the_engine_allows(city_home: Home
     """The operating system's own limit: here the engine is left open on purpose."""
     out = tmp_path / "out.csv"
     generation = city_home.serving / "20261120T080000000000.duckdb"
-    request = {"database": str(generation), "sql": f"copy mart.area to '{out}'", "limit": 1, "config": {}}
+    request = {
+        "database": str(generation),
+        "sql": f"copy mart.area to '{out}'",
+        "limit": 1,
+        "config": {},
+        "bounds": BOUNDS,
+    }
     done = subprocess.run(
         [sys.executable, "-I", str(Path(sandbox.__file__).with_name("sandbox_child.py"))],
         input=json.dumps(request).encode(), capture_output=True, env={}, timeout=60, check=False,
@@ -158,8 +168,8 @@ def test_the_child_cannot_write_files_whatever_the_engine_allows(city_home: Home
     assert not out.exists() or out.stat().st_size == 0
 
 
-def test_a_statement_is_stopped_in_time(city_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "_START_UP", sandbox.timedelta(seconds=1))
+@pytest.mark.case("security.H9", "security.L2")
+def test_a_statement_is_stopped_in_time(city_home: Home) -> None:
     endless = "select count(*) from range(1000000) a, range(1000000) b where (a.range + b.range) % 7 = 3"
     with pytest.raises(SqlFailedError, match=r"stopped after 0\.5 s"):
         run_sql(city_home, endless, timeout_s=0.5)
@@ -168,6 +178,96 @@ def test_a_statement_is_stopped_in_time(city_home: Home, monkeypatch: pytest.Mon
 def test_an_error_of_the_statement_is_told(city_home: Home) -> None:
     with pytest.raises(SqlFailedError, match="no_such_column"):
         run_sql(city_home, "select no_such_column from mart.area")
+
+
+@pytest.mark.case("security.H9")
+@pytest.mark.parametrize("text", ["select range(800000000)", "select repeat('x', 3000000000)"])
+def test_memory_that_the_engine_does_not_count_is_bounded(
+    city_home: Home, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    monkeypatch.setattr(sandbox, "_ADDRESS_SPACE_BYTES", 2 << 30)
+    with pytest.raises(SqlFailedError):
+        run_sql(city_home, text)
+
+
+@pytest.mark.case("security.H9")
+def test_large_cells_never_reach_the_parent(city_home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "_OUTPUT_BYTES", 1 << 20)
+    with pytest.raises(SqlFailedError, match="more than 1 MiB"):
+        run_sql(city_home, "select repeat('x', 100000) from range(20)")
+
+
+@pytest.mark.case("security.H9")
+def test_the_child_dies_with_its_parent(city_home: Home) -> None:
+    endless = "select count(*) from range(1000000) a, range(1000000) b where (a.range + b.range) % 7 = 3"
+    code = (
+        "import os, sys; sys.path[:0] = ['.', 'tests']; from ingest.settings import Home; from pathlib import Path\n"
+        f"from access.sandbox import run_sql; run_sql(Home(Path({str(city_home.root)!r}), {{}}), {endless!r})"
+    )
+    parent = psutil.Popen([sys.executable, "-c", code])
+    try:
+        while not (children := parent.children()):
+            assert parent.poll() is None
+        child = children[0]
+        while child.is_running() and child.cpu_times().user < 0.8:  # past its start
+            assert parent.poll() is None
+    finally:
+        parent.kill()
+        parent.wait()
+    child.wait(10)
+
+
+@pytest.mark.case("security.M3")
+@pytest.mark.parametrize("name", ["duckdb_databases", "pg_settings", "sqlite_master"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "select * from {0}, (with {0} as (select 1) select * from {0}) x",
+        "with {0} as (select * from {0}) select * from {0}",
+        "with a as (select * from {0}), {0} as (select 1) select * from a",
+        "select * from mart.area where exists (with {0} as (select 1) select 1) or exists (select * from {0})",
+    ],
+)
+def test_a_name_of_with_holds_only_where_it_is_in_scope(text: str, name: str) -> None:
+    with pytest.raises(SqlRefusedError, match="is not published"):
+        sandbox.check(text.format(name))
+
+
+@pytest.mark.case("security.M3")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "with a as (select 1 x), b as (select * from a) select * from b join a using (x)",
+        "with recursive r(n) as (select 1 union all select n + 1 from r where n < 3) select * from r",
+        "with a as (select 1) select * from (select * from a)",
+        "with a as (select 1) select * from a union all select * from a",
+    ],
+)
+def test_names_of_with_in_scope_are_read(city_home: Home, text: str) -> None:
+    assert run_sql(city_home, text).frame.height
+
+
+@pytest.mark.case("ingest.G1")
+def test_a_pivot_without_values_says_what_to_write() -> None:
+    with pytest.raises(SqlRefusedError, match=r"PIVOT … ON column IN"):
+        sandbox.check("pivot mart.area on level using count(*)")
+    sandbox.check("select * from (pivot mart.area on level in ('city', 'county') using count(*))")
+
+
+@pytest.mark.case("engineer.6")
+def test_intervals_come_out_as_text(city_home: Home) -> None:
+    frame = run_sql(
+        city_home, "select interval '1 month 2 days 90 minutes' a, interval '0 s' b, null::interval c"
+    ).frame
+    assert frame.row(0) == ("1 months 2 days 01:30:00", "00:00:00", None)
+
+
+@pytest.mark.case("engineer.6")
+def test_civil_times_carry_no_z() -> None:
+    from orchestration.cli.shell import _text
+
+    assert _text(datetime(2026, 11, 20, 19)) == "2026-11-20 19:00:00"  # noqa: DTZ001 - civil on purpose
+    assert _text(utc(2026, 11, 20, 11)) == "2026-11-20 11:00:00Z"
 
 
 def test_nothing_published(home: Home) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -43,8 +45,8 @@ def test_a_generation_deleted_between_listing_and_open_is_passed_over(
     home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = publish_city(home, NOW)
-    listed = [home.serving / "20261120T090000000000.duckdb", kept]
-    monkeypatch.setattr(serving, "newest", lambda _home: listed.pop(0))
+    listed = [[home.serving / "20261120T090000000000.duckdb"], [kept]]
+    monkeypatch.setattr(serving, "by_age", lambda _home, _now: listed.pop(0))
     with serving.open_mart(home) as mart:
         assert mart.generation == kept
     assert not listed
@@ -66,6 +68,41 @@ def test_the_connection_reads_the_generation_and_nothing_else(home: Home, statem
     publish_city(home, NOW)
     with serving.connect(home) as connection, pytest.raises(duckdb.Error):
         connection.execute(statement)
+
+
+@pytest.mark.case("security.H7")
+def test_a_damaged_newest_generation_gives_way_to_the_last_good(home: Home) -> None:
+    good = publish_city(home, NOW)
+    bad = publish_city(home, NOW + timedelta(hours=1))
+    bad.chmod(0o644)
+    bad.write_bytes(bad.read_bytes()[:20_000])
+    with serving.open_mart(home) as mart:
+        assert mart.generation == good
+    assert serving.readable(home) == good
+
+
+@pytest.mark.case("engineer.5")
+def test_a_generation_that_a_shell_holds_gives_way_to_the_one_before(home: Home) -> None:
+    good = publish_city(home, NOW)
+    held = publish_city(home, NOW + timedelta(hours=1))
+    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    shell = subprocess.Popen([sys.executable, "-c", code, str(held)], stdin=-1, stdout=-1, text=True)
+    try:
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == "held\n"
+        assert serving.readable(home) == good
+    finally:
+        shell.communicate("")
+    assert serving.readable(home) == held
+
+
+@pytest.mark.case("security.H6")
+def test_a_generation_of_the_future_holds_no_reader(home: Home) -> None:
+    now = datetime.now(UTC)
+    ahead = publish_city(home, now + timedelta(days=3))
+    assert serving.readable(home) == ahead, "better than nothing"
+    right = publish_city(home, now)
+    assert serving.readable(home) == right
 
 
 def test_twenty_readers_during_ten_publishes(home: Home) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import sqlite3
 import tarfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +22,7 @@ from ingest.ops import open_ops
 from ingest.settings import ARCHIVE_KEY, Home
 from orchestration.backup import BackupError, backup, restore
 from orchestration.batch import BatchError, only_run
-from orchestration.doctor import examine
+from orchestration.doctor import examine, look_over
 
 NOW = datetime(2026, 6, 15, 4, tzinfo=UTC)
 
@@ -102,6 +106,8 @@ def test_a_spoilt_backup_is_refused_and_leaves_nothing(
 
 
 def test_the_doctor_names_what_is_missing(home: Home, engine: sa.Engine) -> None:
+    for name in ("ops.db", "secrets.env"):
+        (home.root / name).chmod(0o600)
     found = ails(home, engine)
     assert set(found) == {"settings", "last run", "generation"}
     assert "CITYRISK_WEATHER_URL" in found["settings"]
@@ -125,3 +131,86 @@ def test_the_doctor_sees_keys_that_do_not_fit(home: Home, engine: sa.Engine) -> 
     found = ails(home, engine)
     assert "CITYRISK_ARCHIVE_KEY" in found["keys"]
     assert found["landing"] == "1 live files, 1 not on disk"
+
+
+@pytest.mark.case("security.M8")
+def test_the_doctor_sees_files_that_others_may_read(home: Home, engine: sa.Engine) -> None:
+    (home.root / "ops.db").chmod(0o644)
+    assert "ops.db" in ails(home, engine)["file rights"]
+
+
+@pytest.mark.case("security.M7")
+@pytest.mark.parametrize("spoil", ["missing home", "no database", "torn", "unreadable"])
+def test_the_doctor_tells_of_a_home_in_any_state(home: Home, engine: sa.Engine, spoil: str) -> None:
+    engine.dispose()
+    store = home.root / "ops.db"
+    if spoil == "missing home":
+        home = replace(home, root=home.root / "nowhere")
+    elif spoil == "no database":
+        store.write_bytes(b"not a database" * 5000)
+    elif spoil == "torn":
+        store.write_bytes(store.read_bytes()[: store.stat().st_size // 3])
+    else:
+        store.unlink()
+        store.mkdir()
+    unwell = {one.subject for one in look_over(home, load_contracts(), NOW) if not one.well}
+    assert unwell & {"home", "ops store"}
+    assert not (spoil == "missing home" and home.root.exists()), "it changes nothing"
+
+
+@pytest.mark.case("security.M7")
+def test_a_run_without_its_lock_has_died(home: Home, engine: sa.Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(sa.insert(ops.run).values(
+            run_id="r", started_at=NOW, ended_at=None, result="running", step="check", detail=""))  # fmt: skip
+    assert "died at step check" in ails(home, engine)["last run"]
+    with only_run(home):
+        assert "last run" not in ails(home, engine)
+
+
+@pytest.mark.case("security.C1")
+def test_the_doctor_sees_stopped_schedules(home: Home, engine: sa.Engine) -> None:
+    store = home.root / "dagster" / "schedules" / "schedules.db"
+    store.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(store)) as connection, connection:
+        connection.execute("create table instigators (status text, instigator_body text)")
+        body = json.dumps({"origin": {"job_name": "weather_station"}})
+        connection.executemany("insert into instigators values (?, ?)", [("STOPPED", body), ("RUNNING", body)])
+    assert "weather_station" in ails(home, engine)["schedules"]
+
+
+@pytest.mark.case("security.M6")
+def test_a_corrupt_store_is_not_backed_up(home: Home, engine: sa.Engine, tmp_path: Path) -> None:
+    engine.dispose()
+    store = home.root / "ops.db"
+    body = bytearray(store.read_bytes())
+    for page in range(2, len(body) // 4096):
+        body[page * 4096 : page * 4096 + 64] = b"\xff" * 64
+    store.write_bytes(body)
+    with pytest.raises(BackupError, match="damaged"):
+        backup(home, tmp_path / "b.tar", NOW)
+    assert list(tmp_path.glob("b.tar*")) == []
+
+
+@pytest.mark.case("security.M6")
+@pytest.mark.parametrize("spoil", ["digest", "added"])
+def test_an_altered_manifest_is_refused(
+    home: Home, engine: sa.Engine, archived: str, tmp_path: Path, spoil: str
+) -> None:
+    backup(home, tmp_path / "b.tar", NOW)
+    unpacked = tmp_path / "unpacked"
+    with tarfile.open(tmp_path / "b.tar") as tar:
+        tar.extractall(unpacked, filter="data")
+    if spoil == "digest":
+        (unpacked / "ops.db").write_bytes(b"forged")
+        manifest = json.loads((unpacked / "manifest.json").read_text())
+        manifest["sha256"]["ops.db"] = hashlib.sha256(b"forged").hexdigest()
+        (unpacked / "manifest.json").write_text(json.dumps(manifest))
+    else:
+        (unpacked / "archive" / "planted").write_bytes(b"x")
+    with tarfile.open(tmp_path / "forged.tar", "w") as tar:
+        tar.add(unpacked, arcname=".")
+    other = replace(home, root=tmp_path / "other")
+    with pytest.raises(BackupError, match="manifest"):
+        restore(other, tmp_path / "forged.tar")
+    assert list(other.root.iterdir()) == []
