@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-import sqlite3
 from collections.abc import Callable, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -178,9 +176,12 @@ def _schedules(home: Home) -> tuple[bool, str, str]:
     store = home.root / "dagster" / "schedules" / "schedules.db"
     if not store.is_file():
         return True, "none was ever switched", ""
-    with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True)) as connection:
-        rows = connection.execute("select instigator_body from instigators where status = 'STOPPED'").fetchall()
-    names = sorted(str(json.loads(body)["origin"].get("job_name", "?")) for (body,) in rows)
+    switched = sa.table("instigators", sa.column("status"), sa.column("instigator_body"))
+    query = sa.select(switched.c.instigator_body).where(switched.c.status == "STOPPED")
+    engine = sa.create_engine(f"sqlite:///file:{store}?mode=ro&uri=true", poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        bodies = connection.scalars(query).all()
+    names = sorted(str(json.loads(body)["origin"].get("job_name", "?")) for body in bodies)
     found = f"stopped: {', '.join(names)}" if names else "all work"
     return not names, found, "`cityrisk schedules start NAME`"
 
