@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -180,7 +180,7 @@ def _schedules(home: Home) -> tuple[bool, str, str]:
     query = sa.select(switched.c.instigator_body).where(switched.c.status == "STOPPED")
     engine = sa.create_engine(f"sqlite:///file:{store}?mode=ro&uri=true", poolclass=sa.NullPool)
     with engine.connect() as connection:
-        bodies = connection.scalars(query).all()
+        bodies: Sequence[str] = connection.scalars(query).all()
     names = sorted(str(json.loads(body)["origin"].get("job_name", "?")) for body in bodies)
     found = f"stopped: {', '.join(names)}" if names else "all work"
     return not names, found, "`cityrisk schedules start NAME`"
