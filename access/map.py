@@ -91,7 +91,7 @@ def object_facts(mart: Mart, reader: Reader, object_id: str) -> dict[str, Any] |
         left join mart.area as a on a.area_code = left(o.area_code, 6)
         left join ({_KINDS}) as k using (department_code, subdomain)
         left join mart.major_hazard as h on h.unit_id = o.object_id
-        where o.object_id = ? and o.area_code like ?
+        where o.object_id = ? and coalesce(o.area_code, '') like ?
         """,
         [object_id, reader.area_pattern],
     )
@@ -141,7 +141,8 @@ def aspect_scale(outlines: Mapping[str, Any]) -> float:
 
 
 def _where(reader: Reader, wanted: ObjectFilter) -> tuple[str, Sequence[Any]]:
-    conditions = ["o.lon is not null", "o.lat is not null", "o.area_code like ?"]
+    # What has no area code lies in no branch: the pattern of a city-wide reader alone takes it.
+    conditions = ["o.lon is not null", "o.lat is not null", "coalesce(o.area_code, '') like ?"]
     parameters: list[Any] = [reader.area_pattern]
     if wanted.domain is not None:
         conditions.append("o.domain = ?")

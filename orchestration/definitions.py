@@ -1,11 +1,11 @@
 """The Dagster graph, made from the contracts: one asset per feed, the warehouse, and what it publishes.
 
-Load with `dagster dev -m orchestration.definitions`. Reading contracts is all that happens at load; homes, keys and
-stores are opened inside a run. Alerts never pass through a run (docs/adr/0003-stream.md).
+Load with `dagster dev -m orchestration.definitions`. Loading reads contracts, dbt models and the first day that has
+landed; keys are opened inside a run. Alerts never pass through a run (docs/adr/0003-stream.md).
 """
 
 import os
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import dagster as dg
@@ -24,8 +24,18 @@ from orchestration.feed_assets import (
     feed_key,
     feed_schedule,
 )
+from orchestration.lineage import read_models
+from orchestration.partitions import first_day
+from orchestration.shell_reports import shell_sensor
 from orchestration.stream_assets import episode_spec, report_sensor, stream_spec
-from orchestration.warehouse_assets import PUBLISHED, WAREHOUSE_JOB, hourly_build, landed_sensor, warehouse_asset
+from orchestration.warehouse_assets import (
+    WAREHOUSE_JOB,
+    built_keys,
+    hourly_build,
+    landed_sensor,
+    view_specs,
+    warehouse_asset,
+)
 
 
 @dg.definitions
@@ -33,24 +43,27 @@ def definitions() -> dg.Definitions:
     """Every asset, check, job, schedule and sensor of this checkout's contracts."""
     contracts = load_contracts(Path(os.environ.get("CITYRISK_CONTRACTS") or CONTRACT_ROOT))
     feeds = list(contracts.values())
+    start, models = first_day(open_home(os.environ), datetime.now(UTC)), read_models()
     pulled, streams = [c for c in feeds if not c.is_stream], [c for c in feeds if c.is_stream]
     return dg.Definitions(
         assets=[
-            *(feed_asset(c) for c in pulled),
+            *(feed_asset(c, start) for c in pulled),
             *(stream_spec(c) for c in streams),
             episode_spec(feeds),
-            warehouse_asset(contracts),
+            *view_specs(models, contracts),
+            warehouse_asset(models, contracts),
         ],
         asset_checks=[feed_checks(c, contracts) for c in feeds],
         jobs=[
             *(dg.define_asset_job(feed_job_name(c), dg.AssetSelection.assets(feed_key(c))) for c in pulled),
-            dg.define_asset_job(WAREHOUSE_JOB, dg.AssetSelection.assets(*PUBLISHED)),
+            dg.define_asset_job(WAREHOUSE_JOB, dg.AssetSelection.assets(*built_keys(models))),
         ],
         schedules=[*(feed_schedule(c) for c in feeds if c.server.kind in ("api", "sql")), hourly_build()],
         sensors=[
             *(drop_sensor(c) for c in feeds if c.server.kind == "files"),
             landed_sensor(contracts),
             report_sensor(contracts),
+            shell_sensor(contracts),
         ],
         executor=dg.in_process_executor,
     )

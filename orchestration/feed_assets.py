@@ -6,7 +6,7 @@ Nothing here names a department or a column: everything comes from the contract.
 import os
 import zlib
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import dagster as dg
@@ -15,19 +15,14 @@ from ingest.contract import Contract
 from ingest.ops import open_ops
 from ingest.pull import FAILURES, open_intake, pull_feed
 from ingest.settings import open_home
+from orchestration.partitions import daily_partitions
 from quality.checks import Check, checks_of
 from quality.verdict import LastVerdict, Verdict, last_verdicts
 
 CIVIL_ZONE = "Asia/Shanghai"
-PARTITIONS_START = "2020-01-01"
 PULL_RETRIES = dg.RetryPolicy(max_retries=3, delay=20, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 _SEVERITIES = {"error": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-
-
-def daily_partitions() -> dg.DailyPartitionsDefinition:
-    """Beijing days; today is a partition too, since feeds of facts arrive during the day."""
-    return dg.DailyPartitionsDefinition(start_date=PARTITIONS_START, timezone=CIVIL_ZONE, end_offset=1)
 
 
 def feed_key(contract: Contract) -> dg.AssetKey:
@@ -35,7 +30,7 @@ def feed_key(contract: Contract) -> dg.AssetKey:
     return dg.AssetKey([contract.department_code, contract.feed])
 
 
-def feed_asset(contract: Contract, retry_policy: dg.RetryPolicy = PULL_RETRIES) -> dg.AssetsDefinition:
+def feed_asset(contract: Contract, first_day: date, retry_policy: dg.RetryPolicy = PULL_RETRIES) -> dg.AssetsDefinition:
     """The asset that pulls one feed. A failed department fails its own asset only."""
 
     @dg.asset(
@@ -45,7 +40,7 @@ def feed_asset(contract: Contract, retry_policy: dg.RetryPolicy = PULL_RETRIES) 
         owners=[f"team:{contract.owner}"],
         kinds={contract.server.kind},
         metadata={"contract_version": contract.version, "drift_mode": contract.drift_mode},
-        partitions_def=None if contract.is_register else daily_partitions(),
+        partitions_def=None if contract.is_register else daily_partitions(first_day),
         backfill_policy=None if contract.is_register else dg.BackfillPolicy.single_run(),
         retry_policy=retry_policy,
         freshness_policy=dg.FreshnessPolicy.time_window(

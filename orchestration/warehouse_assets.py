@@ -17,11 +17,13 @@ from ingest.settings import open_home
 from orchestration import batch as batches
 from orchestration.feed_assets import feed_key
 from orchestration.graph_upkeep import KEEP, OVER, forget_history
+from orchestration.lineage import Model
 from orchestration.publish import PUBLISHED_TABLES, audit
 from orchestration.stream_assets import EPISODES
 
 WAREHOUSE_JOB = "warehouse__build"
 PUBLISHED = [dg.AssetKey(["mart", table]) for table in PUBLISHED_TABLES]
+ALERT_TABLES = "alert"  # how tables of the ops store begin that alerting writes
 LOOK_EVERY_S = 30
 # Devices speak all the time: what they said waits this long for a build, so that builds do not follow one another.
 STREAM_BUILD_EVERY = timedelta(minutes=10)
@@ -29,7 +31,36 @@ _UNDER_WAY = [status for status in dg.DagsterRunStatus if status not in OVER]
 WAIT_FOR_RUN_S = 900.0  # a batch from a shell holds the home for minutes, not for hours
 
 
-def warehouse_asset(contracts: Mapping[str, Contract]) -> dg.AssetsDefinition:
+def model_key(model: Model) -> dg.AssetKey:
+    """`mart_risk_object` → asset `mart/risk_object`."""
+    return dg.AssetKey([model.layer, model.table])
+
+
+def built_keys(models: Mapping[str, Model]) -> list[dg.AssetKey]:
+    """What a build writes as tables."""
+    return [model_key(model) for model in models.values() if not model.is_view]
+
+
+def view_specs(models: Mapping[str, Model], contracts: Mapping[str, Contract]) -> list[dg.AssetSpec]:
+    """Views between the landed files and the tables: nothing writes them, they stand for the lineage."""
+    return [_spec(model, models, contracts) for model in models.values() if model.is_view]
+
+
+def _spec(model: Model, models: Mapping[str, Model], contracts: Mapping[str, Contract]) -> dg.AssetSpec:
+    feeds = {contract.slug: contract for contract in contracts.values()}
+    deps = [
+        *(model_key(models[name]) for name in model.models),
+        *(feed_key(feeds[s]) for s in model.feeds if s in feeds),
+    ]
+    if any(table.startswith(ALERT_TABLES) for table in model.ops):
+        deps.append(EPISODES)
+    return dg.AssetSpec(
+        model_key(model), deps=deps, group_name=model.layer, description=model.description, skippable=not model.is_view,
+        kinds={"dbt", "view" if model.is_view else "table"},
+    )  # fmt: skip
+
+
+def warehouse_asset(models: Mapping[str, Model], contracts: Mapping[str, Contract]) -> dg.AssetsDefinition:
     """Restore, check, admit, build, audit, publish, upkeep: one step, since one process may write the warehouse.
 
     It reads what the ledger calls admitted, so a feed that failed does not stop the others.
@@ -37,10 +68,7 @@ def warehouse_asset(contracts: Mapping[str, Contract]) -> dg.AssetsDefinition:
 
     @dg.multi_asset(
         name="warehouse",
-        specs=[
-            dg.AssetSpec(key, group_name="mart", deps=[*(feed_key(c) for c in contracts.values()), EPISODES])
-            for key in PUBLISHED
-        ],
+        specs=[_spec(model, models, contracts) for model in models.values() if not model.is_view],
         can_subset=False,
     )
     def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
@@ -51,6 +79,8 @@ def warehouse_asset(contracts: Mapping[str, Contract]) -> dg.AssetsDefinition:
             result = batches.run_batch(batch, select=(), wait_s=WAIT_FOR_RUN_S)
         forget_history(context.instance, datetime.now(UTC) - KEEP)
         counts = audit(home.mart)
+        inner = [key for key in built_keys(models) if key not in PUBLISHED]
+        yield from (dg.MaterializeResult(asset_key=key) for key in inner if result.built)
         for table, key in zip(PUBLISHED_TABLES, PUBLISHED, strict=True):
             yield dg.MaterializeResult(
                 asset_key=key,

@@ -120,7 +120,8 @@ create table mart.risk_contribution (as_of_date date, area_code text, domain tex
   factor_value double, contribution double, reason_zh text, reason_en text);
 create table mart.risk_object (object_id text, domain text, subdomain text, object_type text, name_zh text,
   area_code text, department_code text, lon double, lat double, inherent_colour text, residual_colour text,
-  score double);
+  score double, unscored_reason text, unscored_reason_zh text, unscored_reason_en text, area_reason text,
+  area_reason_zh text, area_reason_en text);
 create table mart.device (device_id text, object_id text, protocol text, metric_list text, status text,
   last_observed_at timestamptz);
 create table mart.reading_hourly (device_id text, metric text, unit text, hour timestamptz, mean_value double,
@@ -267,6 +268,9 @@ def _contributions(index: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
     return rows
 
 
+NO_REASONS = (None,) * 6
+
+
 def _objects() -> list[tuple[object, ...]]:
     kinds = (
         ("fire", "public_safety", "fire", "fire_unit", "消防重点单位"),
@@ -282,9 +286,12 @@ def _objects() -> list[tuple[object, ...]]:
         colour = colours[(n * 7) % 17 % 5]
         place = (lon + 0.05 * math.sin(n * 1.3), lat + 0.05 * math.cos(n * 2.1))
         rows.append((f"{department}:X{n:04}", domain, subdomain, kind, f"{zh}{label}{n}", code, department, *place,
-                     "orange", colour, 90.0 - n / 4))  # fmt: skip
+                     "orange", colour, 90.0 - n / 4, *NO_REASONS))  # fmt: skip
     rows.append(("emergency:W0001", "work_safety", "major_hazard", "major_hazard", "猇亭一号罐区", "420505",
-                 "emergency", 111.42, 30.53, "red", "red", 97.5))  # fmt: skip
+                 "emergency", 111.42, 30.53, "red", "red", 97.5, *NO_REASONS))  # fmt: skip
+    rows.append(("urban:G0001", "lifeline", "gas", "gas_user", "城东燃气用户", None, "urban", 111.9, 30.1, *(None,) * 3,
+                 "kind_not_weighed", "此类对象没有权重", "No weight for its kind", "outside_known_areas",
+                 "不在任何已知区县", "In no known county"))  # fmt: skip
     return rows
 
 

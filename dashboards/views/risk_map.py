@@ -145,9 +145,17 @@ def _pairs(scene: Scene, facts: dict[str, Any]) -> list[tuple[str, str]]:
         (words("map.score"), "–" if facts["score"] is None else f"{facts['score']:.1f}"),
         (words("map.domain"), words(f"domain.{facts['domain']}")),
         (words("map.object_type"), _kind(scene, facts)),
-        (words("map.area"), scene.name(facts["area_name_zh"], facts["area_name_en"]) or escape(facts["area_code"])),
+        (
+            words("map.area"),
+            scene.name(facts["area_name_zh"], facts["area_name_en"]) or escape(facts["area_code"] or "–"),
+        ),
         (words("map.department"), scene.name(facts["department_zh"], facts["department_en"])),
         (words("map.place"), f"{facts['lon']:.5f}, {facts['lat']:.5f}"),
+    ]
+    pairs += [
+        (words(f"map.{about}"), scene.name(facts[f"{about}_zh"], facts[f"{about}_en"]))
+        for about in ("unscored_reason", "area_reason")
+        if facts.get(about) is not None  # a generation of before has no reasons
     ]
     if facts["n_devices"]:
         online = words("map.devices_value", online=facts["n_devices_online"], n=facts["n_devices"])
@@ -166,7 +174,7 @@ def _listing(scene: Scene, objects: pl.DataFrame) -> None:
         [
             look.risk_mark(row["residual_colour"], words(f"colour_short.{row['residual_colour'] or 'none'}")),
             escape(row["name_zh"] or row["object_id"])
-            + f"<small>{_kind(scene, row)} · {scene.name(row['area_name_zh'], row['area_name_en'])}</small>",
+            + f"<small>{_kind(scene, row)} · {scene.name(row['area_name_zh'], row['area_name_en']) or '–'}</small>",
             "–" if row["score"] is None else f"{row['score']:.1f}",
         ]
         for row in objects.head(_WORST).iter_rows(named=True)

@@ -74,20 +74,25 @@
     {{- return(found) -}}
 {%- endmacro -%}
 
+{#- Where orchestration writes what a build reads. -#}
+{%- macro build_folder() -%}
+    {{- return(env_var('CITYRISK_BUILD', env_var('CITYRISK_HOME', 'var') ~ '/build')) -}}
+{%- endmacro -%}
+
 {#- The list of live files that orchestration wrote before this build: feed_id, landed_on, path, batch_id,
     is_affected. A day that lost all its files stands in it with a null path. -#}
 {%- macro landed_manifest() -%}
-    {{- parquet_file(env_var('CITYRISK_BUILD') ~ '/landed.parquet') -}}
+    {{- parquet_file(build_folder() ~ '/landed.parquet') -}}
 {%- endmacro -%}
 
 {#- One snapshot table of the ops store: `{{ ops('check_verdict') }}`. Instants are TIMESTAMPTZ. -#}
 {%- macro ops(table) -%}
-    {{- parquet_file(env_var('CITYRISK_BUILD') ~ '/ops/' ~ table ~ '.parquet') -}}
+    {{- parquet_file(build_folder() ~ '/ops/' ~ table ~ '.parquet') -}}
 {%- endmacro -%}
 
 {#- The one row of facts of this build: run_id, as_of, as_of_date, city_code, is_full_refresh. -#}
 {%- macro this_build() -%}
-    {{- parquet_file(env_var('CITYRISK_BUILD') ~ '/build.parquet') -}}
+    {{- parquet_file(build_folder() ~ '/build.parquet') -}}
 {%- endmacro -%}
 
 {#- The instant that this build looks at the city from, as a literal: `received_at <= {{ as_of() }}`. -#}

@@ -95,7 +95,7 @@ def test_a_reader_of_a_branch_sees_the_branch(mart: Mart) -> None:
 def test_objects_are_bounded_worst_first_and_counted(mart: Mart) -> None:
     page = risk.objects(mart, CITY_WIDE, risk.ObjectFilter(), limit=40)
     assert page.frame.height == 40
-    assert page.n_matching == 261
+    assert page.n_matching == 262
     assert page.frame["object_id"][0] == "emergency:W0001"
     assert set(page.frame["residual_colour"]) == {"red"}
 
@@ -107,6 +107,16 @@ def test_objects_by_colour(mart: Mart, colours: tuple[str | None, ...]) -> None:
     counts = risk.colour_counts(mart, CITY_WIDE, wanted)
     assert set(page.frame["residual_colour"]) == set(colours)
     assert page.n_matching == page.frame.height == sum(counts[colour] for colour in colours)
+
+
+@pytest.mark.case("engineer.10")
+def test_an_object_without_colour_and_area_is_shown_to_who_sees_the_city(mart: Mart) -> None:
+    wanted = risk.ObjectFilter(domain="lifeline", colours=(None,))
+    assert "urban:G0001" in set(risk.objects(mart, CITY_WIDE, wanted).frame["object_id"])
+    facts = risk.object_facts(mart, CITY_WIDE, "urban:G0001")
+    assert facts is not None
+    assert (facts["unscored_reason"], facts["area_reason"]) == ("kind_not_weighed", "outside_known_areas")
+    assert risk.object_facts(mart, Reader(name="xiling", area_code=XILING), "urban:G0001") is None
 
 
 def test_objects_by_county(mart: Mart) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from datetime import timedelta
+from datetime import date, timedelta
 
 import dagster as dg
 import pytest
@@ -38,10 +38,20 @@ def test_every_contract_is_an_asset_with_its_checks_job_and_trigger(repository: 
         assert triggers & {f"{contract.slug}__schedule", f"{contract.slug}__drop"}
 
 
-def test_the_warehouse_hangs_on_every_feed(repository: dg.RepositoryDefinition) -> None:
+@pytest.mark.case("engineer.12")
+def test_lineage_is_that_of_the_models_with_their_descriptions(repository: dg.RepositoryDefinition) -> None:
+    graph = repository.asset_graph
+    assert graph.get(dg.AssetKey(["staging", "stg_urban__pipe"])).parent_keys == {dg.AssetKey(["urban", "pipe"])}
+    assert dg.AssetKey(["core", "risk_object"]) in graph.get(dg.AssetKey(["mart", "risk_object"])).parent_keys
+    assert EPISODES in graph.get(dg.AssetKey(["mart", "alert"])).parent_keys
+    every = set(graph.get_all_asset_keys())
     feeds = {feed_key(c) for c in load_contracts().values()}
     for key in PUBLISHED:
-        assert repository.asset_graph.get(key).parent_keys == {*feeds, EPISODES}
+        assert graph.get(key).description
+        assert not graph.get(key).parent_keys & feeds
+    assert all(graph.get(key).parent_keys <= every for key in every)
+    read = {parent for key in every for parent in graph.get(key).parent_keys if key.path[0] == "staging"}
+    assert read == feeds
     assert repository.has_job(WAREHOUSE_JOB)
 
 
@@ -77,7 +87,7 @@ def test_an_unreachable_department_fails_its_own_asset(home: Home, monkeypatch: 
     monkeypatch.setenv("CITYRISK_EMERGENCY_DROP", str(home.root / "nowhere"))
     assert os.environ["CITYRISK_HOME"] == str(home.root)
     (home.root / "nowhere" / "point").mkdir(parents=True)
-    asset = feed_asset(contract, dg.RetryPolicy(max_retries=1, delay=0))
+    asset = feed_asset(contract, date(2026, 6, 1), dg.RetryPolicy(max_retries=1, delay=0))
     assert dg.materialize([asset], raise_on_error=False).success
     monkeypatch.delenv("CITYRISK_EMERGENCY_DROP")
     with dg.DagsterInstance.ephemeral() as instance:
@@ -99,7 +109,10 @@ def test_thirty_days_are_one_run_and_its_checks_tell_their_verdicts(
     june = {"dagster/asset_partition_range_start": "2026-06-01", "dagster/asset_partition_range_end": "2026-06-30"}
     with dg.DagsterInstance.ephemeral() as instance:
         run = dg.materialize(
-            [feed_asset(contract), feed_checks(contract, contracts)], instance=instance, tags=june, raise_on_error=False
+            [feed_asset(contract, date(2026, 6, 1)), feed_checks(contract, contracts)],
+            instance=instance,
+            tags=june,
+            raise_on_error=False,
         )
     event = run.asset_materializations_for_node("emergency__tailings_reading")[0]
     assert event.metadata["dagster/row_count"].value == 30
@@ -120,7 +133,7 @@ def test_a_refused_delivery_fails_its_run_and_no_verdict_is_no_pass(
     row = "P1,2026-06-01 08:00:00,82.1,6.4,88.5,12.5,105.3,0.0,正常"
     (drop / "june.csv").write_bytes(f"{header}\n{row}\n".encode("gb18030"))
     monkeypatch.setenv("CITYRISK_EMERGENCY_DROP", str(drop.parent))
-    assets = [feed_asset(contract), feed_checks(contract, contracts)]
+    assets = [feed_asset(contract, date(2026, 6, 1)), feed_checks(contract, contracts)]
     day = "2026-06-01"
     with dg.DagsterInstance.ephemeral() as instance:
         failed = dg.materialize(assets, instance=instance, partition_key=day, raise_on_error=False)

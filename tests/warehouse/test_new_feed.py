@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from orchestration.derive import write_derived
@@ -18,6 +22,24 @@ def test_an_empty_home_builds(tmp_path: Path) -> None:
     assert facts == [(0,)] * 4
     assert made.ask("select count(*) from core.area where level = 'county'")[0][0]
     made.engine.dispose()
+
+
+@pytest.mark.slow
+@pytest.mark.case("engineer.15")
+def test_dbt_by_hand_needs_only_the_home(tmp_path: Path) -> None:
+    project = copy_project(tmp_path / "project")
+    made = open_warehouse(tmp_path / "home", project)
+    made.build(full_refresh=True)
+    made.engine.dispose()
+    dbt = Path(sys.executable).with_name("dbt")
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("CITYRISK_")}
+    done = subprocess.run(
+        [dbt, "docs", "generate", "--static", "--project-dir", project, "--profiles-dir", project,
+         "--target-path", tmp_path / "docs"],
+        env={**ours, "CITYRISK_HOME": str(tmp_path / "home")}, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert (tmp_path / "docs/static_index.html").stat().st_size > 0
 
 
 def test_a_new_feed_is_one_contract_file(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 
 import duckdb
+import polars as pl
 import pytest
 
 from ingest import ops
@@ -37,9 +38,20 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """Three days of every feed with every model built; the tests below take it through time, in their order."""
     made = open_warehouse(tmp_path_factory.mktemp("risk"))
     synthetic.land_city(made.home, made.engine, made.contracts, DAYS, n=6)
+    land_a_unit_outside(made)
     made.build(full_refresh=True, select=None)
     yield made
     made.engine.dispose()
+
+
+def land_a_unit_outside(city: Warehouse) -> None:
+    """A fire unit whose coordinates lie in no county that we know, and one of another city."""
+    contract = city.contracts["fire.unit"]
+    frame = synthetic.rows_of(contract, DAYS[0], 8, seed=3).tail(2)
+    code = next(column.landed_name for column in contract.landed_columns if column.concept == "area_code")
+    codes = pl.Series([None, "430702"], dtype=pl.String)
+    frame = frame.with_columns(codes.alias(code), codes.alias("_area_code"), pl.lit(100.0).alias("_lon"))
+    synthetic.land_rows(city.home, city.engine, contract, frame, "units-outside")
 
 
 def ask(city: Warehouse, sql: str) -> list[tuple]:
@@ -98,21 +110,22 @@ def test_every_published_table_has_its_columns(city: Warehouse) -> None:
 
 
 @pytest.mark.slow
-def test_every_column_is_in_the_dictionary_in_both_languages(city: Warehouse) -> None:
-    told = {
-        (table, column): (zh, en, sensitivity)
-        for table, column, zh, en, sensitivity in ask(
-            city, "select table_name, column_name, description_zh, description_en, sensitivity from data_dictionary"
-        )
-    }
+@pytest.mark.case("engineer.9")
+def test_the_published_dictionary_lists_what_is_published_in_both_languages(city: Warehouse) -> None:
+    told = "select table_name, column_name, description_zh, description_en, sensitivity from"
+    published = ask(city, f"{told} data_dictionary")
+    inside = city.ask(f"{told} core.internal_dictionary")
     columns = ask(city, "select 'mart.' || table_name, column_name from duckdb_columns() where schema_name = 'mart'")
-    columns += city.ask(
+    assert {row[:2] for row in published} == set(columns)
+    columns = city.ask(
         "select table_schema || '.' || table_name, column_name from information_schema.columns "
         "where table_schema in ('core', 'risk')"
     )
-    for name in columns:
-        zh, en, sensitivity = told[name]
-        assert any("一" <= sign <= "鿿" for sign in zh), name
+    assert {row[:2] for row in inside} >= set(columns)
+    assert not {row[0] for row in inside} & {row[0] for row in published}
+    written = [row for row in inside if row[:2] in set(columns)]  # of feeds, contracts answer for the words
+    for *name, zh, en, sensitivity in (*published, *written):
+        assert any("一" <= sign <= "鿿" for sign in str(zh)), name
         assert en, name
         assert sensitivity in ("public", "internal", "important", "personal", "sensitive"), name
 
@@ -138,13 +151,30 @@ def test_contributions_explain_the_index(city: Warehouse) -> None:
 @pytest.mark.slow
 def test_residual_is_never_worse_than_inherent(city: Warehouse) -> None:
     rank = {"blue": 1, "yellow": 2, "orange": 3, "red": 4}
-    rows = ask(city, "select inherent_colour, residual_colour, inherent_score, score from risk_object")
-    weighed = "select factor from seed.risk_factor_weights where level = 'subdomain'"
-    assert [(len(rows),)] == city.ask(f"select count(*) from core.risk_object where subdomain in ({weighed})")
+    scored = "from risk_object where unscored_reason is null"
+    rows = ask(city, f"select inherent_colour, residual_colour, inherent_score, score {scored}")
     for inherent, residual, inherent_score, score in rows:
         assert rank[residual] <= rank[inherent]
         assert score <= inherent_score
     assert len({residual for _, residual, _, _ in rows}) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.case("engineer.10")
+def test_every_object_is_published_with_its_colours_or_a_reason(city: Warehouse) -> None:
+    weighed = "subdomain in (select factor from seed.risk_factor_weights where level = 'subdomain')"
+    counted = city.ask(f"select count(*), count(*) filter ({weighed}) from core.risk_object")
+    asked = "select count(*), count(residual_colour) from risk_object"
+    assert ask(city, asked) == counted
+    unscored = ask(
+        city,
+        "select distinct subdomain, unscored_reason, residual_colour, score, unscored_reason_zh <> '', "
+        "unscored_reason_en <> '' from risk_object where unscored_reason is not null",
+    )
+    assert {row[0] for row in unscored} >= {"utility_tunnel", "key_vehicle", "pollution", "flood"}
+    assert {row[1:] for row in unscored} == {("kind_not_weighed", None, None, True, True)}
+    outside = "select area_code, area_reason, residual_colour is not null from risk_object where lon = 100 order by 1"
+    assert ask(city, outside) == [("430702", "outside_city", True), (None, "outside_known_areas", True)]
 
 
 @pytest.mark.slow

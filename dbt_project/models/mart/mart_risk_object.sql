@@ -1,9 +1,40 @@
--- One row per risk object that the method weighs, on its newest computed day: its colour by nature and with what is
--- done against it.
+-- One row per risk object on the newest computed day: its colour by nature and with what is done against it, or the
+-- reason why it has none. An object that lies in no area of the city says so too.
 -- Inherent and residual colour are static classes of the object; they are not warning levels.
 {{ config(alias='risk_object') }}
 with newest as (
-  select max(as_of_date) as as_of_date from {{ ref('risk_day') }}
+  select max(as_of_date) as as_of_date, max_by(method_version, as_of_date) as method_version
+  from {{ ref('risk_day') }}
+),
+
+weighed as (
+  select weights.parent as domain, weights.factor as subdomain
+  from {{ ref('risk_factor_weights') }} as weights
+  inner join newest on weights.method_version = newest.method_version
+  where weights.level = 'subdomain'
+),
+
+reasoned as (
+  select
+    objects.object_id,
+    case
+      when scored.subject_id is not null then null
+      when weighed.subdomain is null then 'kind_not_weighed'
+      else 'not_computed'
+    end as unscored_reason,
+    case
+      when objects.area_code is null and objects.lon is null then 'no_place'
+      when objects.area_code is null then 'outside_known_areas'
+      when place.area_code is null then 'outside_city'
+    end as area_reason
+  from {{ ref('risk_object') }} as objects
+  cross join newest
+  left join {{ ref('object_day') }} as scored
+    on objects.object_id = scored.subject_id and newest.as_of_date = scored.as_of_date
+  left join weighed on objects.domain = weighed.domain and objects.subdomain = weighed.subdomain
+  cross join {{ this_build() }} as build
+  left join {{ ref('areas') }} as place
+    on substr(objects.area_code, 1, 6) = place.area_code and build.city_code = place.city_code
 )
 
 select
@@ -34,18 +65,27 @@ select
   objects.built_on,
   objects.status,
   objects.grade,
-  scored.as_of_date,
-  scored.method_version
+  newest.as_of_date,
+  newest.method_version,
+  reasoned.unscored_reason,
+  unscored.text_zh as unscored_reason_zh,
+  unscored.text_en as unscored_reason_en,
+  reasoned.area_reason,
+  placed.text_zh as area_reason_zh,
+  placed.text_en as area_reason_en
 from {{ ref('risk_object') }} as objects
 cross join newest
-inner join {{ ref('object_day') }} as scored
+inner join reasoned on objects.object_id = reasoned.object_id
+left join {{ ref('object_reasons') }} as unscored on reasoned.unscored_reason = unscored.reason
+left join {{ ref('object_reasons') }} as placed on reasoned.area_reason = placed.reason
+left join {{ ref('object_day') }} as scored
   on objects.object_id = scored.subject_id and newest.as_of_date = scored.as_of_date
-inner join {{ ref('colour_cuts') }} as inherent
+left join {{ ref('colour_cuts') }} as inherent
   on
     inherent.scale = 'object_risk'
     and scored.method_version = inherent.method_version
     and {{ in_cut('scored.inherent_score', 'inherent') }}
-inner join {{ ref('colour_cuts') }} as residual
+left join {{ ref('colour_cuts') }} as residual
   on
     residual.scale = 'object_risk'
     and scored.method_version = residual.method_version
