@@ -17,6 +17,7 @@ from alerting.engine.reading import PART, ReadingRule, levels_of
 from alerting.engine.world import FeedShape, Registry
 from alerting.episode import Change, EpisodeChange
 from alerting.rules.model import Rule
+from alerting.spots import spot_of
 
 UNKNOWN_ALARM, UNREADABLE_ALARM = "unknown_device_alarm", "unreadable_alarm"  # rule ids
 UNREADABLE_FEED = "intake.unreadable_alarm"  # of intake itself: it has no contract
@@ -56,6 +57,7 @@ def of_stranger(rule: Rule, key: str, told: EpisodeChange) -> EpisodeChange:
     return replace(
         told, rule_id=UNKNOWN_ALARM, object_id=_object(sender), device_id=device[:120], details=details,
         evidence=NO_PROOF if told.change is Change.CLEARED else told.evidence, lon=None, lat=None, area_code=None,
+        spots=(spot_of((("device", device),)) + next(iter(told.spots), ()),),
     )  # fmt: skip
 
 

@@ -79,6 +79,7 @@ class DatagramDoor(asyncio.DatagramProtocol):
                     continue
                 taken = noted
             except Refused as refused:
+                several += refused.heard
                 replies += refused.replies
                 continue
             several.append(taken)

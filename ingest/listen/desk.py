@@ -16,6 +16,7 @@ from ingest.listen.bad import Bad, BadBook
 from ingest.listen.counts import Counts
 from ingest.listen.known import Known, Standing
 from ingest.listen.links import LinkBook
+from ingest.listen.strangers import Strangers
 from ingest.protocols import BadFrame, Codec, Message, codec
 from ingest.stream.live import micros
 from ingest.stream.raw import RawEntry
@@ -26,11 +27,17 @@ BEGUN = 4096  # messages in parts that devices of one protocol may have begun
 
 
 class Refused(Exception):
-    """A frame of a device that may not speak; `replies` tell it so where the protocol has words for that."""
+    """A frame of a device that may not speak; `replies` tell it so where the protocol has words for that.
 
-    def __init__(self, raw_feed: str, device_id: str, standing: Standing, replies: tuple[bytes, ...] = ()) -> None:
+    `heard` is what goes to RAW all the same: it lands nowhere, but danger in it rings.
+    """
+
+    def __init__(
+        self, raw_feed: str, device_id: str, standing: Standing, replies: tuple[bytes, ...], heard: tuple[Taken, ...]
+    ) -> None:
         super().__init__(f"{raw_feed}: device {device_id!r} is {standing}")
-        self.raw_feed, self.device_id, self.standing, self.replies = raw_feed, device_id, standing, replies
+        self.raw_feed, self.device_id, self.standing = raw_feed, device_id, standing
+        self.replies, self.heard = replies, heard
 
 
 class Deviates(BadFrame):
@@ -82,6 +89,7 @@ class Desk:
         known: Known,
         links: LinkBook,
         bad: BadBook,
+        strangers: Strangers,
         counts: Counts,
         now: Callable[[], datetime],
     ) -> None:
@@ -89,7 +97,7 @@ class Desk:
         self.codec: Codec = codec(protocol)
         self.now = now
         self.links, self.counts = links, counts
-        self._known, self._bad = known, bad
+        self._known, self._bad, self._strangers = known, bad, strangers
         self.raw_feeds = tuple(sorted({contract.raw_feed for contract in contracts}))
         self._lenient = {feed: _lenient_of(feed, contracts) for feed in self.raw_feeds}
         self._begun: OrderedDict[tuple[object, ...], Begun] = OrderedDict()
@@ -99,7 +107,7 @@ class Desk:
         """Judge one frame. Raises BadFrame or Refused."""
         now = self.now()
         message = self.codec.decode(frame, self.lenient)
-        raw_feed = self._admit(message, peer, now)
+        raw_feed = self._admit(message, frame, peer, now)
         replies = self.codec.answers(message, now)
         if message.part is None:
             return Taken(raw_feed, message.device_id, _entry(message, frame, now), replies)
@@ -175,7 +183,7 @@ class Desk:
                 return raw_feed, device_id
         return self.raw_feeds[0], ""
 
-    def _admit(self, message: Message, peer: Peer, now: datetime) -> str:
+    def _admit(self, message: Message, frame: bytes, peer: Peer, now: datetime) -> str:
         """The raw feed of a message whose sender may speak, and needs no tolerance that its source does not have."""
         device_id = message.device_id
         if not device_id or len(device_id) > DEVICE_ID_CHARACTERS or not device_id.isprintable():
@@ -185,7 +193,8 @@ class Desk:
             self.links.refused(raw_feed, device_id, standing, peer.carrier, peer.address, now)
             self.counts.refused.labels(self.protocol, standing).inc()
             refusal: Callable[[Message], tuple[bytes, ...]] = getattr(self.codec, "refusal", _no_words)
-            raise Refused(raw_feed, device_id, standing, refusal(message))
+            heard = self._of_stranger(message, frame, now) if standing == "unknown" else ()
+            raise Refused(raw_feed, device_id, standing, refusal(message), heard)
         unwanted = [name for name in message.deviations if name not in self._lenient[raw_feed]]
         if unwanted:
             raise Deviates(raw_feed, device_id, unwanted[0], self.codec.LENIENT.get(unwanted[0], "a deviation"))
@@ -194,6 +203,19 @@ class Desk:
             link.deviations.update(message.deviations)
         self.counts.frames.labels(self.protocol).inc()
         return raw_feed
+
+    def _of_stranger(self, message: Message, frame: bytes, now: datetime) -> tuple[Taken, ...]:
+        """What is heard of a device in no register, for each feed that it may belong to: nobody knows which."""
+        is_alarm = bool(self.codec.alarm_in(frame))
+        if not is_alarm and not message.records:
+            return ()
+        device_id, values = message.device_id, [record.values for record in message.records]
+        entry = RawEntry(device_id, micros(now), frame)
+        return tuple(
+            Taken(feed, device_id, entry, ())
+            for feed in self.raw_feeds
+            if self._strangers.may_speak(feed, device_id, values, now, is_alarm=is_alarm)
+        )
 
     def _collect(self, message: Message, frame: bytes) -> Begun:
         """The message that a part belongs to, with the part in it; a whole one is no longer remembered."""

@@ -19,6 +19,7 @@ from ingest.listen.known import Known
 from ingest.listen.limits import Limits
 from ingest.listen.links import LinkBook
 from ingest.listen.session import Session
+from ingest.listen.strangers import Strangers
 from ingest.listen.way import Way
 from ingest.protocols import PROTOCOLS
 from ingest.settings import Home
@@ -116,6 +117,7 @@ def desks_of(
     known: Known,
     links: LinkBook,
     bad: BadBook,
+    strangers: Strangers,
     counts: Counts,
     now: Callable[[], datetime],
 ) -> dict[str, Desk]:
@@ -125,7 +127,7 @@ def desks_of(
     for protocol in PROTOCOLS:
         own = [contract for contract in framed if contract.server.file_format == protocol]
         if own:
-            desks[protocol] = Desk(protocol, own, known, links, bad, counts, now)
+            desks[protocol] = Desk(protocol, own, known, links, bad, strangers, counts, now)
     return desks
 
 

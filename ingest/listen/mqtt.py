@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import json
 import logging
 import socket
 from collections.abc import Callable, Mapping
@@ -30,6 +31,7 @@ from ingest.listen.counts import Counts
 from ingest.listen.known import Known
 from ingest.listen.links import LinkBook
 from ingest.listen.strangers import Strangers
+from ingest.parse.lenient_json import load_json
 from ingest.settings import NATS_PASSWORD, Home
 from ingest.stream.broker import OUR_USER
 from ingest.stream.client import mqtt_address, nats_url
@@ -58,6 +60,7 @@ class Bridge:
         known: Known,
         links: LinkBook,
         bad: BadBook,
+        strangers: Strangers,
         counts: Counts,
         archive: Archive,
         broker: Broker,
@@ -67,7 +70,7 @@ class Bridge:
         self._home, self._packer, self._known, self._links = home, packer, known, links
         self._bad, self._counts, self._archive, self._now = bad, counts, archive, now
         self._filters = filters_of(contracts)
-        self._strangers = Strangers()
+        self._strangers = strangers
         self._places: dict[str, tuple[str, str]] = {}
         self._loop = asyncio.get_running_loop()
         self._lost = asyncio.Event()
@@ -242,7 +245,7 @@ class Bridge:
         elif standing != "known":
             self._links.refused(feed, device, standing, "mqtt", "", now)
             self._counts.refused.labels("mqtt", standing).inc()
-            if standing == "unknown" and self._strangers.may_speak(feed, device, now):
+            if standing == "unknown" and self._strangers.may_speak(feed, device, records_in(message.payload), now):
                 self._keep(message, feed, RawEntry(device, micros(now), bytes(message.payload)), now)
             else:
                 self._drop(message, standing)
@@ -306,6 +309,16 @@ def filters_of(contracts: Mapping[str, Contract]) -> dict[str, str]:
         for contract in contracts.values()
         if contract.is_stream and contract.server.dialect == "mqtt" and contract.server.location
     }
+
+
+def records_in(body: bytes | bytearray) -> list[Mapping[str, Any]]:
+    """The readings in a body, with what they wrap beside their own fields; none in one that cannot be read."""
+    try:
+        document = load_json(bytes(body))
+    except json.JSONDecodeError:
+        return []
+    records = [one for one in (document if isinstance(document, list) else [document]) if isinstance(one, dict)]
+    return [*records, *(inner for one in records for inner in one.values() if isinstance(inner, dict))]
 
 
 def _credentials(home: Home) -> tuple[str, str]:

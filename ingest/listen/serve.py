@@ -32,6 +32,7 @@ from ingest.listen.links import LinkBook, write_links
 from ingest.listen.mqtt import Bridge
 from ingest.listen.push import push_app
 from ingest.listen.receipt import deliver_into
+from ingest.listen.strangers import Strangers
 from ingest.listen.way import Way, remember_parts
 from ingest.pull import open_intake
 from ingest.settings import ARCHIVE_KEY, Home
@@ -85,6 +86,7 @@ class _Listening:
     ) -> None:
         self._home, self._contracts, self._now, self._engine, self._client = home, contracts, now, engine, client
         self._counts, self._links, self._bad = Counts(), LinkBook(), BadBook()
+        self._strangers = Strangers(contracts)
         self._store_failure = ""
         self._known = Known(home, engine, contracts)
         self._room_wanted = asyncio.Event()
@@ -94,14 +96,15 @@ class _Listening:
         self._gateway = Gateway(home, Way(framed, parts), limits_of(home), self._counts)
         self._archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
         self._bridge = Bridge(
-            home, contracts, messages, self._known, self._links, self._bad, self._counts, self._archive, client, now
+            home, contracts, messages, self._known, self._links, self._bad, self._strangers, self._counts,
+            self._archive, client, now,
         )  # fmt: skip
 
     async def run(self, started_at: datetime, stop: asyncio.Event) -> None:
         """Open every door, tend them until `stop`, close them."""
         await asyncio.to_thread(self._known.refresh)
         await asyncio.to_thread(self._links.load, self._engine)
-        desks = desks_of(self._contracts, self._known, self._links, self._bad, self._counts, self._now)
+        desks = desks_of(self._contracts, self._known, self._links, self._bad, self._strangers, self._counts, self._now)
         try:
             await remember_parts(self._client, desks.values())
             await self._gateway.open(desks)

@@ -87,6 +87,7 @@ class Session:
             try:
                 self._take(piece, several, replies)
             except Refused as refused:
+                several += refused.heard
                 replies += refused.replies
                 end = Ended(refused.standing)
             except Ended as ended:

@@ -29,7 +29,7 @@ from ingest.stream.publish import Place, place_of
 from ingest.stream.reader import Taken
 from ingest.stream.seen import SeenRows
 from ingest.stream.unplaced import FEED as UNPLACED
-from ingest.stream.unplaced import unreadable
+from ingest.stream.unplaced import unreadable, with_protocol_alarms
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +169,8 @@ class Ticker:
         shaped = [one for one in strangers if one is not None]
         for feed, done in zip(feeds, conformed, strict=True):
             raw = tables[feed.contract.id]
-            shaped += self._unread(feed.contract, raw, done.notes, now)
+            lost = with_protocol_alarms(done.notes, messages, feed.contract)
+            shaped += self._unread(feed.contract, raw, lost, now)
             shaped.append(self._sorted(feed, done, raw.frame.height, done.notes, now))
         return shaped
 

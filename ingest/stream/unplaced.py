@@ -7,6 +7,7 @@ must look at it: alerting makes one alert of all that one sender sends so. Not h
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import polars as pl
@@ -14,7 +15,11 @@ import polars as pl
 from ingest.contract import Contract
 from ingest.parse.columns import ROW
 from ingest.parse.frames import BAD_FRAME, JSON
-from ingest.stages import Note, RawTable
+from ingest.protocols import codec
+from ingest.stages import Note, RawTable, UnreadAlarm
+from ingest.stream.bundle import StoredMessage
+from ingest.stream.identity import UNKNOWN_DEVICE
+from ingest.stream.raw import unpack
 
 FEED = "intake.unreadable_alarm"
 _SCHEMA = {
@@ -41,9 +46,7 @@ def unreadable(raw: RawTable, contract: Contract, notes: Sequence[Note], receive
         if note.outcome != "quarantined" or note.grain != "row":
             continue
         row = at_place.get(note.locator)
-        if row is None and (note.reason != BAD_FRAME or (note.alarm is None and not may_tell)):
-            continue
-        if row is not None and not _alarms(raw.frame, row, contract):
+        if not (_may_be_alarm(note, may_tell) if row is None else _tells(note, raw.frame, row, contract)):
             continue
         sender, received_at = _heard(raw, row, note, received)
         says = f"{note.alarm.says}: {note.found}" if note.alarm is not None else note.found
@@ -53,6 +56,40 @@ def unreadable(raw: RawTable, contract: Contract, notes: Sequence[Note], receive
             "_received_at": received_at, "_flags": "",
         })  # fmt: skip
     return pl.DataFrame(list(found.values()), schema=_SCHEMA).sort("_row")
+
+
+def with_protocol_alarms(
+    notes: Sequence[Note], messages: Sequence[StoredMessage], contract: Contract
+) -> Sequence[Note]:
+    """The notes on unknown devices with the alarm that their protocol sees in the frame that a row came in."""
+    protocol = contract.server.file_format or JSON
+    wanted = {_entry(note.locator) for note in notes if note.reason == UNKNOWN_DEVICE}
+    if not wanted or protocol == JSON:
+        return notes
+    coded, alarms = codec(protocol), dict[str, UnreadAlarm]()
+    for message in messages:
+        for number, entry in enumerate(unpack(message.body)):
+            place = f"{message.sequence}.{number}"
+            if place in wanted and (says := coded.alarm_in(entry.body)):
+                alarms[place] = UnreadAlarm(entry.device_id, says, entry.received_at_us)
+    return [replace(note, alarm=note.alarm or alarms.get(_entry(note.locator))) for note in notes]
+
+
+def _may_be_alarm(note: Note, may_tell: bool) -> bool:
+    """Whether what became no row at all may have been an alarm."""
+    return note.reason == BAD_FRAME and (note.alarm is not None or may_tell)
+
+
+def _tells(note: Note, frame: pl.DataFrame, row: int, contract: Contract) -> bool:
+    """Whether a row that was lost tells an alarm. Rules judge unknown devices, but not what only a protocol says."""
+    if note.reason == UNKNOWN_DEVICE:
+        return note.alarm is not None and not contract.alarm_columns
+    return _alarms(frame, row, contract)
+
+
+def _entry(locator: str) -> str:
+    """The place of the entry that a row came in."""
+    return ".".join(locator.split(".")[:2])
 
 
 def _heard(raw: RawTable, row: int | None, note: Note, received: pl.Series) -> tuple[str, object]:

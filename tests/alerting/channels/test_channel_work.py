@@ -225,6 +225,25 @@ def test_two_workers_send_each_delivery_once(city: City) -> None:
     asyncio.run(whole())
 
 
+@pytest.mark.case("live.held.H12")
+def test_what_waited_while_nobody_worked_goes_once_each_however_often_work_is_begun_again(city: City) -> None:
+    async def whole() -> None:
+        receiver = Receiver()
+        async with receiving(receiver):
+            hooked(city, receiver.url)
+            for number in range(36):
+                city.happen(Change.OPENED, object_id=f"urban:w{number}")
+                city.later(minutes=20)
+            for n_sent in (12, 36):
+                async with working(city):
+                    await until(lambda n_sent=n_sent: states(city).count("sent") >= n_sent)
+            keys = [told.headers["idempotency-key"] for told in receiver.got]
+            assert sorted(keys) == sorted(row.delivery_id for row in city.deliveries("webhook"))
+            assert len(keys) == 36
+
+    asyncio.run(whole())
+
+
 @pytest.mark.servers
 def test_of_many_who_claim_at_once_one_gets_it_on_postgresql(postgres_url: str, home) -> None:
     maker = sa.create_engine(postgres_url, isolation_level="AUTOCOMMIT")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from frames import T0, Chain
 
+from alerting.episode import Change
 from ingest import ops
 from ingest.protocols import gb26875
 from ingest.protocols.jt808 import encode
@@ -38,6 +39,21 @@ def test_an_sos_rings_whatever_its_clock_says(chain: Chain, clock: str) -> None:
     body[22:28] = bytes.fromhex(clock)
     chain.say(POSITION, "13800000001", encode.frame(encode.Sender("13800000001", 2013), 0x0200, 1, bytes(body)), 0)
     assert {rule: found for rule, found in chain.opened().items() if "sos" in rule} == {"vehicle_sos": ("red", 0.0)}
+
+
+@pytest.mark.case("live.A7", "live.D3")
+@pytest.mark.parametrize("is_backfill", [False, True])
+def test_an_sos_that_nobody_knows_of_rings_hours_later_and_is_marked_late(chain: Chain, is_backfill: bool) -> None:
+    hours_ago = T0 - timedelta(hours=3)
+    quiet = encode.Position(T0 - timedelta(hours=4), 111.3, 30.7)
+    batch = [quiet, encode.Position(hours_ago, 111.3, 30.7, alarm_bits=1)]
+    (frame,) = encode.location_batch(encode.Sender("13800000001", 2013), 1, batch, is_backfill)
+    chain.say(POSITION, "13800000001", frame, 0)
+    (opened,) = (c for c in chain.changes if c.rule_id == "vehicle_sos" and c.change is Change.OPENED)
+    assert (opened.at, opened.is_late, opened.is_past) == (hours_ago, True, False)
+    marks = opened.details["marks"]
+    assert isinstance(marks, list)
+    assert "late" in marks
 
 
 @pytest.mark.case("live.C3")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -53,11 +54,11 @@ def desk() -> Desk:
     return load_desk(SEEDS / "alerting", SEEDS)
 
 
-def frame(number: int, part: Part, text: bytes) -> bytes:
+def frame(number: int, part: Part, text: bytes, at: datetime = T0) -> bytes:
     """A packet with one object: a part on fire that says where it is."""
-    fire = bytearray(gb26875.part_state(part, ["fire"], T0))
+    fire = bytearray(gb26875.part_state(part, ["fire"], at))
     fire[TEXT_AT] = text.ljust(31, b"\0")
-    return gb26875.packet(gb26875.Unit(UNIT), number, T0, 2, [bytes(fire)])
+    return gb26875.packet(gb26875.Unit(UNIT), number, at, 2, [bytes(fire)])
 
 
 def alerts_of(store: sa.Engine) -> dict[str, Any]:
@@ -116,6 +117,17 @@ def test_a_second_part_adds_its_place_and_stands_in_the_confirmed_fire(
         "fire_alarm": both, "fire_confirmed": both,
     }  # fmt: skip
     assert both in alerts_of(store)["fire_alarm"]["matters_zh"]
+
+
+@pytest.mark.case("live.held.H8")
+def test_a_fire_that_is_sent_three_times_is_one_alert(chain: Chain, store: sa.Engine, desk: Desk) -> None:
+    part = Part("fire_alarm", 2, "smoke_detector", 3, 7)
+    for number, second in enumerate((0, 3, 40), 1):
+        chain.say(STATE, UNIT, frame(number, part, b"", T0 + timedelta(seconds=second)), second)
+    tell(chain, store, desk)
+    assert {rule: (row["state"], row["n_reports"]) for rule, row in alerts_of(store).items()} == {
+        "fire_alarm": ("open", 1),
+    }  # fmt: skip
 
 
 def test_what_a_device_writes_is_bounded_and_many_places_are_counted(desk: Desk) -> None:

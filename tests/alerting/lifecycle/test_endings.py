@@ -14,7 +14,7 @@ from alerting.clock import Clock
 from alerting.desk import Desk
 from alerting.episode import Change, EpisodeChange
 from alerting.joining import Subject
-from alerting.lifecycle import Verb
+from alerting.lifecycle import IllegalStep, Verb
 from alerting.outbox import Route
 from alerting.store import apply
 from alerting.unheard import unheard
@@ -113,6 +113,33 @@ def test_a_person_who_resolves_inside_the_silence_tells_the_others(city: City, e
     deeds.act(city.engine, city.desk, alert_id, Verb.RESOLVED, "li", "pumped dry", START + 12 * MINUTE)
     city.run(START + 12 * MINUTE, START + 15 * MINUTE)
     assert city.heard() == ["opened", "resolved"]
+
+
+@pytest.mark.case("live.held.H10")
+@pytest.mark.parametrize("is_inside", [True, False])
+def test_a_new_breach_after_a_silence_is_told(city: City, engineer: Engineer, is_inside: bool) -> None:
+    """Whether or not another one came and went inside it."""
+    city.silence(0, 60, object_id="water:s1")
+    if is_inside:
+        city.tell(5, engineer(Change.OPENED, minute=5))
+        city.tell(20, engineer(Change.CLEARED, minute=20))
+        city.run(START + 28 * MINUTE, START + 65 * MINUTE)
+        assert city.heard() == []
+    city.tell(70, engineer(Change.OPENED, minute=70))
+    assert city.heard() == ["new_episode" if is_inside else "opened"]
+
+
+@pytest.mark.case("live.held.H11")
+def test_a_resolved_alert_is_not_acknowledged(city: City, engineer: Engineer) -> None:
+    city.tell(0, engineer(Change.OPENED, colour="red"))
+    city.tell(10, engineer(Change.CLEARED, minute=10))
+    with city.engine.connect() as connection:
+        before = connection.execute(sa.select(tables.alert)).mappings().one()
+    assert before["state"] == "resolved"
+    with pytest.raises(IllegalStep, match="is resolved, so it cannot be acknowledged"):
+        deeds.act(city.engine, city.desk, before["alert_id"], Verb.ACKNOWLEDGED, "li", "", START + 19 * MINUTE)
+    with city.engine.connect() as connection:
+        assert connection.execute(sa.select(tables.alert)).mappings().one() == before
 
 
 def test_what_nobody_was_told_of_ends_unheard(city: City, engineer: Engineer) -> None:

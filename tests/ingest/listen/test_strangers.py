@@ -1,0 +1,58 @@
+"""Devices in no register: heard within limits, and never so that chatter takes the place of an alarm."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from ingest.catalogue import load_contracts
+from ingest.listen.mqtt import records_in
+from ingest.listen.strangers import MOST_A_MINUTE, Strangers
+
+AT = datetime(2026, 11, 30, 4, 0, tzinfo=UTC)
+GAS, STATE = "urban.gas_reading", "fire.device_state"
+QUIET = [{"ch4Lel": 1.0, "ts": 1}]
+
+
+def at(second: float) -> datetime:
+    return AT + timedelta(seconds=second)
+
+
+@pytest.fixture
+def strangers() -> Strangers:
+    return Strangers(load_contracts())
+
+
+def test_one_device_is_heard_every_few_seconds_and_a_department_so_often_a_minute(strangers: Strangers) -> None:
+    assert strangers.may_speak(GAS, "X1", QUIET, at(0))
+    heard = [strangers.may_speak(GAS, "X1", [{"ts": second}], at(120 + second)) for second in range(11)]
+    assert [second for second, is_heard in enumerate(heard) if is_heard] == [0, 5, 10]
+    crowd = [strangers.may_speak(GAS, f"Y{n}", [{"ts": n}], at(200)) for n in range(MOST_A_MINUTE + 50)]
+    assert sum(crowd) == MOST_A_MINUTE
+    assert strangers.may_speak(STATE, "P1", [], at(200)), "another department's room is its own"
+
+
+@pytest.mark.case("live.D3")
+def test_chatter_never_takes_the_room_of_an_alarm(strangers: Strangers) -> None:
+    for number in range(MOST_A_MINUTE + 200):
+        strangers.may_speak(STATE, f"C{number}", [], at(0))
+    assert not strangers.may_speak(STATE, "P1", [], at(1))
+    assert strangers.may_speak(STATE, "P1", [], at(1), is_alarm=True)
+    assert strangers.may_speak(STATE, "C0", [], at(1), is_alarm=True), "its own chatter counts as little"
+
+
+@pytest.mark.case("live.D3")
+@pytest.mark.parametrize("body", [b'{"ch4Lel": 66}', b'[{"ch4Lel": "66"}]', b'{"ts": 1, "values": {"ch4Lel": 66}}'])
+def test_chatter_never_takes_the_room_of_the_worst_value(strangers: Strangers, body: bytes) -> None:
+    for number in range(MOST_A_MINUTE + 200):
+        strangers.may_speak(GAS, f"C{number}", QUIET, at(0))
+    heard = [strangers.may_speak(GAS, "X1", records_in(body), at(second)) for second in range(1, 12)]
+    assert [second for second, is_heard in enumerate(heard, 1) if is_heard] == [1, 6, 11], "long enough for a hold"
+    assert not strangers.may_speak(GAS, "C1", QUIET, at(12))
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"[1, null]", b'{"ch4Lel": "NaN", "o2Vol": {}}', b"7"])
+def test_a_body_that_says_nothing_is_chatter(strangers: Strangers, body: bytes) -> None:
+    assert strangers.may_speak(GAS, "X1", records_in(body), at(0))
+    assert not strangers.may_speak(GAS, "X1", records_in(body), at(1))
