@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from alerting.engine import packing
+from alerting.engine.faults import AT_WORK, FAULT, with_faults
 from alerting.engine.levels import Hit, Say, Track
 from alerting.engine.limits import Limits, is_within
 from alerting.engine.marks import SENDER, Received
@@ -37,7 +38,7 @@ from ingest.stream.live import CLOCK_FEED, LiveBatch, micros
 Runner = ReadingRule | SilenceRule | MemberRule | UnreadableRule
 Columns = Mapping[str, Sequence[Any]]
 # What a device says of itself with which its readings prove nothing. Any other word, known or not, mutes nothing.
-_PROVES_NOTHING = frozenset({"maintenance", "calibration", "fault"})
+_PROVES_NOTHING = AT_WORK | {FAULT}
 
 
 class Engine:
@@ -70,6 +71,10 @@ class Engine:
         elif shape is not None and batch.feed_id != CLOCK_FEED and batch.height:
             for silence in self._silences.get(batch.feed_id, ()):
                 silence.fold(batch.columns, received)
+            for fault in self._faults.get(batch.feed_id, ()):
+                fault.fold(
+                    with_faults(shape, self._usable(shape, batch.columns, received, AT_WORK), received), received
+                )
             readings = self._readings.get(batch.feed_id)
             if readings:
                 columns = self._usable(shape, batch.columns, received)
@@ -169,6 +174,7 @@ class Engine:
         rules = self.ruleset.rules
         self._episodes = OpenEpisodes({m for rule in rules for m in rule.members})
         self._readings: dict[str, list[ReadingRule]] = {}
+        self._faults: dict[str, list[ReadingRule]] = {}
         self._strangers: dict[str, list[ReadingRule]] = {}  # the same rules, for devices that no register knows
         self._unreadable: UnreadableRule | None = None
         self._silences: dict[str, list[SilenceRule]] = {}
@@ -193,7 +199,7 @@ class Engine:
                 shape = self.registry.shapes.get(feed_id)
                 if shape is not None:
                     self._runners.append(self._runner(rule, shape))
-                    if rule.kind != "silence":
+                    if rule.kind not in ("silence", "fault"):
                         self._runners.append(self._stranger(rule, shape))
         self._places = {id(runner): place for place, runner in enumerate(self._runners)}
 
@@ -209,7 +215,7 @@ class Engine:
         past = self._tracks[rule.rule_id].setdefault(PAST + shape.department, {})
         say_past = self._say_for(rule, "" if rule.key == "area" else f"{shape.department}:", is_past=True)
         reading = ReadingRule(rule, shape, limits, tracks, past, say, say_past, self._push)
-        self._readings.setdefault(shape.feed_id, []).append(reading)
+        (self._faults if rule.kind == "fault" else self._readings).setdefault(shape.feed_id, []).append(reading)
         return reading
 
     def _stranger(self, rule: Rule, shape: FeedShape) -> ReadingRule:
@@ -256,18 +262,17 @@ class Engine:
             members.update(shown.get(rule_id, {}))
 
     # ── what may count ────────────────────────────────────────────────────────────────────────────────────────────────
-    def _usable(self, shape: FeedShape, columns: Mapping[str, Sequence[Any]], received: int) -> Columns:
-        """The columns without rows that prove nothing: calibration, maintenance, fault, a window of maintenance."""
+    def _usable(
+        self, shape: FeedShape, columns: Mapping[str, Sequence[Any]], received: int,
+        mute: frozenset[str] = _PROVES_NOTHING,
+    ) -> Columns:  # fmt: skip
+        """The columns without rows that prove nothing: with a word that mutes, or in a window of maintenance."""
         flags = columns.get(shape.quality or "")
-        is_normal = flags is None or _PROVES_NOTHING.isdisjoint(flags)
+        is_normal = flags is None or mute.isdisjoint(flags)
         windows = self._windows(shape.feed_id, received) if self._planned else []
         if is_normal and not windows:
             return columns
-        is_good = (
-            [flag not in _PROVES_NOTHING for flag in flags]
-            if flags is not None
-            else [True] * len(columns[shape.at or ""])
-        )
+        is_good = [flag not in mute for flag in flags] if flags is not None else [True] * len(columns[shape.at or ""])
         if windows:
             keys, moments = columns[shape.device or shape.object or shape.at or ""], columns[shape.at or ""]
             receipts = Received(columns, received)

@@ -13,7 +13,7 @@ from typing import Any
 
 RECEIVED, FLAGS, SENDER = "_received_at", "_flags", "_sender"  # columns of a LIVE batch beside the contract's
 LATE, CLOCK_WRONG, OVER_RANGE, PAST_DANGER = "late", "clock_wrong", "over_range", "past_danger"
-UNKNOWN_DEVICE, UNREADABLE = "unknown_device", "unreadable"
+UNKNOWN_DEVICE, UNREADABLE, DEVICE_FAULT = "unknown_device", "unreadable", "device_fault"
 # In Chinese and in English, for people.
 WORDS = {
     CLOCK_WRONG: ("时钟错误", "Clock wrong"),
@@ -22,9 +22,10 @@ WORDS = {
     PAST_DANGER: ("过去险情", "Past danger"),
     UNKNOWN_DEVICE: ("未登记设备", "Unknown device"),
     UNREADABLE: ("无法解读", "Unreadable"),
+    DEVICE_FAULT: ("设备故障", "Device fault"),
 }
 NEEDS_TWO_NAMES = frozenset({OVER_RANGE, LATE})  # nothing of it is published before one asked and another released it
-NEVER_PUBLIC = frozenset({PAST_DANGER, UNKNOWN_DEVICE, UNREADABLE})
+NEVER_PUBLIC = frozenset({PAST_DANGER, UNKNOWN_DEVICE, UNREADABLE, DEVICE_FAULT})
 _OUT, _FAULT = "out_of_range:", "device_fault:"
 
 

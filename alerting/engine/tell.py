@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alerting.engine.levels import Hit, Track
-from alerting.engine.marks import LATE, PAST_DANGER
+from alerting.engine.marks import DEVICE_FAULT, LATE, PAST_DANGER
 from alerting.engine.world import Registry
 from alerting.episode import Change, EpisodeChange, episode_id_of
 from alerting.rules.model import COLOURS, Rule
@@ -33,6 +33,8 @@ def change_of(
             for metric, found, limit in ((condition.metric, hit.value, hit.threshold), *hit.others)
         ]
     marks = {*t.marks, *([LATE] if t.is_late else ()), *([PAST_DANGER] if is_past else ())}
+    if rule.kind == "fault":
+        marks.add(DEVICE_FAULT)
     if marks:
         details["marks"] = sorted(marks)
     if change is Change.CLEARED and t.peak is not None:

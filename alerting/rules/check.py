@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from alerting.rules.fault import RuleError
-from alerting.rules.model import Condition, Rule, RuleSet
+from alerting.rules.model import RANKS, Condition, Rule, RuleSet
 
 # Fewer seconds would divide a window unevenly.
 _WINDOWED = ("sum", "mean", "max", "min", "count", "minutes", "drop", "rate")
@@ -38,6 +38,7 @@ def _check_kind(rule: Rule) -> None:
         "reading": (rule.feeds, "feeds"),
         "event": (rule.feeds, "feeds"),
         "silence": (rule.feeds and rule.silence_s, "feeds and silence_s"),
+        "fault": (rule.feeds and rule.hold_s, "feeds and hold_s"),
         "rollup": (rule.members, "members"),
         "sender": (True, "nothing"),  # told by whoever sent what belongs to nothing we know
         "composite": (len(rule.members) > 1, "two or more members"),
@@ -47,6 +48,8 @@ def _check_kind(rule: Rule) -> None:
         raise RuleError(f"rule {rule.rule_id}: a rule of kind {rule.kind} needs {what}")
     if rule.key == "gateway" and not rule.group_by:
         raise RuleError(f"rule {rule.rule_id}: the key gateway needs group_by, the register attribute that names it")
+    if rule.kind == "fault" and max(c.rank for c in rule.conditions) > RANKS["yellow"]:
+        raise RuleError(f"rule {rule.rule_id}: a device's fault is no danger; expected yellow or blue")
     if rule.kind == "silence" and len(rule.conditions) != 1:
         raise RuleError(f"rule {rule.rule_id}: silence has one level, {len(rule.conditions)} conditions found")
 

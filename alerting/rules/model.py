@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
-Kind = Literal["reading", "event", "silence", "rollup", "composite", "sender"]
+Kind = Literal["reading", "event", "silence", "fault", "rollup", "composite", "sender"]
 Key = Literal["device", "object", "area", "gateway", "feed", "sender"]
 Comparison = Literal["ge", "gt", "le", "lt", "in", "bits"]
 Aggregate = Literal["last", "sum", "mean", "max", "min", "count", "minutes", "drop", "rate", "run"]
