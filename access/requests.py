@@ -1,7 +1,7 @@
 """Requests that wait for a second person: see them, approve or reject them, each under its own name.
 
 Who approves has a login of their own, is not who asked, has a lead's role, and the branch that the request lies in.
-Not here: asking (`access.alerts`, `access.maintenance`, `access.rule_changes`, `access.publication`).
+Not here: asking (`access.alerts`, `access.maintenance`, `access.publication`), proposing rules (`orchestration.rules`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from access.rights import NotAllowedError, Reader, SecondNameError
 from access.users import require_role, user_named
 from alerting import deeds, requests
 from alerting.requests import STATES, Kind, NotWaiting, Request
+from alerting.rules.waiting import enact
+from alerting.shadow import Compared, compared
 from alerting.suppression import settle
 from ingest.ops import opened
 from ingest.settings import Home
@@ -25,12 +27,14 @@ __all__ = [
     "DECIDING_ROLES",
     "SHOWN_FOR",
     "STATES",
+    "Compared",
     "Kind",
     "NotWaiting",
     "Request",
     "answered",
     "approve",
     "reject",
+    "shadow_of",
     "waiting",
 ]
 
@@ -48,13 +52,18 @@ def answered(live: OpsReader, now: datetime) -> list[Request]:
     return requests.answered(live, now - SHOWN_FOR)
 
 
+def shadow_of(live: OpsReader, request: Request) -> list[Compared]:
+    """What proposed rules opened beside those in force; empty for other requests."""
+    return compared(live, request) if request.kind is Kind.RULES else []
+
+
 def approve(home: Home, reader: Reader, request_id: str, comment: str, now: datetime) -> Request:
     """Let a request stand. Raises NotAllowedError, NotWaiting; then nothing has happened."""
     with opened(home.ops_url) as engine:
         found = _decidable(home, engine, reader, request_id)
         if found.actor == reader.name:
             raise SecondNameError(f"{reader.name} asked for {found.request_id}; a second person must approve it")
-        done = requests.approve(engine, found.request_id, reader.name, comment, now, _act_of(reader, now))
+        done = requests.approve(engine, found.request_id, reader.name, comment, now, _act_of(home, reader, now))
         if done.kind is Kind.SILENCE:
             settle(engine, desk_of(home), now)
         return done
@@ -83,7 +92,7 @@ def _decidable(home: Home, engine: sa.Engine, reader: Reader, request_id: str) -
     return found
 
 
-def _act_of(reader: Reader, now: datetime) -> Callable[[sa.Connection, Request], str]:
+def _act_of(home: Home, reader: Reader, now: datetime) -> Callable[[sa.Connection, Request], str]:
     def acted(connection: sa.Connection, request: Request) -> str:
         subject, names = request.subject, f"{request.actor}, {reader.name}"[:80]
         if request.kind in (Kind.SILENCE, Kind.MAINTENANCE):
@@ -92,6 +101,8 @@ def _act_of(reader: Reader, now: datetime) -> Callable[[sa.Connection, Request],
             if request.kind is Kind.SILENCE:
                 return deeds.add_silence(connection, subject["labels"], *span)
             return deeds.add_maintenance(connection, subject["target_kind"], subject["target"], *span)
+        if request.kind is Kind.RULES:
+            return enact(connection, home.root, request, reader.name, now)
         return str(subject["alert_id"])  # of CAP: the feed looks for the answer itself
 
     return acted

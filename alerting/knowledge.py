@@ -5,6 +5,7 @@ Not here: what is done with them (`alerting.reasoning`, `alerting.serve`).
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -16,13 +17,17 @@ from alerting import tables
 from alerting.desk import Desk, load_desk
 from alerting.engine.world import Registry
 from alerting.registry import load_registry
-from alerting.rules.generations import newest_generation
+from alerting.rules.fault import RuleError
+from alerting.rules.generations import generations, newest_generation
 from alerting.rules.load import load_rules
 from alerting.rules.model import MaintenanceWindow, RuleSet
+from alerting.rules.versions import UnapprovedRules, check_approved, take_as_given
 from alerting.subjects import Subjects, city_of
 from ingest import ops
 from ingest.contract import Contract
 from ingest.settings import Home
+
+log = logging.getLogger(__name__)
 
 _CITY = "CITYRISK_CITY_CODE"
 _DEFAULT_CITY = "420500"
@@ -59,12 +64,16 @@ class Watch:
             if windows == known.ruleset.windows:
                 return None
             return replace(known, ruleset=replace(known.ruleset, windows=windows))
-        return load_knowledge(self._home, self._engine, self._contracts)
+        if folder != known.folder:
+            check_approved(self._engine, load_rules(folder, folder.name))
+        return load_knowledge(self._home, self._engine, self._contracts, folder)
 
 
-def load_knowledge(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract]) -> Knowledge:
-    """The newest of everything. Raises NoRulesError, RuleError or DeskError."""
-    folder = newest_generation(home.root)
+def load_knowledge(
+    home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], folder: Path | None = None
+) -> Knowledge:
+    """The newest of everything, of rules those that were let in. Raises NoRulesError, RuleError or DeskError."""
+    folder = folder or approved_generation(home, engine)
     registers = registers_of(engine, contracts)
     ruleset = load_rules(folder, folder.name)
     ruleset = replace(ruleset, windows=windows_known(engine, ruleset.windows))
@@ -72,6 +81,23 @@ def load_knowledge(home: Home, engine: sa.Engine, contracts: Mapping[str, Contra
     desk = load_desk(folder)
     city = home.environment.get(_CITY) or city_of(registry, desk.routing, _DEFAULT_CITY)
     return Knowledge(folder, ruleset, registry, desk, Subjects(ruleset, registry, desk.routing, city), registers)
+
+
+def approved_generation(home: Home, engine: sa.Engine) -> Path:
+    """The newest generation whose rules may run; the first of a home is taken as the release gave it.
+
+    Where none is exactly what was let in, the newest one runs all the same, aloud: no rules at all would be worse.
+    """
+    newest = newest_generation(home.root)
+    take_as_given(engine, load_rules(newest, newest.name))
+    for folder in reversed(generations(home.root)):
+        try:
+            check_approved(engine, load_rules(folder, folder.name))
+        except (UnapprovedRules, RuleError) as error:
+            log.error("%s", error)
+        else:
+            return folder
+    return newest
 
 
 def registers_of(engine: sa.Engine, contracts: Mapping[str, Contract]) -> str:

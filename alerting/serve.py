@@ -29,6 +29,7 @@ from alerting.knowledge import Knowledge, Watch, load_knowledge
 from alerting.meters import Meters
 from alerting.reasoning import Reasoning
 from alerting.rules.generations import NoRulesError
+from alerting.shadowing import ShadowDesk
 from alerting.store import Applied, Position, apply, note_snapshot, position_of
 from ingest import ops
 from ingest.contract import Contract
@@ -89,6 +90,7 @@ class AlertingProcess:
         self._tick_at: datetime | None = None
         self._judged_at: datetime | None = None
         self._heartbeat = Heartbeat(home, self._pulse, now)
+        self._shadow = ShadowDesk(home, engine, now)
 
     def health(self) -> Health:
         """Well while readings or clock messages come, ticks come, and the store takes what is written."""
@@ -99,7 +101,7 @@ class AlertingProcess:
             "rules": self._knowledge.ruleset.generation if self._knowledge else None,
             "seconds_since_message": round(at - self._moved_at, 1),
             "seconds_since_tick": round(at - self._ticked_at, 1),
-            "heartbeat": standing(self._home, self._now()).state,
+            "heartbeat": standing(self._home, self._now()).state, "shadow": self._shadow.request_id,
         }  # fmt: skip
         return Health(not failure and at - self._ticked_at < 10, detail)
 
@@ -188,6 +190,8 @@ class AlertingProcess:
                 log.error("LIVE %d is no batch and is left out: %s", message.sequence, error)
                 continue
             self._mind.fold(batch)
+            if not was_catching_up:
+                self._shadow.fold(batch)
             self._meters.rows.inc(batch.height)
             if len(self._mind.changes) >= CHANGES_AT_ONCE:
                 await self._apply(reader, message)
@@ -236,6 +240,8 @@ class AlertingProcess:
         if at - self._looked_at < LOOK_EVERY_S or self._mind.is_catching_up:
             return
         self._looked_at = at
+        await asyncio.to_thread(self._shadow.look, self._mind.knowledge)
+        self._failures["shadow"] = self._shadow.failure
         try:
             newer = await asyncio.to_thread(self._watch.newer, self._mind.knowledge)
         except sa.exc.OperationalError as error:

@@ -6,27 +6,35 @@ Only what loads whole is published: rules, the duty desk's tables, the channels'
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from alerting import tables
+from alerting import requests, tables
 from alerting.channels.book import load_book
 from alerting.desk import TABLES as DESK_TABLES
 from alerting.desk import load_desk
+from alerting.requests import Kind
 from alerting.rules import RULE_FILES, RuleSet, load_rules
-from alerting.rules.generations import FOLDER, PARTIAL, generations
+from alerting.rules.generations import FOLDER, NAME, PARTIAL, digest, files_in, generations
+from alerting.rules.load import WINDOWS
+from alerting.rules.versions import Changes, changes_to, live_versions, take_as_given
+from alerting.rules.waiting import WAITING
 from ingest.settings import Home
 from orchestration.build import PROJECT
 
 SEEDS = PROJECT / "seeds"
 KEPT_GENERATIONS = 50  # snapshots and replays name the generation they ran under
-NAME = "%Y%m%dT%H%M%S%f"
+# Tables of people, places and wordings: they decide neither what rings nor who is told.
+FREE_TABLES = frozenset(
+    f"{name}.csv" for name in ("areas", "organisations", "responsibilities", "contacts", "handling_guides", "wordings")
+)
+SHADOW_DAYS, DEFAULT_SHADOW_DAYS = "CITYRISK_RULES_SHADOW_DAYS", 14
 
 
 class RulesError(RuntimeError):
@@ -41,9 +49,73 @@ def publish_rules(home: Home, now: datetime, source: Path | None = None) -> tupl
     """
     files = tables_of(source)
     known = generations(home.root)
-    if known and digest(_files_in(known[-1])) == digest(files):
+    if known and digest(files_in(known[-1])) == digest(files):
         return known[-1], False
-    target = home.root / FOLDER / now.astimezone(UTC).strftime(NAME)
+    return _put(home.root / FOLDER, home, files, now), True
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """What came of proposing rule tables: in force in `folder`, or waiting there as a request."""
+
+    folder: Path
+    is_new: bool
+    changes: Changes
+    request_id: str | None = None
+    until: datetime | None = None
+
+
+def propose_rules(
+    home: Home, engine: sa.Engine, now: datetime, actor: str, reason: str, source: Path | None = None
+) -> Proposed:
+    """Publish tables; where they change a rule, or who is told, they run in shadow until a second person lets them in.
+
+    A new home takes what it is given. Raises as `publish_rules` does, and ValueError without a reason for a change.
+    """
+    known = generations(home.root)
+    if not known:
+        return Proposed(publish_rules(home, now, source)[0], True, Changes())
+    files, live = tables_of(source), known[-1]
+    take_as_given(engine, load_rules(live))
+    with engine.connect() as connection:
+        versions = live_versions(connection)
+    is_same = digest(files_in(live)) == digest(files)
+    if is_same and not changes_to(versions, load_rules(live)):
+        return Proposed(live, False, Changes())
+    folder = _put(home.root / WAITING, home, files, now)
+    others = tuple(sorted(
+        name.removesuffix(".csv") for name, path in files.items()
+        if name not in FREE_TABLES | set(RULE_FILES) - {WINDOWS}
+        and not ((live / name).is_file() and (live / name).read_bytes() == path.read_bytes())
+    ))  # fmt: skip
+    changes = replace(changes_to(versions, load_rules(folder)), tables=others)
+    if not changes:
+        shutil.rmtree(folder)
+        return Proposed(_put(home.root / FOLDER, home, files, now), True, changes)
+    until = now + timedelta(days=home.number(SHADOW_DAYS, DEFAULT_SHADOW_DAYS))
+    subject = {
+        "generation": folder.name, "digest": digest(files_in(folder)), "added": changes.added,
+        "changed": changes.changed, "removed": changes.removed, "tables": changes.tables,
+    }  # fmt: skip
+    try:
+        with engine.begin() as connection:
+            requests.replace_waiting(connection, Kind.RULES, actor, now)
+            request_id = requests.ask(
+                connection, Kind.RULES, subject, changes.said, None, reason, actor, now, until
+            )  # fmt: skip
+    except ValueError:
+        shutil.rmtree(folder)
+        raise
+    for old in folder.parent.iterdir():
+        if old.name != folder.name:
+            shutil.rmtree(old, ignore_errors=True)
+    return Proposed(folder, True, changes, request_id, until)
+
+
+def _put(parent: Path, home: Home, files: Mapping[str, Path], now: datetime) -> Path:
+    """A folder of tables that load whole, complete from the moment that it is there."""
+    known = generations(home.root)
+    target = parent / now.astimezone(UTC).strftime(NAME)
     if known and target.name <= known[-1].name:
         raise RulesError(f"generation {known[-1].name} is newer than now, {target.name}; set the clock right")
     partial = target.with_name(f"{PARTIAL}-{target.name}-{os.getpid()}")
@@ -59,7 +131,7 @@ def publish_rules(home: Home, now: datetime, source: Path | None = None) -> tupl
         shutil.rmtree(partial, ignore_errors=True)
     for old in generations(home.root)[:-KEPT_GENERATIONS]:
         shutil.rmtree(old)
-    return target, True
+    return target
 
 
 def tables_of(source: Path | None) -> Mapping[str, Path]:
@@ -76,14 +148,6 @@ def tables_of(source: Path | None) -> Mapping[str, Path]:
     return found
 
 
-def digest(files: Mapping[str, Path]) -> str:
-    """One hash of what the tables say."""
-    seen = hashlib.sha256()
-    for name, path in sorted(files.items()):
-        seen.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return seen.hexdigest()
-
-
 def unmatched(engine: sa.Engine, ruleset: RuleSet, days: int, now: datetime) -> list[str]:
     """Rules that opened nothing in so many days; members of a roll-up never do by themselves and are left out."""
     member, alert = tables.member, tables.alert
@@ -96,7 +160,3 @@ def unmatched(engine: sa.Engine, ruleset: RuleSet, days: int, now: datetime) -> 
     with engine.connect() as connection:
         matched = {rule_id for (rule_id,) in connection.execute(query)}
     return [r.rule_id for r in ruleset.rules if not r.is_member_only and r.rule_id not in matched]
-
-
-def _files_in(folder: Path) -> dict[str, Path]:
-    return {path.name: path for path in folder.glob("*.csv")}

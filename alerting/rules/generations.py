@@ -5,6 +5,8 @@ Not here: publishing one (`orchestration.rules`). A folder appears whole, by one
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from alerting.rules.load import load_rules
@@ -12,6 +14,7 @@ from alerting.rules.model import RuleSet
 
 FOLDER = "rules"
 PARTIAL = ".partial"
+NAME = "%Y%m%dT%H%M%S%f"
 
 
 class NoRulesError(RuntimeError):
@@ -44,3 +47,16 @@ def load_newest(root: Path) -> RuleSet:
     """The rules that count. Raises NoRulesError or RuleError."""
     path = newest_generation(root)
     return load_rules(path, path.name)
+
+
+def files_in(folder: Path) -> dict[str, Path]:
+    """The tables of a generation by file name."""
+    return {path.name: path for path in folder.glob("*.csv")}
+
+
+def digest(files: Mapping[str, Path]) -> str:
+    """One hash of what tables say."""
+    seen = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        seen.update(name.encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+    return seen.hexdigest()

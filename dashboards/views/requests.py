@@ -39,7 +39,7 @@ def _list(scene: Scene, drawn: list[str]) -> None:
         st.rerun()
     if waiting or answered:
         head = f"<h2>{escape(scene.words('request.title'))} ({len(waiting)})</h2>"
-        st.html(f'<div class="cr requests">{head}{_table(scene, [*waiting, *answered])}</div>')
+        st.html(f'<div class="cr requests">{head}{_table(scene, [*waiting, *answered])}{_shadow(scene, waiting)}</div>')
 
 
 def _read(scene: Scene, now: datetime) -> tuple[list[asked.Request], list[asked.Request]]:
@@ -47,6 +47,20 @@ def _read(scene: Scene, now: datetime) -> tuple[list[asked.Request], list[asked.
         if ops is None:
             return [], []
         return asked.waiting(ops, now), asked.answered(ops, now)
+
+
+def _shadow(scene: Scene, rows: list[asked.Request]) -> str:
+    """What proposed rules opened beside those in force."""
+    words, cells = scene.words, []
+    with live.ops_reader(scene.home) as ops:
+        for one in rows if ops is not None else []:
+            for rule in asked.shadow_of(ops, one) if ops is not None else []:
+                apart = f"{len(rule.only_now)} / {len(rule.only_shadow)}"
+                cells.append([escape(rule.rule_id), str(rule.n_now), str(rule.n_shadow), apart])
+    if not cells:
+        return ""
+    heads = [(words(f"shadow.{one}"), "wide" if one == "rule" else "") for one in ("rule", "now", "shadow", "apart")]
+    return f'<p class="quiet">{escape(words("shadow.note"))}</p>{look.table(heads, cells)}'
 
 
 def _form(scene: Scene, waiting: list[asked.Request]) -> None:

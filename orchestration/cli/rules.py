@@ -1,4 +1,4 @@
-"""`cityrisk rules publish | list | show`: the rules that alerting runs by."""
+"""`cityrisk rules publish | shadow | list | show`: the rules that alerting runs by."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from orchestration.cli.alerts import Actor, deed, reader_of
 from orchestration.cli.shell import (
     Json,
     app,
@@ -26,21 +27,68 @@ app.add_typer(rules_app, name="rules")
 
 
 @rules_app.command("publish")
-@verb
+@deed
 def publish_command(
     source: Annotated[Path | None, typer.Option("--from", help="A folder whose CSVs stand in for the seeds.")] = None,
+    comment: Annotated[str, typer.Option("--comment", "-m", help="Why; the second person decides by it.")] = "",
+    actor: Actor = None,
 ) -> None:
-    """Make the rule tables the newest generation, if they load whole; alerting takes it up within seconds."""
+    """Make the rule tables the newest generation, if they load whole; alerting takes it up within seconds.
+
+    Where a rule is added, changed or removed, they run in shadow first, until a second person approves: `rules shadow`,
+    then `requests approve`.
+    """
+    from access.alerts import STEP_ROLES
+    from access.users import require_role
     from alerting.channels.book import BookError
     from alerting.desk import DeskError
+    from alerting.lifecycle import Verb
     from alerting.rules import RuleError
-    from orchestration.rules import RulesError, publish_rules
+    from orchestration.rules import RulesError, propose_rules
 
+    home = current_home()
+    reader = reader_of(home, actor)
+    require_role(reader, STEP_ROLES[Verb.ACKNOWLEDGED], "propose rules")
+    reason = comment or "no reason given"
     try:
-        path, is_new = publish_rules(current_home(), now(), source)
+        done = propose_rules(home, ops_engine(home), now(), reader.name, reason, source)
     except (RuleError, DeskError, BookError, RulesError) as error:
         failed(f"not published: {error}")
-    typer.echo(f"published {path.name}" if is_new else f"nothing new: {path.name} says the same")
+    if done.request_id is not None:
+        until = f"{done.until:%Y-%m-%d %H:%M}Z"
+        typer.echo(f"{done.request_id}: not in force, runs in shadow until {until} ({done.changes.said[1]})")
+        typer.echo(f"`cityrisk rules shadow` compares; a second person: `cityrisk requests approve {done.request_id}`")
+        return
+    name = done.folder.name
+    typer.echo(f"published {name}" if done.is_new else f"nothing new: {name} says the same")
+
+
+@rules_app.command("shadow")
+@verb
+def shadow_command(as_json: Json = False) -> None:
+    """Rules that wait for a second person: what they opened in shadow, beside those in force, on the same readings."""
+    from access import requests
+    from access.live import ops_reader
+
+    with ops_reader(current_home()) as live:
+        waiting = requests.waiting(live, now()) if live is not None else []
+        found = [(one, rule) for one in waiting for rule in requests.shadow_of(live, one)] if live is not None else []
+    rows = [
+        {
+            "request_id": one.request_id, "rule_id": rule.rule_id, "opened_now": rule.n_now,
+            "opened_in_shadow": rule.n_shadow, "only_now": _some(rule.only_now, as_json),
+            "only_in_shadow": _some(rule.only_shadow, as_json),
+        }
+        for one, rule in found
+    ]  # fmt: skip
+    print_rows(rows, as_json, empty="no rules wait")
+
+
+def _some(names: tuple[str, ...], as_json: bool) -> Any:
+    """All of them, or on a screen the number and the first three."""
+    if as_json:
+        return list(names)
+    return f"{len(names)}: {' '.join(names[:3])}" if names else "0"
 
 
 @rules_app.command("list")

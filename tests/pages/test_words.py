@@ -51,6 +51,7 @@ FAMILIES = {
     "request": ("approve", "reject"),
     "publication": tuple(state for state in get_args(publication.State) if state != "free"),
     "maintenance": ("look", "begin"),
+    "shadow": ("rule", "now", "shadow", "apart"),
     "request_kind": tuple(requests.Kind),
     "request_state": requests.STATES,
 }

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -21,11 +22,12 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from alerting import tables
+from alerting import requests, tables
 from alerting.engine import Engine
 from alerting.episode import Change
 from alerting.registry import load_registry
-from alerting.rules.generations import load_newest
+from alerting.rules.generations import generation_named, load_newest
+from alerting.rules.waiting import enact
 from broker_server import BrokerServer, running_broker
 from ingest.catalogue import load_contracts
 from ingest.ops import open_ops
@@ -36,7 +38,7 @@ from ingest.stream.client import connected
 from ingest.stream.live import LiveBatch
 from ingest.stream.running import read_running
 from ingest.stream.streams import ensure_streams
-from orchestration.rules import publish_rules
+from orchestration.rules import propose_rules, publish_rules
 from waiting import until
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -278,8 +280,14 @@ def test_newer_rules_are_taken_up_and_ones_that_do_not_load_are_not(broker: Brok
         source = ROOT / "dbt_project" / "seeds" / "alerting" / "alert_rules.csv"
         text = source.read_text("utf-8").replace("可燃气体浓度（爆炸下限百分比）", "可燃气体浓度")
         (milder / "alert_rules.csv").write_text(text, encoding="utf-8")
-        folder, is_new = publish_rules(home, datetime.now(UTC), milder)
-        assert is_new
+        done = propose_rules(home, engine, datetime.now(UTC), "li", "a shorter name", milder)
+        until(_runs_in_shadow(server, home, str(done.request_id)), 20, "running in shadow")
+        approve = partial(enact, root=home.root, approver="wu", now=datetime.now(UTC))
+        approved = requests.approve(
+            engine, str(done.request_id), "wu", "", datetime.now(UTC), lambda c, request: approve(c, request=request)
+        )
+        folder = generation_named(home.root, str(approved.result))
+        assert folder is not None
         until(_has_rules(server, home, folder.name), 20, "taking up the rules")
         broken = folder.with_name("99991231T235959999999")
         broken.mkdir()
@@ -288,6 +296,16 @@ def test_newer_rules_are_taken_up_and_ones_that_do_not_load_are_not(broker: Brok
         last = asyncio.run(publish(home, range(4, 30)))
         until(lambda: applied_to(engine) >= last, 20, "going on")
         engine.dispose()
+
+
+def _runs_in_shadow(server: AlertingServer, home: Home, request_id: str) -> Callable[[], bool]:
+    numbers = iter(range(2000, 3000))
+
+    def has() -> bool:
+        asyncio.run(_clock(home, next(numbers)))
+        return server.health()[1]["shadow"] == request_id
+
+    return has
 
 
 def _has_rules(server: AlertingServer, home: Home, generation: str) -> Callable[[], bool]:
