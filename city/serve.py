@@ -1,6 +1,7 @@
 """Running the HTTP departments of a built city: `python -m city.serve --home H`."""
 
 import argparse
+import socket
 from pathlib import Path
 
 import uvicorn
@@ -8,12 +9,16 @@ import uvicorn
 from city.build import DEFAULT_PORT, CityBuild
 from city.http_service import make_app
 
+HOST = "127.0.0.1"
+
 
 def serve(home: Path, port: int = DEFAULT_PORT) -> None:
-    """Serve the city under `home` on 127.0.0.1:`port` until stopped; rewrites `city.env` for that port."""
+    """Serve the city under `home` on 127.0.0.1:`port`, a free one for 0, until stopped; rewrites `city.env` for it."""
     build = CityBuild.load(home.resolve())
-    build.write_env(port)
-    uvicorn.run(make_app(build), host="127.0.0.1", port=port, log_level="warning")
+    with socket.create_server((HOST, port)) as listening:
+        build.write_env(listening.getsockname()[1])
+        config = uvicorn.Config(make_app(build), log_level="warning")
+        uvicorn.Server(config).run(sockets=[listening])
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ def start(home: Home, processes: Sequence[Process], environment: Mapping[str, st
     Raises ProcessError naming the first process that is not well in time, with the end of its log.
     """
     _write(home, processes)
-    if _is_up(home):
+    if is_up(home):
         _bring_in_line(home)
     else:
         end(_left(home), STOP_WITHIN_S)
@@ -93,14 +93,14 @@ def start(home: Home, processes: Sequence[Process], environment: Mapping[str, st
 
 def stop(home: Home) -> bool:
     """Stop all processes and the manager, or what a killed manager left; False when none was running."""
-    if not _is_up(home):
+    if not is_up(home):
         left = _left(home)
         end(left, STOP_WITHIN_S)
         return bool(left)
     pid_file = home.run / "supervisord.pid"
     _call(home, "shutdown")
     deadline = time.monotonic() + 3 * STOP_WITHIN_S
-    while pid_file.exists() or _is_up(home):
+    while pid_file.exists() or is_up(home):
         if time.monotonic() > deadline:
             raise ProcessError(f"the manager did not stop; see {home.run / 'supervisord.log'}")
         time.sleep(POLL_S)
@@ -111,7 +111,7 @@ def status(home: Home, processes: Sequence[Process]) -> list[ProcessState]:
     """Every process with its state and health, in the order they start."""
     known: dict[str, dict[str, Any]] = {}
     left: dict[str, Orphan] = {}
-    if _is_up(home):
+    if is_up(home):
         known = {info["name"]: info for info in _call(home, "getAllProcessInfo")}
     else:
         left = {orphan.name: orphan for orphan in reversed(_left(home))}
@@ -216,7 +216,8 @@ def _bring_in_line(home: Home) -> None:
             _call(home, "startProcess", info["name"], False)
 
 
-def _is_up(home: Home) -> bool:
+def is_up(home: Home) -> bool:
+    """Whether the manager of this home answers."""
     if not _socket(home).exists():
         return False
     try:

@@ -14,6 +14,7 @@ from pathlib import Path
 from dashboards.serve import command as pages_command
 from ingest.settings import Home
 from ingest.stream.running import read_running
+from orchestration.ports import settled_port
 from orchestration.processes import Process
 
 PAGES_PORT, GRAPH_PORT = 8501, 3070
@@ -28,13 +29,13 @@ def services(home: Home) -> list[Process]:
     """
     found = [] if home.environment.get("CITYRISK_NATS_URL") else [_ours(home, "broker", 10, "/healthz")]
     found += [_ours(home, "listen", 20), _ours(home, "intake", 30), _ours(home, "alerting", 40)]
-    pages_port = home.number("CITYRISK_PAGES_PORT", PAGES_PORT)
+    pages_port = settled_port(home, "pages", "CITYRISK_PAGES_PORT", PAGES_PORT)
     pages = f"http://127.0.0.1:{pages_port}"
     found.append(
         Process("pages", tuple(pages_command(home.root, pages_port)), lambda: f"{pages}/_stcore/health", 50, page=pages)
     )
     if importlib.util.find_spec("dagster") is not None:
-        graph_port = home.number("CITYRISK_GRAPH_PORT", GRAPH_PORT)
+        graph_port = settled_port(home, "graph", "CITYRISK_GRAPH_PORT", GRAPH_PORT)
         graph = f"http://127.0.0.1:{graph_port}"
         line = (str(PROGRAM), "graph", "--port", str(graph_port))
         found.append(Process("graph", line, lambda: f"{graph}/health", 60, page=graph))

@@ -14,7 +14,9 @@ from city.live.fleet import Fleet
 from city.live.load import Loaded, load
 from city.live.plan import make_plan
 from city.live.play import Played, as_line, play
-from city.live.surroundings import surroundings_of
+from city.live.surroundings import PROTOCOL_PORTS, Surroundings, surroundings_of
+
+PRODUCT_WITHIN_S, LOOK_AGAIN_S = 60.0, 0.2
 
 
 def main() -> None:
@@ -43,7 +45,7 @@ async def _run(given: argparse.Namespace) -> Played | Loaded:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     home = given.home.resolve()
-    around = surroundings_of(home, os.environ)
+    around = await _product(home, stop)
     if given.rate:
         return await load(
             home, around, stop, _now, rate=given.rate, seconds=given.seconds, per_message=given.per_message
@@ -55,6 +57,17 @@ async def _run(given: argparse.Namespace) -> Played | Loaded:
     plan = make_plan(fleet, begin, begin + span, given.incidents)
     speakers = fleet.speakers(plan.incidents, given.thin, bystanders=given.scale)
     return await play(home, plan, stop, _now, around, speed=speed, speakers=speakers)
+
+
+async def _product(home: Path, stop: asyncio.Event) -> Surroundings:
+    """Where the product listens, as soon as it has said so: all of it starts at the same moment."""
+    deadline = asyncio.get_running_loop().time() + PRODUCT_WITHIN_S
+    while True:
+        around = surroundings_of(home, os.environ)
+        is_known = around.ports.keys() >= {*PROTOCOL_PORTS, "mqtt"}
+        if is_known or stop.is_set() or asyncio.get_running_loop().time() > deadline:
+            return around
+        await asyncio.sleep(LOOK_AGAIN_S)
 
 
 def _now() -> datetime:

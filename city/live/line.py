@@ -64,8 +64,8 @@ class Line(asyncio.Protocol):
         if self._transport is not None and not mouth.token:
             self._next(mouth)
 
-    async def keep_open(self, host: str, port: int) -> None:
-        """Connect, and again whenever the connection is lost, until cancelled.
+    async def keep_open(self, place: Callable[[], tuple[str, int]]) -> None:
+        """Connect, and again whenever the connection is lost, until cancelled; `place` says where, each time.
 
         Devices that have nothing to say on a new connection wait until they have: a gateway closes a mute one.
         """
@@ -77,10 +77,10 @@ class Line(asyncio.Protocol):
                     await self._offered.wait()
                 self._lost.clear()
                 try:
-                    await asyncio.get_running_loop().create_connection(lambda: self, host, port)
+                    await asyncio.get_running_loop().create_connection(lambda: self, *place())
                     wait_s = AGAIN_S[0]
                     await self._lost.wait()
-                except OSError:
+                except (OSError, RuntimeError):  # nobody listens, or nobody has said where
                     wait_s = min(wait_s * 2, AGAIN_S[1])
                 await asyncio.sleep(wait_s)
         finally:

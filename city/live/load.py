@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from city.live.acknowledged import Acknowledged, folder_of
@@ -92,7 +93,7 @@ async def load(
             ledger.add_at(FEED, sent[0], sent[1] * 1000, sent[2], now())
 
     publisher: Publisher[Sent] = Publisher(DEPARTMENT, password, f"{DEPARTMENT}-load", heard, WINDOW)
-    opened = asyncio.create_task(publisher.keep_open(around.host, around.port("mqtt")))
+    opened = asyncio.create_task(publisher.keep_open(partial(around.place, "mqtt")))
     clock = asyncio.get_running_loop().time
     begun = clock()
     try:

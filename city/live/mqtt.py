@@ -75,13 +75,13 @@ class Publisher(asyncio.Protocol, Generic[Thing]):
         self._waiting.extend(messages)
         self._pump()
 
-    async def keep_open(self, host: str, port: int) -> None:
-        """Connect, and again whenever the connection is lost, until cancelled."""
+    async def keep_open(self, place: Callable[[], tuple[str, int]]) -> None:
+        """Connect, and again whenever the connection is lost, until cancelled; `place` says where, each time."""
         try:
             while True:
                 self._lost.clear()
                 try:
-                    await asyncio.get_running_loop().create_connection(lambda: self, host, port)
+                    await asyncio.get_running_loop().create_connection(lambda: self, *place())
                     while not self._lost.is_set():
                         try:
                             async with asyncio.timeout(KEEP_ALIVE_S / 3):
@@ -89,7 +89,7 @@ class Publisher(asyncio.Protocol, Generic[Thing]):
                         except TimeoutError:
                             if self._transport is not None and self._is_ready:
                                 self._transport.write(PINGREQ)
-                except OSError:
+                except (OSError, RuntimeError):  # nobody listens, or nobody has said where
                     pass
                 await asyncio.sleep(AGAIN_S)
         finally:

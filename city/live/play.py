@@ -9,6 +9,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -99,7 +100,8 @@ class _Stage:
         self._line_of: dict[tuple[str, str], Line] = {}
         self._publishers: dict[str, Publisher[Utterance]] = {}
         self._clock = asyncio.get_running_loop().time
-        self._ports = {channel: around.port(channel) for channel in sorted({one.channel for one in speakers})}
+        for channel in sorted({one.channel for one in speakers}):
+            around.port(channel)  # where nothing says so, nobody plays
         self._make_lines(speakers)
 
     def _make_lines(self, speakers: Sequence[Regular]) -> None:
@@ -130,9 +132,9 @@ class _Stage:
 
     def open(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
         """Begin to connect everything."""
-        host, ports = self._around.host, self._ports
-        opened = [tasks.create_task(line.keep_open(host, ports[channel])) for channel, line in self._lines]
-        return opened + [tasks.create_task(p.keep_open(host, ports["mqtt"])) for p in self._publishers.values()]
+        place = self._around.place
+        opened = [tasks.create_task(line.keep_open(partial(place, channel))) for channel, line in self._lines]
+        return opened + [tasks.create_task(p.keep_open(partial(place, "mqtt"))) for p in self._publishers.values()]
 
     async def tend(self) -> None:
         """Repeat what got no answer; write what was acknowledged."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 HOST = "127.0.0.1"
 PROTOCOL_PORTS = {"jt808": 7611, "hj212": 7612, "sl651": 7613, "gb26875": 7614}
@@ -20,6 +22,12 @@ class Surroundings:
     host: str
     ports: Mapping[str, int]
     passwords: Mapping[str, str]
+    newest: Callable[[], Surroundings] | None = None  # how it is now: who starts again may listen elsewhere
+
+    def place(self, channel: str) -> tuple[str, int]:
+        """Host and port of a channel at this moment. Raises RuntimeError when nothing says so."""
+        around = self.newest() if self.newest else self
+        return around.host, around.port(channel)
 
     def port(self, channel: str) -> int:
         """Where a channel is served. Raises RuntimeError when nothing says so."""
@@ -52,13 +60,17 @@ def surroundings_of(home: Path, environment: Mapping[str, str]) -> Surroundings:
         for name, value in known.items()
         if name.startswith(_PASSWORD) and value
     }
-    return Surroundings(known.get("CITYRISK_GATEWAY_HOST") or HOST, ports, passwords)
+    host = known.get("CITYRISK_GATEWAY_HOST") or HOST
+    return Surroundings(host, ports, passwords, lambda: surroundings_of(home, environment))
 
 
 def _ports(home: Path, process: str) -> dict[str, int]:
+    """What a process that still runs said; the note of one that is gone names ports of others by now."""
     try:
         note = json.loads((home / "run" / f"{process}.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
+        return {}
+    if not psutil.pid_exists(note["pid"]):
         return {}
     return {str(name): int(port) for name, port in note["ports"].items()}
 

@@ -78,13 +78,16 @@ def bring_up(home: Home, within_s: float = WITHIN_S) -> None:
     """Give the home what its stream needs, start its processes and print where its pages are."""
     from alerting.rules.generations import generations
     from ingest.secrets import add_stream_secrets
-    from orchestration.processes import ProcessError, start
+    from orchestration.ports import give_up_taken
+    from orchestration.processes import ProcessError, is_up, start
     from orchestration.rules import publish_rules
 
     add_stream_secrets(home.root, mqtt_departments(), home.environment)
     if not generations(home.root):  # a home that chose its own rules keeps them
         publish_rules(home, now())
     ready = open_home(os.environ, home.root)
+    if not is_up(ready):
+        give_up_taken(ready)
     processes = processes_of(ready)
     try:
         start(ready, processes, {**os.environ, "CITYRISK_HOME": str(ready.root)}, within_s)
@@ -96,12 +99,13 @@ def bring_up(home: Home, within_s: float = WITHIN_S) -> None:
 
 def processes_of(home: Home) -> list[Process]:
     """What runs in a home; where a simulated city was built, its departments and devices as well."""
+    from orchestration.ports import settled_port
     from orchestration.processes import Process
     from orchestration.services import services
 
     found = services(home)
     if (home.root / "city" / "build.json").is_file():
-        port = home.number("CITYRISK_DEPARTMENTS_PORT", DEPARTMENTS_PORT)
+        port = settled_port(home, "departments", "CITYRISK_DEPARTMENTS_PORT", DEPARTMENTS_PORT)
         serve = (sys.executable, "-m", "city.serve", "--home", str(home.root), "--port", str(port))
         play = (sys.executable, "-m", "city.live", "--home", str(home.root), *DEVICES)
         found += [Process("departments", serve, None, 15), Process("devices", play, None, 70)]

@@ -64,8 +64,9 @@ def alerting_command() -> None:
 def pages_command(port: Port = 8501) -> None:
     """Serve the pages of this home."""
     from dashboards.serve import command
+    from orchestration.ports import free_port
 
-    line = command(current_home().root, port)
+    line = command(current_home().root, port or free_port())
     os.execvp(line[0], line)
 
 
@@ -75,9 +76,10 @@ def graph_command(port: Port = 3070) -> None:
     """Run Dagster with its schedules and sensors for this home, and its page: read-only, behind a login."""
     try:
         from orchestration.console import serve_console
+        from orchestration.ports import free_port
     except ModuleNotFoundError:
         failed("Dagster is not installed; install the extra `orchestrate`")
-    raise typer.Exit(serve_console(current_home(), port, now))
+    raise typer.Exit(serve_console(current_home(), port or free_port(), now))
 
 
 def _forever(serve: Serve) -> None:
