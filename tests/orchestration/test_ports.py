@@ -19,11 +19,11 @@ from ingest.stream.running import write_running
 from orchestration.cli.processes import processes_of
 from orchestration.ports import LOOPBACK, give_up_taken, settled_port
 
-pytestmark = pytest.mark.case("engineer.13")
 AT = datetime(2026, 11, 22, 4, tzinfo=UTC)
 ZEROS = {f"CITYRISK_{name}_PORT": "0" for name in ("PAGES", "GRAPH", "DEPARTMENTS")}
 
 
+@pytest.mark.case("engineer.13")
 def test_pages_graph_and_departments_get_ports_that_stay(tmp_path: Path) -> None:
     home = Home(tmp_path, ZEROS)
     (tmp_path / "city").mkdir()
@@ -38,6 +38,7 @@ def test_pages_graph_and_departments_get_ports_that_stay(tmp_path: Path) -> None
     assert {one.name: (one.command, one.page) for one in processes_of(home) if one.name in chosen} == chosen
 
 
+@pytest.mark.case("engineer.13")
 def test_a_noted_port_that_somebody_else_took_is_given_up(tmp_path: Path) -> None:
     home = Home(tmp_path, ZEROS)
     kept, taken = (settled_port(home, name, f"CITYRISK_{name.upper()}_PORT", 1) for name in ("pages", "graph"))
@@ -47,6 +48,7 @@ def test_a_noted_port_that_somebody_else_took_is_given_up(tmp_path: Path) -> Non
         assert settled_port(home, "graph", "CITYRISK_GRAPH_PORT", 1) != taken
 
 
+@pytest.mark.case("engineer.13")
 def test_the_note_of_a_process_that_is_gone_names_no_port(tmp_path: Path) -> None:
     home = Home(tmp_path, {})
     environment = {"CITYRISK_MQTT_PORT": "0"}
@@ -62,6 +64,7 @@ def test_the_note_of_a_process_that_is_gone_names_no_port(tmp_path: Path) -> Non
     assert around.place("mqtt") == (LOOPBACK, 23456)
 
 
+@pytest.mark.case("engineer.13")
 def test_a_device_goes_where_the_product_listens_now(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("city.live.mqtt.AGAIN_S", 0.01)
 

@@ -15,10 +15,7 @@ from ingest.settings import Home, SettingsError
 from orchestration.partitions import FIRST_DAY, HISTORY, first_day
 from orchestration.shell_reports import shell_sensor
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning"),
-    pytest.mark.case("engineer.12"),
-]
+pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning")
 
 CONTRACTS = load_contracts()
 FACTS, REGISTER = "emergency.tailings_reading", "fire.unit"
@@ -60,6 +57,7 @@ def fetched(engine: sa.Engine, feed_id: str, run_id: str, result: str, days: tup
             )  # fmt: skip
 
 
+@pytest.mark.case("engineer.12")
 def test_what_a_shell_landed_is_told_by_day_and_once(engine: sa.Engine) -> None:
     fetched(engine, FACTS, "shell", "landed", ("2026-11-20", "2026-11-21"))
     fetched(engine, REGISTER, "shell", "landed", ("2026-11-22",))
@@ -79,6 +77,7 @@ def test_what_a_shell_landed_is_told_by_day_and_once(engine: sa.Engine) -> None:
         assert isinstance(again, dg.SkipReason)
 
 
+@pytest.mark.case("engineer.12")
 def test_what_a_run_of_the_graph_fetched_is_not_told_twice(engine: sa.Engine) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         run = instance.create_run_for_job(dg.GraphDefinition(name="pull").to_job(), run_id=None)
@@ -88,6 +87,7 @@ def test_what_a_run_of_the_graph_fetched_is_not_told_twice(engine: sa.Engine) ->
     assert list(found.asset_events) == []
 
 
+@pytest.mark.case("engineer.12")
 def test_partitions_begin_where_data_may_exist(home: Home, engine: sa.Engine) -> None:
     assert first_day(home, AT) == date(2026, 11, 22) - HISTORY
     fetched(engine, FACTS, "shell", "landed", ("2026-11-20", "2026-11-21"))
@@ -97,6 +97,7 @@ def test_partitions_begin_where_data_may_exist(home: Home, engine: sa.Engine) ->
         first_day(Home(home.root, {FIRST_DAY: "2026-13-01"}), AT)
 
 
+@pytest.mark.case("engineer.12")
 def test_where_there_is_no_store_looking_makes_none(home: Home) -> None:
     home.root.mkdir(parents=True, exist_ok=True)
     before = sorted(home.root.rglob("*"))
