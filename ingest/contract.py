@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, get_args
 
+from ingest.elements import unused
+
 API_VERSION = "v3.2.0"
 
 LogicalType = Literal["string", "number", "integer", "boolean", "date", "timestamp"]
@@ -234,6 +236,8 @@ def parse_contract(document: Mapping[str, Any], origin: str) -> Contract:
     """
     if document.get("apiVersion") != API_VERSION:
         raise ContractError(f"{origin}: apiVersion is {document.get('apiVersion')!r}, expected {API_VERSION!r}")
+    if problems := tuple(unused(document)):
+        raise ContractError(f"{origin}: {'; '.join(problems)}")
     feed_id = str(document["id"])
     schemas = document.get("schema") or []
     if len(schemas) != 1:

@@ -32,6 +32,20 @@ STEADY_KINDS: frozenset[Kind] = frozenset({"freshness", "refused"})
 REFUSED_PCT = 20.0
 REFUSED = "rows_refused"
 
+# What a rule of each kind may state; anything else would be without effect.
+_ARGUMENTS: Mapping[str, frozenset[str]] = {
+    "duplicateValues": frozenset({"properties", "mustBe"}),
+    "rowCount": frozenset({
+        "mustBe", "mustBeBetween", "mustBeGreaterThan", "mustBeGreaterOrEqualTo", "mustBeLessThan",
+        "mustBeLessOrEqualTo",
+    }),
+    "freshness": frozenset(),
+    "distribution_drift": frozenset({"column", "max_shift_sd"}),
+    "refused": frozenset({"max_refused_pct"}),
+    "reference": frozenset({"column", "feed", "to", "max_missing_pct"}),
+    "sum": frozenset({"column", "by", "feed", "to", "total", "max_ratio"}),
+}  # fmt: skip
+
 # Fewer days of history than this say nothing about what is usual.
 DRIFT_DAYS = 28
 DRIFT_DAYS_NEEDED = 7
@@ -111,6 +125,9 @@ def _row_checks(contract: Contract, column: Column) -> Iterator[Check]:
 
 def _set_check(contract: Contract, rule: Rule) -> Check:
     arguments = rule.arguments
+    if unused := sorted(arguments.keys() - _ARGUMENTS.get(rule.kind, arguments.keys())):
+        used = ", ".join(sorted(_ARGUMENTS[rule.kind])) or "none"
+        raise UnknownRuleError(f"{contract.id}: rule {rule.id}: {', '.join(unused)} found; a {rule.kind} uses {used}")
     match rule.kind:
         case "duplicateValues":
             names = tuple(arguments.get("properties") or contract.key)

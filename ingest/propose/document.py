@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ingest.contract import API_VERSION
+from ingest.contract import API_VERSION, PLACE_CONCEPTS
 from ingest.propose.guess import Guess
 from ingest.propose.sample import Sample
 from ingest.propose.shape import Shape
@@ -38,7 +38,8 @@ _Dumper.add_representer(
 def write_document(feed_id: str, sample: Sample, guesses: Sequence[Guess], shape: Shape, ending: str) -> str:
     """The contract's text; it loads as it is."""
     department, _, feed = feed_id.partition(".")
-    has_place = any(guess.role in ("lon", "lat", "geometry") for guess in guesses)
+    filled = set(shape.concepts.values())
+    has_place = filled >= PLACE_CONCEPTS or "geometry_wkt" in filled
     custom: dict[str, Any] = {"entity": [shape.entity]} if shape.entity else {}
     custom |= {"snapshot": "full" if shape.is_register else "incremental"}
     custom |= {"explode": sample.explode} if sample.explode else {}

@@ -10,7 +10,7 @@ from itertools import combinations
 
 import polars as pl
 
-from ingest.contract import ENTITY_CONCEPTS
+from ingest.contract import ENTITY_CONCEPTS, PLACE_CONCEPTS
 from ingest.propose.guess import Guess
 
 _LASTING_TIME = re.compile(r"更新|修改|安装|建成|检验|登记|updat|modif|install|built|inspect", re.IGNORECASE)
@@ -130,7 +130,7 @@ def _concepts(guesses: Sequence[Guess], shape: Shape, event_time: Guess | None) 
     """Which column fills which concept of the unified model; each concept once."""
     if shape.entity is None:
         return {}
-    known = ENTITY_CONCEPTS[shape.entity]
+    known = (*ENTITY_CONCEPTS[shape.entity], *sorted(PLACE_CONCEPTS - set(ENTITY_CONCEPTS[shape.entity])))
     first = _IDENTITY[shape.entity]
     moment = {"reading": "observed_at", "event": "occurred_at", "inspection": "inspected_at"}.get(shape.entity)
     shape.reasons.append(f"concepts that a column of {shape.entity} may fill: {', '.join(known)}")

@@ -35,6 +35,7 @@ def test_parquet_is_the_table(city_home: Home, tmp_path: Path) -> None:
     assert [path.name for path in out.parent.iterdir()] == ["index.parquet"]
 
 
+@pytest.mark.case("ingest.held.H3")
 def test_csv_disarms_formulas_and_keeps_numbers(city_home: Home, tmp_path: Path) -> None:
     out = tmp_path / "objects.csv"
     n_rows = export(city_home, "risk_object", "csv", out, where="residual_colour = 'red'")
@@ -54,6 +55,7 @@ def test_times_leave_as_utc(city_home: Home, tmp_path: Path) -> None:
     assert row["last_observed_at"] == "2026-11-20T07:55:00Z"
 
 
+@pytest.mark.case("ingest.held.H3")
 def test_xlsx_holds_texts_not_formulas(city_home: Home, tmp_path: Path) -> None:
     out = tmp_path / "objects.xlsx"
     n_rows = export(city_home, "risk_object", "xlsx", out)

@@ -47,7 +47,9 @@ def at(minute: int) -> str:
 
 def contract_of(server: dict[str, Any], snapshot: Snapshot = "incremental", table: str = "t_reading") -> Contract:
     """A feed of ids and times from a server."""
-    custom = [{"property": "snapshot", "value": snapshot}, {"property": "cursorField", "value": "sent"}]
+    custom = [{"property": "snapshot", "value": snapshot}]
+    if snapshot == "incremental" and server["type"] != "local":
+        custom.append({"property": "cursorField", "value": "sent"})
     key = {"name": "row_id", "physicalName": "id", "logicalType": "string", "primaryKey": True, "primaryKeyPosition": 1}
     return parse_contract(
         {

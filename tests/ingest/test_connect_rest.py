@@ -6,6 +6,7 @@ import gzip
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,22 @@ def test_retry_after_beyond_the_deadline_ends_at_once(web: Service) -> None:
     assert len(web.requests) == 1
 
 
+@pytest.mark.case("ingest.held.H1")
+@pytest.mark.parametrize(
+    ("date", "requests"), [("Fri, 01 Jan 2100 00:00:00 GMT", 1), ("Thu, 01 Jan 1970 00:00:00 GMT", 2)]
+)
+def test_retry_after_as_a_date(web: Service, date: str, requests: int) -> None:
+    web.add([("r1", at(1))])
+    web.answers = [lambda: Response(status_code=503, headers={"Retry-After": date})]
+    if requests == 1:  # beyond the deadline: said at once
+        with pytest.raises(ConnectError, match="HTTP 503"):
+            list(web.pull())
+        assert len(web.requests) == 1
+    else:
+        assert take(web)[0] == ["r1"]
+
+
+@pytest.mark.case("ingest.held.H1")
 @pytest.mark.parametrize(
     ("text", "low", "high"),
     [("3", 3, 3), (None, None, None), ("soon", None, None), ("Fri, 01 Jan 2100 00:00:00 GMT", 1e8, 1e10), ("-4", 0, 0)],
@@ -125,6 +142,18 @@ def test_answer_in_another_encoding(web: Service) -> None:
     text = '{"data": {"total": 1, "records": [{"id": "三峡", "sent": "2026-11-01 00:00:00"}]}}'
     web.answers = [lambda: Response(text.encode("gb18030"), media_type="application/json; charset=gb18030")]
     assert take(web)[0] == ["三峡"]
+
+
+@pytest.mark.case("ingest.held.H2")
+def test_a_compressed_answer_that_is_cut_and_then_whole_comes_once(web: Service) -> None:
+    text = b'{"data": {"total": 1, "records": [{"id": "r1", "sent": "2026-11-01 00:00:00"}]}}'
+    whole = gzip.compress(text)
+    web.answers = [
+        partial(Response, body, headers={"Content-Encoding": "gzip"})
+        for body in (whole[: len(whole) // 2], whole[: len(whole) * 3 // 4], whole)
+    ]
+    assert take(web)[0] == ["r1"]
+    assert len(web.requests) >= 3
 
 
 def test_compressed_answer(web: Service) -> None:

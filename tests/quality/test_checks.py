@@ -83,6 +83,7 @@ def test_limits_of_a_count(
         (Rule("r", "distribution_drift", "error", {"column": "elevation_m", "max_shift_sd": 3}), "event time"),
         (Rule("r", "sum", "error", {"column": "elevation_m", "max_ratio": 3}), "event time"),
         (Rule("r", "reference", "error", {"feed": "a.b", "to": "c"}), "no 'column' given"),
+        (Rule("r", "rowCount", "error", {"mustBe": 1, "max_missing_pct": 5}), "max_missing_pct found"),
     ],
 )
 def test_a_rule_that_no_check_can_stand_on_is_refused(contracts: dict[str, Contract], rule: Rule, said: str) -> None:

@@ -66,6 +66,23 @@ def test_a_broken_file_raises_every_check_that_reads_it(
     assert rows.count("raised") == len(verdicts) == len(rows) - 1
 
 
+@pytest.mark.case("ingest.held.H4")
+@pytest.mark.parametrize("feed_id", ["weather.station", "weather.observation", READINGS])
+def test_a_batch_of_nulls_is_never_raised(
+    home: Home, engine: sa.Engine, contracts: dict[str, Contract], check: Any, feed_id: str
+) -> None:
+    contract = contracts[feed_id]
+    optional = [c.landed_name for c in contract.landed_columns if not c.required and c.key_position is None]
+    frame = good_rows(contract)
+    frame = frame.with_columns(pl.lit(None, frame[name].dtype).alias(name) for name in optional)
+    land_today(home, engine, contract, frame)
+    verdicts = check(feed_id)
+    assert optional
+    assert verdicts
+    assert "raised" not in {v.verdict for v in verdicts}
+    assert not [v for v in verdicts if v.kind in ("range", "pattern", "allowed") and v.verdict == "failed"]
+
+
 def test_a_missing_column_raises_its_own_checks_only(
     home: Home, engine: sa.Engine, contracts: dict[str, Contract], check: Any
 ) -> None:
