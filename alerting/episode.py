@@ -64,6 +64,7 @@ class EpisodeChange:
     area_code: str | None = None
     condition_id: str = ""  # the row of alert_conditions.csv; it has the standard where `threshold_id` is empty
     is_past: bool = False  # levels in late rows: it is listed that there was danger, never that there is
+    passed_on_by: str = ""  # of a reading over its range: gateway or feed, by which many of them are one alert
     spots: tuple[Spot, ...] = ()  # where inside the object: one of a reading, several of a roll-up
 
 

@@ -162,7 +162,7 @@ def _worst(alert: Row, change: EpisodeChange, holding: Collection[Row]) -> dict[
         "value": change.value, "threshold": change.threshold, "unit": change.unit, "metric": change.metric,
         "threshold_id": change.threshold_id, "standard": change.standard, "clause": change.clause,
         "evidence_grade": change.evidence_grade, "source_label": change.source_label, "device_id": change.device_id,
-        "is_late": change.is_late, "marks": _marks(alert, change),
+        "is_late": change.is_late, "marks": _marks(alert, change), "passed_on_by": change.passed_on_by,
     }  # fmt: skip
     if _is_worse(alert, change):
         columns |= {"peak_rank": change.severity_rank, "peak_value": change.value}

@@ -14,7 +14,7 @@ from alerting.lifecycle import Row
 Labels = Mapping[str, str | int]
 # Few values each, so that thousands of alerts share one combination; the rest names single places and things.
 KINDS = ("rule_id", "domain", "subdomain", "object_type", "metric", "rank", "exercise")
-PLACES = ("object_id", "device_id", "area_code", "county", "city", "disposing_unit")
+PLACES = ("object_id", "device_id", "area_code", "county", "city", "disposing_unit", "passed_on_by")
 
 
 class MatcherError(ValueError):
@@ -83,6 +83,7 @@ LABELS: Mapping[str, Callable[[Row], str | int]] = {
     "county": lambda alert: str(alert["area_code"])[:6],
     "city": lambda alert: str(alert["area_code"])[:4],
     "disposing_unit": lambda alert: str(alert["disposing_unit"]),
+    "passed_on_by": lambda alert: str(alert["passed_on_by"]),
 }
 
 

@@ -241,6 +241,7 @@ def _new_alert(work: Work, change: EpisodeChange, subject: Subject, origin: Orig
 
 _OF_CHANGE = (
     "device_id", "metric", "unit", "threshold_id", "standard", "clause", "evidence_grade", "source_label", "is_late",
+    "passed_on_by",
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from alerting.work import Work, in_transaction, rows_of
 _SEEN = (
     "alert_id", "state", "severity_rank", "rule_id", "domain", "subdomain", "object_type", "metric", "is_exercise",
     "object_id", "device_id", "area_code", "disposing_unit", "suppressed_by", "version",
+    "passed_on_by",
 )  # fmt: skip
 
 _PART = 500  # values in one IN list

@@ -71,6 +71,7 @@ alert = Table(
     Column("is_exercise", Boolean, nullable=False),
     Column("is_late", Boolean, nullable=False),
     Column("marks", String(200), nullable=False, server_default=""),  # blank-separated: what to know of its readings
+    Column("passed_on_by", String(120), nullable=False, server_default=""),  # over range: its gateway or feed
     Column("is_flapping", Boolean, nullable=False),
     Column("flips_at", Text, nullable=False),  # JSON list of the last changes between holding and clear
     Column("flapping_until", UtcText),

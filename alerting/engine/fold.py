@@ -16,7 +16,7 @@ from alerting.engine import packing
 from alerting.engine.faults import AT_WORK, FAULT, with_faults
 from alerting.engine.levels import Hit, Say, Track
 from alerting.engine.limits import Limits, is_within
-from alerting.engine.marks import SENDER, Received
+from alerting.engine.marks import OVER_RANGE, SENDER, Received
 from alerting.engine.members import COMPARED, Member, MemberRule, OpenEpisodes, as_details
 from alerting.engine.reading import PART, PAST, ReadingRule
 from alerting.engine.senders import (
@@ -183,6 +183,7 @@ class Engine:
         self._runners: list[Runner] = []
         self._timers.clear()
         self._planned = _planned(self.ruleset)
+        self._over_range = _over_range_of(rules)
         for rule in rules:
             if rule.rule_id == UNREADABLE_ALARM:
                 tracks = self._tracks[rule.rule_id].setdefault("", {})
@@ -328,11 +329,31 @@ class Engine:
                 return
             if rule.members:
                 told = self._with_members(rule, t.key, hit, told)
-            self._episodes.note(told, at)
+            if rule.kind == OVER_RANGE:  # it counts devices, never itself
+                told = replace(told, passed_on_by=told.object_id)
+            else:
+                told = self._counted(rule, told, at)
+                self._episodes.note(told, at)
             if not rule.is_member_only:
                 self._out.append(told)
 
         return say
+
+    def _counted(self, rule: Rule, told: EpisodeChange, at: int) -> EpisodeChange:
+        """A change of a device's rule, counted where many of one sender beyond their range are one alert."""
+        for group_rule in self._over_range.get(rule.rule_id, ()) if told.device_id else ():
+            group = self._sender(group_rule, told.device_id or "")
+            if group is not None:
+                self._episodes.count(group_rule.rule_id, group, told, at)
+                told = replace(told, passed_on_by=group if OVER_RANGE in _marks(told) else "")
+        return told
+
+    def _sender(self, rule: Rule, device_id: str) -> str | None:
+        """Whose devices are counted together: a gateway's, or all of the feed."""
+        if rule.key == "feed":
+            return rule.feeds[0]
+        found = self.registry.attribute(device_id.partition(PART)[0], rule.group_by or "")
+        return None if found is None else f"{device_id.partition(':')[0]}:{found}"
 
     def _with_members(self, rule: Rule, key: str, hit: Hit, told: EpisodeChange) -> EpisodeChange:
         """A change of a rule on episodes with those that it stands on; of a single one its reading and clause."""
@@ -340,6 +361,9 @@ class Engine:
         members = runner.members_of(key)
         details = {**told.details, "members": as_details(members)}
         told = replace(told, spots=tuple(dict.fromkeys(m.spot for m in members if m.spot)))
+        placed = next((m for m in members if m.area_code), None)
+        if rule.kind == OVER_RANGE and told.area_code is None and placed is not None:  # no register has gateways
+            told = replace(told, lon=placed.lon, lat=placed.lat, area_code=placed.area_code)
         worst = runner.worst_of(key, hit)
         if worst is None:
             return replace(told, details=details)
@@ -355,6 +379,22 @@ class Engine:
         if device is None and key in self.registry.objects:
             return key, None
         return (device.object_id if device else None) or device_id, key
+
+
+def _marks(told: EpisodeChange) -> Sequence[Any]:
+    marks = told.details.get("marks")
+    return marks if isinstance(marks, list) else ()
+
+
+def _over_range_of(rules: Sequence[Rule]) -> dict[str, list[Rule]]:
+    """By rule on devices, the rules that count them where they are over range: those on a feed of theirs."""
+    counting = [rule for rule in rules if rule.kind == OVER_RANGE]
+    return {
+        rule.rule_id: found
+        for rule in rules
+        if rule.kind in ("reading", "event") and rule.key == "device" and not rule.is_member_only
+        and (found := [one for one in counting if set(one.feeds) & set(rule.feeds)])
+    }  # fmt: skip
 
 
 def _planned(ruleset: RuleSet) -> list[tuple[int, int, int, MaintenanceWindow]]:

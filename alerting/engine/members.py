@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alerting.engine.judge import Judge
 from alerting.engine.levels import NO_LEVEL, Hit, Say, Track
+from alerting.engine.marks import OVER_RANGE
 from alerting.engine.reading import levels_of
 from alerting.episode import Change, EpisodeChange
 from alerting.rules.model import COLOURS, RANKS, Rule
@@ -43,6 +44,20 @@ class Member:
     spot: Spot = ()
 
 
+def _member_of(change: EpisodeChange, at: int) -> Member:
+    return Member(
+        change.rule_id, change.object_id, change.device_id, change.severity_rank, at, change.value, change.lon,
+        change.lat, change.area_code, tuple(getattr(change, name) for name in COMPARED), next(iter(change.spots), ()),
+    )  # fmt: skip
+
+
+def is_over_range(change: EpisodeChange) -> bool:
+    """Whether an episode that holds stands on a value beyond its physical range."""
+    marks = change.details.get("marks")
+    holds = change.change not in (Change.PENDING, Change.WITHDRAWN, Change.CLEARED)
+    return holds and isinstance(marks, list) and OVER_RANGE in marks
+
+
 class OpenEpisodes:
     """Open episodes of the rules that others look at, by rule and key."""
 
@@ -60,13 +75,28 @@ class OpenEpisodes:
         if change.change is Change.CLEARED:
             members.pop(key, None)
         else:
-            members[key] = Member(
-                change.rule_id, change.object_id, change.device_id, change.severity_rank, at, change.value,
-                change.lon, change.lat, change.area_code, tuple(getattr(change, name) for name in COMPARED),
-                next(iter(change.spots), ()),
-            )  # fmt: skip
+            members[key] = _member_of(change, at)
         dirty = self.dirty.setdefault(change.rule_id, {})
         dirty[change.object_id] = max(at, dirty.get(change.object_id, 0))
+
+    def count(self, rule_id: str, group: str, change: EpisodeChange, at: int) -> None:
+        """Take over a change of a device that one sender passes on: counted while its value lies beyond its range.
+
+        A device counts once, whatever rules it breaks; the worst of them stands for it.
+        """
+        members, key = self.by_rule[rule_id], (group, change.device_id)
+        known = members.get(key)
+        is_own = known is not None and known.rule_id == change.rule_id
+        if is_over_range(change):
+            if known is not None and not is_own and change.severity_rank <= known.rank:
+                return
+            members[key] = _member_of(replace(change, object_id=group), at)
+        elif is_own:
+            del members[key]
+        else:
+            return
+        dirty = self.dirty.setdefault(rule_id, {})
+        dirty[group] = max(at, dirty.get(group, 0))
 
 
 class MemberRule:
@@ -77,6 +107,7 @@ class MemberRule:
         self.judge = Judge(rule)
         self.levels = levels_of(rule, len(self.judge.ranks))
         self.evidence = rule.kind
+        self.counts = rule.kind in ("rollup", OVER_RANGE)
         self.anchors = sorted(
             {self.judge.conditions[group[0]].metric for level in self.judge.levels for group in level}
         )
@@ -109,7 +140,7 @@ class MemberRule:
 
     def members_of(self, object_id: str) -> list[Member]:
         """What an episode of the object stands on, for its details."""
-        if self.rule.kind == "rollup":
+        if self.counts:
             return self._rolled_up(object_id)
         found = {self._name(m): m for group in self._groups() for m in self._near_each_other(object_id, group)}
         return [found[name] for name in sorted(found)]
@@ -130,13 +161,15 @@ class MemberRule:
             t = self.tracks[object_id] = Track(object_id, self.levels.count)
         for level, hit in enumerate(hits):
             t.hits[level] = hit or t.hits[level]
+        if self.rule.kind == OVER_RANGE:
+            t.marks.add(OVER_RANGE)
         self.levels.take(t, max(at, t.at), now, met, met, hits, self._say_of_kind, late_us=now - at)
         if t.is_idle:
             del self.tracks[object_id]
 
     def _hit(self, object_id: str, level: int) -> Hit | None:
         for group in self.judge.levels[level]:
-            if self.rule.kind == "rollup":
+            if self.counts:
                 hit = self._count(object_id, group)
             else:
                 members = self._near_each_other(object_id, group)

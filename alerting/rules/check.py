@@ -39,6 +39,7 @@ def _check_kind(rule: Rule) -> None:
         "event": (rule.feeds, "feeds"),
         "silence": (rule.feeds and rule.silence_s, "feeds and silence_s"),
         "fault": (rule.feeds and rule.hold_s, "feeds and hold_s"),
+        "over_range": (rule.feeds and rule.key in ("gateway", "feed"), "feeds, and the key gateway or feed"),
         "rollup": (rule.members, "members"),
         "sender": (True, "nothing"),  # told by whoever sent what belongs to nothing we know
         "composite": (len(rule.members) > 1, "two or more members"),
@@ -55,7 +56,7 @@ def _check_kind(rule: Rule) -> None:
 
 
 def _check_members(rule: Rule, ruleset: RuleSet) -> None:
-    for member in rule.members:
+    for member in rule.members if rule.kind != "over_range" else ():  # it looks at its own devices
         other = ruleset.by_id.get(member)
         if other is None:
             raise RuleError(f"rule {rule.rule_id}: member {member!r} is no rule")
@@ -92,7 +93,7 @@ def _check_condition(rule: Rule, condition: Condition) -> None:
             condition.clear_threshold != condition.threshold
         ):
             raise RuleError(f"{where}: clear_threshold {condition.clear_threshold} lies on the dangerous side")
-    if rule.kind == "rollup" and condition.metric not in ("blue", "yellow", "orange", "red"):
+    if rule.kind in ("rollup", "over_range") and condition.metric not in ("blue", "yellow", "orange", "red"):
         raise RuleError(f"{where}: a roll-up counts members of a colour, metric is {condition.metric!r}")
     if rule.kind == "composite" and condition.metric not in rule.members:
         raise RuleError(f"{where}: metric {condition.metric!r} is no member of the rule")

@@ -255,7 +255,7 @@ def _rule(
     thresholds: Mapping[str, _Row],
 ) -> Rule:
     rule_id = row.needed("rule_id")
-    own = conditions.get(rule_id, ())
+    own, kind = conditions.get(rule_id, ()), row.one_of("kind", get_args(Kind))
     if not own:
         raise row.fault("rule_id", f"{rule_id!r} has no row in {CONDITIONS}")
     ids = {condition.condition_id for _, condition in own}
@@ -275,10 +275,10 @@ def _rule(
         domain=row.needed("domain"),
         subdomain=row.needed("subdomain"),
         object_type=row.needed("object_type"),
-        kind=row.one_of("kind", get_args(Kind)),
+        kind=kind,
         key=row.one_of("key", get_args(Key)),
         feeds=row.words("feeds"),
-        members=row.words("members"),
+        members=(rule_id,) if kind == "over_range" else row.words("members"),
         is_member_only=row.flag("is_member_only"),
         hold_s=row.whole("hold_s"),
         clear_s=row.whole("clear_s"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
-Kind = Literal["reading", "event", "silence", "fault", "rollup", "composite", "sender"]
+Kind = Literal["reading", "event", "silence", "fault", "over_range", "rollup", "composite", "sender"]
 Key = Literal["device", "object", "area", "gateway", "feed", "sender"]
 Comparison = Literal["ge", "gt", "le", "lt", "in", "bits"]
 Aggregate = Literal["last", "sum", "mean", "max", "min", "count", "minutes", "drop", "rate", "run"]
@@ -78,7 +78,7 @@ class Rule:
     kind: Kind
     key: Key
     feeds: tuple[str, ...]
-    members: tuple[str, ...]  # of roll-ups and composites: the rules whose episodes they look at
+    members: tuple[str, ...]  # of roll-ups and composites: the rules whose episodes they look at; of over_range: itself
     is_member_only: bool  # feeds a roll-up and never becomes an alert by itself
     hold_s: int
     clear_s: int

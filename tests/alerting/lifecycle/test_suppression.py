@@ -23,7 +23,7 @@ def alert(alert_id: str, rank: int, **labels: object) -> dict[str, object]:
     return {
         "alert_id": alert_id, "severity_rank": rank, "rule_id": "r", "domain": "natural_hazard", "subdomain": "flood",
         "object_type": "station", "metric": "m", "is_exercise": False, "object_id": "o", "device_id": None,
-        "area_code": "420502001", "disposing_unit": "u", "opened_at": START, **labels,
+        "area_code": "420502001", "disposing_unit": "u", "passed_on_by": "", "opened_at": START, **labels,
     }  # fmt: skip
 
 
