@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +22,7 @@ import sqlalchemy as sa
 
 from ingest import ops
 from ingest.contract import Contract
+from ingest.places import pack_places, unpack_places
 from ingest.settings import Home
 from ingest.stages import Batch, Landed, LandedFile, Note, Payload
 
@@ -28,6 +30,8 @@ CIVIL_ZONE = "Asia/Shanghai"
 WITHDRAWN_FILE = "withdrawn"
 NOT_LANDED_BEFORE = "a row that has not landed before"
 LAST_WORD = "the last word on its key"
+ROWS = "rows"  # the grain of a note on many rows, whose locator is their packed places
+NOTES_A_REASON = 1_000  # rows of a batch that get a note of their own for one reason and column
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +294,34 @@ def listing(reason: str, expected: str, places: Sequence[str]) -> list[Note]:
     return [Note(reason, "batch", "ignored", " ".join(places), None, None, expected, len(places))] if places else []
 
 
+def places_of(grain: str, locator: str) -> list[str]:
+    """The row places that a note of the ledger stands for: one, or many; none of a batch or a file."""
+    if grain == ROWS:
+        return list(unpack_places(locator))
+    return [locator] if grain == "row" else []
+
+
+def drawn_together(notes: Sequence[Note]) -> list[Note]:
+    """Notes for the ledger: of rows with one reason and column the first thousand, and one note for all the others.
+
+    What was found in the others is in the archived bytes; their places are kept, so that restore and replay know them.
+    """
+    kept: list[Note] = []
+    more: dict[tuple[object, ...], list[Note]] = {}
+    seen: Counter[tuple[object, ...]] = Counter()
+    for note in notes:
+        kind = (note.reason, note.outcome, note.column, note.expected)
+        seen[kind] += note.grain == "row"
+        if note.grain == "row" and seen[kind] > NOTES_A_REASON:
+            more.setdefault(kind, []).append(note)
+        else:
+            kept.append(note)
+    for rest in more.values():
+        packed = pack_places(note.locator for note in rest)
+        kept.append(replace(rest[0], grain=ROWS, locator=packed, found=None, n_rows=len(rest), alarm=None))
+    return kept
+
+
 def _rows(notes: Iterable[Note], outcome: str) -> int:
     return sum(note.n_rows for note in notes if note.outcome == outcome)
 
@@ -356,7 +388,9 @@ def _record_notes(
                 "grain": note.grain,
                 "outcome": note.outcome,
                 "source_ref": source_ref_of(
-                    payload.source_ref, "" if is_listing(note.grain, note.expected) else note.locator, is_named
+                    payload.source_ref,
+                    "" if note.grain == ROWS or is_listing(note.grain, note.expected) else note.locator,
+                    is_named,
                 ),
                 "locator": note.locator,
                 "column_name": note.column,
@@ -367,6 +401,6 @@ def _record_notes(
                 "contract_version": contract.version,
                 "at": payload.received_at,
             }
-            for note in notes
+            for note in (notes if contract.is_stream else drawn_together(notes))  # intake bounds its own
         ],
     )

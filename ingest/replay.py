@@ -7,7 +7,7 @@ a batch of their own; rows that fail again keep their place in quarantine. Not h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,11 +17,13 @@ import sqlalchemy as sa
 from ingest import landing, ops
 from ingest.contract import Contract
 from ingest.parse.frames import BAD_FRAME
+from ingest.places import pack_places
 from ingest.pull import Intake
 from ingest.reread import BYTES_GONE, Replayed, has_frames, read_again
 from ingest.stages import Batch, Payload
 from ingest.stream.identity import IDENTITY_REASONS
 
+MARKED_AT_ONCE = 500  # bound parameters of one statement
 REFUSED = IDENTITY_REASONS  # their senders had no right to say them: a new contract does not give it
 
 
@@ -84,18 +86,39 @@ def _waiting_places(engine: sa.Engine, batch_id: str, but: str = "") -> list[str
     waits = sa.and_(q.batch_id == batch_id, q.outcome == "quarantined", q.replayed_at.is_(None))
     query = sa.select(q.locator, q.grain).where(waits, q.reason.not_in((*REFUSED, but)))
     with engine.connect() as connection:
-        return [str(locator) if grain == "row" else "" for locator, grain in connection.execute(query)]
+        notes = connection.execute(query).all()
+    return [place for note in notes for place in landing.places_of(note.grain, note.locator) or [""]]
 
 
-def _mark(intake: Intake, batch_id: str, places: list[str], replay_batch_id: str) -> None:
-    q = ops.quarantine.c
+def _mark(intake: Intake, batch_id: str, places: Collection[str], replay_batch_id: str) -> None:
+    """Rows that landed wait no longer, nor does a lost file or group; of a note on many rows a part may still wait."""
+    q, landed = ops.quarantine.c, frozenset(places)
     done = sa.update(ops.quarantine).values(replayed_at=intake.now(), replayed_batch_id=replay_batch_id)
+    waits = sa.select(ops.quarantine).where(q.batch_id == batch_id, q.outcome == "quarantined", q.replayed_at.is_(None))
     with intake.engine.begin() as connection:
-        connection.execute(
-            done.where(
-                q.batch_id == batch_id,
-                q.outcome == "quarantined",
-                q.replayed_at.is_(None),
-                sa.or_(q.locator.in_(places), q.grain != "row"),
-            )
-        )
+        whole: list[int] = []
+        for note in connection.execute(waits).all():
+            waiting = landing.places_of(note.grain, note.locator)
+            left = [place for place in waiting if place not in landed]
+            if not left:
+                whole.append(note.id)
+            elif len(left) < len(waiting):
+                _part(connection, note, left)
+                gone = [place for place in waiting if place in landed]
+                values = {
+                    **note._mapping,
+                    **_of_places(gone),
+                    "replayed_at": intake.now(),
+                    "replayed_batch_id": replay_batch_id,
+                }
+                connection.execute(sa.insert(ops.quarantine), [{k: v for k, v in values.items() if k != "id"}])
+        for start in range(0, len(whole), MARKED_AT_ONCE):
+            connection.execute(done.where(q.id.in_(whole[start : start + MARKED_AT_ONCE])))
+
+
+def _part(connection: sa.Connection, note: sa.Row[Any], left: list[str]) -> None:
+    connection.execute(sa.update(ops.quarantine).where(ops.quarantine.c.id == note.id).values(**_of_places(left)))
+
+
+def _of_places(places: list[str]) -> dict[str, object]:
+    return {"locator": pack_places(places), "n_rows": len(places)}

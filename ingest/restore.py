@@ -131,12 +131,13 @@ def _places(engine: sa.Engine, batch: sa.Row[Any]) -> tuple[list[str], list[str]
                 sa.or_(q.batch_id == batch_id, is_replay)
             )
         ).all()
-    repeats = [r.locator for r in rows if r.expected == landing.NOT_LANDED_BEFORE and r.grain == "row"]
+    told = [(r, landing.places_of(r.grain, r.locator)) for r in rows]
+    repeats = [place for r, places in told if r.expected == landing.NOT_LANDED_BEFORE for place in places]
     repeats += [place for r in rows if landing.is_listing(r.grain, r.expected) for place in r.locator.split()]
-    refused = [r.locator for r in rows if r.outcome == "quarantined" and r.grain == "row"]
-    replayed = [r for r in rows if r.replayed_batch_id == batch_id]
-    whole = any(r.grain != "row" for r in replayed)
-    return repeats, refused, [] if whole else [r.locator for r in replayed]
+    refused = [place for r, places in told if r.outcome == "quarantined" for place in places]
+    replayed = [(r, places) for r, places in told if r.replayed_batch_id == batch_id]
+    whole = any(r.grain not in ("row", landing.ROWS) for r, _ in replayed)
+    return repeats, refused, [] if whole else [place for _, places in replayed for place in places]
 
 
 def _live_rows(engine: sa.Engine, batch_id: str) -> dict[str, int]:

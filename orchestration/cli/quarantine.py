@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Annotated
 
 import sqlalchemy as sa
@@ -26,6 +27,7 @@ from orchestration.cli.shell import (
 quarantine_app = typer.Typer(help="Rejected rows: list, show, replay.", no_args_is_help=True)
 app.add_typer(quarantine_app, name="quarantine")
 
+SHOWN = 400  # characters of a value; a note on many rows names all their places
 _LISTED = ("id", "feed_id", "reason", "outcome", "grain", "source_ref", "n_rows", "contract_version", "at")
 
 
@@ -68,7 +70,7 @@ def show_quarantine(row_id: int, as_json: Json = False) -> None:
         print_json(dict(row))
         return
     for name, value in row.items():
-        typer.echo(f"{name:18}{'-' if value is None else value}")
+        typer.echo(f"{name:18}{'-' if value is None else textwrap.shorten(str(value), SHOWN, placeholder=' …')}")
     typer.echo("next: correct the contract (new version) or add an override, then `cityrisk quarantine replay`")
 
 

@@ -1,4 +1,4 @@
--- Up to ten newest findings per feed, reason and outcome, with how many there are. Personal values are masked.
+-- Up to ten newest findings per feed, reason and outcome, with how many there are; a note on many rows only counts. Personal values are masked.
 select
   id,
   feed_id,
@@ -19,7 +19,9 @@ from (
   select
     *,
     sum(n_rows) over (partition by feed_id, reason, outcome) as n_total,
-    row_number() over (partition by feed_id, reason, outcome order by ledger.at desc, id desc) as place
+    row_number() over (
+      partition by feed_id, reason, outcome order by ledger.grain = 'rows', ledger.at desc, id desc
+    ) as place
   from {{ ops('quarantine') }} as ledger
 ) as ordered
-where place <= 10
+where place <= 10 and grain <> 'rows'
