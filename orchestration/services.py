@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dashboards.serve import command as pages_command
 from ingest.settings import Home
+from ingest.stream.broker import is_ours
 from ingest.stream.running import read_running
 from orchestration.ports import settled_port
 from orchestration.processes import Process
@@ -27,7 +28,7 @@ def services(home: Home) -> list[Process]:
     A home that names another broker starts none; the graph needs its extra to be installed. Raises SettingsError for
     ports that cannot be used.
     """
-    found = [] if home.environment.get("CITYRISK_NATS_URL") else [_ours(home, "broker", 10, "/healthz")]
+    found = [_ours(home, "broker", 10, "/healthz")] if is_ours(home) else []
     found += [_ours(home, "listen", 20), _ours(home, "intake", 30), _ours(home, "alerting", 40)]
     pages_port = settled_port(home, "pages", "CITYRISK_PAGES_PORT", PAGES_PORT)
     pages = f"http://127.0.0.1:{pages_port}"

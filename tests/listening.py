@@ -24,6 +24,7 @@ from ingest.contract import Contract
 from ingest.listen.serve import serve
 from ingest.settings import NATS_PASSWORD, Home, open_home
 from ingest.stream import raw
+from ingest.stream.broker import our_user
 from ingest.stream.raw import RawEntry
 from ingest.stream.running import read_running
 from ingest.stream.streams import RAW
@@ -119,10 +120,11 @@ class Device:
             CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, protocol=MQTTv311,
             reconnect_on_failure=True,
         )  # fmt: skip
-        self.client.username_pw_set("cityrisk" if is_ours else department, home.environment[name])
+        self.client.username_pw_set(our_user(department) if is_ours else department, home.environment[name])
         self.client.reconnect_delay_set(1, 1)
         self.client.max_inflight_messages_set(100)
-        self.client.on_connect = lambda *_: self.connected.set()
+        self.connects = 0
+        self.client.on_connect = self._on_connect
         self.client.on_disconnect = lambda *_: self.connected.clear()
         self.client.on_publish = self._on_publish
         self.client.on_message = lambda _c, _d, message: self.received.append((message.topic, message.payload))
@@ -140,6 +142,10 @@ class Device:
         """Send messages; `acknowledged` grows as answers come."""
         for body in bodies:
             self._sent[self.client.publish(topic, body, qos=1).mid] = body
+
+    def _on_connect(self, *_: Any) -> None:
+        self.connects += 1
+        self.connected.set()
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, _reason: Any, _properties: Any) -> None:
         self._answered.add(mid)

@@ -25,6 +25,7 @@ from benchmarks.chain.messages import Template
 from ingest import landing, ops
 from ingest.settings import Home
 from ingest.stream import live, mqtt_store
+from ingest.stream.broker import mqtt_accounts
 from ingest.stream.client import connected
 from ingest.stream.live import LiveBatch
 from ingest.stream.streams import LIVE, RAW
@@ -52,10 +53,13 @@ async def last_sequences(home: Home) -> tuple[int, int]:
 
 
 async def waiting_in_sessions(home: Home) -> int:
-    """Messages that devices were answered for and that the bridge's MQTT session has not acknowledged."""
-    async with connected(home, "judge") as client:
-        sessions = await client.jsm().consumers_info(mqtt_store.STREAM)
-    return sum((one.num_pending or 0) + (one.num_ack_pending or 0) for one in sessions)
+    """Messages that devices were answered for and that the bridge's MQTT sessions have not acknowledged."""
+    waiting = 0
+    for account in mqtt_accounts(home):
+        async with connected(home, "judge", account) as client:
+            sessions = await client.jsm().consumers_info(mqtt_store.STREAM)
+        waiting += sum((one.num_pending or 0) + (one.num_ack_pending or 0) for one in sessions)
+    return waiting
 
 
 def landed_to(engine: sa.Engine) -> int:

@@ -33,7 +33,7 @@ from ingest.listen.links import LinkBook
 from ingest.listen.strangers import Strangers
 from ingest.parse.lenient_json import load_json
 from ingest.settings import NATS_PASSWORD, Home
-from ingest.stream.broker import OUR_USER
+from ingest.stream.broker import our_user
 from ingest.stream.client import mqtt_address, nats_url
 from ingest.stream.live import micros
 from ingest.stream.mqtt_store import unkept
@@ -50,7 +50,11 @@ DEVICE_ID_CHARACTERS = 64
 
 
 class Bridge:
-    """One session, with a way into RAW of its own. Everything runs in the event loop's thread."""
+    """One session in one account of the broker. Everything runs in the event loop's thread.
+
+    `department` names the account, and `broker` is a connection into it; '' is all there is in a broker that is not
+    ours.
+    """
 
     def __init__(
         self,
@@ -64,12 +68,13 @@ class Bridge:
         counts: Counts,
         archive: Archive,
         broker: Broker,
+        department: str,
         now: Callable[[], datetime],
     ) -> None:
-        self._broker = broker
+        self._broker, self._department = broker, department
         self._home, self._packer, self._known, self._links = home, packer, known, links
         self._bad, self._counts, self._archive, self._now = bad, counts, archive, now
-        self._filters = filters_of(contracts)
+        self._filters = filters_of(contracts, department)
         self._strangers = strangers
         self._places: dict[str, tuple[str, str]] = {}
         self._loop = asyncio.get_running_loop()
@@ -111,12 +116,10 @@ class Bridge:
             self._judge(message)
 
     def _made_client(self) -> Client:
-        # Whoever connects with the id of a session takes it over, so a department must not be able to guess ours.
-        user, password = _credentials(self._home)
-        proof = hmac.new(password.encode(), b"mqtt session of listen", hashlib.sha256).hexdigest()
+        user, password = _credentials(self._home, self._department)
         client = Client(
             CallbackAPIVersion.VERSION2,
-            client_id=f"cityrisk-{proof[:32]}",
+            client_id=session_id(password),
             clean_session=False,
             protocol=MQTTv311,
             manual_ack=True,
@@ -302,13 +305,19 @@ class Bridge:
             self._client.ack(mid, 1)
 
 
-def filters_of(contracts: Mapping[str, Contract]) -> dict[str, str]:
-    """MQTT topic filter → raw feed, of every contract over MQTT."""
+def session_id(password: str) -> str:
+    """The client id of our sessions. Whoever connects with it takes one over, so no device may be able to guess it."""
+    return f"cityrisk-{hmac.new(password.encode(), b'mqtt session of listen', hashlib.sha256).hexdigest()[:32]}"
+
+
+def filters_of(contracts: Mapping[str, Contract], department: str = "") -> dict[str, str]:
+    """MQTT topic filter → raw feed, of every contract over MQTT whose topics are the department's, or of all."""
     return {
         contract.server.location: contract.raw_feed
         for contract in contracts.values()
         if contract.is_stream and contract.server.dialect == "mqtt" and contract.server.location
-    }
+        and department in ("", contract.server.location.partition("/")[0])
+    }  # fmt: skip
 
 
 def records_in(body: bytes | bytearray) -> list[Mapping[str, Any]]:
@@ -321,9 +330,9 @@ def records_in(body: bytes | bytearray) -> list[Mapping[str, Any]]:
     return [*records, *(inner for one in records for inner in one.values() if isinstance(inner, dict))]
 
 
-def _credentials(home: Home) -> tuple[str, str]:
-    """User and password for the broker: those in its URL, or ours."""
+def _credentials(home: Home, department: str) -> tuple[str, str]:
+    """User and password for an account of the broker: those in its URL, or ours."""
     parts = urlsplit(nats_url(home))
     if parts.username is not None:
         return parts.username, parts.password or ""
-    return OUR_USER, home.require(NATS_PASSWORD)
+    return our_user(department), home.require(NATS_PASSWORD)

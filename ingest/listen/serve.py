@@ -36,6 +36,8 @@ from ingest.listen.strangers import Strangers
 from ingest.listen.way import Way, remember_parts
 from ingest.pull import open_intake
 from ingest.settings import ARCHIVE_KEY, Home
+from ingest.stream.broker import is_ours, mqtt_accounts
+from ingest.stream.client import connected
 from ingest.stream.mqtt_store import bound_mqtt_stores, ensure_mqtt_store, make_mqtt_room
 from ingest.stream.packer import Packer
 from ingest.stream.streams import PARTS, PROBE, PROBE_SUBJECT, RAW, ensure_streams, make_room
@@ -65,9 +67,13 @@ async def serve(
         return
     try:
         await ensure_streams(client, home, now())
-        if not home.environment.get("CITYRISK_NATS_URL"):
-            await ensure_mqtt_store(client.jsm(), home)
-        await _Listening(home, contracts, now, engine, client).run(started_at, stop)
+        async with contextlib.AsyncExitStack() as stack:
+            accounts = {one: await stack.enter_async_context(connected(home, "listen", one))
+                        for one in mqtt_accounts(home)}  # fmt: skip
+            if is_ours(home):
+                for account in accounts.values():
+                    await ensure_mqtt_store(account.jsm(), home)
+            await _Listening(home, contracts, now, engine, client, accounts).run(started_at, stop)
     finally:
         await client.close()
         engine.dispose()
@@ -83,8 +89,10 @@ class _Listening:
         now: Callable[[], datetime],
         engine: sa.Engine,
         client: Client,
+        accounts: Mapping[str, Client],
     ) -> None:
         self._home, self._contracts, self._now, self._engine, self._client = home, contracts, now, engine, client
+        self._accounts = accounts
         self._counts, self._links, self._bad = Counts(), LinkBook(), BadBook()
         self._strangers = Strangers(contracts)
         self._store_failure = ""
@@ -95,10 +103,11 @@ class _Listening:
         self._packers = [framed, messages, parts]
         self._gateway = Gateway(home, Way(framed, parts), limits_of(home), self._counts)
         self._archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
-        self._bridge = Bridge(
-            home, contracts, messages, self._known, self._links, self._bad, self._strangers, self._counts,
-            self._archive, client, now,
-        )  # fmt: skip
+        self._bridges = {
+            department: Bridge(home, contracts, messages, self._known, self._links, self._bad, self._strangers,
+                               self._counts, self._archive, account, department, now)
+            for department, account in accounts.items()
+        }  # fmt: skip
 
     async def run(self, started_at: datetime, stop: asyncio.Event) -> None:
         """Open every door, tend them until `stop`, close them."""
@@ -109,7 +118,8 @@ class _Listening:
             await remember_parts(self._client, desks.values())
             await self._gateway.open(desks)
             async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(self._bridge.run()), *map(tasks.create_task, self._upkeep())]
+                bridges = [bridge.run() for bridge in self._bridges.values()]
+                running = list(map(tasks.create_task, [*bridges, *self._upkeep()]))
                 ports = dict(self._gateway.ports)
                 door = self._push_door()
                 if door is not None:
@@ -132,11 +142,17 @@ class _Listening:
             await asyncio.to_thread(write_links, self._engine, self._links.take_changed())
 
     async def _wait_for_session(self) -> None:
-        """Wait for the MQTT session: until its first subscription the broker answers devices and keeps nothing."""
+        """Wait for the MQTT sessions: until the first subscription the broker answers devices and keeps nothing."""
         try:
-            await asyncio.wait_for(self._bridge.subscribed.wait(), SESSION_WITHIN_S)
+            async with asyncio.timeout(SESSION_WITHIN_S):
+                for bridge in self._bridges.values():
+                    await bridge.subscribed.wait()
         except TimeoutError:
-            log.warning("mqtt: no session after %g s; listening without it", SESSION_WITHIN_S)
+            log.warning("mqtt: no session after %g s: %s", SESSION_WITHIN_S, ", ".join(self._unsubscribed()))
+
+    def _unsubscribed(self) -> list[str]:
+        """Departments whose session is not there, 'all' for a broker that is not ours."""
+        return [name or "all" for name, bridge in self._bridges.items() if not bridge.subscribed.is_set()]
 
     def _upkeep(self) -> list[Coroutine[None, None, None]]:
         return [
@@ -149,7 +165,8 @@ class _Listening:
 
     async def _refresh(self) -> None:
         await asyncio.to_thread(self._known.refresh)
-        self._bridge.judge_held()
+        for bridge in self._bridges.values():
+            bridge.judge_held()
 
     async def _write(self) -> None:
         self._counts.entries.set(sum(packer.entries for packer in self._packers))
@@ -185,13 +202,15 @@ class _Listening:
             dropped = await make_room(self._client.jsm(), RAW)
             if dropped:
                 log.info("RAW: %d acknowledged messages gave way to new ones", dropped)
-        await make_mqtt_room(self._client.jsm())
+        for account in self._accounts.values():
+            await make_mqtt_room(account.jsm())
         await self._bound_stores()
 
     async def _bound_stores(self) -> None:
         """The broker makes these when the first session comes, and anew when they are gone."""
-        if not self._home.environment.get("CITYRISK_NATS_URL"):
-            await bound_mqtt_stores(self._client.jsm())
+        if is_ours(self._home):
+            for account in self._accounts.values():
+                await bound_mqtt_stores(account.jsm())
 
     def _push_door(self) -> uvicorn.Server | None:
         """The HTTP door when some feed has a token."""
@@ -205,12 +224,13 @@ class _Listening:
         return DoorServer(app, host, port)
 
     def _health(self) -> Health:
+        missing = self._unsubscribed()
         failure = next((packer.failure for packer in self._packers if packer.is_waiting), "") or self._store_failure
         return Health(
             self._client.is_connected and not failure,
             {
                 "broker": "connected" if self._client.is_connected else "lost",
-                "mqtt": "subscribed" if self._bridge.subscribed.is_set() else "not subscribed",
+                "mqtt": f"not subscribed: {', '.join(missing)}" if missing else "subscribed",
                 "raw": failure or "takes messages",
                 "entries": sum(packer.entries for packer in self._packers),
                 "pending_bytes": sum(packer.pending_bytes for packer in self._packers),

@@ -1,5 +1,8 @@
 """Our own broker: what it is told, and how it starts. One nats-server with JetStream and an MQTT listener.
 
+Each department has an account of its own: its client ids, sessions and retained messages meet nobody else's, and what
+it fills is its own room on disk. The bridge stands in every account with a user of ours.
+
 Secrets never stand in the configuration: the server reads them from its own environment. A home that names another
 broker in CITYRISK_NATS_URL starts none. Not here: streams (`ingest.stream.streams`), clients (`ingest.stream.client`).
 """
@@ -25,7 +28,8 @@ OUR_USER = "cityrisk"
 NATS_PORT = 4222
 MQTT_PORT = 1883
 MONITOR_PORT = 9410
-MQTT_STORE_BYTES = 4 * 1024**3
+MQTT_STORE_BYTES = 1024**3
+MQTT_SIDE_BYTES = 512 * 1024**2  # sessions, retained messages and the like of one department
 # Whoever sends more is thrown off in the middle and sends again for ever, so this stands far above what RAW carries:
 # up to here a message too large is answered and kept in quarantine (`ingest.listen.mqtt`).
 MAX_PAYLOAD_BYTES = 8 * 1024**2
@@ -59,18 +63,22 @@ mqtt {{
 accounts {{
   CITY {{
     jetstream: enabled
-    users: [
-      {{ user: {our_user}, password: ${our_password} }}
-{departments}
-    ]
+    users: [{{ user: {our_user}, password: ${our_password} }}]
   }}
+{departments}
 }}
 """
 _DEPARTMENT = """\
+  {department} {{
+    jetstream: {{ max_file: {max_file} }}
+    users: [
+      {{ user: {our_user}, password: ${our_password} }}
       {{
         user: {department}, password: ${password}, allowed_connection_types: ["MQTT"]
         permissions: {{ publish: {{ allow: ["{department}.>"] }}, subscribe: {{ deny: [">"] }} }}
-      }}"""
+      }}
+    ]
+  }}"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +99,21 @@ def departments_of(home: Home) -> list[str]:
         if department in RESERVED or department == OUR_USER or not re.fullmatch(r"[a-z][a-z0-9_]*", department):
             raise SettingsError(f"{head}{department.upper()}: a department cannot be called {department!r}; rename it")
     return found
+
+
+def is_ours(home: Home) -> bool:
+    """Whether the home starts its own broker, or names another one in CITYRISK_NATS_URL."""
+    return not home.environment.get("CITYRISK_NATS_URL")
+
+
+def our_user(department: str = "") -> str:
+    """Our user in the city's account, or in a department's: no department can have its name."""
+    return f"{OUR_USER}-{department}" if department else OUR_USER
+
+
+def mqtt_accounts(home: Home) -> list[str]:
+    """The accounts in which devices speak MQTT: one a department; one, '', of a broker that is not ours."""
+    return departments_of(home) if is_ours(home) else [""]
 
 
 def choose_ports(home: Home) -> BrokerPorts:
@@ -116,6 +139,8 @@ def write_configuration(home: Home, ports: BrokerPorts) -> Path:
         raise SettingsError(f"CITYRISK_STREAM_SYNC is {sync!r}, expected {' or '.join(SYNC)}")
     home.secret(STREAM_KEY)
     home.stream.mkdir(parents=True, exist_ok=True, mode=0o700)
+    departments = departments_of(home)
+    bytes_each = home.number("CITYRISK_MQTT_MAX_BYTES", MQTT_STORE_BYTES) + MQTT_SIDE_BYTES
     text = _CONFIGURATION.format(
         host=home.environment.get("CITYRISK_NATS_HOST") or "127.0.0.1",
         mqtt_host=home.environment.get("CITYRISK_MQTT_HOST") or "127.0.0.1",
@@ -125,15 +150,21 @@ def write_configuration(home: Home, ports: BrokerPorts) -> Path:
         max_payload=max(MESSAGE_BYTES, home.number("CITYRISK_MQTT_MAX_PAYLOAD_BYTES", MAX_PAYLOAD_BYTES)),
         max_connections=home.number("CITYRISK_NATS_MAX_CONNECTIONS", 10_000),
         store_dir=json.dumps(str(home.stream / "store")),
-        max_file_store=stored_bytes_of(home) + home.number("CITYRISK_MQTT_MAX_BYTES", MQTT_STORE_BYTES),
+        max_file_store=stored_bytes_of(home) + len(departments) * bytes_each,
         stream_key=STREAM_KEY,
         sync_interval=SYNC[sync],
         mqtt_unanswered=MQTT_UNANSWERED,
-        our_user=OUR_USER,
+        our_user=our_user(),
         our_password=NATS_PASSWORD,
         departments="\n".join(
-            _DEPARTMENT.format(department=department, password=f"{NATS_PASSWORD}_{department.upper()}")
-            for department in departments_of(home)
+            _DEPARTMENT.format(
+                department=department,
+                password=f"{NATS_PASSWORD}_{department.upper()}",
+                max_file=bytes_each,
+                our_user=our_user(department),
+                our_password=NATS_PASSWORD,
+            )
+            for department in departments
         ),
     )
     path = home.stream / "nats-server.conf"
@@ -163,7 +194,7 @@ def run_broker(home: Home, now: datetime, environment: Mapping[str, str]) -> Non
 
     Raises SettingsError when the home uses another broker, or for settings that cannot be used.
     """
-    if home.environment.get("CITYRISK_NATS_URL"):
+    if not is_ours(home):
         raise SettingsError("CITYRISK_NATS_URL names another broker; this home starts none of its own")
     ports = choose_ports(home)
     command = broker_command(home, ports)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from nats.aio.client import Client
 
 from ingest.settings import NATS_PASSWORD, Home
-from ingest.stream.broker import MQTT_PORT, NATS_PORT, OUR_USER
+from ingest.stream.broker import MQTT_PORT, NATS_PORT, our_user
 from ingest.stream.running import port_of
 
 log = logging.getLogger(__name__)
@@ -36,11 +36,11 @@ def mqtt_address(home: Home) -> tuple[str, int]:
     return host, port_of(home, "broker", "mqtt", "CITYRISK_MQTT_PORT", MQTT_PORT)
 
 
-async def connect(home: Home, name: str) -> Client:
+async def connect(home: Home, name: str, department: str = "") -> Client:
     """A connection of the process `name`; close it with `await client.close()`.
 
-    Credentials are those in the URL, or ours. Raises nats.errors.Error or OSError when the broker cannot be reached
-    within CONNECT_WITHIN_S; once connected it reconnects for ever.
+    It sees the city's account, or a department's. Credentials are those in the URL, or ours. Raises nats.errors.Error
+    or OSError when the broker cannot be reached within CONNECT_WITHIN_S; once connected it reconnects for ever.
     """
     url = nats_url(home)
     has_own = urlsplit(url).username is not None
@@ -51,7 +51,7 @@ async def connect(home: Home, name: str) -> Client:
             await client.connect(
                 url,
                 name=name,
-                user=None if has_own else OUR_USER,
+                user=None if has_own else our_user(department),
                 password=None if has_own else home.require(NATS_PASSWORD),
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=RECONNECT_EVERY_S,
@@ -67,9 +67,9 @@ async def connect(home: Home, name: str) -> Client:
 
 
 @asynccontextmanager
-async def connected(home: Home, name: str) -> AsyncIterator[Client]:
+async def connected(home: Home, name: str, department: str = "") -> AsyncIterator[Client]:
     """A connection for the length of a block."""
-    client = await connect(home, name)
+    client = await connect(home, name, department)
     try:
         yield client
     finally:

@@ -2,12 +2,16 @@
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 
 import pytest
+from nats.aio.client import Client
 from nats.js.api import RetentionPolicy
 from nats.js.errors import NotFoundError
+from nats.js.manager import JetStreamManager
 
 from broker_server import BrokerServer
+from ingest.settings import Home
 from ingest.stream import mqtt_store
 from ingest.stream.client import connected
 from ingest.stream.mqtt_store import STREAM, ensure_mqtt_store, make_mqtt_room, unkept
@@ -26,6 +30,13 @@ def gas(broker: BrokerServer) -> BrokerServer:
     return broker
 
 
+@contextlib.asynccontextmanager
+async def both(home: Home) -> AsyncIterator[tuple[Client, JetStreamManager]]:
+    """A connection to the city's account, where RAW is, and the manager of what the department's account keeps."""
+    async with connected(home, "test") as client, connected(home, "test", "urban") as account:
+        yield client, account.jsm()
+
+
 def bodies(mark: str, count: int = 20) -> list[bytes]:
     return [b'{"n":%d,"mark":"%s"}' % (number, mark.encode()) for number in range(count)]
 
@@ -33,8 +44,7 @@ def bodies(mark: str, count: int = 20) -> list[bytes]:
 def test_a_device_that_comes_first_changes_nothing(gas: BrokerServer) -> None:
     async def whole() -> None:
         device = Device(gas.home, "urban")
-        async with connected(gas.home, "test") as client:
-            manager = client.jsm()
+        async with both(gas.home) as (client, manager):
             assert (await manager.stream_info(STREAM)).config.retention == RetentionPolicy.INTEREST
             async with listening(gas.home, open_contracts("urban.gas_reading")):
                 assert (await manager.stream_info(STREAM)).config.retention == RetentionPolicy.LIMITS
@@ -56,9 +66,9 @@ def test_the_brokers_own_stream_stays_while_somebody_reads_it(gas: BrokerServer)
         reader = Device(gas.home, "urban", "reader", is_ours=True)
         reader.client.subscribe(FILTER, 1)
         await until(lambda: reader.subscribed)
-        async with connected(gas.home, "test") as client:
-            assert not await ensure_mqtt_store(client.jsm(), gas.home)
-            assert (await client.jsm().stream_info(STREAM)).config.retention == RetentionPolicy.INTEREST
+        async with connected(gas.home, "test", "urban") as account:
+            assert not await ensure_mqtt_store(account.jsm(), gas.home)
+            assert (await account.jsm().stream_info(STREAM)).config.retention == RetentionPolicy.INTEREST
         reader.close()
 
     asyncio.run(whole())
@@ -66,8 +76,9 @@ def test_the_brokers_own_stream_stays_while_somebody_reads_it(gas: BrokerServer)
 
 def test_what_the_session_acknowledged_is_cut(gas: BrokerServer, monkeypatch: pytest.MonkeyPatch) -> None:
     async def whole() -> None:
-        async with listening(gas.home, open_contracts("urban.gas_reading")), connected(gas.home, "test") as client:
-            manager, device = client.jsm(), Device(gas.home, "urban")
+        contracts = open_contracts("urban.gas_reading")
+        async with listening(gas.home, contracts), both(gas.home) as (client, manager):
+            device = Device(gas.home, "urban")
             device.publish(TOPIC, bodies("cut", 200))
             await raw_holds(client, 200)
             assert await make_mqtt_room(manager) == 0
@@ -86,8 +97,7 @@ def test_a_session_without_consumers_is_made_anew(gas: BrokerServer) -> None:
     contracts = open_contracts("urban.gas_reading")
 
     async def whole() -> None:
-        async with connected(gas.home, "test") as client:
-            manager = client.jsm()
+        async with both(gas.home) as (client, manager):
             async with listening(gas.home, contracts):
                 assert await unkept(manager, [FILTER]) == []
             for one in await manager.consumers_info(STREAM):
@@ -108,8 +118,7 @@ def test_what_a_department_retains_is_bounded(gas: BrokerServer, monkeypatch: py
     monkeypatch.setitem(mqtt_store.SIDE_STORES, "$MQTT_rmsgs", 256 * 1024)
 
     async def whole() -> None:
-        async with listening(gas.home, open_contracts("urban.gas_reading")), connected(gas.home, "test") as client:
-            manager = client.jsm()
+        async with listening(gas.home, open_contracts("urban.gas_reading")), both(gas.home) as (client, manager):
             for name in mqtt_store.SIDE_STORES:
                 with contextlib.suppress(NotFoundError):
                     assert (await manager.stream_info(name)).config.max_bytes == mqtt_store.SIDE_STORES[name]

@@ -41,16 +41,18 @@ def two_departments(broker: BrokerServer) -> BrokerServer:
 @pytest.mark.case("security.held.H4")
 def test_a_department_publishes_its_own_subjects_only(two_departments: BrokerServer) -> None:
     async def whole() -> None:
-        async with connected(two_departments.home, "test") as client:
-            await streams.ensure_streams(client, two_departments.home, NOW)
+        home = two_departments.home
+        async with connected(home, "test") as client, connected(home, "test", "gas") as account:
+            await streams.ensure_streams(client, home, NOW)
             seen: list[str] = []
 
             async def note(message: Any) -> None:
                 seen.append(message.subject)
 
-            await client.subscribe(">", cb=note)
-            await client.flush()
-            device = Device(two_departments.home, "gas")
+            for connection in (client, account):
+                await connection.subscribe(">", cb=note)
+                await connection.flush()
+            device = Device(home, "gas")
             foreign = ("water/level/W1", "raw/gas/x/D1", "live/gas/x", "$JS/API/STREAM/DELETE/RAW")
             for topic in foreign:
                 device.publish(topic, [topic.encode()])
@@ -71,10 +73,11 @@ def test_a_department_reads_nothing(two_departments: BrokerServer) -> None:
             reader.client.subscribe(topic, qos=1)
         await until(lambda: len(reader.subscribed) == 4)
         assert all(reason.is_failure for reason in reader.subscribed)
-        async with connected(two_departments.home, "test") as client:
-            await client.publish("gas.methane.G1", b"secret")
-            await client.publish("raw.gas.methane.G1", b"secret")
-            await client.flush()
+        for account in ("", "gas", "water"):
+            async with connected(two_departments.home, "test", account) as client:
+                await client.publish("gas.methane.G1", b"secret")
+                await client.publish("raw.gas.methane.G1", b"secret")
+                await client.flush()
         own = Device(two_departments.home, "water", "own")
         own.publish("water/level/W1", [b"secret"])
         await until(lambda: own.acknowledged)
