@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -39,16 +39,21 @@ def contract_path(feed_id: str, root: Path = CONTRACT_ROOT) -> Path:
 
 def load_contract(path: Path) -> Contract:
     """One contract file, validated against the standard's own schema first."""
+    return _parsed(path.read_text(encoding="utf-8"), path.name)
+
+
+@lru_cache(maxsize=1024)  # a contract never changes, and one process asks for the same ones many times
+def _parsed(text: str, name: str) -> Contract:
     try:
-        document = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a safe one
+        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe one
     except yaml.YAMLError as error:
-        raise ContractError(f"{path.name}: not YAML: {error}") from error
+        raise ContractError(f"{name}: not YAML: {error}") from error
     if not isinstance(document, dict):
-        raise ContractError(f"{path.name}: a {type(document).__name__} found, expected an ODCS mapping")
+        raise ContractError(f"{name}: a {type(document).__name__} found, expected an ODCS mapping")
     for problem in _validator().iter_errors(document):
         where = "/".join(str(part) for part in problem.instance_path) or "document"
-        raise ContractError(f"{path.name}: {where}: {problem.message}; see the Open Data Contract Standard")
-    return parse_contract(document, path.name)
+        raise ContractError(f"{name}: {where}: {problem.message}; see the Open Data Contract Standard")
+    return parse_contract(document, name)
 
 
 class _Loader(yaml.CSafeLoader):
