@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -12,7 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ingest.conform.findings import Rows
-from ingest.conform.text import SMALL, clean_text, is_missing, is_plain, is_shortened, read_number
+from ingest.conform.text import SMALL, clean_text, is_missing, is_plain, is_shortened, read_number, read_percent
 from ingest.conform.times import read_dates, read_instants
 from ingest.conform.units import line
 from ingest.contract import Column
@@ -24,7 +22,6 @@ _TRUTH = {"true": True, "1": True, "yes": True, "y": True, "是": True, "有": T
 _FALSEHOOD = {"false": False, "0": False, "no": False, "n": False, "否": False, "无": False}
 _UNREADABLE = "\ufffd"
 _EXACT = 2.0**53  # below it every whole number has a float of its own
-_PERCENT = re.compile(r"(.*[^%\s])\s*%")
 _PERCENT_UNITS = ("percent", "pct", "%")
 _NONE: Rows = np.array([], dtype=np.int64)
 
@@ -169,13 +166,12 @@ def _by_hand(text: pl.Series, found: pl.Series, unit: str | None) -> pl.Series:
 
 def _number(text: str, unit: str | None) -> float | None:
     """A number that a person wrote; one with a percent sign (`12.5%`) as the column's unit has it."""
-    percent = _PERCENT.fullmatch(unicodedata.normalize("NFKC", text).strip())
+    percent = read_percent(text)
     if percent is None:
         return read_number(text)
-    number = read_number(percent.group(1))
-    if number is None or (unit or "1") == "1":
-        return None if number is None else number / 100
-    return number if unit and unit.startswith(_PERCENT_UNITS) else None
+    if (unit or "1") == "1":
+        return percent / 100
+    return percent if unit and unit.startswith(_PERCENT_UNITS) else None
 
 
 def _checked(text: pl.Series, values: pl.Series) -> ColumnRead:

@@ -13,6 +13,7 @@ MISSING = frozenset({"", "-", "--", "—", "——", "－", "null", "NULL", "Non
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 _CHINESE_NUMBER = re.compile(r"负?[0-9.点〇零一二两三四五六七八九十百千万亿壹贰叁肆伍陆柒捌玖拾佰仟]{1,40}")
 _PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_PERCENT = re.compile(r"(.*[^%\s])\s*%")
 # How a spreadsheet shows a number that is too long for its cell, and saves it to CSV so.
 _SHORTENED = r"^\s*[+-]?\d(\.\d+)?E\+\d{2,3}\s*$"
 
@@ -64,6 +65,12 @@ def read_number(text: str) -> float | None:
         return float(cn2an.cn2an(plain, "smart"))
     except (ValueError, KeyError, IndexError, TypeError):
         return None
+
+
+def read_percent(text: str) -> float | None:
+    """What a text with a percent sign says, in percent: `12.5%`, `１２．５ ％`. None without the sign."""
+    percent = _PERCENT.fullmatch(unicodedata.normalize("NFKC", text).strip())
+    return None if percent is None else read_number(percent.group(1))
 
 
 def is_missing(text: str) -> bool:

@@ -166,3 +166,16 @@ def _day_end(form: str) -> re.Pattern[str]:
     """What a text of this format looks like when its hour is 24."""
     parts = re.split(r"(%[a-zA-Z])", form)
     return re.compile("".join(_DIRECTIVES.get(part, re.escape(part)) for part in parts))
+
+
+def moment_of(text: str, form: str) -> datetime | None:
+    """The moment that a text says by this one format, hour 24 included; None where it says none."""
+    found = _day_end(form).fullmatch(text) if "%H" in form else None
+    start = text if found is None else f"{text[: found.start('hour')]}00{text[found.end('hour') :]}"
+    try:
+        moment = datetime.strptime(start, form)  # noqa: DTZ007 - only the text is looked at
+    except ValueError:
+        return None
+    if found is None:
+        return moment
+    return moment + _DAY if moment.year < MAXYEAR else None

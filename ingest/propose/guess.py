@@ -6,12 +6,13 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 
 import polars as pl
 
+from ingest.characters import visible
 from ingest.conform.codes import is_resident_id, is_uscc
-from ingest.conform.text import is_missing, read_number
+from ingest.conform.text import is_missing, is_shortened, read_number, read_percent
+from ingest.conform.times import moment_of
 from ingest.contract import LogicalType
 from ingest.propose.words import DATE_FORMATS, NAME_WORDS, SHORT_UNITS, TIME_FORMATS, UNITS
 
@@ -19,6 +20,7 @@ MOST_TIMES = 2_000  # values that time formats are tried on
 MOST = 0.9  # a kind is taken when so many of the values are of it
 _IN_BRACKETS = re.compile(r"[(\[]([^()\[\]]+)[)\]]\s*$")
 _ID_HEADER = re.compile(r"(编号|编码|代码|序列号|站号|id|_no|code|_sn|guid|uuid|identifier)$", re.IGNORECASE)
+_MODEL_HEADER = re.compile(r"型号|规格|牌号|批号|(^|_)model", re.IGNORECASE)  # 2.10 is another one than 2.1
 _TIME_HEADER = re.compile(r"时间|日期|time|date|_at$|_on$|updated|timestamp|^year\+", re.IGNORECASE)
 _AREA_HEADER = re.compile(r"行政区划|区划代码|adcode|area_?code|xzqh", re.IGNORECASE)
 _AREA_CODE = re.compile(r"(1[1-5]|2[1-3]|3[1-7]|4[1-6]|5[0-4]|6[1-5]|71|8[12])\d{4}(\d{3})?(\d{3})?")
@@ -32,6 +34,7 @@ _PERSON_HEADER = re.compile(
 )
 _FACE_HEADER = re.compile(r"照片|人脸|头像|face|photo", re.IGNORECASE)
 _PLATE_HEADER = re.compile(r"车牌(?!颜色)|plate(?!_?colou?r)", re.IGNORECASE)
+_BYTES = re.compile(r"\d+ bytes")  # how the parser tells of a column of bytes that nobody agreed on
 _MOBILE = re.compile(r"(\+?86)?1[3-9]\d{9}")
 _LON_HEADER = re.compile(r"经度|(^|_)(lon|lng|longitude|jd)$", re.IGNORECASE)
 _LAT_HEADER = re.compile(r"纬度|(^|_)(lat|latitude|wd)$", re.IGNORECASE)
@@ -71,7 +74,7 @@ def guess_column(name: str, text: pl.Series, header: str | None = None) -> Guess
     Personal data are looked for first.
     """
     guess = Guess(name)
-    values = [value.strip() for value in text.drop_nulls().to_list() if not is_missing(value)]
+    values = [seen for value in text.drop_nulls().to_list() if not is_missing(seen := visible(value).strip())]
     guess.n_missing = len(text) - len(values)
     header = unicodedata.normalize("NFKC", header or name).strip()
     if not values:
@@ -103,6 +106,10 @@ def _share(values: Sequence[str], test: object) -> float:
 
 
 def _personal(guess: Guess, header: str, values: list[str]) -> bool:
+    if all(_BYTES.fullmatch(value) for value in values):
+        guess.role, guess.classification, guess.mask = "person", "sensitive", "drop"
+        guess.reasons.append("sensitive, dropped: bytes, a picture or a file in the table")
+        return True
     if _FACE_HEADER.search(header):
         guess.role, guess.classification, guess.mask = "person", "sensitive", "drop"
         guess.reasons.append("sensitive, dropped: the header speaks of a picture of a person")
@@ -196,11 +203,8 @@ def _formats_of(values: Sequence[str], formats: Sequence[str]) -> tuple[list[str
 
 
 def _reads(value: str, form: str) -> bool:
-    try:
-        moment = datetime.strptime(value, form)  # noqa: DTZ007 -- only whether it can be read
-    except ValueError:
-        return False
-    return 1900 <= moment.year <= 2100
+    moment = moment_of(value, form)
+    return moment is not None and 1900 <= moment.year <= 2100
 
 
 def _is_ambiguous(values: Sequence[str], found: Sequence[str]) -> bool:
@@ -219,11 +223,17 @@ def _truth(guess: Guess, _header: str, values: list[str]) -> bool:
 
 
 def _number(guess: Guess, header: str, values: list[str]) -> bool:
-    numbers = [number for value in values if (number := read_number(value)) is not None]
+    percents = [number for value in values if (number := read_percent(value)) is not None]
+    numbers = percents + [number for value in values if (number := read_number(value)) is not None]
     if len(numbers) < MOST * len(values):
         return False
+    shortened = int(is_shortened(pl.Series(values)).sum())
+    if shortened:
+        guess.reasons.append(
+            f"CHECK: {shortened} values like {values[0]} were shortened by a sheet; ask for the column as text"
+        )
     is_padded = any(re.fullmatch(r"0\d+", value) for value in values)
-    if is_padded or _ID_HEADER.search(header):
+    if is_padded or _ID_HEADER.search(header) or _MODEL_HEADER.search(header):
         guess.role = "id" if _ID_HEADER.search(header) else "text"
         guess.reasons.append("string: digits that are a name and not an amount (leading zeros or header)")
         return True
@@ -234,7 +244,10 @@ def _number(guess: Guess, header: str, values: list[str]) -> bool:
         f"{min(numbers):g} to {max(numbers):g} in the sample; no bounds proposed from a sample"
     )
     unit = _unit_of(header)
-    if unit:
+    if percents:
+        guess.logical_type, guess.unit = "number", "percent"
+        guess.reasons.append("unit percent: the values have its sign")
+    elif unit:
         guess.unit = UNITS[unit][0]
         guess.reasons.append(f"unit {guess.unit}: the header says {unit}")
     elif _UNITLESS.search(header) or (is_whole and all(1900 <= number <= 2100 for number in numbers)):

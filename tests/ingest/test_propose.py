@@ -360,3 +360,35 @@ def test_a_list_of_sensors_is_a_device_register(tmp_path: Path, load: Load) -> N
     contract = load(propose(sample, "transport.bridge_sensor"))
     assert contract.entities == ("device",)
     assert contract.column(contract.key[0]).concept == "device_id"
+
+
+# ── what programs between the department and us left in the sample ────────────────────────────────────────────────────
+@pytest.mark.case("ingest.E9")
+def test_readings_of_midnight_are_times(tmp_path: Path, load: Load) -> None:
+    path = tmp_path / "rain.csv"
+    path.write_text(
+        "站号,时间,雨量\nS1,2026-11-20 23:00,0.5\nS1,2026-11-20 24:00,1.5\nS1,2026-11-21 01:00,0\n", "utf-8"
+    )
+    column = load(propose(path)).by_concept("observed_at")
+    assert column is not None
+    assert (column.logical_type, column.source_formats) == ("timestamp", ("%Y-%m-%d %H:%M",))
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "unit", "mask", "said"),
+    [
+        (("12.5%", "87 ％", "3"), "number", "percent", "none", "unit percent"),
+        (("\u200b4", "\ufeff5", "6"), "integer", None, "none", "whole"),
+        (("8 bytes", "9120 bytes", ""), "string", None, "drop", "a picture or a file"),
+        (("4.20502E+17", "4.20502E+17", "4.20503E+17"), "number", None, "none", "shortened by a sheet"),
+    ],
+)
+def test_marks_of_other_programs(cells: tuple[str, ...], kind: str, unit: str | None, mask: str, said: str) -> None:
+    guess = guess_column("值", pl.Series(cells))
+    assert (guess.logical_type, guess.unit, guess.mask or "none") == (kind, unit, mask)
+    assert any(said in reason for reason in guess.reasons) or said == "whole"
+
+
+@pytest.mark.case("ingest.E5")
+def test_a_model_is_a_name_even_of_digits() -> None:
+    assert guess_column("型号", pl.Series(["1.0", "2.10"])).logical_type == "string"
