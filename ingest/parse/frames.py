@@ -21,10 +21,11 @@ from ingest.conform.times import read_instants
 from ingest.contract import STREAM_PROTOCOLS, Column, Contract
 from ingest.mask import mask_numbers
 from ingest.ops import BUNDLE
+from ingest.parse.body_bounds import BOUNDS, beyond_bounds
 from ingest.parse.columns import ROW, expected_names, physical_names
 from ingest.parse.fault import FileFault
 from ingest.parse.lenient_json import load_json
-from ingest.parse.records import as_text, explode, flatten
+from ingest.parse.records import MOST_UNKNOWN, as_text, explode, flatten
 from ingest.protocols import BadFrame, Codec, Message, codec
 from ingest.stages import Note, RawTable, UnreadAlarm
 from ingest.stream.bundle import StoredMessage, unbundle
@@ -149,7 +150,9 @@ def _json_rows(places: Iterable[tuple[str, RawEntry]]) -> _Rows:
             found = f"{len(entry.body)} bytes that are not JSON from byte {error.pos} on"
             rows.notes.append(_bad(place, entry.device_id, found, _BODY_FORM))
             continue
-        if type(document) is dict:
+        if (excess := beyond_bounds(entry.body, document)) is not None:
+            rows.notes.append(_bad(place, entry.device_id, f"{excess} in {len(entry.body)} bytes", BOUNDS))
+        elif type(document) is dict:
             add_place(place)
             add_received(entry.received_at_us)
             add_device(entry.device_id)
@@ -328,7 +331,8 @@ def _settled(rows: _Rows, expected: frozenset[str], contract: Contract) -> tuple
         n_rows = sum(tuple(record) in extra for record in rows.records)
         listed = ", ".join(names)[:_FOUND_LENGTH]
         notes.append(Note("extra_column", "batch", "flagged", "", listed, listed, agreed, n_rows))
-    return rows.where(kept), names if mode == "evolve" else [], notes
+    # Names without end would make a column of every row: then none of them is kept.
+    return rows.where(kept), names if mode == "evolve" and len(names) <= MOST_UNKNOWN else [], notes
 
 
 def _fills(record: Mapping[str, Any], names: Iterable[str]) -> bool:
