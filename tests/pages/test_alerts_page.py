@@ -255,6 +255,36 @@ def test_a_silence_begins_with_a_reason_and_ends_by_hand(page: Page, alerted: Al
     ]
 
 
+@pytest.mark.case("live.F4", "security.M2")
+def test_a_long_silence_says_what_it_covers_and_waits_for_a_second_person(
+    page: Page, alerted: AlertedHome, alert_site: Site
+) -> None:
+    alert_id = alerted.breach(SITE, "housing:m7", "yellow", 530.0)
+    alerted.person("chief", role="shift_lead")
+    open_alerts(page, alert_site)
+    log_in(page)
+    page.locator(f'tr[data-pick="{alert_id}"]').click()
+    page.get_by_text("静默", exact=True).click()
+    page.locator(".st-key-silence_length").get_by_text("7 天", exact=True).click()
+    expect(page.get_by_text("须第二人批准后才生效。")).to_be_visible()
+    page.get_by_label("原因").fill("设备大修")
+    page.locator(".st-key-silence_begin button").click()
+    expect(page.locator(".said")).to_contain_text("已提交，须第二人批准后才生效。 覆盖未了结预警 1 条")
+    expect(page.locator(".requests")).to_contain_text("设备大修")
+    page.locator(".st-key-request_approve button").click()
+    expect(page.locator(".said.no")).to_contain_text("角色")  # who asked is no lead either
+    silences = sa.select(tables.silence.c.actor).where(tables.silence.c.reason == "设备大修")
+    assert alerted.rows(silences) == []
+    page.context.clear_cookies()
+    open_alerts(page, alert_site)
+    log_in(page, "chief")
+    page.locator(".st-key-request_approve button").click()
+    expect(page.locator(".said")).to_contain_text("已批准。")
+    expect(page.locator(".requests")).to_contain_text("chief")
+    assert alerted.rows(silences) == [{"actor": "zhang, chief"}]
+    no_fault(page)
+
+
 def test_maintenance_is_announced_from_an_alert(page: Page, alerted: AlertedHome, alert_site: Site) -> None:
     alert_id = alerted.breach(SITE, "housing:m6", "yellow", 520.0)
     open_alerts(page, alert_site)
@@ -270,7 +300,7 @@ def test_maintenance_is_announced_from_an_alert(page: Page, alerted: AlertedHome
     reason.fill("更换采样泵")
     reason.press("Enter")
     begin.click()
-    expect(page.locator(".said")).to_have_text("已公告，数秒内生效。")
+    expect(page.locator(".said")).to_contain_text("已公告，数秒内生效。 覆盖未了结预警 1 条")
     window = tables.maintenance_window.c
     assert alerted.rows(sa.select(window.target_kind, window.target, window.reason, window.actor)) == [
         {"target_kind": "object", "target": "housing:m6", "reason": "更换采样泵", "actor": "zhang"}
