@@ -182,18 +182,18 @@ def test_maintenance_is_announced_and_taken_back(page: Page, listened: AlertedHo
     page.locator(".st-key-maintenance_work_begin button").click()
     expect(page.locator(".said.no")).to_contain_text("登记册中没有这个编号")
     pick(page, "maintenance_work_kind", "区域", "区域")
-    target.fill("420502")
+    target.fill("420502001")
     target.press("Enter")
     page.locator(".st-key-maintenance_work_begin button").click()
     expect(page.locator(".said")).to_contain_text("已公告")
-    expect(page.locator("td").filter(has_text="区域 420502")).to_be_visible()
+    expect(page.locator("td").filter(has_text="区域 420502001")).to_be_visible()
     expect(page.locator("td").filter(has_text="清淤")).to_be_visible()
     page.locator(".st-key-maintenance_work_end button").click()
     expect(page.locator(".said")).to_contain_text("已提前结束")
     expect(page.get_by_text("当前没有公告的维护")).to_be_visible()
     window = tables.maintenance_window.c
     (row,) = listened.rows(sa.select(window.target, window.actor, window.cancelled_at))
-    assert (row["target"], row["actor"], row["cancelled_at"] is None) == ("420502", "officer", False)
+    assert (row["target"], row["actor"], row["cancelled_at"] is None) == ("420502001", "officer", False)
 
 
 @pytest.mark.parametrize("width", [1366, 390])
