@@ -48,6 +48,7 @@ FAMILIES = {
     "limit": devices.LIMITS,
     "verdict_of": ("banned", "allowed"),
     "decision": ("banned", "allowed", "register"),
+    "map": ("unscored_reason", "area_reason"),
     "request": ("approve", "reject"),
     "publication": tuple(state for state in get_args(publication.State) if state != "free"),
     "maintenance": ("look", "begin"),
