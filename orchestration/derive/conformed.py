@@ -10,6 +10,8 @@ from orchestration.derive.entities import ENTITY_KEYS, ENTITY_NAMES, FIELDS, GLO
 from orchestration.derive.rendering import render
 from orchestration.derive.staging import landed_key, model_name
 
+ONE_LINE = 160  # characters of a list; the lint of SQL allows 200 with what stands around it
+
 
 @dataclass(frozen=True, slots=True)
 class Branch:
@@ -35,6 +37,7 @@ def _model(entity: str, contracts: Sequence[Contract]) -> str:
     return render(
         f"{'all_reading' if entity == 'reading' else 'all_entity'}.sql.jinja",
         entity=entity,
+        listed=listed,
         title_zh=ENTITY_NAMES[entity][0],
         title_en=ENTITY_NAMES[entity][1],
         key=list(ENTITY_KEYS[entity]),
@@ -86,7 +89,7 @@ def _expression(entity: str, contract: Contract, name: str) -> str:
         case "is_late":
             return "{{ has_word('_flags', 'late') }}"
         case "attributes":
-            return "{{ json_of(" + repr(_attributes(contract)) + ") }}"
+            return "{{ json_of(" + listed(_attributes(contract)) + ") }}"
         case "area_code" if entity in PLACED:
             return f"coalesce(_area_code, {column.landed_name})" if column else "_area_code"
         case "lon" | "lat" if entity in PLACED:
@@ -114,6 +117,14 @@ def _cast(column: Column, field: Field) -> str:
 
 def _type(field: Field) -> str:
     return "{{ sql_type('" + field.logical_type + "') }}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a list of Jinja, over several lines where one would be longer than the lint of SQL allows."""
+    text = repr(list(names))
+    if len(text) <= ONE_LINE:
+        return text
+    return "[\n      " + ",\n      ".join(map(repr, names)) + ",\n    ]"
 
 
 def _attributes(contract: Contract) -> list[str]:

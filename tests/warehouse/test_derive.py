@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -116,3 +118,37 @@ def _copy_contracts(root: Path) -> None:
     import shutil
 
     shutil.copytree(ROOT / "ingest/contracts", root / "ingest/contracts")
+
+
+@pytest.mark.case("engineer.7")
+def test_the_sql_of_a_wide_new_feed_passes_the_lint(tmp_path: Path) -> None:
+    """Long names and many of them: every derived statement keeps the style that `make check` asks for."""
+    _copy_contracts(tmp_path)
+    more = [f"a_column_that_a_department_named_in_whole_words_{n}" for n in range(12)]
+    for source, feed_id in (("fire/inspection", "bridge.inspection"), ("urban/gas_reading", "bridge.strain")):
+        document = yaml.safe_load((ROOT / f"ingest/contracts/{source}.odcs.yaml").read_text("utf-8"))
+        document |= {"id": feed_id, "name": feed_id}
+        schema = document["schema"][0]
+        schema["quality"] = [rule for rule in schema["quality"] if rule["id"] == "unique_key"]
+        is_metric = [{"property": "unit", "value": "mm"}, {"property": "metric", "value": True}]
+        schema["properties"] += [
+            {"name": name, "physicalName": name, "businessName": "列", "description": name, "logicalType": "number",
+             "classification": "internal", **({"customProperties": is_metric} if "gas" in source else {})}
+            for name in more
+        ]  # fmt: skip
+        path = tmp_path / f"ingest/contracts/{feed_id.replace('.', '/')}.odcs.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
+    texts = derive(load_contracts(tmp_path / "ingest/contracts"), ROOT)
+    derived = {Path(path).name: text for path, text in texts.items() if str(path).endswith(".sql")}
+    assert not [(name, line) for name, text in derived.items() for line in text.splitlines() if len(line) > 200]
+    folder = tmp_path / "linted"
+    folder.mkdir()
+    for name in ("stg_bridge__inspection.sql", "stg_bridge__strain.sql", "all_inspection.sql"):
+        (folder / name).write_text(derived[name], "utf-8")
+    linted = subprocess.run(
+        [Path(sys.executable).with_name("sqlfluff"), "lint", "--disable-progress-bar", "--config", ROOT / ".sqlfluff",
+         folder],
+        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert linted.returncode == 0, linted.stdout
