@@ -86,6 +86,7 @@ def test_everything_comes_back_from_the_archive_offline(city: RunCity) -> None:
     assert_same(marts(city), before)
 
 
+@pytest.mark.case("engineer.held.H3")
 def test_a_backup_makes_the_same_city_elsewhere(city: RunCity, tmp_path: Path) -> None:
     before = marts(city)
     backup(city.home, tmp_path / "city.tar", AS_OF)

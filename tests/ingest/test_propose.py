@@ -53,6 +53,7 @@ def readings_csv(n_hours: int = 30) -> str:
 
 
 # ── CSV ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+@pytest.mark.case("engineer.held.H1")
 def test_readings_in_gb18030(tmp_path: Path, load: Load) -> None:
     sample = tmp_path / "监测数据 reading.csv"
     sample.write_bytes(readings_csv().encode("gb18030"))
@@ -73,6 +74,10 @@ def test_readings_in_gb18030(tmp_path: Path, load: Load) -> None:
     assert reasons_of(proposal, "file: encoding gb18030: byte 0 is not UTF-8")
     assert reasons_of(proposal, "pressure_mpa (压力(MPa)): unit MPa: the header says mpa")
     assert reasons_of(proposal, "status (状态): string: only 正常, 维护")
+    for column in contract.columns:  # what is proposed says why
+        assert reasons_of(proposal, f"{column.name} ({column.physical_name}): "), column.name
+    for guess in ("file", "key", "cadence"):
+        assert reasons_of(proposal, f"{guess}: "), (guess, proposal.reasons)
     raw = parse(sample.read_bytes(), "csv", contract)
     assert raw.frame.height == 60
     assert not raw.notes, "the contract reads its own sample without a remark"
