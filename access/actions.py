@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from access.rights import REVEALING_ROLES, NotAllowedError, Reader
+from ingest.keys import checked_key
 from ingest.ops import opened
 from ingest.settings import ARCHIVE_KEY, Home
 from ingest.vault import Vault
@@ -21,4 +22,4 @@ def reveal(home: Home, reader: Reader, hashed: str, reason: str, now: datetime) 
     if not reason.strip():
         raise ValueError("a reveal needs a reason: say which alert or case the call is for")
     with opened(home.ops_url) as engine:
-        return Vault(engine, home.secret(ARCHIVE_KEY)).reveal(hashed, reader.name, reason.strip(), now)
+        return Vault(engine, checked_key(home, engine, ARCHIVE_KEY)).reveal(hashed, reader.name, reason.strip(), now)

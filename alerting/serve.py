@@ -33,6 +33,7 @@ from alerting.shadowing import ShadowDesk
 from alerting.store import Applied, Position, apply, note_snapshot, position_of
 from ingest import ops
 from ingest.contract import Contract
+from ingest.keys import confirm_keys
 from ingest.settings import Home, SettingsError
 from ingest.stream.client import connect
 from ingest.stream.live import unpack
@@ -60,6 +61,7 @@ async def serve(
     with _only_one(home):
         started_at = now()
         engine = await asyncio.to_thread(ops.open_ops, home.ops_url)
+        confirm_keys(home, engine)
         process = AlertingProcess(home, contracts, now, engine)
         try:
             with told(home, "alerting", {}, started_at, process.registry, process.health):

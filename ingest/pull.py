@@ -22,6 +22,7 @@ from ingest.conform import ConformContext, Conformed, DeviceClocks, conform
 from ingest.connect import TROUBLES, ConnectError, cursor_at, pull
 from ingest.contract import Contract
 from ingest.geo import AreaIndex
+from ingest.keys import checked_key
 from ingest.parse import FileFault, parse
 from ingest.parse.frames import is_bundle
 from ingest.refusal import why_refused
@@ -119,10 +120,10 @@ class Intake:
 
 
 def open_intake(home: Home, engine: sa.Engine, run_id: str, now: Callable[[], datetime]) -> Intake:
-    """Everything a pull needs, opened once. Raises SettingsError when a key is missing."""
-    key = home.secret(ARCHIVE_KEY)
+    """Everything a pull needs, opened once. Raises SettingsError when a key is missing or not this home's."""
+    key = checked_key(home, engine, ARCHIVE_KEY)
     archive, vault = Archive(home.archive, key), Vault(engine, key)
-    return Intake(home, engine, archive, vault, home.secret(HASH_KEY), load_areas(), run_id, now)
+    return Intake(home, engine, archive, vault, checked_key(home, engine, HASH_KEY), load_areas(), run_id, now)
 
 
 def pull_feed(

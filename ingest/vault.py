@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ingest import ops
+from ingest.mask import keyed_hash
 
 NONCE_BYTES = 12
 PART_ROWS = 500  # below every engine's limit of bound parameters
@@ -58,6 +59,15 @@ class Vault:
                 sa.insert(ops.operator_action).values(actor=actor, action="reveal", target=hash_, reason=reason, at=now)
             )
         return None if sealed is None else self._open(hash_, sealed)
+
+    def is_hashed_with(self, hash_key: bytes) -> bool:
+        """Whether a kept value has its hash again under this key; yes while none is kept. No clear value leaves.
+
+        Raises VaultError when the value cannot be opened.
+        """
+        with self._engine.connect() as connection:
+            row = connection.execute(sa.select(ops.vault).limit(1)).first()
+        return row is None or keyed_hash(hash_key, self._open(row.hash, row.sealed)) == row.hash
 
     def _seal(self, hash_: str, clear: str) -> bytes:
         nonce = secrets.token_bytes(NONCE_BYTES)

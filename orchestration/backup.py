@@ -19,6 +19,8 @@ from pathlib import Path
 
 from alerting.rules.generations import FOLDER as RULES
 from alerting.rules.generations import PARTIAL
+from ingest.keys import CHECKED, compare
+from ingest.keys import FOLDER as KEY_CHECKS
 from ingest.settings import ARCHIVE_KEY, Home
 from orchestration.batch import only_run
 
@@ -80,7 +82,8 @@ def _written(home: Home, source: Path, target: Path, partial: Path, now: datetim
 def restore(home: Home, source: Path) -> int:
     """Bring a backup back into a home that has no data yet; returns the number of files. The next run does the rest.
 
-    Raises BackupError when the home holds data, or when the file is torn, altered or no backup of ours.
+    Raises BackupError when the home holds data, or when the file is torn, altered or no backup of ours; WrongKeyError
+    when it was made with other keys than those given.
     """
     if (home.root / OPS).exists() or any(folder.exists() for folder in _folders(home)):
         raise BackupError(f"{home.root} holds data; restore into an empty home (set CITYRISK_HOME)")
@@ -103,6 +106,9 @@ def restore(home: Home, source: Path) -> int:
             path = unpacked / name
             if not path.is_file() or _digest(path) != digest:
                 raise BackupError(f"{source.name}: {name} is missing or altered; take another backup")
+        for name in CHECKED:
+            if home.environment.get(name):
+                compare(home, name, unpacked / KEY_CHECKS)
         (unpacked / OPS).rename(home.root / OPS)
         for wanted in _folders(home):
             kept = unpacked / wanted.name
@@ -112,8 +118,8 @@ def restore(home: Home, source: Path) -> int:
 
 
 def _folders(home: Home) -> tuple[Path, ...]:
-    """Archive and rules generations: history and replay need the rules that held at the time."""
-    return home.archive, home.root / RULES
+    """Archive, check values of its keys, and rules generations: replay needs the rules that held at the time."""
+    return home.archive, home.root / KEY_CHECKS, home.root / RULES
 
 
 def _ops_path(home: Home) -> Path:
@@ -127,6 +133,7 @@ def _ops_path(home: Home) -> Path:
 
 def _signature(home: Home, digests: Mapping[str, str]) -> str:
     """Over names and digests, by a key derived from the archive's: who can read a backup can vouch for it."""
+    compare(home, ARCHIVE_KEY)
     key = hmac.new(home.secret(ARCHIVE_KEY), b"cityrisk backup manifest", hashlib.sha256).digest()
     return hmac.new(key, json.dumps(digests, sort_keys=True).encode(), hashlib.sha256).hexdigest()
 

@@ -16,8 +16,9 @@ from ingest import ops
 from ingest.archive import Archive, ArchiveError
 from ingest.contract import Contract
 from ingest.environment import names_of
+from ingest.keys import CHECKED, compare
 from ingest.refusal import standing
-from ingest.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
+from ingest.settings import ARCHIVE_KEY, Home, SettingsError
 from ingest.stream.running import read_running
 from orchestration.batch import BatchError, only_run
 from orchestration.processes import status
@@ -92,7 +93,8 @@ def _disk(home: Home) -> tuple[bool, str, str]:
 def _keys(home: Home, engine: sa.Engine) -> tuple[bool, str, str]:
     try:
         archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
-        home.secret(HASH_KEY)
+        for name in CHECKED:
+            compare(home, name)
     except SettingsError as error:
         return False, str(error), "give the keys that this home was made with"
     with engine.connect() as connection:

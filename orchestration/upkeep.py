@@ -16,6 +16,7 @@ from ingest import ops
 from ingest.archive import Archive
 from ingest.compact import compact, delete_replaced
 from ingest.contract import Contract
+from ingest.keys import checked_key
 from ingest.retention import expire, expire_archive
 from ingest.settings import ARCHIVE_KEY, Home
 
@@ -40,6 +41,6 @@ def upkeep(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now
         merged=compact(home, engine, contracts, now),
         deleted=deleted,
         expired=expire(home, engine, contracts, now),
-        forgotten=expire_archive(engine, Archive(home.archive, home.secret(ARCHIVE_KEY)), contracts, now),
+        forgotten=expire_archive(engine, Archive(home.archive, checked_key(home, engine, ARCHIVE_KEY)), contracts, now),
         told=forget_deliveries(engine, now),
     )

@@ -22,6 +22,7 @@ from nats.js.errors import NotFoundError
 from ingest import ops
 from ingest.archive import Archive
 from ingest.contract import Contract
+from ingest.keys import checked_key, confirm_keys
 from ingest.listen.bad import BadBook, write_sheet
 from ingest.listen.counts import Counts
 from ingest.listen.gateway import Gateway, desks_of
@@ -62,6 +63,7 @@ async def serve(
     """
     started_at = now()
     engine = await asyncio.to_thread(ops.open_ops, home.ops_url)
+    confirm_keys(home, engine)
     client = await connect_at_last(home, "listen", started_at, stop)
     if client is None:
         return
@@ -102,7 +104,7 @@ class _Listening:
         parts = Packer(client, stream=PARTS)
         self._packers = [framed, messages, parts]
         self._gateway = Gateway(home, Way(framed, parts), limits_of(home), self._counts)
-        self._archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
+        self._archive = Archive(home.archive, checked_key(home, engine, ARCHIVE_KEY))
         self._bridges = {
             department: Bridge(home, contracts, messages, self._known, self._links, self._bad, self._strangers,
                                self._counts, self._archive, account, department, now)

@@ -24,6 +24,7 @@ from prometheus_client import CollectorRegistry
 from ingest import ops
 from ingest.catalogue import load_contracts
 from ingest.contract import Contract
+from ingest.keys import confirm_keys
 from ingest.listen.known import Known
 from ingest.pull import open_intake
 from ingest.settings import Home, SettingsError, open_home
@@ -61,6 +62,7 @@ async def serve(
     with _only_intake(home):
         started_at = now()
         engine = await asyncio.to_thread(ops.open_ops, home.ops_url)
+        confirm_keys(home, engine)
         client = await connect_at_last(home, "intake", started_at, stop)
         if client is None:
             return
