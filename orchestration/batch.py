@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from datetime import time as day_time
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
@@ -28,8 +28,12 @@ from ingest.pull import Intake, Outcome, open_intake, pull_feed
 from ingest.restore import restore
 from ingest.settings import Home
 from orchestration import publish as publishing
+from orchestration.damage import set_aside_damaged
 from orchestration.schema import schema_changes
 from orchestration.upkeep import upkeep
+
+if TYPE_CHECKING:
+    from orchestration.manifest import Manifest
 
 log = logging.getLogger(__name__)
 
@@ -199,28 +203,24 @@ def build_and_publish(
 ) -> bool:
     """Build the warehouse from admitted batches, audit it and serve it. False when there was nothing to build.
 
-    Raises BatchError when the build or its audit failed: the last good generation stands.
+    Warehouse and mart files that are damaged are set aside and made again; a newest generation that readers cannot
+    open is followed by a new one. Raises BatchError when the build or its audit failed: the last good generation
+    stands.
     """
     from orchestration.build import build
-    from orchestration.manifest import mark_built, write_manifest
+    from orchestration.manifest import mark_built
 
     home, now = batch.home, batch.now()
+    set_aside_damaged(home, now)
     full_refresh = full_refresh or not (home.warehouse.exists() and home.mart.exists())
-    manifest = write_manifest(
-        home,
-        batch.engine,
-        batch.contracts,
-        as_of=now,
-        run_id=batch.run_id,
-        city_code=batch.city_code,
-        full_refresh=full_refresh,
-        days=days,
-        lost=result.lost_paths,
-        unfit=result.unfit,
-    )
+    manifest = _manifest(batch, result, days, full_refresh)
     if not full_refresh and not manifest.affected and is_recent(home, batch.engine, now):
         return False
     built = build(home, full_refresh=full_refresh)
+    # A block in the midst of a file tells of its damage only when it is read.
+    if not built.success and set_aside_damaged(home, now, deep=True):
+        manifest = _manifest(batch, result, days, full_refresh=True)
+        built = build(home, full_refresh=True)
     if not built.success:
         raise BatchError(f"build: {built.message}; the last good generation stands")
     try:
@@ -233,10 +233,26 @@ def build_and_publish(
     return True
 
 
+def _manifest(batch: Batch, result: BatchResult, days: Sequence[date] | None, full_refresh: bool) -> Manifest:
+    from orchestration.manifest import write_manifest
+
+    return write_manifest(
+        batch.home,
+        batch.engine,
+        batch.contracts,
+        as_of=batch.now(),
+        run_id=batch.run_id,
+        city_code=batch.city_code,
+        full_refresh=full_refresh,
+        days=days,
+        lost=result.lost_paths,
+        unfit=result.unfit,
+    )
+
+
 def is_recent(home: Home, engine: sa.Engine, now: datetime) -> bool:
-    """Whether the newest generation is of this hour and this Beijing day, so that nothing on it can have aged."""
-    served = publishing.generations(home.serving)
-    if not served:
+    """Whether the newest generation opens and is of this hour and this Beijing day, so that nothing on it has aged."""
+    if not publishing.is_newest_whole(home, engine):
         return False
     with engine.connect() as connection:
         at = connection.execute(sa.select(sa.func.max(ops.generation.c.published_at))).scalar()

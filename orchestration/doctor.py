@@ -21,8 +21,9 @@ from ingest.refusal import standing
 from ingest.settings import ARCHIVE_KEY, Home, SettingsError
 from ingest.stream.running import read_running
 from orchestration.batch import BatchError, only_run
+from orchestration.damage import damage_of, wrecks
 from orchestration.processes import status
-from orchestration.publish import generations
+from orchestration.publish import generations, is_newest_whole
 from orchestration.schema import schema_changes
 from orchestration.services import services
 
@@ -51,6 +52,7 @@ def examine(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], no
         "landing": lambda: _landing(home, engine),
         "run lock": lambda: _lock(home),
         "last run": lambda: _last_run(home, engine),
+        "warehouse": lambda: _warehouse(home),
         "generation": lambda: _generation(home, engine, now),
         "held batches": lambda: _held(engine),
         "refused feeds": lambda: _refused(engine),
@@ -188,6 +190,17 @@ def _schedules(home: Home) -> tuple[bool, str, str]:
     return not names, found, "`cityrisk schedules start NAME`"
 
 
+def _warehouse(home: Home) -> tuple[bool, str, str]:
+    """The two files of the build; while a batch has them open, its own errors tell of them."""
+    if not _is_free(home):
+        return True, "a batch has it open", ""
+    damaged = {path.name: damage_of(path) for path in (home.warehouse, home.mart)}
+    if found := "; ".join(f"{name} is damaged: {damage}" for name, damage in damaged.items() if damage):
+        return False, found, "`cityrisk run` sets it aside and makes it again from what has landed"
+    kept = ", ".join(path.name for path in wrecks(home))
+    return True, f"set aside and made again: {kept}; delete it when it was looked at" if kept else "opens", ""
+
+
 def _generation(home: Home, engine: sa.Engine, now: datetime) -> tuple[bool, str, str]:
     served = generations(home.serving)
     with engine.connect() as connection:
@@ -198,6 +211,8 @@ def _generation(home: Home, engine: sa.Engine, now: datetime) -> tuple[bool, str
     opened = readable(home)
     if opened != newest:
         return False, f"{newest.name} cannot be opened; readers are on {opened.name}", "`cityrisk run` publishes anew"
+    if not is_newest_whole(home, engine):
+        return False, f"{newest.name} is not as long as it was published", "`cityrisk run` publishes anew"
     if published_at(newest) > now:
         return False, f"{newest.name} is of the future: a clock was ahead", "mend the clock, then `cityrisk run`"
     age = now - min(at, published_at(newest))

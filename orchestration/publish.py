@@ -15,6 +15,7 @@ from pathlib import Path
 import duckdb
 import sqlalchemy as sa
 
+from access.serving import GenerationError, newest, readable
 from ingest import ops
 from ingest.settings import Home
 
@@ -91,6 +92,20 @@ def generations(serving: Path) -> list[Path]:
     return sorted(path for path in serving.glob("*.duckdb") if not path.is_symlink())
 
 
+def is_newest_whole(home: Home, engine: sa.Engine) -> bool:
+    """Whether readers are on the newest generation: it is as long as it was published, and it opens."""
+    served = newest(home)
+    if served is None:
+        return False
+    with engine.connect() as connection:
+        written = connection.scalar(sa.select(ops.generation.c.bytes).where(ops.generation.c.name == served.name))
+    try:
+        opened = readable(home)
+    except GenerationError:
+        return False
+    return opened == served and (written is None or written == opened.stat().st_size)
+
+
 def _point_current(serving: Path, target: Path) -> None:
     """Move the `current` link, for outside tools that open one path."""
     link = serving / "current.tmp"
@@ -99,13 +114,13 @@ def _point_current(serving: Path, target: Path) -> None:
     os.replace(link, serving / "current")
 
 
-def _prune(serving: Path, newest: Path) -> None:
+def _prune(serving: Path, last: Path) -> None:
     """Delete old generations; a process that still reads one keeps it until it closes.
 
     One with a later name than the newest was made while the clock was ahead and would be read again some day.
     """
     for path in generations(serving):
-        if path.name > newest.name:
+        if path.name > last.name:
             path.unlink()
     for path in generations(serving)[:-KEPT_GENERATIONS]:
         path.unlink()

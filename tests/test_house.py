@@ -22,6 +22,7 @@ NOT_OURS = {".git", ".venv", ".hypothesis", "var", "dist", "build", "target", "l
 MAY_HOLD_SQL = {
     "access/": "reads mart tables, parameters bound",
     "orchestration/publish.py": "copies and audits the finished file",
+    "orchestration/damage.py": "reads every block of the files of a build",
     "orchestration/upkeep.py": "compacts and sweeps",
     "ingest/connect": "speaks to the departments' databases",
     "quality/": "row-returning expectations are SQL, made from contracts",

@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
-from ingest.settings import Home
 from orchestration.cli.shell import (
     Json,
     app,
     current_home,
     failed,
     now,
-    ops_engine,
     os_user,
     print_rows,
     verb,
@@ -32,13 +30,13 @@ def sql_command(
     as_json: Json = False,
 ) -> None:
     """Read-only SQL on the newest published generation, sandboxed."""
-    from access.sandbox import SandboxError, run_sql
+    from access.queries import ask_sql
+    from access.rights import Reader
+    from access.sandbox import SandboxError
     from access.serving import NoGenerationError
 
-    home = current_home()
-    _record(home, "sql", text)
     try:
-        result = run_sql(home, text, limit=limit)
+        result = ask_sql(current_home(), Reader(os_user()), text, now(), limit)
     except (SandboxError, NoGenerationError) as error:
         failed(str(error))
     print_rows(result.frame.to_dicts(), as_json, empty="no rows")
@@ -55,30 +53,17 @@ def export_command(
     where: Annotated[str | None, typer.Option(help="A condition on the table's columns.")] = None,
 ) -> None:
     """Write one published table to a file, within the caller's rights."""
-    from access.export import ExportError, export
+    from access.export import ExportError
+    from access.queries import take_out
+    from access.rights import Reader
     from access.sandbox import SandboxError
     from access.serving import NoGenerationError
 
     if fmt not in FORMATS:
         wrong_use(f"--format {fmt!r}; expected one of {', '.join(FORMATS)}")
     target = out or Path(f"{table.removeprefix('mart.')}.{fmt}")
-    home = current_home()
-    _record(home, "export", f"{table} where {where or 'true'} to {target.absolute()}")
     try:
-        rows = export(home, table, fmt, target, where=where)
+        rows = take_out(current_home(), Reader(os_user()), table, fmt, target, now(), where)
     except (ExportError, SandboxError, NoGenerationError) as error:
         failed(str(error))
     typer.echo(f"wrote {rows} rows to {target}")
-
-
-def _record(home: Home, action: str, target: str) -> None:
-    """Who asked for what, written before anything is read."""
-    import sqlalchemy as sa
-
-    from ingest import ops
-
-    engine = ops_engine(home)
-    with engine.begin() as connection:
-        values = {"actor": os_user(), "action": action, "target": target, "reason": "", "at": now()}
-        connection.execute(sa.insert(ops.operator_action).values(values))
-    engine.dispose()

@@ -86,9 +86,20 @@ def test_what_cannot_be_exported_is_said(city_home: Home, tmp_path: Path, table:
     assert list(tmp_path.glob("*out*")) == []
 
 
+@pytest.mark.case("security.held.H1")
 @pytest.mark.parametrize(
     "where",
     [
+        "1=1) limit (1",
+        "1=1) group by (1",
+        "1=1) qualify (true",
+        "1=1); copy mart.area to 'x'; --",
+        "1=1); attach 'x'; --",
+        "1=1); set threads = 64; --",
+        "getenv('HOME') = 'x'",
+        "exists (from '/etc/passwd')",
+        "exists (select * from glob('/*'))",
+        "true) intersect (select * from mart.area",
         "1=1) union all select * from mart.risk_index where (1=1",
         "1=1) order by (1",
         "1=1); drop table mart.area; --",

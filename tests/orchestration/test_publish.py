@@ -12,12 +12,14 @@ import sqlalchemy as sa
 from ingest import ops
 from ingest.ops import open_ops
 from ingest.settings import Home
+from orchestration.batch import is_recent
 from orchestration.publish import (
     KEPT_GENERATIONS,
     PUBLISHED_TABLES,
     AuditError,
     audit,
     generations,
+    is_newest_whole,
     publish,
 )
 
@@ -89,4 +91,25 @@ def test_old_generations_go_and_an_open_reader_keeps_its_own(home: Home) -> None
         assert len(generations(home.serving)) == KEPT_GENERATIONS
         assert not first.exists()
         assert reader.execute("select count(*) from mart.risk_index").fetchone() == (7,)
+    engine.dispose()
+
+
+@pytest.mark.case("security.H7")
+@pytest.mark.parametrize("harm", ["head", "cut"])
+def test_a_damaged_newest_generation_is_not_recent(home: Home, harm: str) -> None:
+    """Then a run that finds nothing new publishes all the same."""
+    engine = open_ops(home.ops_url)
+    make_mart(home.mart)
+    publish(home, engine, "run-1", [], NOW)
+    last = publish(home, engine, "run-2", [], NOW + timedelta(minutes=1))
+    later = NOW + timedelta(minutes=2)
+    assert is_newest_whole(home, engine)
+    assert is_recent(home, engine, later)
+    last.chmod(0o644)
+    body = last.read_bytes()
+    last.write_bytes(body[:-1] if harm == "cut" else bytes(8192) + body[8192:])
+    assert not is_newest_whole(home, engine)
+    assert not is_recent(home, engine, later)
+    publish(home, engine, "run-3", [], later)
+    assert is_recent(home, engine, later)
     engine.dispose()
