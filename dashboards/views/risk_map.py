@@ -153,8 +153,8 @@ def _pairs(scene: Scene, facts: dict[str, Any]) -> list[tuple[str, str]]:
         (words("map.place"), f"{facts['lon']:.5f}, {facts['lat']:.5f}"),
     ]
     pairs += [
-        (words(f"map.{about}"), scene.name(facts[f"{about}_zh"], facts[f"{about}_en"]))
-        for about in ("unscored_reason", "area_reason")
+        (words(key), scene.name(facts[f"{about}_zh"], facts[f"{about}_en"]))
+        for key, about in (("map.unscored_reason", "unscored_reason"), ("map.area_reason", "area_reason"))
         if facts.get(about) is not None  # a generation of before has no reasons
     ]
     if facts["n_devices"]:
