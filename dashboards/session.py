@@ -45,6 +45,16 @@ def current(home: Home, now: datetime) -> User | None:
     return user
 
 
+def is_served_here(home: Home) -> bool:
+    """Whether the browser asks under a host name of ours; a page elsewhere may point its own name at this machine.
+
+    Streamlit itself refuses sockets of another origin than their Host. What it answers to any Host is its own program
+    text; everything of the city comes through a page, and a page asks here first.
+    """
+    headers = {name.lower(): value for name, value in st.context.headers.items()}
+    return web.host_of(headers.get("host", "")) in web.allowed_hosts(home)
+
+
 def control(home: Home, words: Words, user: User | None) -> None:
     """The corner of the page where people log in and out."""
     label = words("login.open") if user is None else user.display_name

@@ -21,6 +21,7 @@ from ingest.ops import open_ops
 from ingest.settings import open_home
 from orchestration.backup import backup, restore
 from orchestration.batch import BatchError, BatchResult, run_batch
+from orchestration.damage import damage_of, wrecks
 from orchestration.publish import PUBLISHED_TABLES, generations
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
@@ -97,6 +98,23 @@ def test_a_backup_makes_the_same_city_elsewhere(city: RunCity, tmp_path: Path) -
     assert run(moved, "elsewhere", select=[]).built
     assert_same(marts(moved), before)
     engine.dispose()
+
+
+@pytest.mark.case("security.H7", "security.M5")
+def test_damaged_files_are_made_again_by_a_run_with_nothing_new(city: RunCity) -> None:
+    before = marts(city)
+    served = generations(city.home.serving)[-1]
+    served.chmod(0o644)
+    served.write_bytes(bytes(served.stat().st_size))
+    city.home.mart.write_bytes(b"not a database")
+    size = city.home.warehouse.stat().st_size
+    with city.home.warehouse.open("r+b") as file:
+        file.seek(size // 2)
+        file.write(bytes(size // 4))
+    assert run(city, "mended", select=[]).generation is not None
+    assert_same(marts(city), before)
+    assert len(wrecks(city.home)) == 2
+    assert damage_of(city.home.warehouse, deep=True) == ""
 
 
 @pytest.mark.parametrize("step", ["check", "build_and_publish"])

@@ -1,0 +1,70 @@
+"""Pages answer to their own host names and origins only."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+from websockets.typing import Origin
+
+from ingest.settings import Home
+from published import publish_city, utc
+from served_pages import Site, served
+
+REFUSED = "CITYRISK_HOSTS"
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Pages that also answer to a name of the city."""
+    home = Home(tmp_path_factory.mktemp("hosts"), {})
+    (home.root / "secrets.env").write_text("CITYRISK_HOSTS=risk.city\n", encoding="utf-8")
+    publish_city(home, utc(2026, 11, 20, 8))
+    with served(home) as running:
+        yield running
+
+
+def drawn(site: Site, host: str, origin: str | None = None) -> str:
+    """Everything that one run of a page sends to a browser that asks under this host name."""
+    port = site.url.rpartition(":")[2]
+    address = f"ws://{host}:{port}/_stcore/stream"
+    own = origin or f"http://{host}:{port}"  # as a page under that very name would say
+    here = socket.create_connection(("127.0.0.1", int(port)))
+    with connect(address, sock=here, origin=Origin(own), proxy=None, max_size=None) as stream:
+        asked = BackMsg()
+        asked.rerun_script.query_string = "lang=en"
+        stream.send(asked.SerializeToString())
+        said = ""
+        while True:
+            body = stream.recv(timeout=120)
+            assert isinstance(body, bytes)
+            message = ForwardMsg.FromString(body)
+            said += str(message)
+            if message.WhichOneof("type") == "script_finished":
+                return said
+
+
+@pytest.mark.case("security.M9")
+def test_a_foreign_host_name_gets_nothing_of_the_city(site: Site) -> None:
+    said = drawn(site, "evil.example")
+    assert REFUSED in said
+    assert "420505" not in said
+    assert "navigation" not in said
+
+
+@pytest.mark.case("security.M9")
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "risk.city"])
+def test_names_of_ours_are_answered(site: Site, host: str) -> None:
+    assert REFUSED not in drawn(site, host)
+
+
+@pytest.mark.case("security.held.H3")
+def test_a_socket_of_a_foreign_origin_is_refused(site: Site) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        drawn(site, "127.0.0.1", origin="http://evil.example")
+    assert refused.value.response.status_code == 403
