@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import yaml
@@ -40,7 +41,7 @@ class Model:
 
 @lru_cache(maxsize=4)
 def read_models(project: Path = PROJECT) -> Mapping[str, Model]:
-    """Every model of the project by name."""
+    """Every model of the project by name, each after those that it reads."""
     root = project / "models"
     described: dict[str, str] = {}
     for path in sorted(root.rglob("*.yml")):
@@ -61,4 +62,5 @@ def read_models(project: Path = PROJECT) -> Mapping[str, Model]:
             feeds=tuple(sorted(set(_SOURCE.findall(text)))),
             ops=tuple(sorted(set(_OPS.findall(text)))),
         )
-    return found
+    order = TopologicalSorter({name: model.models for name, model in found.items()}).static_order()
+    return {name: found[name] for name in order}

@@ -37,7 +37,7 @@ def model_key(model: Model) -> dg.AssetKey:
 
 
 def built_keys(models: Mapping[str, Model]) -> list[dg.AssetKey]:
-    """What a build writes as tables."""
+    """What a build writes as tables, each after those that it reads."""
     return [model_key(model) for model in models.values() if not model.is_view]
 
 
@@ -79,17 +79,16 @@ def warehouse_asset(models: Mapping[str, Model], contracts: Mapping[str, Contrac
             result = batches.run_batch(batch, select=(), wait_s=WAIT_FOR_RUN_S)
         forget_history(context.instance, datetime.now(UTC) - KEEP)
         counts = audit(home.mart)
-        inner = [key for key in built_keys(models) if key not in PUBLISHED]
-        yield from (dg.MaterializeResult(asset_key=key) for key in inner if result.built)
-        for table, key in zip(PUBLISHED_TABLES, PUBLISHED, strict=True):
-            yield dg.MaterializeResult(
-                asset_key=key,
-                metadata={
-                    "dagster/row_count": counts[table],
+        for key in built_keys(models):
+            if key in PUBLISHED:
+                said: dict[str, str | int] = {
+                    "dagster/row_count": counts[key.path[-1]],
                     "generation": result.generation.name if result.generation else "unchanged",
                     "held": ", ".join(result.held) or "none",
-                },
-            )
+                }
+                yield dg.MaterializeResult(asset_key=key, metadata=said)
+            elif result.built:
+                yield dg.MaterializeResult(asset_key=key)
 
     return build
 
