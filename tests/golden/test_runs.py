@@ -152,6 +152,7 @@ def test_one_department_gone_does_not_stop_the_others(city: RunCity) -> None:
     assert result.built
 
 
+@pytest.mark.case("security.held.H7")
 def test_a_second_batch_at_once_is_refused(city: RunCity) -> None:
     with batches.only_run(city.home), pytest.raises(BatchError, match="another batch is running"):
         run(city, "second")

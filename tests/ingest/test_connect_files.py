@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -115,3 +116,15 @@ def test_address_without_a_driver(drop: Drop) -> None:
     drop.home = Home(drop.home.root, {"SAMPLE_DROP": "s3://bucket/folder"})
     with pytest.raises(ConnectError, match=r"install the fsspec driver"):
         list(drop.pull())
+
+
+@pytest.mark.case("security.held.H6")
+@pytest.mark.timeout(20)  # who opens the FIFO waits for ever
+def test_links_and_fifos_in_a_drop_are_not_opened(drop: Drop, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret", encoding="utf-8")
+    (drop.folder / "link.csv").symlink_to(secret)
+    (drop.folder / "gone.csv").symlink_to(tmp_path / "nothing")
+    os.mkfifo(drop.folder / "fifo.csv")
+    drop.add([("a", at(1))])
+    assert take(drop)[0] == ["a"]

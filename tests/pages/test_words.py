@@ -133,6 +133,7 @@ def test_each_colour_has_its_own_shape() -> None:
     assert len(set(drawn)) == len(look.RISK)
 
 
+@pytest.mark.case("security.held.H2")
 def test_values_are_escaped() -> None:
     dangerous = '<img src=x onerror="alert(1)">'
     for html in (look.risk_mark("red", dangerous), look.state_mark("late", dangerous), look.banner("bad", dangerous)):

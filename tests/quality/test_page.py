@@ -108,6 +108,7 @@ def test_the_last_word_of_a_check_counts(contracts: dict[str, Contract]) -> None
     assert html.count("<code>volume</code>") == 2  # as it stands, and in the run where it failed
 
 
+@pytest.mark.case("security.held.H2")
 def test_texts_are_escaped(contracts: dict[str, Contract]) -> None:
     html = render_feed_page(contracts["weather.station"], [replace(GOOD, message_en="<script>x</script>")], "en")
     assert "<script>" not in html
