@@ -24,6 +24,7 @@ from ingest.contract import Contract
 from ingest.geo import AreaIndex
 from ingest.keys import checked_key
 from ingest.parse import FileFault, parse
+from ingest.parse.apart import parse_apart
 from ingest.parse.frames import is_bundle
 from ingest.refusal import why_refused
 from ingest.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
@@ -224,7 +225,7 @@ def read(payload: Payload, contract: Contract) -> list[tuple[RawTable, datetime]
     Raises FileFault for a payload that is lost as a whole.
     """
     if not is_bundle(payload.media):
-        return [(parse(payload.body, payload.media, contract), payload.received_at)]
+        return [(parse_apart(payload.body, payload.media, contract), payload.received_at)]
     try:
         parts = list(ticks(payload.body))
     except ValueError as error:

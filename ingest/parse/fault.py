@@ -12,3 +12,7 @@ class FileFault(Exception):
         self.reason = reason
         self.detail = detail
         self.offset = offset
+
+    def __reduce__(self) -> tuple[type[FileFault], tuple[str, str, int | None]]:
+        """Comes whole from another process."""
+        return FileFault, (self.reason, self.detail, self.offset)

@@ -18,7 +18,8 @@ import polars as pl
 
 from ingest.conform.text import read_number
 from ingest.contract import Column, Contract, parse_contract
-from ingest.parse import FileFault, parse
+from ingest.parse import FileFault
+from ingest.parse.apart import parse_apart
 from ingest.parse.cells import read_workbook
 from ingest.parse.columns import ROW
 from ingest.parse.extent import check_extent
@@ -64,7 +65,7 @@ def read_sample(path: Path) -> Sample:
     try:
         sample = _describe(body, media)
         probe = _probe(sample)
-        raw = parse(body, sample.media, probe)
+        raw = parse_apart(body, sample.media, probe)
     except (FileFault, csv.Error, UnicodeError, json.JSONDecodeError) as error:
         raise SampleError(f"{path.name}: cannot be read as {media}: {error}") from error
     frame = raw.frame.drop(ROW).head(MOST_ROWS)
