@@ -35,6 +35,7 @@ def test_a_reveal_is_remembered(home: Home) -> None:
     ]
 
 
+@pytest.mark.case("security.held.H3")
 def test_a_viewer_may_not(home: Home) -> None:
     with pytest.raises(NotAllowedError, match="duty_officer"):
         reveal(home, Reader(name="someone"), "ab12", "curious", NOW)

@@ -54,6 +54,7 @@ def test_the_whole_way_under_the_actors_names(ruled: Home) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.case("security.held.H3")
 @pytest.mark.parametrize(
     ("role", "deed"),
     [

@@ -118,6 +118,7 @@ def test_a_condition_stays_a_condition(city_home: Home, tmp_path: Path, where: s
     assert not out.exists()
 
 
+@pytest.mark.case("security.held.H3")
 def test_a_branch_takes_only_its_rows(city_home: Home, tmp_path: Path) -> None:
     reader = Reader(area_code="420505")
     out = tmp_path / "objects.parquet"

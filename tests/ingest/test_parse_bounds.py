@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 
 import pytest
 import xlsxwriter
 from sample_contract import column, contract
 
-from ingest.parse import FileFault, parse
+from ingest.parse import FileFault, extent, parse
 from ingest.parse.frames import tables_of
 from ingest.stream.bundle import StoredMessage
 from ingest.stream.raw import RawEntry, pack
@@ -79,3 +80,15 @@ def test_a_large_body_within_its_bounds_is_read() -> None:
     body = json.dumps([{"device": f"d{n}"} for n in range(20_000)]).encode()
     raw = tables_of([StoredMessage(7, pack([RawEntry("a", 0, body)]), 1)], [agreed])[agreed.id]
     assert raw.frame.height == 20_000
+
+
+@pytest.mark.case("security.held.H6")
+def test_a_workbook_that_unpacks_to_more_than_any_is_refused_packed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(extent, "MOST_BYTES", 30 << 20)  # 3 GB would cost the test what it costs nobody else
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as package:
+        for number in range(4):
+            package.writestr(f"xl/media/{number}.xml", bytes(10 << 20))
+    assert len(buffer.getvalue()) < 1 << 17
+    with pytest.raises(FileFault, match="more than 31457280 bytes unpacked"):
+        parse(buffer.getvalue(), "xlsx", FEED)

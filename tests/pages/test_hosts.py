@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 from collections.abc import Iterator
 
@@ -68,3 +69,30 @@ def test_a_socket_of_a_foreign_origin_is_refused(site: Site) -> None:
     with pytest.raises(InvalidStatus) as refused:
         drawn(site, "127.0.0.1", origin="http://evil.example")
     assert refused.value.response.status_code == 403
+
+
+@pytest.mark.case("security.held.H3")
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../../../../etc/passwd",
+        "/static/../../../../../etc/passwd",
+        "/static/..%2f..%2f..%2f..%2fetc/passwd",
+        "/%2e%2e/%2e%2e/etc/passwd",
+        "/media/../../secrets.env",
+        "/component/x/../../../secrets.env",
+        "/app/static/../../secrets.env",
+        "/_stcore/bidi-components/x/../../../../secrets.env",
+        "//etc/passwd",
+    ],
+)
+def test_no_path_leads_out_of_the_pages(site: Site, path: str) -> None:
+    port = int(site.url.rpartition(":")[2])
+    asked = http.client.HTTPConnection("127.0.0.1", port, timeout=30)  # sends a path as it is written
+    asked.request("GET", path)
+    answer = asked.getresponse()
+    body = answer.read()
+    asked.close()
+    assert b"root:" not in body
+    assert b"risk.city" not in body
+    assert answer.status >= 300 or b"<!doctype html>" in body[:200].lower()  # the empty page, which shows nothing
