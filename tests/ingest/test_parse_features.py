@@ -300,3 +300,33 @@ def test_pictures_in_a_package_cost_nothing(tmp_path: Path) -> None:
     )  # fmt: skip
     assert parse(body, "gpkg", wanted).frame["ZP"].to_list() == ["/9j/4AAQSkY=", None]
     assert "physicalName: ZP" in propose(tmp_path / "pipes.gpkg").yaml_text
+
+
+@pytest.mark.case("security.held.H6")
+@pytest.mark.parametrize(
+    "call", ["upper('x')", "load_extension('{there}')", "readfile('{there}')", "writefile('{there}', 'x')"]
+)
+def test_a_view_in_place_of_a_layer_reaches_no_file(tmp_path: Path, call: str) -> None:
+    """A GeoPackage may hold views, and SQLite runs their functions: none that touches a file is there."""
+    package(tmp_path)
+    there = tmp_path / "there"
+    with sqlite3.connect(tmp_path / "pipes.gpkg", isolation_level=None) as connection:
+        for (name,) in connection.execute("select name from sqlite_master where type = 'trigger'").fetchall():
+            connection.execute(f'drop trigger "{name}"')
+        connection.execute("alter table pipe rename to kept")
+        asked = call.format(there=there)
+        connection.execute("pragma writable_schema = on")  # a function that is not known here stands in it all the same
+        connection.execute(
+            "insert into sqlite_master values ('view', 'pipe', 'pipe', 0, ?)",
+            [f"create view pipe as select fid, geom, BH, {asked} as MC, SL, GJ from kept"],
+        )
+        connection.execute("update gpkg_contents set table_name = 'pipe'")
+        connection.execute("update gpkg_geometry_columns set table_name = 'pipe'")
+    connection.close()
+    body = (tmp_path / "pipes.gpkg").read_bytes()
+    if call == "upper('x')":
+        assert parse(body, "gpkg", feed(options={"layer": "pipe"})).frame["MC"].to_list() == ["X", "X"]
+        return
+    with pytest.raises(FileFault):
+        parse(body, "gpkg", feed(options={"layer": "pipe"}))
+    assert not there.exists()
