@@ -247,6 +247,7 @@ def _manifest(batch: Batch, result: BatchResult, days: Sequence[date] | None, fu
         days=days,
         lost=result.lost_paths,
         unfit=result.unfit,
+        left_out=result.left_out,
     )
 
 

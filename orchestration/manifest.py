@@ -36,6 +36,7 @@ LANDED_SCHEMA = {
     "is_affected": pl.Boolean(),
     "unfit": pl.String(),  # columns of the file that are read leniently, comma-separated; null: all of them fit
 }
+LEFT_OUT_SCHEMA = {"feed_id": pl.String(), "reason": pl.String()}  # one row a feed that is not wholly in the build
 CHUNK = 500  # bound parameters of one statement
 
 
@@ -69,12 +70,14 @@ def write_manifest(
     days: Sequence[date] | None = None,
     lost: Collection[str] = (),
     unfit: Mapping[Path, Sequence[str]] | None = None,
+    left_out: Mapping[str, str] | None = None,
 ) -> Manifest:
-    """Write landed.parquet, build.parquet and ops/*.parquet into the build folder.
+    """Write landed.parquet, left_out.parquet, build.parquet and ops/*.parquet into the build folder.
 
     `days`: Beijing days that are written anew whether or not they have new files. `lost`: ledger paths that cannot be
     read: their days stay as they were built. `unfit`: by file, columns that are read
-    leniently because some file of the feed has another type than the contract.
+    leniently because some file of the feed has another type than the contract. `left_out`: by feed, what of it is not
+    in this build, and why.
     """
     every = _ledger_files(engine, contracts)
     kept = {(file.feed_id, file.landed_on) for file in every if file.path in lost}
@@ -84,6 +87,8 @@ def write_manifest(
     (home.build / "ops").mkdir(parents=True, exist_ok=True)
     _landed(home, files, affected, unfit or {}).write_parquet(home.build / "landed.parquet")
     _this_build(as_of, run_id, city_code, full_refresh).write_parquet(home.build / "build.parquet")
+    left = pl.DataFrame(sorted((left_out or {}).items()), schema=LEFT_OUT_SCHEMA, orient="row")
+    left.write_parquet(home.build / "left_out.parquet")
     for table in SNAPSHOT_TABLES:
         _snapshot(engine, table).write_parquet(home.build / "ops" / f"{table.name}.parquet")
     return Manifest(

@@ -58,7 +58,9 @@ def _table(scene: Scene, facts: list[feeds.FeedFact]) -> None:
             tried = f"{words(f'result.{fact.last_result}')} · {clock(fact.last_tried_at)}{detail}"
         rows.append(
             [
-                look.state_mark(fact.state, words(f"freshness.{fact.state}")) + _refused(scene, fact),
+                look.state_mark(fact.state, words(f"freshness.{fact.state}"))
+                + _refused(scene, fact)
+                + _left_out(scene, fact),
                 f"{scene.name(fact.name_zh, fact.name_en)}<small>{escape(fact.feed_id)}</small>",
                 scene.name(fact.department_zh, fact.department_en),
                 since,
@@ -88,6 +90,14 @@ def _refused(scene: Scene, fact: feeds.FeedFact) -> str:
         return ""
     good = clock(found.last_good_at) if found.last_good_at else scene.words("freshness.never")
     text = scene.words("feeds.newest_refused", at=clock(found.at), good=good, why=found.why)
+    return f"<small style='color:{look.STATE['refused'][0]};white-space:normal'>{escape(text)}</small>"
+
+
+def _left_out(scene: Scene, fact: feeds.FeedFact) -> str:
+    """What of the feed the indices do not know; their confidence has fallen for it."""
+    if fact.left_out is None:
+        return ""
+    text = scene.words("feeds.left_out", why=fact.left_out)
     return f"<small style='color:{look.STATE['refused'][0]};white-space:normal'>{escape(text)}</small>"
 
 

@@ -90,6 +90,11 @@
     {{- parquet_file(build_folder() ~ '/ops/' ~ table ~ '.parquet') -}}
 {%- endmacro -%}
 
+{#- One row a feed that is not wholly in this build: feed_id, reason. -#}
+{%- macro left_out() -%}
+    {{- parquet_file(build_folder() ~ '/left_out.parquet') -}}
+{%- endmacro -%}
+
 {#- The one row of facts of this build: run_id, as_of, as_of_date, city_code, is_full_refresh. -#}
 {%- macro this_build() -%}
     {{- parquet_file(build_folder() ~ '/build.parquet') -}}

@@ -49,13 +49,15 @@ def test_a_retyped_column_costs_itself_and_no_other_feed(edited: Warehouse) -> N
     assert (change.feed_id, change.retyped, change.is_broken) == (REGISTER, ((COLUMN, "integer", "date"),), True)
     assert "`cityrisk reland transport.vehicle`" in change.told
     write_manifest(edited.home, edited.engine, edited.contracts, edited.now, "run", "420500", True,
-                   unfit=change.as_text)  # fmt: skip
+                   unfit=change.as_text, left_out={change.feed_id: change.told})  # fmt: skip
     built = build(edited.home, full_refresh=True, select=LOWER_HALF, project=edited.project)
     assert built.success, built.message
     assert edited.ask(f"select count(*), count({COLUMN}), count(vehicle_id) from staging.stg_transport__vehicle") == [
         (6, 0, 6)
     ]
     assert edited.ask("select count(*) > 0 from core.reading where feed_id = 'weather.observation'") == [(True,)]
+    left_out = pl.read_parquet(edited.home.build / "left_out.parquet")
+    assert left_out.rows() == [(REGISTER, change.told)]
 
 
 @pytest.mark.case("engineer.2")

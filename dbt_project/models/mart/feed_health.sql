@@ -32,6 +32,7 @@ seen as (
     contact.last_contact_at,
     contact.last_received_at,
     contact.batches_held,
+    contact.left_out_reason,
     contact.late_after_s,
     contact.silent_after_s,
     observed.last_observed_at,
@@ -80,6 +81,7 @@ select
   end as since_at,
   aged.late_after_s,
   aged.silent_after_s,
+  aged.left_out_reason,
   {{ as_of() }} as as_of
 from {{ ref('feeds') }} as feeds
 inner join aged on feeds.feed_id = aged.feed_id

@@ -1,4 +1,4 @@
--- One row per feed: when its department last answered, and how many of its batches are held.
+-- One row per feed: when its department last answered, how many of its batches are held, what this build leaves out.
 -- A register with nothing new is as fresh as one that was sent anew.
 with contact as (
   select feed_id, received_at as contact_at from {{ ops('ledger_batch') }} where state <> 'rejected'
@@ -27,7 +27,9 @@ select
   feeds.silent_after_s,
   touched.last_contact_at,
   batches.last_received_at,
-  coalesce(batches.batches_held, 0) as batches_held
+  coalesce(batches.batches_held, 0) as batches_held,
+  left_out.reason as left_out_reason
 from {{ ref('feeds') }} as feeds
 left join touched on feeds.feed_id = touched.feed_id
 left join batches on feeds.feed_id = batches.feed_id
+left join {{ left_out() }} as left_out on feeds.feed_id = left_out.feed_id

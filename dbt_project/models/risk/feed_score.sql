@@ -11,7 +11,7 @@ with aged as (
     ) }} as age_s,
     contact.late_after_s,
     contact.silent_after_s,
-    risk_day.is_today and contact.batches_held > 0 as is_held
+    risk_day.is_today and (contact.batches_held > 0 or contact.left_out_reason is not null) as is_partial
   from {{ ref('risk_day') }} as risk_day
   cross join {{ ref('feed_contact') }} as contact
   left join {{ ref('feed_reference') }} as reference
@@ -27,6 +27,6 @@ select
     when aged.age_s <= aged.late_after_s then method.freshness_fresh
     when aged.age_s <= aged.silent_after_s then method.freshness_late
     else method.freshness_silent
-  end * case when aged.is_held then method.held_factor else 1 end as score
+  end * case when aged.is_partial then method.held_factor else 1 end as score
 from aged
 inner join {{ ref('method') }} as method on aged.method_version = method.method_version
