@@ -31,11 +31,16 @@ def worded(spot: Spot, wording: Wording) -> Pair:
     """A spot for people, Chinese and English: the place in words first, the numbers of its part in brackets."""
     texts = " ".join(value for role, value in spot if role == TEXT)
     numbers = [(value, wording.of("spot", role)) for role, value in spot if role != TEXT]
-    zh = " ".join(words[0].format(value) for value, words in numbers)
-    en = ", ".join(words[1].format(value) for value, words in numbers)
+    zh = " ".join(_filled(words[0], value) for value, words in numbers)
+    en = ", ".join(_filled(words[1], value) for value, words in numbers)
     if not texts or not numbers:
         return texts or zh, texts or en
     return f"{texts}（{zh}）", f"{texts} ({en})"
+
+
+def _filled(words: str, value: str) -> str:
+    """Words with their value; a home whose wordings know no such role says the role itself."""
+    return words.format(value) if "{" in words else f"{words} {value}"
 
 
 def together(spots: Iterable[Pair]) -> Pair:

@@ -254,8 +254,10 @@ def _spot(work: Work, member: Row | None, change: EpisodeChange) -> dict[str, st
 
 
 def _spots(row: Row, others: Sequence[Row]) -> dict[str, str]:
-    """Where an alert's episodes are that hold, the first one first."""
-    holding = [*(one for one in others if one["state"] == "holding"), row]
+    """Where an alert's episodes are that hold, the first one first; nothing new when none holds any more."""
+    holding = [one for one in (*others, row) if one["state"] == "holding"]
+    if not holding:
+        return {}
     zh, en = together((one["spot_zh"], one["spot_en"]) for one in sorted(holding, key=itemgetter("started_at")))
     return {"spot_zh": zh, "spot_en": en}
 

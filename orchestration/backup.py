@@ -79,11 +79,12 @@ def _written(home: Home, source: Path, target: Path, partial: Path, now: datetim
     return len(files)
 
 
-def restore(home: Home, source: Path) -> int:
+def restore(home: Home, source: Path, *, unsigned: bool = False) -> int:
     """Bring a backup back into a home that has no data yet; returns the number of files. The next run does the rest.
 
-    Raises BackupError when the home holds data, or when the file is torn, altered or no backup of ours; WrongKeyError
-    when it was made with other keys than those given.
+    `unsigned` accepts one from before backups were signed: its digests hold, but nobody vouches for them. Raises
+    BackupError when the home holds data, or when the file is torn, altered or no backup of ours; WrongKeyError when it
+    was made with other keys than those given.
     """
     if (home.root / OPS).exists() or any(folder.exists() for folder in _folders(home)):
         raise BackupError(f"{home.root} holds data; restore into an empty home (set CITYRISK_HOME)")
@@ -94,10 +95,12 @@ def restore(home: Home, source: Path) -> int:
             with tarfile.open(source) as tar:
                 tar.extractall(unpacked, filter="data")
             said = json.loads((unpacked / MANIFEST).read_text(encoding="utf-8"))
-            manifest, signature = said["sha256"], str(said["hmac"])
+            manifest, signature = said["sha256"], said.get("hmac")
         except (tarfile.TarError, OSError, ValueError, KeyError) as error:
             raise BackupError(f"{source.name} is torn or no backup of ours: {error}") from error
-        if not hmac.compare_digest(signature, _signature(home, manifest)):
+        if signature is None and not unsigned:
+            raise BackupError(f"{source.name} is unsigned, from before; `--unsigned` restores it as it is")
+        if signature is not None and not hmac.compare_digest(str(signature), _signature(home, manifest)):
             raise BackupError(f"{source.name}: the manifest was altered, or {ARCHIVE_KEY} is not the key of its home")
         here = {path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()}
         if foreign := sorted(here - {*manifest, MANIFEST}):

@@ -17,6 +17,7 @@ from ingest.settings import Home
 log = logging.getLogger(__name__)
 
 ASIDE = ".damaged-"
+_LOCKED = "Could not set lock"  # somebody has it open: no damage, the build says who
 
 
 def damage_of(path: Path, *, deep: bool = False) -> str:
@@ -31,7 +32,8 @@ def damage_of(path: Path, *, deep: bool = False) -> str:
             for schema, table in tables if deep else ():
                 connection.execute(f'select count(hash(t)) from "{schema}"."{table}" as t').fetchall()
     except duckdb.Error as error:
-        return str(error).splitlines()[0]
+        said = str(error).splitlines()[0]
+        return "" if isinstance(error, duckdb.OutOfMemoryException) or _LOCKED in said else said
     return ""
 
 

@@ -39,12 +39,15 @@ def backup_command(target: Path) -> None:
 
 @app.command("restore")
 @verb
-def restore_command(source: Path) -> None:
+def restore_command(
+    source: Path,
+    unsigned: Annotated[bool, typer.Option("--unsigned", help="Accept a backup from before they were signed.")] = False,
+) -> None:
     """Bring a backup back into an empty home; the next run rebuilds landing, warehouse and pages from it."""
     from orchestration.backup import BackupError, restore
 
     try:
-        n_files = restore(current_home(), source)
+        n_files = restore(current_home(), source, unsigned=unsigned)
     except BackupError as error:
         failed(str(error))
     typer.echo(f"restored {n_files} files; give the keys of the old home, then `cityrisk run`")

@@ -6,7 +6,7 @@ import asyncio
 import base64
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -102,6 +102,22 @@ def test_an_older_home_is_tried_before_a_key_is_believed(home: Home, engine: sa.
     assert not (home.root / FOLDER / name).exists()
     confirm_keys(home, engine)
     assert all(compare(home, one) for one in CHECKED)
+
+
+@pytest.mark.case("security.M4")
+def test_one_damaged_file_of_an_older_home_makes_no_key_wrong(home: Home, engine: sa.Engine) -> None:
+    landed(home, engine)
+    before = set(home.archive.rglob("*"))
+    damaged = Archive(home.archive, home.secret(ARCHIVE_KEY)).put(b"sent later")
+    (path,) = (one for one in set(home.archive.rglob("*")) - before if one.is_file())
+    path.chmod(0o600)
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    with engine.begin() as connection:
+        row = dict(connection.execute(sa.select(ops.batch)).mappings().one())
+        later = {**row, "batch_id": "c", "archive_sha256": damaged, "received_at": NOW + timedelta(hours=1)}
+        connection.execute(sa.insert(ops.batch).values(later))
+    confirm_keys(home, engine)
+    assert compare(home, ARCHIVE_KEY)
 
 
 @pytest.mark.case("security.M4")

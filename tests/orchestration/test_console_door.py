@@ -76,6 +76,7 @@ def test_a_data_engineer_looks_and_changes_nothing(client: TestClient) -> None:
         answer = client.post("/graphql", json=body)
         assert answer.status_code == 403, body
     assert client.get("/graphql", params={"query": MUTATION}).status_code == 405
+    assert client.post("/report_asset_materialization/a", json={"query": QUESTION}).status_code == 405
     assert client.put("/graphql", json={"query": QUESTION}).status_code == 405
     with client.websocket_connect("ws://127.0.0.1:3070/graphql") as socket:
         socket.send_json({"payload": {"query": "subscription { events }"}})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -70,3 +72,14 @@ def test_a_block_that_nobody_has_read_is_found_by_a_deep_look(home: Home) -> Non
     spoil(home.warehouse, 0)
     set_aside_damaged(home, NOW + timedelta(hours=1))
     assert [path.name for path in wrecks(home)] == ["warehouse.duckdb.damaged-20260615T050000"]
+
+
+def test_a_file_that_somebody_has_open_is_not_damaged(home: Home) -> None:
+    make(home.warehouse)
+    code = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    with subprocess.Popen([sys.executable, "-c", code, str(home.warehouse)], stdin=-1, stdout=-1, text=True) as shell:
+        assert shell.stdout is not None
+        assert shell.stdout.readline() == "held\n"
+        assert set_aside_damaged(home, NOW) == []
+        shell.communicate("")
+    assert wrecks(home) == []

@@ -214,3 +214,20 @@ def test_an_altered_manifest_is_refused(
     with pytest.raises(BackupError, match="manifest"):
         restore(other, tmp_path / "forged.tar")
     assert list(other.root.iterdir()) == []
+
+
+def test_a_backup_from_before_signatures_is_restored_when_asked_for(
+    home: Home, engine: sa.Engine, archived: str, tmp_path: Path
+) -> None:
+    backup(home, tmp_path / "b.tar", NOW)
+    unpacked = tmp_path / "unpacked"
+    with tarfile.open(tmp_path / "b.tar") as tar:
+        tar.extractall(unpacked, filter="data")
+    manifest = json.loads((unpacked / "manifest.json").read_text())
+    (unpacked / "manifest.json").write_text(json.dumps({**manifest, "hmac": None}))
+    with tarfile.open(tmp_path / "old.tar", "w") as tar:
+        tar.add(unpacked, arcname=".")
+    other = replace(home, root=tmp_path / "other")
+    with pytest.raises(BackupError, match="`--unsigned`"):
+        restore(other, tmp_path / "old.tar")
+    assert restore(other, tmp_path / "old.tar", unsigned=True) >= 2

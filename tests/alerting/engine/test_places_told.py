@@ -21,7 +21,7 @@ from alerting.desk import Desk, load_desk
 from alerting.engine import Engine
 from alerting.notices import flush
 from alerting.spots import SHOWN, spot_of, together, worded
-from alerting.store import apply
+from alerting.store import _spots, apply
 from alerting.subjects import Subjects
 from ingest import ops
 from ingest.catalogue import contract_path
@@ -134,6 +134,7 @@ def test_what_a_device_writes_is_bounded_and_many_places_are_counted(desk: Desk)
     assert spot_of([("text", " a \n b "), ("loop", None), ("part", 0)]) == (("text", "a b"), ("part", "0"))
     assert len(spot_of([("text", "x" * 500)])[0][1]) == 80
     assert worded(spot_of([("loop", 4)]), desk.wording) == ("4回路", "loop 4")
+    assert worded(spot_of([("riser", 4)]), desk.wording) == ("riser 4", "riser 4"), "a role without words"
     zh, en = together((f"{n}层", f"floor {n}") for n in range(SHOWN + 3))
     assert zh.endswith(f"{SHOWN - 1}层等{SHOWN + 3}处")
     assert en.endswith("and 3 more")
@@ -144,3 +145,9 @@ def test_a_contract_that_names_no_column_of_its_own_is_refused() -> None:
     document = yaml.safe_load(path.read_text(encoding="utf-8").replace("text: place_zh", "text: nowhere"))
     with pytest.raises(ContractError, match="placeColumns text: 'nowhere'"):
         parse_contract(document, path.name)
+
+
+def test_what_has_cleared_is_no_place_of_an_alert_that_holds() -> None:
+    lobby, hall = ({"state": "holding", "spot_zh": zh, "spot_en": zh, "started_at": T0} for zh in ("大堂", "东厅"))
+    assert _spots({**hall, "state": "cleared"}, [lobby]) == {"spot_zh": "大堂", "spot_en": "大堂"}
+    assert _spots({**hall, "state": "cleared"}, []) == {}
