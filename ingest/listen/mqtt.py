@@ -235,6 +235,29 @@ class Bridge:
         self._judge(message)
 
     def _judge(self, message: MQTTMessage) -> None:
+        """Judge a message. One that we fail at costs itself only: the library would read it again for ever."""
+        try:
+            self._judge_now(message)
+        except Exception as error:
+            log.exception("mqtt: a message of %d bytes cannot be judged; the next one is read", len(message.payload))
+            self._give_up(message, error)
+
+    def _give_up(self, message: MQTTMessage, error: Exception) -> None:
+        """Into quarantine what we failed at; what is no feed's is only counted."""
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = ""
+        feed, device = self._places.get(topic, ("", ""))
+        if not feed:
+            self._drop(message, "failed")
+            return
+        now = self._now()
+        entry = RawEntry(device, micros(now), bytes(message.payload))
+        found = f"{type(error).__name__}: {error}"
+        self._keep_apart(message, feed, entry, ("failed", found, "a message that can be judged"), now)
+
+    def _judge_now(self, message: MQTTMessage) -> None:
         """Pass a message on, hold it, or drop it with a reason that is counted."""
         topic = message.topic
         feed, device = self._places.get(topic) or self._place(topic)
@@ -265,23 +288,27 @@ class Bridge:
         try:
             self._packer.add(feed, entry, stored)
         except EntryTooLarge as error:
-            self._keep_apart(message, feed, entry, error, now)
+            log.error("%s", error)
+            why = ("too_large", f"{len(entry.body)} bytes", f"at most {ENTRY_BYTES} bytes")
+            self._keep_apart(message, feed, entry, why, now)
 
     def _keep_apart(
-        self, message: MQTTMessage, feed: str, entry: RawEntry, error: EntryTooLarge, now: datetime
+        self, message: MQTTMessage, feed: str, entry: RawEntry, why: tuple[str, str, str], now: datetime
     ) -> None:
-        """A message that RAW cannot carry: whole into quarantine, acknowledged after that; of a flood only archived."""
-        log.error("%s", error)
+        """A message that cannot go to RAW: whole into quarantine, acknowledged after that; of a flood only archived.
+
+        `why` is the cause as it is counted, what was found and what was expected.
+        """
+        cause, found, expected = why
         if self._bad.has_room(message.topic, now):
-            self._counts.dropped.labels("too_large").inc()
+            self._counts.dropped.labels(cause).inc()
             stored = partial(self._acknowledge, message.mid, self._connection) if message.qos else None
-            found, expected = f"{len(entry.body)} bytes", f"at most {ENTRY_BYTES} bytes"
             bad = Bad(entry.device_id, entry.body, found, expected, now, stored)
             self._bad.keep(feed, "mqtt", message.topic, bad)
         else:
             self._archive.put(entry.body)
             self._bad.count(feed, "mqtt")
-            self._drop(message, "too_large")
+            self._drop(message, cause)
 
     def _place(self, topic: str) -> tuple[str, str]:
         """Feed and device of a topic seen for the first time; ('', '') when it is nobody's."""

@@ -261,3 +261,5 @@ async def _every(
             await work()
         except (nats.errors.Error, sa.exc.SQLAlchemyError, pl.exceptions.PolarsError, OSError) as error:
             log.warning("%s: %s; trying again in %g s", what, str(error) or type(error).__name__, seconds)
+        except Exception:  # a fault of ours in one task must not close every door
+            log.exception("%s failed; trying again in %g s", what, seconds)

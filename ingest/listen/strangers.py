@@ -119,6 +119,6 @@ def _number(value: Any) -> float | None:
     """A finite number as devices write one; None for anything else."""
     try:
         found = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):  # an integer may be beyond every float
         return None
     return found if isfinite(found) else None

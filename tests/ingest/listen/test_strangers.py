@@ -12,6 +12,7 @@ from ingest.listen.strangers import MOST_A_MINUTE, Strangers
 
 AT = datetime(2026, 11, 30, 4, 0, tzinfo=UTC)
 GAS, STATE = "urban.gas_reading", "fire.device_state"
+HUGE = b'{"ch4Lel": 1%s}' % (b"0" * 400)  # an integer beyond every float
 QUIET = [{"ch4Lel": 1.0, "ts": 1}]
 
 
@@ -52,7 +53,7 @@ def test_chatter_never_takes_the_room_of_the_worst_value(strangers: Strangers, b
     assert not strangers.may_speak(GAS, "C1", QUIET, at(12))
 
 
-@pytest.mark.parametrize("body", [b"", b"\xff", b"[1, null]", b'{"ch4Lel": "NaN", "o2Vol": {}}', b"7"])
+@pytest.mark.parametrize("body", [b"", b"\xff", b"[1, null]", b'{"ch4Lel": "NaN", "o2Vol": {}}', b"7", HUGE])
 def test_a_body_that_says_nothing_is_chatter(strangers: Strangers, body: bytes) -> None:
     assert strangers.may_speak(GAS, "X1", records_in(body), at(0))
     assert not strangers.may_speak(GAS, "X1", records_in(body), at(1))
