@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from access.alerts import desk_of
 from access.live import OpsReader
 from access.rights import NotAllowedError, Reader, SecondNameError
-from access.users import require_role, user_named
+from access.users import password_set_by, require_role, user_named
 from alerting import deeds, requests
-from alerting.requests import STATES, Kind, NotWaiting, Request
+from alerting.requests import STATES, Kind, NotWaiting, Request, principals, require_own_name
 from alerting.rules.waiting import enact
 from alerting.shadow import Compared, compared
 from alerting.suppression import settle
@@ -58,11 +58,18 @@ def shadow_of(live: OpsReader, request: Request) -> list[Compared]:
 
 
 def approve(home: Home, reader: Reader, request_id: str, comment: str, now: datetime) -> Request:
-    """Let a request stand. Raises NotAllowedError, NotWaiting; then nothing has happened."""
+    """Let a request stand. Raises NotAllowedError, NotWaiting, BorrowedName; then nothing has happened."""
+    require_own_name(reader.name, "approve a request")
     with opened(home.ops_url) as engine:
         found = _decidable(home, engine, reader, request_id)
-        if found.actor == reader.name:
+        if principals(found.actor) & principals(reader.name):
             raise SecondNameError(f"{reader.name} asked for {found.request_id}; a second person must approve it")
+        setter = password_set_by(engine, reader.name)
+        if principals(setter) & principals(found.actor):
+            raise SecondNameError(
+                f"{setter} set {reader.name}'s password and asked for {found.request_id}: they may be one person; "
+                f"{reader.name} must change it first (`cityrisk users passwd {reader.name}`)"
+            )
         done = requests.approve(engine, found.request_id, reader.name, comment, now, _act_of(home, reader, now))
         if done.kind is Kind.SILENCE:
             settle(engine, desk_of(home), now)

@@ -19,6 +19,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from access import logins
 from access.rights import NotAllowedError, Reader
 from alerting import tables
+from alerting.requests import AS
 from ingest import ops
 from ingest.settings import Home
 
@@ -27,6 +28,10 @@ LANGUAGES = ("zh", "en")
 SESSION_HOURS, IDLE_MINUTES = 12, 60  # unless the settings say otherwise
 _TOUCHED_EVERY = timedelta(minutes=1)  # a session in use moves its end no more often
 SHORTEST_PASSWORD = 12
+_ADMINISTRATORS = frozenset({"administrator"})
+_DECIDING = frozenset({"shift_lead", "administrator"})  # whose word can let a request stand
+_CHANGED = "change password"
+_SETTING = ("add user", "change user", "reset password", _CHANGED)  # deeds that leave a person with a new password
 
 
 class LoginRefused(PermissionError):
@@ -49,6 +54,43 @@ class User:
         return Reader(self.name, self.role, self.area_code)
 
 
+def let_in(
+    home: Home,
+    reader: Reader,
+    name: str,
+    password: str,
+    role: str,
+    now: datetime,
+    *,
+    display_name: str = "",
+    area_code: str | None = None,
+    language: str = "zh",
+) -> None:
+    """`add_user` as an administrator's deed. Raises NotAllowedError for everybody else, ValueError for what cannot be.
+
+    The first person of a home is an administrator: nobody else could let the next one in.
+    """
+    require_role(reader, _ADMINISTRATORS, "let people in or give them passwords")
+    if role != "administrator" and not anybody(home):
+        raise ValueError(f"role {role!r} found, expected administrator: the first user of a home lets the others in")
+    add_user(
+        home, name, password, role, now,
+        display_name=display_name, area_code=area_code, language=language, actor=reader.name,
+    )  # fmt: skip
+
+
+def shut_out(home: Home, reader: Reader, name: str, now: datetime) -> None:
+    """`close_user` as an administrator's deed. Raises NotAllowedError, LookupError, ValueError for the last one."""
+    require_role(reader, _ADMINISTRATORS, "close a user")
+    user = tables.app_user.c
+    others = sa.select(user.role).where(user.disabled_at.is_(None), user.name != name)
+    with ops.opened(home.ops_url) as engine, engine.connect() as connection:
+        roles: set[str] = set(connection.scalars(others))
+    if roles and "administrator" not in roles:
+        raise ValueError(f"{name} is the only administrator; let another in first, nobody else can")
+    close_user(home, name, now, reader.name)
+
+
 def add_user(
     home: Home,
     name: str,
@@ -66,6 +108,8 @@ def add_user(
         raise ValueError(f"role {role!r} found, expected one of {', '.join(ROLES)}")
     if language not in LANGUAGES:
         raise ValueError(f"language {language!r} found, expected one of {', '.join(LANGUAGES)}")
+    if AS in name:
+        raise ValueError(f"name {name!r} found, expected one without {AS!r}: the trail means two people by it")
     if not name.strip() or len(password) < SHORTEST_PASSWORD:
         raise ValueError(f"a user needs a name and a password of at least {SHORTEST_PASSWORD} characters")
     table = tables.app_user
@@ -74,11 +118,16 @@ def add_user(
         "area_code": area_code, "language": language, "disabled_at": None, "n_failed": 0, "locked_until": None,
     }  # fmt: skip
     with ops.opened(home.ops_url) as engine, engine.begin() as connection:
-        known = connection.execute(sa.update(table).where(table.c.name == name).values(values)).rowcount
-        if not known:
+        old_role = connection.scalar(sa.select(table.c.role).where(table.c.name == name))
+        if old_role:
+            connection.execute(sa.update(table).where(table.c.name == name).values(values))
+        else:
             connection.execute(sa.insert(table).values(name=name, created_at=now, last_login_at=None, **values))
         _end_sessions(connection, name, now)
-        _note(connection, actor, "change user" if known else "add user", name, f"{role} {area_code or ''}", now)
+        is_reset = old_role in _DECIDING and actor != name
+        action = "reset password" if is_reset else "change user" if old_role else "add user"
+        was = f"of {old_role}, now " if is_reset else ""
+        _note(connection, actor, action, name, f"{was}{role} {area_code or ''}", now)
 
 
 def close_user(home: Home, name: str, now: datetime, actor: str) -> None:
@@ -170,9 +219,17 @@ def change_password(home: Home, name: str, old: str, new: str, now: datetime, so
             own = sa.update(table).where(table.c.name == name)
             connection.execute(own.values(password_hash=_hasher().hash(new)))
             _end_sessions(connection, name, now)
-            _note(connection, name, "change password", name, source, now)
+            _note(connection, name, _CHANGED, name, source, now)
     if not is_own:
         raise LoginRefused("name and password do not belong together, or this source must wait a while")
+
+
+def password_set_by(engine: sa.Engine, name: str) -> str:
+    """Who gave a person the password that holds now: the person itself, another, or nobody that the trail knows."""
+    action = ops.operator_action.c
+    query = sa.select(action.actor).where(action.target == name, action.action.in_(_SETTING))
+    with engine.connect() as connection:
+        return connection.scalar(query.order_by(action.id.desc()).limit(1)) or ""
 
 
 def user_named(home: Home, name: str) -> User | None:

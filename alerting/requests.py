@@ -21,6 +21,7 @@ from alerting.work import in_transaction
 from ingest import ops
 
 SOURCE = "request:"  # how the feed of a notice about a request begins
+AS = " as "  # between who acts and the name that is acted under
 _WAITING = "waiting"
 _t = tables.request.c
 
@@ -50,6 +51,25 @@ class NotWaiting(LookupError):
 
 class SameName(ValueError):
     """Whoever asked cannot be the second name."""
+
+
+class BorrowedName(ValueError):
+    """Somebody acts under another's name where two people must stand for a deed, each for itself."""
+
+
+def principals(name: str) -> frozenset[str]:
+    """Everybody whom a name in the trail stands for: who acted, and under whose name.
+
+    >>> sorted(principals("admin as li")), sorted(principals("li"))
+    (['admin', 'li'], ['li'])
+    """
+    return frozenset(name.split(AS))
+
+
+def require_own_name(name: str, deed: str) -> None:
+    """Raise BorrowedName for a name that stands for two people: one of them could be the second one as well."""
+    if AS in name:
+        raise BorrowedName(f"{name} may not {deed} under another's name; do it without --actor, each person for itself")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +103,8 @@ def ask(
     now: datetime,
     expires_at: datetime,
 ) -> str:
-    """Write a request down and tell of it; gives its id. Raises ValueError without a reason."""
+    """Write a request down and tell of it; gives its id. Raises ValueError without a reason, BorrowedName."""
+    require_own_name(actor, f"ask for {_NAMES[kind][1]}")
     if not reason.strip():
         raise ValueError("a request needs a reason: the second person decides by it")
     request_id = secrets.token_hex(8)
@@ -114,8 +135,9 @@ def approve(
 ) -> Request:
     """Let a request stand: `act` makes it so in the same transaction and gives the id of what stands now.
 
-    Raises NotWaiting or SameName, and then nothing has happened.
+    Raises NotWaiting, SameName or BorrowedName, and then nothing has happened.
     """
+    require_own_name(decider, "approve a request")
     return in_transaction(
         engine, lambda connection: _decide(connection, request_id, "approved", decider, answer, now, act)
     )
@@ -145,7 +167,7 @@ def _decide(
         if found is not None and found.state == _WAITING:
             stands = f"expired at {found.expires_at:%Y-%m-%d %H:%M}Z"
         raise NotWaiting(f"request {request_id} {stands}; `cityrisk requests list` shows those that wait")
-    if state == "approved" and decider == found.actor:
+    if state == "approved" and principals(decider) & principals(found.actor):
         raise SameName(f"{decider} asked for {request_id}; a second person must approve it")
     result = act(connection, found) if act else None
     query = sa.update(tables.request).where(_t.request_id == found.request_id)

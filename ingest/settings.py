@@ -1,7 +1,8 @@
 """Where a home keeps its things, and which secrets it was given. Read once, by whoever starts a process.
 
 Secrets come from the environment; `cityrisk demo` writes a `secrets.env` (mode 0600) for its own home, which is
-read here only for names that the environment does not have.
+read here only for names that the environment does not have. Who is who (`CITYRISK_OS_USERS`) counts only as written
+there.
 """
 
 from __future__ import annotations
@@ -111,9 +112,14 @@ class Home:
 def open_home(environment: Mapping[str, str], root: Path | None = None) -> Home:
     """The home that an environment points to, with `secrets.env` and `city/city.env` of that home filled in."""
     folder = (root or Path(environment.get("CITYRISK_HOME") or DEFAULT_HOME)).absolute()
+    return Home(folder, {**written_in(folder), **environment})
+
+
+def written_in(folder: Path) -> dict[str, str]:
+    """What a home's own files set, whatever the caller's environment says."""
     merged: dict[str, str] = {}
     for name in ("city/city.env", "secrets.env"):
         path = folder / name
         if path.is_file():
             merged |= dict(line.split("=", 1) for line in path.read_text(encoding="utf-8").splitlines() if "=" in line)
-    return Home(folder, {**merged, **environment})
+    return merged

@@ -1,6 +1,7 @@
 """Who acts in a shell: the operating system's user, mapped to a user of the product.
 
-The environment's USER is not asked, anybody can set it. `CITYRISK_OS_USERS` maps names that differ ("root=admin").
+The environment is not asked, anybody can set it: neither USER nor `CITYRISK_OS_USERS`, which maps names that differ
+("root=admin") and is read from the home's own files only.
 """
 
 from __future__ import annotations
@@ -9,7 +10,8 @@ import os
 
 from access import users
 from access.rights import NotAllowedError, Reader
-from ingest.settings import Home
+from alerting.requests import AS
+from ingest.settings import Home, written_in
 from orchestration.cli.shell import os_user
 
 
@@ -17,10 +19,11 @@ def acting(home: Home, actor: str | None = None) -> Reader:
     """The reader for a deed. A name that may not log in has the role `nobody`, which may do nothing.
 
     `actor` names another person: an administrator may act so, with that person's role and branch, and it is recorded
-    as "own name as other". Raises NotAllowedError for everybody else.
+    as "own name as other". Raises NotAllowedError for everybody else. What two people must stand for is not
+    done so (`alerting.requests`).
     """
     own_name = os_user()
-    pairs = (home.environment.get("CITYRISK_OS_USERS") or "").split(",")
+    pairs = written_in(home.root).get("CITYRISK_OS_USERS", "").split(",")
     mapped = dict(pair.strip().split("=", 1) for pair in pairs if "=" in pair).get(own_name, own_name)
     own = _reader(home, own_name, mapped)
     if actor is None or actor in (own_name, mapped):
@@ -28,11 +31,11 @@ def acting(home: Home, actor: str | None = None) -> Reader:
     if own.role != "administrator":
         raise NotAllowedError(
             f"{own_name!r} may not act as {actor!r}: only an administrator may; "
-            "map users of this machine to those of the product by CITYRISK_OS_USERS"
+            f"map users of this machine to those of the product by CITYRISK_OS_USERS in {home.root / 'secrets.env'}"
         )
     other = users.user_named(home, actor)
     role, area = (other.role, other.area_code) if other else ("nobody", None)
-    return Reader(f"{own.name} as {actor}", role, area)
+    return Reader(f"{own.name}{AS}{actor}", role, area)
 
 
 def _reader(home: Home, own_name: str, mapped: str) -> Reader:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from orchestration.cli.alerts import Actor, deed, reader_of
+from orchestration.cli.alerts import deed, reader_of
 from orchestration.cli.shell import Json, app, current_home, now, print_json, print_rows
 
 requests_app = typer.Typer(help="What waits for a second person: list, approve, reject.", no_args_is_help=True)
@@ -55,22 +55,22 @@ def list_command(
 
 @requests_app.command("approve")
 @deed
-def approve_command(request_id: Id, comment: Comment = "", actor: Actor = None, as_json: Json = False) -> None:
+def approve_command(request_id: Id, comment: Comment = "", as_json: Json = False) -> None:
     """Let a request stand, as the second person: somebody else than who asked, with a lead's role."""
     from access import requests
 
     home = current_home()
-    _say(requests.approve(home, reader_of(home, actor), request_id, comment, now()), as_json)
+    _say(requests.approve(home, reader_of(home, None), request_id, comment, now()), as_json)
 
 
 @requests_app.command("reject")
 @deed
-def reject_command(request_id: Id, comment: Comment, actor: Actor = None, as_json: Json = False) -> None:
+def reject_command(request_id: Id, comment: Comment, as_json: Json = False) -> None:
     """Refuse a request, or take back one's own; nothing of it ever holds."""
     from access import requests
 
     home = current_home()
-    _say(requests.reject(home, reader_of(home, actor), request_id, comment, now()), as_json)
+    _say(requests.reject(home, reader_of(home, None), request_id, comment, now()), as_json)
 
 
 def _say(done: Any, as_json: bool) -> None:

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from orchestration.cli.alerts import deed
-from orchestration.cli.shell import Json, app, current_home, failed, now, os_user, print_rows
+from orchestration.cli.shell import Json, app, current_home, failed, now, print_rows
 
-users_app = typer.Typer(help="People who may log in: add, close.", no_args_is_help=True)
+users_app = typer.Typer(help="People who may log in: add, close, passwd, logins.", no_args_is_help=True)
 app.add_typer(users_app, name="users")
 
 
@@ -18,18 +18,26 @@ app.add_typer(users_app, name="users")
 @deed
 def add(
     name: str,
-    role: Annotated[str, typer.Option(help="viewer, duty_officer, shift_lead, department_head or administrator.")],
+    role: Annotated[
+        str, typer.Option(help="viewer, duty_officer, shift_lead, department_head, data_engineer, administrator.")
+    ],
     area: Annotated[str | None, typer.Option(help="Area code of the branch; the whole city without it.")] = None,
     language: Annotated[str, typer.Option(help="zh or en.")] = "zh",
     display_name: Annotated[str, typer.Option(help="As pages show the person.")] = "",
 ) -> None:
-    """Let somebody in, or give a known name a new password; the password is shown this once."""
-    from access import users
+    """Let somebody in, or give a known name a new password; for administrators. The password is shown this once.
 
+    A home's first user is an administrator. Who got a password from another changes it (`users passwd`) before
+    approving what that other asks for.
+    """
+    from access import users
+    from orchestration.cli.actor import acting
+
+    home = current_home()
     password = secrets.token_urlsafe(12)
-    users.add_user(
-        current_home(), name, password, role, now(),
-        display_name=display_name, area_code=area, language=language, actor=os_user(),
+    users.let_in(
+        home, acting(home), name, password, role, now(),
+        display_name=display_name, area_code=area, language=language,
     )  # fmt: skip
     typer.echo(f"{name}  {password}")
 
@@ -37,10 +45,12 @@ def add(
 @users_app.command("close")
 @deed
 def close(name: str) -> None:
-    """Let somebody in no longer; the name stays in every history."""
+    """Let somebody in no longer, for administrators; the name stays in every history."""
     from access import users
+    from orchestration.cli.actor import acting
 
-    users.close_user(current_home(), name, now(), os_user())
+    home = current_home()
+    users.shut_out(home, acting(home), name, now())
     typer.echo(f"{name}: closed")
 
 

@@ -15,11 +15,13 @@ from access import alerts, alerts_view, logins, maintenance, users
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
 from alerting import tables
+from ingest import ops
 from ingest.ops import open_ops
 from ingest.settings import Home
 from orchestration.cli import app
 from orchestration.cli.shell import os_user
 from orchestration.rules import publish_rules
+from shell_user import is_now
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DUTY = Reader("li", "duty_officer")
@@ -298,18 +300,40 @@ def test_who_acts_in_a_shell_is_the_user_of_the_machine(
 ) -> None:
     monkeypatch.setenv("USER", "lead")
     monkeypatch.setenv("LOGNAME", "lead")
-    code, out = shell("users", "add", "sun", "--role", "viewer")
-    assert code == 0
-    assert len(out.split()[1]) >= 12
+    users.add_user(ruled, "sun", PASSWORD, "viewer", NOW)
     silence = ("alerts", "silence", "object_id=o-1", "--minutes", "5", "--reason", "x")
     code, out = shell(*silence)
     assert (code, "role 'nobody' may not silence alerts" in out) == (1, True)
     code, out = shell(*silence, "--actor", "sun")
     assert (code, "may not act as 'sun'" in out) == (1, True)
-    monkeypatch.setenv("CITYRISK_OS_USERS", f"{os_user()}=chief")
     users.add_user(ruled, "chief", PASSWORD, "administrator", NOW)
+    monkeypatch.setenv("CITYRISK_OS_USERS", f"{os_user()}=chief")
+    assert "role 'nobody'" in shell(*silence)[1], "what the caller's environment says makes nobody a chief"
+    is_now(ruled, "chief")
     code, out = shell(*silence, "--actor", "sun")
     assert (code, "role 'viewer' may not silence alerts" in out) == (1, True)
     code, out = shell(*silence, "--json")
     assert code == 0, out
     assert shell("users", "close", "sun")[0] == 0
+
+
+@pytest.mark.case("security.M1")
+def test_only_an_administrator_lets_people_in(shell: Callable[..., tuple[int, str]], ruled: Home) -> None:
+    code, out = shell("users", "add", "sun", "--role", "viewer")
+    assert (code, "expected administrator: the first user" in out) == (1, True)
+    code, out = shell("users", "add", "chief", "--role", "administrator")
+    assert (code, len(out.split()[1]) >= 12) == (0, True)
+    for words in (("add", "lead", "--role", "shift_lead"), ("close", "chief")):
+        code, out = shell("users", *words)
+        assert (code, "role 'nobody' may not" in out) == (1, True)
+    is_now(ruled, "chief")
+    assert shell("users", "add", "lead", "--role", "shift_lead")[0] == 0
+    assert shell("users", "add", "lead", "--role", "shift_lead")[0] == 0
+    code, out = shell("users", "close", "chief")
+    assert (code, "the only administrator" in out) == (1, True)
+    action = ops.operator_action.c
+    with ops_reader(ruled) as live:
+        assert live is not None
+        noted = live.execute(sa.select(action.actor, action.action).where(action.target == "lead").order_by(action.id))
+        assert noted.all() == [("chief", "add user"), ("chief", "reset password")]
+    assert all(role in " ".join(shell("users", "add", "--help")[1].split()) for role in users.ROLES)

@@ -18,10 +18,12 @@ from access.rights import NotAllowedError, Reader
 from alerting import tables
 from alerting.clock import Clock
 from alerting.knowledge import windows_known
+from alerting.requests import BorrowedName
 from ingest import ops
 from ingest.settings import Home
 from orchestration.cli import app
 from orchestration.rules import publish_rules
+from shell_user import is_now
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -98,6 +100,34 @@ def test_only_another_lead_with_a_login_approves(staffed: Home) -> None:
 
 
 @pytest.mark.case("live.F4", "security.M2")
+def test_one_person_under_two_names_is_one_person(staffed: Home) -> None:
+    wanted, ends_at = {"domain": "lifeline"}, NOW + HOUR
+    users.add_user(staffed, "chief", "tide-turns-at-seven", "administrator", NOW)
+    borrowed, chief = Reader("chief as li", "duty_officer"), Reader("chief", "administrator")
+    with pytest.raises(BorrowedName, match="chief as li may not ask for a silence under another's name"):
+        alerts.silence(staffed, borrowed, wanted, "drill", ends_at, NOW)
+    asked = alerts.silence(staffed, DUTY, wanted, "drill", ends_at, NOW)
+    with pytest.raises(BorrowedName, match="may not approve a request under another's name"):
+        requests.approve(staffed, Reader("chief as wu", "shift_lead"), asked.id, "", NOW)
+    with ops.opened(staffed.ops_url) as engine, engine.begin() as connection:  # as older homes hold them
+        connection.execute(sa.update(tables.request).values(actor="chief as li"))
+    with pytest.raises(NotAllowedError, match="a second person must approve it"):
+        requests.approve(staffed, chief, asked.id, "", NOW)
+    assert states(staffed) == ["open"]
+
+
+@pytest.mark.case("security.M2")
+def test_who_set_a_leads_password_cannot_ask_that_lead(staffed: Home) -> None:
+    users.add_user(staffed, "wu", "tide-turns-at-eight", "shift_lead", NOW, actor="chief")
+    chief = Reader("chief", "administrator")
+    asked = alerts.silence(staffed, chief, {"domain": "lifeline"}, "drill", NOW + HOUR, NOW)
+    with pytest.raises(NotAllowedError, match="chief set wu's password and asked for"):
+        requests.approve(staffed, LEAD, asked.id, "", NOW)
+    users.change_password(staffed, "wu", "tide-turns-at-eight", "tide-turns-at-nine", NOW)
+    assert requests.approve(staffed, LEAD, asked.id, "", NOW).state == "approved"
+
+
+@pytest.mark.case("live.F4", "security.M2")
 def test_a_request_that_nobody_answers_expires_and_says_so(staffed: Home) -> None:
     asked = alerts.silence(staffed, DUTY, {"domain": "lifeline"}, "drill", NOW + 3 * HOUR, NOW)
     late = NOW + HOUR
@@ -143,7 +173,9 @@ def test_the_limits_are_settings(staffed: Home) -> None:
 @pytest.mark.case("live.F4")
 def test_the_shell_says_what_is_covered_and_who_must_approve(staffed: Home) -> None:
     run = CliRunner().invoke
-    words = ["alerts", "silence", "domain=lifeline", "--minutes", "60", "--reason", "drill", "--actor", "li"]
+    words = ["alerts", "silence", "domain=lifeline", "--minutes", "60", "--reason", "drill"]
+    users.add_user(staffed, "li", "tide-turns-at-seven", "duty_officer", NOW)
+    is_now(staffed, "li")
     tried = run(app, [*words, "--dry-run"])
     assert "0 devices; needs a second person" in tried.output
     asked = run(app, words)
@@ -151,9 +183,10 @@ def test_the_shell_says_what_is_covered_and_who_must_approve(staffed: Home) -> N
     assert "nothing is quiet yet; a second person must approve it before" in asked.output
     (waiting,) = json.loads(run(app, ["requests", "list", "--json"]).output)
     assert "domain=lifeline" in run(app, ["requests", "list"]).output
-    own = run(app, ["requests", "approve", waiting["request_id"], "--actor", "li"])
+    own = run(app, ["requests", "approve", waiting["request_id"]])
     assert own.exit_code == 1
-    done = run(app, ["requests", "approve", waiting["request_id"][:6], "--actor", "wu", "-m", "seen"])
+    is_now(staffed, "wu")
+    done = run(app, ["requests", "approve", waiting["request_id"][:6], "-m", "seen"])
     assert done.exit_code == 0, done.output
     assert "approved by wu; silence " in done.output
     assert "approved" in run(app, ["requests", "list", "--all"]).output

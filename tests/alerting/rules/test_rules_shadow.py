@@ -29,6 +29,7 @@ from ingest.stream.live import LiveBatch
 from orchestration.cli import app
 from orchestration.rules import Proposed, propose_rules, publish_rules
 from rule_parts import SEEDS, gas, rules_folder, set_cell
+from shell_user import is_now
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 LATER = NOW + timedelta(hours=1)
@@ -180,13 +181,16 @@ def test_words_and_people_need_no_second_name_and_who_is_told_does(
 
 def test_the_verbs_propose_and_compare(home: Home, store: sa.Engine, tmp_path: Path) -> None:
     run = CliRunner().invoke
+    users.add_user(home, "li", "tide-turns-at-seven", "duty_officer", NOW)
+    is_now(home, "li")
     assert run(app, ["rules", "shadow"]).output == "no rules wait\n"
-    asked = run(app, ["rules", "publish", "--from", str(loosened(tmp_path)), "-m", "false alarms", "--actor", "li"])
+    asked = run(app, ["rules", "publish", "--from", str(loosened(tmp_path)), "-m", "false alarms"])
     assert asked.exit_code == 0, asked.output
     assert "not in force, runs in shadow until" in asked.output
     assert "(changed: gas_methane_lel)" in asked.output
     (row,) = json.loads(run(app, ["rules", "shadow", "--json"]).output)
     assert (row["rule_id"], row["opened_now"], row["opened_in_shadow"]) == (RULE, 0, 0)
-    approved = run(app, ["requests", "approve", row["request_id"], "--actor", "wu"])
+    is_now(home, "wu")
+    approved = run(app, ["requests", "approve", row["request_id"]])
     assert approved.exit_code == 0, approved.output
     assert run(app, ["rules", "publish", "--from", str(tmp_path / "rules")]).output.startswith("nothing new")
