@@ -14,7 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from alerting import tables
-from alerting.desk import Desk, load_desk
+from alerting.desk import Desk, DeskError, load_desk
 from alerting.engine.world import Registry
 from alerting.registry import load_registry
 from alerting.rules.fault import RuleError
@@ -51,22 +51,36 @@ class Watch:
 
     def __init__(self, home: Home, engine: sa.Engine, contracts: Mapping[str, Contract]) -> None:
         self._home, self._engine, self._contracts = home, engine, contracts
+        self.failure = ""  # why the newest rules are not in force
 
     def newer(self, known: Knowledge) -> Knowledge | None:
         """Newer rules, registers or maintenance; None when all is as known.
 
-        Raises what loading raises when the newest tables cannot be used.
+        Rules that were not let in, or cannot be read, hold up nothing else. Raises what loading the others raises.
         """
-        folder = newest_generation(self._home.root)
+        folder = self._folder(known)
         registers = registers_of(self._engine, self._contracts)
         if folder == known.folder and registers == known.registers:
             windows = windows_known(self._engine, known.ruleset.windows)
             if windows == known.ruleset.windows:
                 return None
             return replace(known, ruleset=replace(known.ruleset, windows=windows))
-        if folder != known.folder:
-            check_approved(self._engine, load_rules(folder, folder.name))
         return load_knowledge(self._home, self._engine, self._contracts, folder)
+
+    def _folder(self, known: Knowledge) -> Path:
+        """The newest generation if it may be in force, else the one that is; `failure` says why."""
+        said = ""
+        folder = newest_generation(self._home.root)
+        if folder != known.folder:
+            try:
+                check_approved(self._engine, load_rules(folder, folder.name))
+                load_desk(folder)
+            except (UnapprovedRules, RuleError, DeskError, OSError) as error:
+                said, folder = str(error), known.folder
+        if said and said != self.failure:
+            log.error("newer rules are not taken up, those of %s go on: %s", folder.name, said)
+        self.failure = said
+        return folder
 
 
 def load_knowledge(

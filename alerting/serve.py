@@ -253,7 +253,7 @@ class AlertingProcess:
             self._failures["rules"] = f"newer rules do not load, the old ones go on: {error}"
             log.exception("newer rules do not load, the old ones go on")
             return
-        self._failures["rules"] = ""
+        self._failures["rules"] = self._watch.failure
         if newer is None:
             return
         self._mind.renew(newer)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
@@ -12,20 +14,31 @@ import yaml
 
 from ingest.contract import Contract, ContractError, parse_contract
 
+log = logging.getLogger(__name__)
+
+_DRAFT = re.compile(r"^status:\s*[\"']?draft\b", re.MULTILINE)  # in the text: such a file may be anything else
 CONTRACT_ROOT = Path(__file__).parent / "contracts"
 
 
-def load_contracts(root: Path = CONTRACT_ROOT, *, with_drafts: bool = False) -> dict[str, Contract]:
+def load_contracts(
+    root: Path = CONTRACT_ROOT, *, with_drafts: bool = False, is_strict: bool = False
+) -> dict[str, Contract]:
     """All contracts under `root` by feed id, in id order; drafts only where asked for.
 
-    Raises ContractError for a file that is not valid ODCS, whose id is not its place, or whose id is taken.
+    Processes must start whatever one file says too much: an element that nothing uses is told aloud and let pass,
+    unless `is_strict`, and a draft that cannot be loaded is left out where drafts are not asked for. Raises
+    ContractError for a file that is not valid ODCS, whose id is not its place, or whose id is taken.
     """
     contracts: dict[str, Contract] = {}
     for path in sorted(root.glob("*/*.odcs.yaml")):
-        contract = load_contract(path)
+        if not with_drafts and _DRAFT.search(path.read_text(encoding="utf-8")):
+            continue
+        contract = load_contract(path, is_strict=is_strict)
         place = f"{path.parent.name}.{path.name.removesuffix('.odcs.yaml')}"
         if contract.id != place:
             raise ContractError(f"{path.name}: id is {contract.id!r}, expected {place!r} from its place")
+        if contract.unused:
+            log.error("%s: %s; `cityrisk feed check %s`", path, "; ".join(contract.unused), contract.id)
         if with_drafts or not contract.is_draft:
             contracts[contract.id] = contract
     return contracts
@@ -37,13 +50,13 @@ def contract_path(feed_id: str, root: Path = CONTRACT_ROOT) -> Path:
     return root / department / f"{feed}.odcs.yaml"
 
 
-def load_contract(path: Path) -> Contract:
+def load_contract(path: Path, *, is_strict: bool = True) -> Contract:
     """One contract file, validated against the standard's own schema first."""
-    return _parsed(path.read_text(encoding="utf-8"), path.name)
+    return _parsed(path.read_text(encoding="utf-8"), path.name, is_strict)
 
 
 @lru_cache(maxsize=1024)  # a contract never changes, and one process asks for the same ones many times
-def _parsed(text: str, name: str) -> Contract:
+def _parsed(text: str, name: str, is_strict: bool) -> Contract:
     try:
         document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe one
     except yaml.YAMLError as error:
@@ -53,7 +66,7 @@ def _parsed(text: str, name: str) -> Contract:
     for problem in _validator().iter_errors(document):
         where = "/".join(str(part) for part in problem.instance_path) or "document"
         raise ContractError(f"{name}: {where}: {problem.message}; see the Open Data Contract Standard")
-    return parse_contract(document, name)
+    return parse_contract(document, name, is_strict=is_strict)
 
 
 class _Loader(yaml.CSafeLoader):

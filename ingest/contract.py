@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, get_args
 
-from ingest.elements import unused
+from ingest.elements import unknown_words, unused
 
 API_VERSION = "v3.2.0"
 
@@ -169,6 +169,7 @@ class Contract:
     late_after: timedelta
     silent_after: timedelta
     retention: timedelta
+    unused: tuple[str, ...] = ()  # elements that nothing here uses, said in words; only where they are let pass
 
     @property
     def feed(self) -> str:
@@ -228,15 +229,17 @@ class Contract:
         return next((c for c in self.columns if c.concept == concept), None)
 
 
-def parse_contract(document: Mapping[str, Any], origin: str) -> Contract:
+def parse_contract(document: Mapping[str, Any], origin: str, *, is_strict: bool = True) -> Contract:
     """Turn one ODCS document into a Contract; `origin` (a file name) goes into error texts.
 
+    Elements that nothing uses are refused, or noted in the contract where `is_strict` is not asked for.
     Raises ContractError for what the standard allows and this product cannot use. Validity against the standard's
     own schema is checked by `ingest.catalogue` before.
     """
     if document.get("apiVersion") != API_VERSION:
         raise ContractError(f"{origin}: apiVersion is {document.get('apiVersion')!r}, expected {API_VERSION!r}")
-    if problems := tuple(unused(document)):
+    words, without_use = tuple(unknown_words(document)), tuple(unused(document))
+    if problems := (*words, *(without_use if is_strict else ())):
         raise ContractError(f"{origin}: {'; '.join(problems)}")
     feed_id = str(document["id"])
     schemas = document.get("schema") or []
@@ -282,6 +285,7 @@ def parse_contract(document: Mapping[str, Any], origin: str) -> Contract:
         late_after=sla["freshness"],
         silent_after=sla["silence"],
         retention=sla["retention"],
+        unused=without_use,
     )
     _check(contract, origin)
     return contract

@@ -95,7 +95,6 @@ def unused(document: Element) -> Iterator[str]:
     """What is wrong with the elements of a document, in plain words with the next step: what nothing here uses."""
     yield from _unknown(document, _DOCUMENT, "the document")
     yield from _unknown_custom(document, {"driftMode"}, "the document")
-    yield from _other_words(document, "the document")
     server: Element = next(iter(document.get("servers") or ()), {})
     kind = _kind(server)
     schema: Element = next(iter(document.get("schema") or ()), {})
@@ -110,6 +109,16 @@ def unused(document: Element) -> Iterator[str]:
         yield from _unknown(agreed, _AGREEMENT, where)
         if agreed.get("property") not in _AGREED:
             yield f"{where} is not used; expected {', '.join(sorted(_AGREED))}"
+
+
+def unknown_words(document: Element) -> Iterator[str]:
+    """Elements that are used, with a word that means nothing here: a mask that masks nothing is one."""
+    schema: Element = next(iter(document.get("schema") or ()), {})
+    yield from _other_words(document, "the document")
+    yield from _other_words(next(iter(document.get("servers") or ()), {}), "the server")
+    yield from _other_words(schema, "the schema of this feed")
+    for column in schema.get("properties", ()):
+        yield from _other_words(column, f"column {column.get('name')} ({column.get('logicalType')})")
 
 
 def _kind(server: Element) -> str:
@@ -139,7 +148,6 @@ def _of_server(server: Element, kind: str) -> Iterator[str]:
         options |= {"topic"} if given.get("transport") == "mqtt" else set()
         options |= {"unwrap"} if given.get("protocol") == "json" else {"lenient"}
     yield from _unknown_custom(server, options, where)
-    yield from _other_words(server, where)
 
 
 def _of_schema(schema: Element, server: Element, kind: str) -> Iterator[str]:
@@ -155,7 +163,6 @@ def _of_schema(schema: Element, server: Element, kind: str) -> Iterator[str]:
     if {"lon", "lat"} <= concepts or "geometry_wkt" in concepts:
         custom |= {"datum"}
     yield from _unknown_custom(schema, custom, "the schema of this feed")
-    yield from _other_words(schema, "the schema of this feed")
 
 
 def _of_column(column: Element) -> Iterator[str]:
@@ -164,7 +171,6 @@ def _of_column(column: Element) -> Iterator[str]:
     yield from _unknown(column.get("logicalTypeOptions") or {}, _COLUMN_LIMITS.get(kind, frozenset()), where)
     custom = {"concept", "mask"} | _COLUMN_CUSTOM.get(kind, frozenset())
     yield from _unknown_custom(column, custom, where)
-    yield from _other_words(column, where)
     given = _custom(column)
     for name, needed in (("unitSlips", "plausible"), ("plausible", "unitSlips"), ("sourceUnit", "unit")):
         if name in given and needed not in given:

@@ -42,6 +42,7 @@ def look_over(
     """Everything found in a contract and its file's text, errors first. `environment` holds the names that are set."""
     found = [
         *_remarks(text),
+        *(Finding("error", None, said, "nothing here uses it") for said in contract.unused),
         *_people(contract),
         *_concepts(contract),
         *(finding for column in contract.columns for finding in _column(column)),

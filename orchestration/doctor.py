@@ -235,7 +235,9 @@ def _refused(engine: sa.Engine) -> tuple[bool, str, str]:
 
 
 def _contracts(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract]) -> tuple[bool, str, str]:
-    """Feeds that landed in another shape than their contract has now."""
+    """Contracts with elements that nothing uses; feeds that landed in another shape than their contract has now."""
+    if said := [f"{feed}: {'; '.join(one.unused)}" for feed, one in contracts.items() if one.unused]:
+        return False, "; ".join(said), "`cityrisk feed check FEED`, then mend its file: what stands there has no effect"
     broken = [change for change in schema_changes(home, engine, contracts) if change.is_broken]
     found = "; ".join(change.told for change in broken) or "what has landed fits them"
     return not broken, found, "`cityrisk reland FEED` lands it again from the archive"

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from alerting.engine import packing
-from alerting.engine.faults import AT_WORK, FAULT, with_faults
+from alerting.engine.faults import AT_WORK, FAULT, any_fault, with_faults
 from alerting.engine.levels import Hit, Say, Track
 from alerting.engine.limits import Limits, is_within
 from alerting.engine.marks import OVER_RANGE, SENDER, Received
@@ -71,10 +71,11 @@ class Engine:
         elif shape is not None and batch.feed_id != CLOCK_FEED and batch.height:
             for silence in self._silences.get(batch.feed_id, ()):
                 silence.fold(batch.columns, received)
-            for fault in self._faults.get(batch.feed_id, ()):
-                fault.fold(
-                    with_faults(shape, self._usable(shape, batch.columns, received, AT_WORK), received), received
-                )
+            faults = self._faults.get(batch.feed_id, ())
+            if any(fault.tracks or fault.past for fault in faults) or (faults and any_fault(shape, batch.columns)):
+                columns = with_faults(shape, self._usable(shape, batch.columns, received, AT_WORK), received)
+                for fault in faults:
+                    fault.fold(columns, received)
             readings = self._readings.get(batch.feed_id)
             if readings:
                 columns = self._usable(shape, batch.columns, received)

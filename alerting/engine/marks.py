@@ -26,7 +26,7 @@ WORDS = {
 }
 NEEDS_TWO_NAMES = frozenset({OVER_RANGE, LATE})  # nothing of it is published before one asked and another released it
 NEVER_PUBLIC = frozenset({PAST_DANGER, UNKNOWN_DEVICE, UNREADABLE, DEVICE_FAULT})
-_OUT, _FAULT = "out_of_range:", "device_fault:"
+_OUT, FAULT_FLAG = "out_of_range:", "device_fault:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def marks_of(flags: str) -> Marks:
         LATE in words,
         CLOCK_WRONG in words,
         frozenset(word.removeprefix(_OUT) for word in words if word.startswith(_OUT)),
-        frozenset(word.removeprefix(_FAULT) for word in words if word.startswith(_FAULT)),
+        frozenset(word.removeprefix(FAULT_FLAG) for word in words if word.startswith(FAULT_FLAG)),
     )
 
 

@@ -23,6 +23,7 @@ from ingest import ops
 from ingest.archive import Archive
 from ingest.contract import Contract
 from ingest.keys import checked_key, confirm_keys
+from ingest.listen.account import Account
 from ingest.listen.bad import BadBook, write_sheet
 from ingest.listen.counts import Counts
 from ingest.listen.gateway import Gateway, desks_of
@@ -37,9 +38,7 @@ from ingest.listen.strangers import Strangers
 from ingest.listen.way import Way, remember_parts
 from ingest.pull import open_intake
 from ingest.settings import ARCHIVE_KEY, Home
-from ingest.stream.broker import is_ours, mqtt_accounts
-from ingest.stream.client import connected
-from ingest.stream.mqtt_store import bound_mqtt_stores, ensure_mqtt_store, make_mqtt_room
+from ingest.stream.broker import mqtt_accounts
 from ingest.stream.packer import Packer
 from ingest.stream.streams import PARTS, PROBE, PROBE_SUBJECT, RAW, ensure_streams, make_room
 from ingest.stream.telemetry import Health, told
@@ -69,13 +68,7 @@ async def serve(
         return
     try:
         await ensure_streams(client, home, now())
-        async with contextlib.AsyncExitStack() as stack:
-            accounts = {one: await stack.enter_async_context(connected(home, "listen", one))
-                        for one in mqtt_accounts(home)}  # fmt: skip
-            if is_ours(home):
-                for account in accounts.values():
-                    await ensure_mqtt_store(account.jsm(), home)
-            await _Listening(home, contracts, now, engine, client, accounts).run(started_at, stop)
+        await _Listening(home, contracts, now, engine, client).run(started_at, stop)
     finally:
         await client.close()
         engine.dispose()
@@ -91,25 +84,26 @@ class _Listening:
         now: Callable[[], datetime],
         engine: sa.Engine,
         client: Client,
-        accounts: Mapping[str, Client],
     ) -> None:
         self._home, self._contracts, self._now, self._engine, self._client = home, contracts, now, engine, client
-        self._accounts = accounts
         self._counts, self._links, self._bad = Counts(), LinkBook(), BadBook()
         self._strangers = Strangers(contracts)
         self._store_failure = ""
         self._known = Known(home, engine, contracts)
         self._room_wanted = asyncio.Event()
-        framed, messages = (Packer(client, on_full=self._room_wanted.set) for _ in range(2))
-        parts = Packer(client, stream=PARTS)
-        self._packers = [framed, messages, parts]
+        framed, parts = Packer(client, on_full=self._room_wanted.set), Packer(client, stream=PARTS)
+        # One an account: a bridge that connects again drops what waits in its packer, and must drop nobody else's.
+        self._messages = {one: Packer(client, on_full=self._room_wanted.set) for one in mqtt_accounts(home)}
+        self._packers = [framed, *self._messages.values(), parts]
         self._gateway = Gateway(home, Way(framed, parts), limits_of(home), self._counts)
         self._archive = Archive(home.archive, checked_key(home, engine, ARCHIVE_KEY))
-        self._bridges = {
-            department: Bridge(home, contracts, messages, self._known, self._links, self._bad, self._strangers,
-                               self._counts, self._archive, account, department, now)
-            for department, account in accounts.items()
-        }  # fmt: skip
+        self._accounts = [Account(home, department, self._bridge_of) for department in self._messages]
+
+    def _bridge_of(self, department: str, account: Client) -> Bridge:
+        return Bridge(
+            self._home, self._contracts, self._messages[department], self._known, self._links, self._bad,
+            self._strangers, self._counts, self._archive, account, department, self._now,
+        )  # fmt: skip
 
     async def run(self, started_at: datetime, stop: asyncio.Event) -> None:
         """Open every door, tend them until `stop`, close them."""
@@ -120,15 +114,15 @@ class _Listening:
             await remember_parts(self._client, desks.values())
             await self._gateway.open(desks)
             async with asyncio.TaskGroup() as tasks:
-                bridges = [bridge.run() for bridge in self._bridges.values()]
-                running = list(map(tasks.create_task, [*bridges, *self._upkeep()]))
+                holding = [account.hold() for account in self._accounts]
+                running = list(map(tasks.create_task, [*holding, *self._upkeep()]))
                 ports = dict(self._gateway.ports)
                 door = self._push_door()
                 if door is not None:
                     running.append(tasks.create_task(door.serve()))
                     ports["push"] = await _port_of(door)
                 await self._wait_for_session()
-                await self._bound_stores()
+                await self._tend_accounts()
                 with told(self._home, "listen", ports, started_at, self._counts.registry, self._health):
                     await stop.wait()
                 if door is not None:
@@ -147,14 +141,14 @@ class _Listening:
         """Wait for the MQTT sessions: until the first subscription the broker answers devices and keeps nothing."""
         try:
             async with asyncio.timeout(SESSION_WITHIN_S):
-                for bridge in self._bridges.values():
-                    await bridge.subscribed.wait()
+                for account in self._accounts:
+                    await account.settled()
         except TimeoutError:
             log.warning("mqtt: no session after %g s: %s", SESSION_WITHIN_S, ", ".join(self._unsubscribed()))
 
     def _unsubscribed(self) -> list[str]:
         """Departments whose session is not there, 'all' for a broker that is not ours."""
-        return [name or "all" for name, bridge in self._bridges.items() if not bridge.subscribed.is_set()]
+        return [account.name for account in self._accounts if not account.is_subscribed]
 
     def _upkeep(self) -> list[Coroutine[None, None, None]]:
         return [
@@ -167,8 +161,8 @@ class _Listening:
 
     async def _refresh(self) -> None:
         await asyncio.to_thread(self._known.refresh)
-        for bridge in self._bridges.values():
-            bridge.judge_held()
+        for account in self._accounts:
+            account.judge_held()
 
     async def _write(self) -> None:
         self._counts.entries.set(sum(packer.entries for packer in self._packers))
@@ -204,15 +198,12 @@ class _Listening:
             dropped = await make_room(self._client.jsm(), RAW)
             if dropped:
                 log.info("RAW: %d acknowledged messages gave way to new ones", dropped)
-        for account in self._accounts.values():
-            await make_mqtt_room(account.jsm())
-        await self._bound_stores()
+        await self._tend_accounts()
 
-    async def _bound_stores(self) -> None:
-        """The broker makes these when the first session comes, and anew when they are gone."""
-        if is_ours(self._home):
-            for account in self._accounts.values():
-                await bound_mqtt_stores(account.jsm())
+    async def _tend_accounts(self) -> None:
+        """The broker makes stores when the first session comes, and anew when they are gone."""
+        for account in self._accounts:
+            await account.tend()
 
     def _push_door(self) -> uvicorn.Server | None:
         """The HTTP door when some feed has a token."""
@@ -228,11 +219,13 @@ class _Listening:
     def _health(self) -> Health:
         missing = self._unsubscribed()
         failure = next((packer.failure for packer in self._packers if packer.is_waiting), "") or self._store_failure
+        refusing = [f"{account.name}: {account.failure}" for account in self._accounts if account.failure]
         return Health(
-            self._client.is_connected and not failure,
+            self._client.is_connected and not failure and not refusing,
             {
                 "broker": "connected" if self._client.is_connected else "lost",
                 "mqtt": f"not subscribed: {', '.join(missing)}" if missing else "subscribed",
+                "accounts": "; ".join(refusing) or "open",
                 "raw": failure or "takes messages",
                 "entries": sum(packer.entries for packer in self._packers),
                 "pending_bytes": sum(packer.pending_bytes for packer in self._packers),

@@ -56,7 +56,7 @@ def stale(root: Path) -> list[Path]:
 
 
 def _wanted(root: Path) -> dict[Path, str]:
-    return derive(load_contracts(root / "ingest" / "contracts"), root)
+    return derive(load_contracts(root / "ingest" / "contracts", is_strict=True), root)
 
 
 def _differing(root: Path, wanted: Mapping[Path, str]) -> list[Path]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from sample_contract import column, contract, found, only, shape
 
+from ingest.parse import lenient_json
 from ingest.parse.lenient_json import load_json
 
 KEY = column("id", key_position=1, required=True)
@@ -145,3 +146,15 @@ def test_numbers_beyond_64_bits_keep_their_digits_in_json() -> None:
     assert load_json(b'[{"id": 123456789012345678901234, "x": 1.5}]') == [{"id": 123456789012345678901234, "x": 1.5}]
     with pytest.raises(json.JSONDecodeError):
         load_json(b'[{"id": 123456789012345678901234, "x": ]')
+
+
+def test_long_ids_in_texts_are_read_fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    long = 123456789012345678901234
+    body = b'{"a": "\\"%d", "b": "%d\\\\", "c": %s}'
+    assert load_json(body % (long, long, b"%d" % long)) == {"a": f'"{long}', "b": f"{long}\\", "c": long}
+    monkeypatch.setattr(lenient_json, "read_json", lambda *_, **__: pytest.fail("the slow reader"))
+    assert load_json(body % (long, long, b"1")) == {"a": f'"{long}', "b": f"{long}\\", "c": 1}
+
+
+def test_a_text_without_end_is_looked_through_once() -> None:
+    assert not lenient_json._has_long_number(b'"' + b'\\"' * 1_000_000 + b"1234567890123456789")

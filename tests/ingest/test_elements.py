@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from ingest.catalogue import CONTRACT_ROOT, load_contract
+from ingest.catalogue import CONTRACT_ROOT, load_contract, load_contracts
 from ingest.contract import ContractError, parse_contract
 from ingest.elements import WORDS, unused
 from ingest.geo import to_wgs84
@@ -108,6 +108,26 @@ def test_every_way_in_refuses_it(tmp_path: Path) -> None:
     path.write_text(text.replace("property: headerRows", "property: headRows"), encoding="utf-8")
     with pytest.raises(ContractError, match=r"elevator.odcs.yaml: .*headRows is not used; did you mean headerRows"):
         load_contract(path)
+
+
+def test_one_file_stops_no_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name, before, after in (
+        ("market/elevator", "property: headerRows", "property: headRows"),
+        ("weather/station", "status: active", "status: draft\nold: element"),
+    ):
+        text = (CONTRACT_ROOT / f"{name}.odcs.yaml").read_text("utf-8")
+        assert before in text
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / f"{name}.odcs.yaml").write_text(text.replace(before, after), encoding="utf-8")
+    contracts = load_contracts(tmp_path)
+    assert list(contracts) == ["market.elevator"]
+    (said,) = contracts["market.elevator"].unused
+    assert "headRows is not used" in said
+    assert "market/elevator.odcs.yaml" in caplog.text
+    with pytest.raises(ContractError, match="headRows is not used"):
+        load_contracts(tmp_path, is_strict=True)
+    with pytest.raises(ContractError, match="'old' was unexpected"):
+        load_contracts(tmp_path, with_drafts=True)
 
 
 def test_datum_words_are_those_that_places_know() -> None:

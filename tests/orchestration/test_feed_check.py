@@ -51,6 +51,7 @@ def test_a_contract_in_order_passes(contracts: Path) -> None:
     [
         ("name: 气象局", "name: 气象局  # CHECK: is this its name?", "is this its name?"),
         ("role: owner", "role: reader", "no owner"),
+        ("kind: DataContract", "kind: DataContract\nslaDefaultElement: x", "slaDefaultElement is not used"),
         ("{property: concept, value: device_id}", "{property: mask, value: none}", "concept device_id"),
         ("businessName: 站名", "businessName: 联系人", "speaks of a person"),
         ("minimum: -200, maximum: 6000", "minimum: 6000, maximum: -200", "not below"),

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from alerting.engine import Engine, Registry
+from alerting.engine import Engine, Registry, fold
+from alerting.engine.faults import with_faults
 from alerting.engine.marks import NEVER_PUBLIC
 from alerting.episode import Change, EpisodeChange
 from alerting.rules import RuleError, RuleSet, load_rules
@@ -97,3 +98,21 @@ def test_a_rule_that_calls_a_fault_danger_is_refused(rules: RuleSet) -> None:
     red = replace(rule, conditions=tuple(replace(c, colour="red") for c in rule.conditions))
     with pytest.raises(RuleError, match="a device's fault is no danger"):
         check_rules(RuleSet((red,)))
+
+
+def test_a_batch_in_which_nobody_is_broken_is_not_looked_through(
+    rules: RuleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+
+    def counted(shape: Any, columns: Any, received: int) -> Any:
+        looked.append(received)
+        return with_faults(shape, columns, received)
+
+    monkeypatch.setattr(fold, "with_faults", counted)
+    engine = Engine(rules, CITY)
+    engine.fold(gas(0))
+    assert not looked
+    engine.fold(gas(1, quality_flag="fault"))
+    engine.fold(gas(2))
+    assert len(looked) == 2, "with a fault in it, and while one is known"

@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 
 from access import requests, users
 from access.rights import NotAllowedError, Reader
+from alerting import tables
 from alerting.engine import Engine
 from alerting.episode import Change
 from alerting.knowledge import Knowledge, Watch, load_knowledge
 from alerting.rules.generations import generations, newest_generation
-from alerting.rules.versions import UnapprovedRules, live_versions
+from alerting.rules.versions import live_versions
 from alerting.rules.waiting import ChangedMeanwhile, waiting_folder
 from alerting.shadow import Compared
 from alerting.shadowing import ShadowDesk
@@ -138,10 +139,21 @@ def test_rules_that_came_by_another_way_are_not_taken_up(home: Home, store: sa.E
     with pytest.raises(NotAllowedError):
         requests.approve(home, Reader("li", "shift_lead"), str(done.request_id), "", LATER)
     shutil.copytree(done.folder, given.folder.with_name("20260701T000000000000"))
-    with pytest.raises(UnapprovedRules, match=r"was not approved \(changed: gas_methane_lel\)"):
-        Watch(home, store, CONTRACTS).newer(given)
+    watch = Watch(home, store, CONTRACTS)
+    assert watch.newer(given) is None
+    assert "was not approved (changed: gas_methane_lel)" in watch.failure
+    planned = {"window_id": "w1", "target_kind": "feed", "target": GAS, "starts_at": LATER, "reason": "calibration",
+               "ends_at": LATER + timedelta(hours=1), "actor": "li", "created_at": LATER}  # fmt: skip
+    with store.begin() as connection:
+        connection.execute(sa.insert(tables.maintenance_window).values(planned))
+    renewed = watch.newer(given)
+    assert renewed is not None, "maintenance is announced and cancelled meanwhile as ever"
+    assert renewed.folder == given.folder
+    assert [one.code for one in renewed.ruleset.windows if one.scope == "feed"] == [GAS]
     assert known(home, store).folder == given.folder, "nor at the next start"
     shutil.rmtree(given.folder.with_name("20260701T000000000000"))
+    watch.newer(given)
+    assert watch.failure == ""
     waits = waiting_folder(home.root, done.folder.name)
     set_cell(waits, "alert_conditions.csv", "gas_methane_lel_red", "threshold", "99")
     with pytest.raises(ChangedMeanwhile, match="gone or were changed"):

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import httpx
 import pytest
 
 from broker_server import BrokerServer
@@ -85,5 +86,29 @@ def test_a_department_that_fills_its_room_takes_nobody_elses(two: BrokerServer) 
             assert len(await raw_holds(client, 40)) == 40
             for device in (flood, gas, late):
                 device.close()
+
+    asyncio.run(whole())
+
+
+def test_an_account_that_refuses_us_closes_no_other_door(two: BrokerServer) -> None:
+    two.set(CITYRISK_NATS_PASSWORD_FIRE="bmV3")  # a broker of the configuration before knows no such account
+
+    async def whole() -> None:
+        contracts = open_contracts(GAS, "transport.vehicle_position")
+        async with listening(two.home, contracts) as ports, connected(two.home, "test") as client:
+            assert "jt808" in ports
+            device = Device(two.home, "urban")
+            device.publish(GAS_TOPIC, bodies("beside"))
+            assert len(await raw_holds(client, 20)) == 20
+            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports['metrics']}") as http:
+                health = await http.get("/health")
+                assert health.status_code == 503
+                assert health.json()["accounts"].startswith("fire: ")
+                await asyncio.to_thread(two.kill)
+                await asyncio.to_thread(two.start)
+                async with asyncio.timeout(20):
+                    while (await http.get("/health")).json()["accounts"] != "open":
+                        await asyncio.sleep(0.05)
+            device.close()
 
     asyncio.run(whole())
