@@ -67,12 +67,13 @@ def test_a_difference_would_be_seen(tmp_path: Path) -> None:
 
 
 def test_opening_again_is_quick_and_loads_no_migrations(tmp_path: Path) -> None:
-    started = time.perf_counter()
+    """In processor time: others may be busy on the machine."""
+    started = time.process_time()
     ops.open_ops(sqlite_url(tmp_path)).dispose()
-    assert time.perf_counter() - started < 1.5
+    assert time.process_time() - started < 1.5
     code = (
         "import sys, time; from ingest import ops\n"
-        "started = time.perf_counter(); ops.open_ops(sys.argv[1]); took = time.perf_counter() - started\n"
+        "started = time.process_time(); ops.open_ops(sys.argv[1]); took = time.process_time() - started\n"
         "assert 'alembic' not in sys.modules; print(took)"
     )
     command = [sys.executable, "-c", code, sqlite_url(tmp_path)]

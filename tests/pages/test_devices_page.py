@@ -204,15 +204,15 @@ def test_nothing_is_wider_than_the_screen(page: Page, device_site: Site, width: 
 
 
 def test_ten_thousand_devices_cost_a_look_of_a_moment(listened: AlertedHome) -> None:
-    """Half a second for everything the page reads; measured at a tenth of that."""
+    """Half a second of processor time for everything the page reads; measured at a tenth of that."""
     now = datetime.now(UTC)
     with ops_reader(listened.home) as live:
         assert live is not None
         devices.device_feeds(live, now)  # the contracts of the feeds are read once a process
-        begun_at = time.perf_counter()
+        begun_at = time.process_time()
         feeds = devices.device_feeds(live, now)
         last = devices.device_page(live, listened.home, devices.DeviceFilter(), now, N_GAUGES // devices.DEVICES_A_PAGE)
-        spent_s = time.perf_counter() - begun_at
+        spent_s = time.process_time() - begun_at
     assert sum(feed.devices for feed in feeds) == N_GAUGES + 4
     assert len(last.rows) == 6
     assert spent_s < 0.5
