@@ -13,7 +13,7 @@ import hmac
 import json
 import logging
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -47,6 +47,7 @@ AGAIN_AFTER_S = 0.5
 READS_A_TURN = 100
 TOPICS_KEPT = 200_000
 DEVICE_ID_CHARACTERS = 64
+LOOKED_AT_BYTES = 64 * 1024  # of a device in no register
 
 
 class Bridge:
@@ -347,14 +348,20 @@ def filters_of(contracts: Mapping[str, Contract], department: str = "") -> dict[
     }  # fmt: skip
 
 
-def records_in(body: bytes | bytearray) -> list[Mapping[str, Any]]:
-    """The readings in a body, with what they wrap beside their own fields; none in one that cannot be read."""
+def records_in(body: bytes | bytearray) -> Iterator[Mapping[str, Any]]:
+    """The readings in a body, with what they wrap beside their own fields; none in one that cannot be read.
+
+    Nothing is read before the first is asked for, and nothing of a body that is larger than a device has to tell.
+    """
+    if len(body) > LOOKED_AT_BYTES:
+        return
     try:
         document = load_json(bytes(body))
     except json.JSONDecodeError:
-        return []
+        return
     records = [one for one in (document if isinstance(document, list) else [document]) if isinstance(one, dict)]
-    return [*records, *(inner for one in records for inner in one.values() if isinstance(inner, dict))]
+    yield from records
+    yield from (inner for one in records for inner in one.values() if isinstance(inner, dict))
 
 
 def _credentials(home: Home, department: str) -> tuple[str, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from ingest.catalogue import load_contracts
-from ingest.listen.mqtt import records_in
+from ingest.listen.mqtt import LOOKED_AT_BYTES, records_in
 from ingest.listen.strangers import MOST_A_MINUTE, Strangers
 
 AT = datetime(2026, 11, 30, 4, 0, tzinfo=UTC)
@@ -50,7 +52,38 @@ def test_chatter_never_takes_the_room_of_the_worst_value(strangers: Strangers, b
         strangers.may_speak(GAS, f"C{number}", QUIET, at(0))
     heard = [strangers.may_speak(GAS, "X1", records_in(body), at(second)) for second in range(1, 12)]
     assert [second for second, is_heard in enumerate(heard, 1) if is_heard] == [1, 6, 11], "long enough for a hold"
-    assert not strangers.may_speak(GAS, "C1", QUIET, at(12))
+    assert not strangers.may_speak(GAS, "C9", QUIET, at(12))
+
+
+@pytest.mark.case("live.D3")
+@pytest.mark.parametrize("stuck", [100, 65535])
+def test_a_device_at_the_end_of_its_range_hides_no_other(strangers: Strangers, stuck: int) -> None:
+    for number in range(MOST_A_MINUTE):
+        strangers.may_speak(GAS, f"C{number}", QUIET, at(0))
+    strangers.may_speak(GAS, "X1", [{"ch4Lel": stuck}], at(1))
+    heard = [strangers.may_speak(GAS, "X2", [{"ch4Lel": 66}], at(second)) for second in range(2, 13)]
+    assert [second for second, is_heard in enumerate(heard, 2) if is_heard] == [2, 7, 12]
+
+
+def test_a_value_that_is_a_code_is_no_extreme() -> None:
+    contract = load_contracts()[GAS]
+    columns = tuple(
+        replace(one, fault_codes=(65535.0,)) if one.physical_name == "ch4Lel" else one for one in contract.columns
+    )
+    strangers = Strangers({GAS: replace(contract, columns=columns)})
+    for number in range(MOST_A_MINUTE):
+        strangers.may_speak(GAS, f"C{number}", [], at(0))
+    assert not strangers.may_speak(GAS, "X1", [{"ch4Lel": 65535}], at(1))
+    assert strangers.may_speak(GAS, "X1", [{"ch4Lel": 66}], at(1))
+
+
+def test_a_body_is_read_only_where_it_decides(strangers: Strangers) -> None:
+    def unread() -> Iterator[dict[str, float]]:
+        pytest.fail("read")
+        yield {}
+
+    assert strangers.may_speak(GAS, "X1", unread(), at(0))
+    assert not list(records_in(b'{"ch4Lel": 66, "more": "%s"}' % (b"x" * LOOKED_AT_BYTES)))
 
 
 @pytest.mark.parametrize("body", [b"", b"\xff", b"[1, null]", b'{"ch4Lel": "NaN", "o2Vol": {}}', b"7", HUGE])
