@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import nats.errors
 import sqlalchemy as sa
 
 from access.serving import by_age, published_at, readable
@@ -19,6 +21,9 @@ from ingest.environment import names_of
 from ingest.keys import CHECKED, compare
 from ingest.refusal import standing
 from ingest.settings import ARCHIVE_KEY, Home, SettingsError
+from ingest.stream.broker import is_ours
+from ingest.stream.client import connected
+from ingest.stream.mqtt_store import left_behind
 from ingest.stream.running import read_running
 from orchestration.batch import BatchError, only_run
 from orchestration.damage import damage_of, wrecks
@@ -59,6 +64,7 @@ def examine(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], no
         "contracts": lambda: _contracts(home, engine, contracts),
         "schedules": lambda: _schedules(home),
         "processes": lambda: _processes(home),
+        "left messages": lambda: _left_messages(home),
         "heartbeat": lambda: _heartbeat(home, now),
     }
     findings = []
@@ -251,6 +257,23 @@ def _processes(home: Home) -> tuple[bool, str, str]:
     unwell = [f"{state.name}: {state.detail}" for state in states if state.health != "well"]
     found = "; ".join(unwell) if unwell else f"{len(states)} are well"
     return not unwell, found, "`cityrisk status`, then docs/runbooks.md; `cityrisk up` starts what stopped"
+
+
+def _left_messages(home: Home) -> tuple[bool, str, str]:
+    """What devices were answered for before each department had an account of its own, and nobody reads now."""
+    if not is_ours(home) or read_running(home, "broker") is None:
+        return True, "not asked: no broker of ours is running", ""
+
+    async def asked() -> dict[str, int]:
+        async with connected(home, "doctor") as client:
+            return await left_behind(client.jsm())
+
+    try:
+        found = asyncio.run(asked())
+    except (nats.errors.Error, OSError) as error:  # `processes` says what ails the broker
+        return True, f"not asked: {str(error) or type(error).__name__}", ""
+    said = ", ".join(f"{topic}: {count}" for topic, count in sorted(found.items()))
+    return not found, said or "none wait in a session of an earlier release", "docs/runbooks.md, Messages left"
 
 
 def _heartbeat(home: Home, now: datetime) -> tuple[bool, str, str]:

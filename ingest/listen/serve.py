@@ -38,7 +38,8 @@ from ingest.listen.strangers import Strangers
 from ingest.listen.way import Way, remember_parts
 from ingest.pull import open_intake
 from ingest.settings import ARCHIVE_KEY, Home
-from ingest.stream.broker import mqtt_accounts
+from ingest.stream.broker import is_ours, mqtt_accounts
+from ingest.stream.mqtt_store import left_behind
 from ingest.stream.packer import Packer
 from ingest.stream.streams import PARTS, PROBE, PROBE_SUBJECT, RAW, ensure_streams, make_room
 from ingest.stream.telemetry import Health, told
@@ -68,10 +69,19 @@ async def serve(
         return
     try:
         await ensure_streams(client, home, now())
+        await _tell_left_behind(home, client)
         await _Listening(home, contracts, now, engine, client).run(started_at, stop)
     finally:
         await client.close()
         engine.dispose()
+
+
+async def _tell_left_behind(home: Home, client: Client) -> None:
+    """Say what devices were answered for and no session of this release reads; it holds up no door."""
+    with contextlib.suppress(nats.errors.Error, OSError):
+        if is_ours(home) and (found := await left_behind(client.jsm())):
+            said = ", ".join(f"{topic}: {count}" for topic, count in sorted(found.items()))
+            log.error("messages wait in the session of an earlier release (%s); docs/runbooks.md, Messages left", said)
 
 
 class _Listening:

@@ -111,6 +111,25 @@ def _floor(consumer: ConsumerInfo, state: StreamState) -> int:
     return consumer.ack_floor.stream_seq if consumer.ack_floor else 0
 
 
+async def left_behind(manager: JetStreamManager) -> dict[str, int]:
+    """Topic filter → messages that wait in sessions of the city's own account, answered and read by nobody.
+
+    Sessions stood there before each department had an account of its own.
+    """
+    try:
+        sessions = await manager.consumers_info(STREAM)
+    except NotFoundError:
+        return {}
+    found: dict[str, int] = {}
+    for one in sessions:
+        subject = one.config.filter_subject or f"{PREFIX}>"
+        n_waiting = (one.num_pending or 0) + (one.num_ack_pending or 0)
+        if subject.startswith(PREFIX) and n_waiting:
+            topic = subject.removeprefix(PREFIX).replace(".", "/").replace("*", "+").replace(">", "#")
+            found[topic] = found.get(topic, 0) + n_waiting
+    return found
+
+
 async def unkept(manager: JetStreamManager, filters: Iterable[str]) -> list[str]:
     """The topic filters for which the broker keeps nothing, whatever it said when they were subscribed."""
     try:

@@ -231,3 +231,11 @@ def test_a_backup_from_before_signatures_is_restored_when_asked_for(
     with pytest.raises(BackupError, match="`--unsigned`"):
         restore(other, tmp_path / "old.tar")
     assert restore(other, tmp_path / "old.tar", unsigned=True) >= 2
+
+
+def test_the_doctor_names_an_element_that_nothing_uses(home: Home, engine: sa.Engine) -> None:
+    contracts = load_contracts()
+    odd = replace(contracts["weather.station"], unused=("the document: old is not used",))
+    findings = {one.subject: one for one in examine(home, engine, {**contracts, odd.id: odd}, NOW)}
+    assert not findings["contracts"].well
+    assert findings["contracts"].found == "weather.station: the document: old is not used"

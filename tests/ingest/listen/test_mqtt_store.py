@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 from nats.aio.client import Client
-from nats.js.api import RetentionPolicy
+from nats.js.api import ConsumerConfig, RetentionPolicy
 from nats.js.errors import NotFoundError
 from nats.js.manager import JetStreamManager
 
@@ -14,8 +15,10 @@ from broker_server import BrokerServer
 from ingest.settings import Home
 from ingest.stream import mqtt_store
 from ingest.stream.client import connected
-from ingest.stream.mqtt_store import STREAM, ensure_mqtt_store, make_mqtt_room, unkept
+from ingest.stream.mqtt_store import PREFIX, STREAM, ensure_mqtt_store, left_behind, make_mqtt_room, unkept
+from ingest.stream.running import write_running
 from listening import Device, listening, open_contracts, raw_holds, until
+from orchestration.doctor import _left_messages
 
 TOPIC = "urban/gas_reading/QY-1"
 FILTER = "urban/gas_reading/+"
@@ -111,6 +114,27 @@ def test_a_session_without_consumers_is_made_anew(gas: BrokerServer) -> None:
                 device.close()
 
     asyncio.run(whole())
+
+
+def test_what_an_earlier_release_left_is_named(gas: BrokerServer, caplog: pytest.LogCaptureFixture) -> None:
+    async def whole() -> None:
+        async with connected(gas.home, "test") as client:
+            manager = client.jsm()
+            assert await left_behind(manager) == {}
+            await ensure_mqtt_store(manager, gas.home)  # as it was when every department spoke in this account
+            session = ConsumerConfig(durable_name="session", filter_subject=f"{PREFIX}urban.gas_reading.*")
+            await manager.add_consumer(STREAM, session)
+            for _ in range(3):
+                await client.jetstream().publish(f"{PREFIX}urban.gas_reading.QY-1", b"{}")
+            assert await left_behind(manager) == {FILTER: 3}
+        async with listening(gas.home, open_contracts("urban.gas_reading")):
+            pass
+
+    asyncio.run(whole())
+    assert f"{FILTER}: 3" in caplog.text
+    write_running(gas.home, "broker", {}, datetime.now(UTC))
+    well, found, _ = _left_messages(gas.home)
+    assert (well, found) == (False, f"{FILTER}: 3")
 
 
 @pytest.mark.case("security.C2")
