@@ -13,7 +13,7 @@ from typing import Any
 
 from alerting.engine.marks import PAST_DANGER
 from alerting.episode import Change, EpisodeChange, started_at_of
-from alerting.lifecycle import COLOURS, Deed, Row, Step, Verb, move
+from alerting.lifecycle import COLOURS, STEPS, Deed, Row, Step, Verb, move
 
 # Its rule says something else now. The danger may go on: a breach joins the alert again, or a person resolves it.
 NO_PROOF = "rule"
@@ -62,6 +62,7 @@ def member_after(member: Row | None, change: EpisodeChange, alert_id: str) -> di
         "cleared_at": change.at if ended else None,
         "evidence": change.evidence if ended else None,
         "is_late": change.is_late,
+        "passed_on_by": change.passed_on_by,
     }
 
 
@@ -133,6 +134,8 @@ def _went_on(alert: Row, change: EpisodeChange, holding: Collection[Row]) -> Ste
         return _moved(alert, Verb.UPGRADED, change, holding, columns)
     if rank < before:
         return _moved(alert, Verb.DOWNGRADED, change, holding, columns)
+    if change.details.get("joined") and alert["state"] in STEPS[Verb.NEW_MEMBER]:
+        return _moved(alert, Verb.NEW_MEMBER, change, holding, columns)
     # A person who resolved early is not called back by the same danger, only by a worse one.
     return _moved(alert, Verb.PEAK, change, holding, columns)
 
@@ -140,7 +143,7 @@ def _went_on(alert: Row, change: EpisodeChange, holding: Collection[Row]) -> Ste
 def _cleared(alert: Row, change: EpisodeChange, holding: Collection[Row]) -> Step | None:
     if alert["state"] in ENDED:
         return None
-    columns: dict[str, Any] = {"n_holding": len(holding), "value": change.value}
+    columns: dict[str, Any] = {"n_holding": len(holding), "value": change.value, "passed_on_by": _passed_on_by(holding)}
     if change.evidence == NO_PROOF and not holding:
         return _moved(alert, Verb.MEMBER_CLEARED, change, holding, columns)
     if not holding:
@@ -155,18 +158,25 @@ def _worst(alert: Row, change: EpisodeChange, holding: Collection[Row]) -> dict[
     """Colour of the worst episode that holds; value, limit and authority of it, and the worst value so far."""
     others = max((one["severity_rank"] for one in holding), default=0)
     rank = max(change.severity_rank, others)
-    columns: dict[str, Any] = {"severity_rank": rank, "colour": COLOURS[rank]}
+    passed_on_by = _passed_on_by(holding, change.passed_on_by)
+    columns: dict[str, Any] = {"severity_rank": rank, "colour": COLOURS[rank], "passed_on_by": passed_on_by}
     if change.severity_rank < others:
         return columns
     columns |= {
         "value": change.value, "threshold": change.threshold, "unit": change.unit, "metric": change.metric,
         "threshold_id": change.threshold_id, "standard": change.standard, "clause": change.clause,
         "evidence_grade": change.evidence_grade, "source_label": change.source_label, "device_id": change.device_id,
-        "is_late": change.is_late, "marks": _marks(alert, change), "passed_on_by": change.passed_on_by,
+        "is_late": change.is_late, "marks": _marks(alert, change),
     }  # fmt: skip
     if _is_worse(alert, change):
         columns |= {"peak_rank": change.severity_rank, "peak_value": change.value}
     return columns
+
+
+def _passed_on_by(holding: Collection[Row], *own: str) -> str:
+    """The group that tells of every episode that holds; empty as soon as one of them is told by nobody else."""
+    found = {*own, *(str(one["passed_on_by"]) for one in holding)}
+    return found.pop() if len(found) == 1 else ""
 
 
 def _marks(alert: Row, change: EpisodeChange) -> str:

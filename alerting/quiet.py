@@ -130,11 +130,15 @@ def is_wide(wanted: Mapping[str, str]) -> bool:
 
 
 def _alerts(engine: sa.Engine, now: datetime, is_meant: Callable[[Row], bool]) -> list[Row]:
-    """Living alerts and those of the last days that are meant."""
+    """Living alerts and those of the last days that are meant, with those that a group among them speaks for."""
     a = tables.alert.c
     recent = sa.or_(a.state.in_(_LIVING), a.known_at > now - timedelta(days=LOOKED_BACK_DAYS))
     with engine.connect() as connection:
-        return [row for row in rows_of(connection, sa.select(tables.alert).where(recent)) if is_meant(row)]
+        rows = rows_of(connection, sa.select(tables.alert).where(recent))
+    found = [row for row in rows if is_meant(row)]
+    groups = {row["object_id"] for row in found if row["object_id"] == row["passed_on_by"]}
+    spoken_for = {row["alert_id"] for row in rows if row["passed_on_by"] in groups}  # a group tells of its devices
+    return found + [row for row in rows if row["alert_id"] in spoken_for - {one["alert_id"] for one in found}]
 
 
 def _coverage(rows: Iterable[Row], objects: set[str], devices: set[str], *, is_wide: bool) -> Coverage:

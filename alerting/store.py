@@ -167,7 +167,8 @@ def _apply_one(work: Work, book: _Book, change: EpisodeChange, subject_of: Subje
     if step is not None:
         if "severity_rank" in step.columns:
             spots = _spots(row, others)
-            if step.event.kind in _ISSUED or spots != {name: alert[name] for name in spots}:
+            is_grown = "joined" in change.details  # a group: its facts say how many there are
+            if is_grown or step.event.kind in _ISSUED or spots != {name: alert[name] for name in spots}:
                 columns = {**step.columns, **spots}
                 issued = _issued(work, {**alert, **columns}, change, subject_of(change), step.event.kind)
                 step = replace(step, columns={**columns, **issued})

@@ -54,8 +54,10 @@ class Subjects:
 
     def _area(self, change: EpisodeChange) -> tuple[str, str | None]:
         """The area of a change, and its name when the change is about the area itself."""
-        itself = self._routing.areas.get(change.object_id)
-        for code in (change.area_code, change.object_id if itself else None):
+        is_group = change.object_id == change.passed_on_by  # of a feed in one county: it goes by the county's name
+        own_code = change.object_id.rpartition(":")[2] if is_group else change.object_id
+        itself = self._routing.areas.get(own_code)
+        for code in (change.area_code, own_code if itself else None):
             if code and next(self._routing.upwards(code), None):
                 return code, itself["name_zh"] if itself else None
         return self._city_code, None

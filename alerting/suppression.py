@@ -7,7 +7,7 @@ time, so that after a crash the next pass puts right whatever the last one could
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import orjson
@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from alerting import tables
 from alerting.desk import Desk
+from alerting.engine.limits import is_within
 from alerting.inhibition import Inhibitions, Standing, inhibited
 from alerting.labels import Matcher, all_hold, labels_of, of_mapping
 from alerting.lifecycle import WORKED_ON, Deed, Row, Verb, move
@@ -26,6 +27,7 @@ _SEEN = (
     "passed_on_by",
 )  # fmt: skip
 
+Target = tuple[str, str]  # of announced work: its kind and code
 _PART = 500  # values in one IN list
 
 
@@ -68,7 +70,8 @@ def settle(engine: sa.Engine, desk: Desk, now: datetime, seen: Seen | None = Non
         alerts = _standing(connection, desk.inhibitions, seen or Seen())
         over = _over(connection, now)
         silences = silences_now(connection, now)
-    wanted = causes(alerts, silences)
+        at_work = _at_work(connection, now)
+    wanted = causes(alerts, silences, at_work)
     changed = [one.alert["alert_id"] for one in alerts if _stands_wrong(one.alert, wanted)]
     if not changed and not over:
         return Settled(len(alerts), 0, 0)
@@ -88,19 +91,44 @@ def _stands_wrong(alert: Row, wanted: Mapping[str, tuple[str | None, str]]) -> b
     return bool(alert["state"] == "suppressed" and alert["suppressed_by"] != cause)
 
 
-def causes(alerts: Sequence[Standing], silences: Sequence[Silence]) -> dict[str, tuple[str | None, str]]:
-    """Who keeps which alert quiet, and why: `silence:<id>` before `alert:<id>`."""
-    found: dict[str, tuple[str | None, str]] = {
-        alert_id: (f"alert:{source_id}", row.reason) for alert_id, (source_id, row) in inhibited(alerts).items()
-    }
-    if silences:
-        for standing in alerts:
-            labels = labels_of(standing.alert)
-            for one in silences:
-                if all_hold(one.matchers, labels):
-                    found[standing.alert["alert_id"]] = (f"silence:{one.silence_id}", one.reason)
-                    break
+def causes(
+    alerts: Sequence[Standing], silences: Sequence[Silence], at_work: Sequence[Target] = ()
+) -> dict[str, tuple[str | None, str]]:
+    """Who keeps which alert quiet, and why: `silence:<id>` before `alert:<id>`.
+
+    What is silenced or stands where announced work goes on is told to nobody, so it covers nobody either.
+    """
+    silenced = _silenced(alerts, silences) if silences else {}
+    told = [one for one in alerts if one.alert["alert_id"] not in silenced]
+    if at_work:
+        told = [replace(one, as_source=()) if _is_at_work(one.alert, at_work) else one for one in told]
+    covered = inhibited(told).items()
+    return silenced | {alert_id: (f"alert:{source_id}", row.reason) for alert_id, (source_id, row) in covered}
+
+
+def _silenced(alerts: Sequence[Standing], silences: Sequence[Silence]) -> dict[str, tuple[str | None, str]]:
+    found: dict[str, tuple[str | None, str]] = {}
+    for standing in alerts:
+        labels = labels_of(standing.alert)
+        for one in silences:
+            if all_hold(one.matchers, labels):
+                found[standing.alert["alert_id"]] = (f"silence:{one.silence_id}", one.reason)
+                break
     return found
+
+
+def _is_at_work(alert: Row, at_work: Sequence[Target]) -> bool:
+    """Whether announced work goes on at an alert's device, object or area, or on the feed whose group it is."""
+    group_feed = str(alert["passed_on_by"]).partition(":")[0]
+    things = {
+        "device": (alert["device_id"], alert["object_id"]),
+        "object": (alert["object_id"],),
+        "feed": (group_feed,),
+    }
+    return any(
+        is_within(alert["area_code"], code) if kind == "area" else code in things.get(kind, ())
+        for kind, code in at_work
+    )
 
 
 def _write(
@@ -162,6 +190,14 @@ def _standing(connection: sa.Connection, inhibitions: Inhibitions, seen: Seen) -
 def _over(connection: sa.Connection, now: datetime) -> list[str]:
     s = tables.silence.c
     return list(connection.scalars(sa.select(s.silence_id).where(s.ended_at.is_(None), s.ends_at <= now)))
+
+
+def _at_work(connection: sa.Connection, now: datetime) -> list[Target]:
+    w = tables.maintenance_window.c
+    holds = (w.cancelled_at.is_(None), w.starts_at <= now, w.ends_at > now)
+    return [
+        (row.target_kind, row.target) for row in connection.execute(sa.select(w.target_kind, w.target).where(*holds))
+    ]
 
 
 def silences_now(connection: sa.Connection, now: datetime) -> list[Silence]:

@@ -71,7 +71,7 @@ alert = Table(
     Column("is_exercise", Boolean, nullable=False),
     Column("is_late", Boolean, nullable=False),
     Column("marks", String(200), nullable=False, server_default=""),  # blank-separated: what to know of its readings
-    Column("passed_on_by", String(120), nullable=False, server_default=""),  # over range: its gateway or feed
+    Column("passed_on_by", String(120), nullable=False, server_default=""),  # the same of all that hold, else empty
     Column("is_flapping", Boolean, nullable=False),
     Column("flips_at", Text, nullable=False),  # JSON list of the last changes between holding and clear
     Column("flapping_until", UtcText),
@@ -123,6 +123,7 @@ member = Table(
     Column("cleared_at", UtcText),
     Column("evidence", String(20)),
     Column("is_late", Boolean, nullable=False),
+    Column("passed_on_by", String(120), nullable=False, server_default=""),  # over range: its gateway or feed
     Column("spot_zh", Text, nullable=False, server_default=""),
     Column("spot_en", Text, nullable=False, server_default=""),
     Index("ix_alert_member_alert", "alert_id", "state"),

@@ -17,7 +17,7 @@ from alerting.engine.faults import AT_WORK, FAULT, any_fault, with_faults
 from alerting.engine.levels import Hit, Say, Track
 from alerting.engine.limits import Limits, is_within
 from alerting.engine.marks import OVER_RANGE, SENDER, Received
-from alerting.engine.members import COMPARED, Member, MemberRule, OpenEpisodes, as_details
+from alerting.engine.members import COMPARED, Member, MemberRule, OpenEpisodes, as_details, smallest_area
 from alerting.engine.reading import PART, PAST, ReadingRule
 from alerting.engine.senders import (
     STRANGER,
@@ -343,16 +343,20 @@ class Engine:
     def _counted(self, rule: Rule, told: EpisodeChange, at: int) -> EpisodeChange:
         """A change of a device's rule, counted where many of one sender beyond their range are one alert."""
         for group_rule in self._over_range.get(rule.rule_id, ()) if told.device_id else ():
-            group = self._sender(group_rule, told.device_id or "")
+            group = self._sender(group_rule, told)
             if group is not None:
                 self._episodes.count(group_rule.rule_id, group, told, at)
                 told = replace(told, passed_on_by=group if OVER_RANGE in _marks(told) else "")
         return told
 
-    def _sender(self, rule: Rule, device_id: str) -> str | None:
-        """Whose devices are counted together: a gateway's, or all of the feed."""
+    def _sender(self, rule: Rule, told: EpisodeChange) -> str | None:
+        """Whose devices are counted together: a gateway's, or those of the feed in one county.
+
+        Officers hear and see their county: what nobody can place in one is told by itself.
+        """
         if rule.key == "feed":
-            return rule.feeds[0]
+            return f"{rule.feeds[0]}:{told.area_code[:6]}" if told.area_code else None
+        device_id = told.device_id or ""
         found = self.registry.attribute(device_id.partition(PART)[0], rule.group_by or "")
         return None if found is None else f"{device_id.partition(':')[0]}:{found}"
 
@@ -360,11 +364,15 @@ class Engine:
         """A change of a rule on episodes with those that it stands on; of a single one its reading and clause."""
         runner = self._member_rules[rule.rule_id]
         members = runner.members_of(key)
-        details = {**told.details, "members": as_details(members)}
+        joined = runner.joined(key)
+        is_grown = bool(joined) and told.change is Change.PEAK
+        details: dict[str, object] = {**told.details, "members": as_details(joined if is_grown else members)}
+        if is_grown:
+            details["joined"] = len(joined)
         told = replace(told, spots=tuple(dict.fromkeys(m.spot for m in members if m.spot)))
         placed = next((m for m in members if m.area_code), None)
         if rule.kind == OVER_RANGE and told.area_code is None and placed is not None:  # no register has gateways
-            told = replace(told, lon=placed.lon, lat=placed.lat, area_code=placed.area_code)
+            told = replace(told, lon=placed.lon, lat=placed.lat, area_code=smallest_area(members))
         worst = runner.worst_of(key, hit)
         if worst is None:
             return replace(told, details=details)

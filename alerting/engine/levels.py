@@ -204,6 +204,14 @@ class Levels:
             t.level = level
             self._tell(t, Change.DOWNGRADED, level, at, received, "reading", say)
 
+    def grow(self, t: Track, hit: Hit | None, at: int, received: int, say: Say) -> None:
+        """Tell at once that more take part in what is on, also where no value is worse for it."""
+        t.hits[t.level] = hit or t.hits[t.level]
+        if hit is not None and hit.value is not None and (t.peak is None or hit.value > t.peak):
+            t.peak = hit.value
+        t.told_at = at
+        self._tell(t, Change.PEAK, t.level, at, received, "reading", say)
+
     def _peak(self, t: Track, hit: Hit | None, at: int, received: int, say: Say) -> None:
         if hit is None or hit.value is None:
             return

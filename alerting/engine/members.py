@@ -42,6 +42,7 @@ class Member:
     area_code: str | None
     compared: tuple[str, float | None, str, str, str, str, str, str, str]  # see COMPARED
     spot: Spot = ()
+    is_told: bool = False  # of a device that is counted: whether a change of its group has named it
 
 
 def _member_of(change: EpisodeChange, at: int) -> Member:
@@ -90,13 +91,19 @@ class OpenEpisodes:
         if is_over_range(change):
             if known is not None and not is_own and change.severity_rank <= known.rank:
                 return
-            members[key] = _member_of(replace(change, object_id=group), at)
+            member = _member_of(replace(change, object_id=group), at)
+            members[key] = replace(member, is_told=known is not None and known.is_told)
         elif is_own:
             del members[key]
         else:
             return
         dirty = self.dirty.setdefault(rule_id, {})
         dirty[group] = max(at, dirty.get(group, 0))
+
+    def tell(self, rule_id: str, members: Sequence[Member]) -> None:
+        """A change of their group has named these devices."""
+        for one in members:
+            self.by_rule[rule_id][one.object_id, one.device_id] = replace(one, is_told=True)
 
 
 class MemberRule:
@@ -153,7 +160,8 @@ class MemberRule:
 
     def _object(self, object_id: str, at: int, now: int) -> None:
         hits = [self._hit(object_id, level) for level in range(self.levels.count)]
-        met = max((level for level, hit in enumerate(hits) if hit), default=NO_LEVEL)
+        kept_hits = [self._hit(object_id, level, is_on=True) for level in range(self.levels.count)]
+        met, kept = (max((i for i, hit in enumerate(found) if hit), default=NO_LEVEL) for found in (hits, kept_hits))
         t = self.tracks.get(object_id)
         if t is None:
             if met == NO_LEVEL:
@@ -163,14 +171,25 @@ class MemberRule:
             t.hits[level] = hit or t.hits[level]
         if self.rule.kind == OVER_RANGE:
             t.marks.add(OVER_RANGE)
-        self.levels.take(t, max(at, t.at), now, met, met, hits, self._say_of_kind, late_us=now - at)
+        told = t.number
+        self.levels.take(t, max(at, t.at), now, met, max(met, kept), hits, self._say_of_kind, late_us=now - at)
+        if self.rule.kind == OVER_RANGE and t.level > NO_LEVEL:
+            joined = self.joined(object_id)
+            if joined and t.number == told:
+                self.levels.grow(t, kept_hits[t.level], t.at, now, self._say_of_kind)
+            self.episodes.tell(self.rule.rule_id, joined)
         if t.is_idle:
             del self.tracks[object_id]
 
-    def _hit(self, object_id: str, level: int) -> Hit | None:
+    def joined(self, object_id: str) -> list[Member]:
+        """Devices of a group that no change of it has named."""
+        return [m for m in self._rolled_up(object_id) if not m.is_told] if self.rule.kind == OVER_RANGE else []
+
+    def _hit(self, object_id: str, level: int, *, is_on: bool = False) -> Hit | None:
+        """What meets a level, or what keeps one that is on."""
         for group in self.judge.levels[level]:
             if self.counts:
-                hit = self._count(object_id, group)
+                hit = self._count(object_id, group, is_on=is_on)
             else:
                 members = self._near_each_other(object_id, group)
                 condition = self.judge.conditions[group[0]]
@@ -179,14 +198,17 @@ class MemberRule:
                 return hit
         return None
 
-    def _count(self, object_id: str, group: Sequence[int]) -> Hit | None:
+    def _count(self, object_id: str, group: Sequence[int], *, is_on: bool) -> Hit | None:
         """Members of at least the colour, counted. Lifted members are not counted again (the clause is cut there)."""
         compared = []
         members = self._rolled_up(object_id)
         for number in group:
             condition = self.judge.conditions[number]
             count = float(sum(m.rank >= RANKS[condition.metric] for m in members))
-            if condition.threshold is None or count < condition.threshold:
+            least = (
+                condition.clear_threshold if is_on and condition.clear_threshold is not None else condition.threshold
+            )
+            if condition.threshold is None or least is None or count < least:
                 return None
             compared.append((condition, count, condition.threshold))
         condition, count, threshold = compared[0]
@@ -246,6 +268,18 @@ def metres_between(lon: float, lat: float, other_lon: float, other_lat: float) -
         + math.cos(phi) * math.cos(other_phi) * math.sin(math.radians(other_lon - lon) / 2) ** 2
     )
     return 2 * _EARTH_M * math.asin(math.sqrt(half))
+
+
+def smallest_area(members: Sequence[Member]) -> str | None:
+    """The area that holds all members: the same code, county or city; None where nobody says one."""
+    codes = {m.area_code for m in members if m.area_code}
+    if len(codes) == 1:
+        return codes.pop()
+    counties = {code[:6] for code in codes}
+    if len(counties) == 1:
+        return counties.pop()
+    cities = {code[:4] for code in codes}
+    return f"{cities.pop()}00" if len(cities) == 1 else None
 
 
 def as_details(members: Sequence[Member]) -> list[dict[str, object]]:

@@ -141,9 +141,10 @@ def _hit_back(packed: list[Any] | None, rule: Rule) -> Hit | None:
 
 def _member(m: Member) -> list[Any]:
     return [m.rule_id, m.object_id, m.device_id, m.rank, m.at, m.value, m.lon, m.lat, m.area_code, m.compared,
-            m.spot]  # fmt: skip
+            m.spot, m.is_told]  # fmt: skip
 
 
 def _member_back(packed: list[Any]) -> Member:
     spot = spot_back(packed[10]) if len(packed) > 10 else ()
-    return replace(Member(*packed[:10]), compared=tuple(packed[9]), spot=spot)
+    is_told = bool(packed[11]) if len(packed) > 11 else False  # rather named twice than never
+    return replace(Member(*packed[:10]), compared=tuple(packed[9]), spot=spot, is_told=is_told)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,17 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
-from alerting import tables
+from alerting import deeds, tables
 from alerting.clock import Clock
 from alerting.desk import load_desk
 from alerting.engine import Engine, Registry
 from alerting.episode import Change, EpisodeChange
+from alerting.lifecycle import Verb
+from alerting.quiet import covered_by_labels
 from alerting.rules import RuleError, RuleSet, load_rules
 from alerting.store import apply
 from alerting.subjects import Subjects
+from alerting.suppression import settle
 from ingest import ops
 from ingest.settings import Home
 from ingest.stream.live import LiveBatch
@@ -37,6 +41,13 @@ CITY = Registry(
         for gateway in ("GW1", "GW2") for n in range(12)
     },
 )  # fmt: skip
+
+TWO_COUNTIES = replace(
+    CITY,
+    devices={
+        key: replace(one, area_code="420503001" if "GW2" in key else "420502001") for key, one in CITY.devices.items()
+    },
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,9 +97,32 @@ def test_it_ends_when_fewer_are_left_also_after_a_restart(rules: RuleSet) -> Non
     engine = Engine(rules, CITY)
     over(engine, devices("GW1", 6))
     engine = Engine.restore(engine.snapshot(), rules, CITY)
-    well = [c for second in range(20, 200, 10) for c in engine.fold(said(second, devices("GW1", 2)))]
+    well = [c for second in range(20, 200, 10) for c in engine.fold(said(second, devices("GW1", 4)))]
     well += engine.fold(LiveBatch("clock", T0 + timedelta(seconds=300), "", {}))
     assert [change for _, change, _, _ in of(well, GROUP)] == [Change.CLEARED]
+
+
+@pytest.mark.case("live.B7")
+def test_it_goes_on_between_its_number_and_the_one_that_ends_it(rules: RuleSet) -> None:
+    engine = Engine(rules, CITY)
+    over(engine, devices("GW1", 5))
+    well = [c for second in range(20, 200, 10) for c in engine.fold(said(second, devices("GW1", 2)))]
+    assert not of(well, GROUP), "three are left"
+    again = over(engine, devices("GW1", 2), start=200)
+    assert [change for _, change, _, _ in of(again, GROUP)] == [Change.PEAK], "no second alert"
+    well = [c for second in range(220, 400, 10) for c in engine.fold(said(second, devices("GW1", 3)))]
+    assert [change for _, change, _, _ in of(well, GROUP)] == [Change.CLEARED]
+
+
+@pytest.mark.case("live.B7")
+def test_each_device_that_joins_is_named_once_also_where_the_number_was_worse_before(rules: RuleSet) -> None:
+    engine = Engine(rules, CITY)
+    over(engine, devices("GW1", 6))
+    [c for second in range(20, 200, 10) for c in engine.fold(said(second, devices("GW1", 2)))]
+    engine = Engine.restore(engine.snapshot(), rules, CITY)
+    grown = [c for c in over(engine, ["GW1D7", "GW1D0"], start=200) if c.rule_id == GROUP]
+    assert [m["device_id"] for c in grown for m in c.details["members"]] == ["urban:GW1D0", "urban:GW1D7"]  # type: ignore[attr-defined]
+    assert [c.value for c in grown][-1] == 6.0
 
 
 @pytest.mark.case("live.B7")
@@ -115,6 +149,111 @@ def test_people_are_told_of_one_alert_and_the_single_ones_wait_behind_it(home: H
     (group,) = (row for row in alerts if row["rule_id"] == GROUP)
     assert (group["state"], group["colour"], group["marks"]) == ("open", "red", "over_range")
     assert "8 台设备" in group["matters_zh"]
+    store.dispose()
+
+
+@pytest.mark.case("live.B7")
+@pytest.mark.parametrize("acknowledged", [False, True])
+def test_a_group_that_grows_is_told_again(home: Home, rules: RuleSet, acknowledged: bool) -> None:
+    store, desk = ops.open_ops(home.ops_url), load_desk(SEEDS / "alerting", SEEDS)
+    engine, subjects, clock = Engine(rules, CITY), Subjects(rules, CITY, desk.routing, "420500"), Clock(store)
+    apply(store, desk, over(engine, devices("GW1", 5)), subjects, T0)
+    clock.tick(desk, T0 + timedelta(seconds=30))
+    with store.connect() as connection:
+        (group_id,) = connection.scalars(sa.select(tables.alert.c.alert_id).where(tables.alert.c.rule_id == GROUP))
+    if acknowledged:
+        deeds.act(store, desk, group_id, Verb.ACKNOWLEDGED, "li", "on the way", T0 + timedelta(seconds=60))
+    later = T0 + timedelta(seconds=120)
+    apply(store, desk, over(engine, ["GW1D8", "GW1D9"], start=100), subjects, later)
+    clock.stale()
+    for minute in range(12):
+        clock.tick(desk, later + timedelta(minutes=minute))
+    with store.connect() as connection:
+        query = sa.select(tables.alert_news.c.kind).where(
+            tables.alert_news.c.alert_id == group_id, tables.alert_news.c.notice_id.like("%"),
+            tables.alert_news.c.notice_id != "kept quiet",
+        )  # fmt: skip
+        kinds = set(connection.scalars(query))
+        group = connection.execute(sa.select(tables.alert).where(tables.alert.c.alert_id == group_id)).one()
+    assert "new_member" in kinds
+    assert "7 台设备" in group.matters_zh
+    store.dispose()
+
+
+@pytest.mark.case("live.B7")
+def test_a_group_of_a_feed_is_of_one_county_and_hides_nothing_of_another(home: Home, tmp_path: Path) -> None:
+    folder = rules_folder(tmp_path)
+    set_cell(folder, "alert_rules.csv", GROUP, "key", "feed")
+    rules = load_rules(folder)
+    changes = over(Engine(rules, TWO_COUNTIES), [*devices("GW1", 6), *devices("GW2", 6)])
+    assert {(c.object_id, c.area_code, c.value) for c in changes if c.rule_id == GROUP} == {
+        ("urban.gas_reading:420502", "420502001", 6.0), ("urban.gas_reading:420503", "420503001", 6.0)
+    }  # fmt: skip
+    desk = load_desk(SEEDS / "alerting", SEEDS)
+    subject = Subjects(rules, TWO_COUNTIES, desk.routing, "420500")
+    names = {subject(c).object_name_zh for c in changes if c.rule_id == GROUP}
+    assert names == {desk.routing.areas[code]["name_zh"] for code in ("420502", "420503")}
+
+
+@pytest.mark.case("live.B7")
+def test_a_gateway_over_two_counties_hides_no_single_alert(home: Home, rules: RuleSet) -> None:
+    city = replace(
+        TWO_COUNTIES,
+        devices={key: replace(one, attributes={"gateway_id": "GW1"}) for key, one in TWO_COUNTIES.devices.items()},
+    )
+    store, desk = ops.open_ops(home.ops_url), load_desk(SEEDS / "alerting", SEEDS)
+    changes = over(Engine(rules, city), [*devices("GW1", 3), *devices("GW2", 3)])
+    apply(store, desk, changes, Subjects(rules, city, desk.routing, "420500"), T0)
+    settle(store, desk, T0)
+    with store.connect() as connection:
+        alerts = connection.execute(sa.select(tables.alert)).all()
+    assert {row.area_code for row in alerts if row.rule_id == GROUP} == {"420500"}
+    assert {row.state for row in alerts} == {"open"}
+    store.dispose()
+
+
+@pytest.mark.case("live.B7")
+def test_an_alert_is_hidden_only_while_the_group_tells_all_of_it(home: Home, rules: RuleSet) -> None:
+    """Two devices at one object: one behind the gateway over range, its colleague measures danger within range."""
+    shared = {"urban:GW1D0": "urban:GW1O0", "urban:GW2D0": "urban:GW1O0"}
+    city = replace(
+        CITY, devices={k: replace(one, object_id=shared.get(k, one.object_id)) for k, one in CITY.devices.items()}
+    )
+    store, desk = ops.open_ops(home.ops_url), load_desk(SEEDS / "alerting", SEEDS)
+    engine, subjects = Engine(rules, city), Subjects(rules, city, desk.routing, "420500")
+
+    def state(changes: Sequence[EpisodeChange]) -> tuple[str, str]:
+        apply(store, desk, changes, subjects, T0)
+        settle(store, desk, T0)
+        a = tables.alert.c
+        with store.connect() as connection:
+            query = sa.select(a.state, a.passed_on_by).where(a.object_id == "urban:GW1O0", a.rule_id == SINGLE)
+            return tuple(connection.execute(query).one())  # type: ignore[return-value]
+
+    assert state(over(engine, devices("GW1", 6))) == ("suppressed", "urban:GW1")
+    assert state(over(engine, ["GW2D0"], start=20, methane_pct_lel=66.0)) == ("open", "")
+    well = [c for second in range(40, 200, 10) for c in engine.fold(said(second, ["GW2D0"]))]
+    assert state(well) == ("suppressed", "urban:GW1")
+    store.dispose()
+
+
+@pytest.mark.case("live.B7")
+@pytest.mark.parametrize("by", ["silence", "maintenance"])
+def test_a_group_that_is_quiet_hides_nobody_and_counts_its_members(home: Home, rules: RuleSet, by: str) -> None:
+    store, desk = ops.open_ops(home.ops_url), load_desk(SEEDS / "alerting", SEEDS)
+    changes = over(Engine(rules, CITY), devices("GW1", 6))
+    apply(store, desk, changes, Subjects(rules, CITY, desk.routing, "420500"), T0)
+    settle(store, desk, T0)
+    assert covered_by_labels(store, {"object_id": "urban:GW1"}, T0).n_devices == 6
+    hour = timedelta(hours=1)
+    if by == "silence":
+        deeds.silence(store, desk, {"object_id": "urban:GW1"}, "li", "work", T0, T0 + hour, T0)
+    else:
+        deeds.announce_maintenance(store, "object", "urban:GW1", "li", "work", T0, T0 + hour, T0)
+    settle(store, desk, T0 + timedelta(seconds=1))
+    with store.connect() as connection:
+        singles = set(connection.scalars(sa.select(tables.alert.c.state).where(tables.alert.c.rule_id == SINGLE)))
+    assert singles == {"open"}
     store.dispose()
 
 
