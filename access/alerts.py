@@ -21,7 +21,7 @@ from alerting import deeds, requests, tables
 from alerting.deeds import NoSuchAlert, Report
 from alerting.desk import Desk, DeskError, load_desk
 from alerting.lifecycle import IllegalStep, Verb
-from alerting.quiet import beyond, covered_by_labels, limits_of
+from alerting.quiet import TooLong, beyond, covered_by_labels, limits_of, quiet_before
 from alerting.routing import RoutingError
 from alerting.rules.generations import NoRulesError, newest_generation
 from alerting.work import Conflict
@@ -30,7 +30,7 @@ from ingest.settings import Home
 
 __all__ = [
     "Conflict", "Covered", "DeskError", "IllegalStep", "NoRulesError", "NoSuchAlert", "Quieted", "Report",
-    "RoutingError", "act", "covered", "end_silence", "enter", "silence", "silences", "whole_id",
+    "RoutingError", "TooLong", "act", "covered", "end_silence", "enter", "silence", "silences", "whole_id",
 ]  # fmt: skip
 
 _DESK_ROLES = frozenset({"duty_officer", "shift_lead", "administrator"})
@@ -125,7 +125,8 @@ def silence(
     limits = limits_of(home)
     with opened(home.ops_url) as engine:
         coverage = covered_by_labels(engine, narrowed, now)
-        if not beyond(coverage, ends_at - begins_at, limits):
+        before = quiet_before(engine, narrowed, reader.name, begins_at, ends_at)
+        if not beyond(coverage, ends_at - begins_at, limits, before=before):
             silence_id = deeds.silence(
                 engine, desk_of(home), narrowed, reader.name, reason, begins_at, ends_at, now
             )  # fmt: skip
@@ -145,7 +146,8 @@ def covered(home: Home, reader: Reader, wanted: Mapping[str, str], length: timed
     narrowed = _narrowed(reader, wanted)
     with opened(home.ops_url) as engine:
         coverage = covered_by_labels(engine, narrowed, now)
-    return Covered(coverage.said, beyond(coverage, length, limits_of(home)))
+        before = quiet_before(engine, narrowed, reader.name, now, now + length)
+    return Covered(coverage.said, beyond(coverage, length, limits_of(home), before=before))
 
 
 def _narrowed(reader: Reader, wanted: Mapping[str, str]) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """Every try to log in: recorded, and slowed down where guesses come from, never for the person they are made about.
 
 An account is not locked: five wrong passwords by anybody would keep an officer from the alarms. Guesses cost a growing
-wait per source and name, and a source with many is refused for a while; who logged in from a source lately passes
-from there at once.
+wait per source and name, and a source with many is refused for a while. Who logged in from a source lately waits there
+for seconds at most, and only after wrong tries since: behind a proxy everybody may come from one source.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ LOGIN, REFUSED = "login", "login refused"
 WINDOW = timedelta(minutes=15)
 FREE_TRIES = 5  # of one name from one source in the window, before waits begin
 LONGEST_WAIT = timedelta(seconds=60)
+LONGEST_WAIT_KNOWN = timedelta(seconds=15)  # where that name logged in lately
 TRIES_OF_A_SOURCE = 20  # wrong ones in the window, over all names
 KNOWN_FOR = timedelta(days=30)
 
@@ -29,18 +30,23 @@ def must_wait(connection: sa.Connection, name: str, source: str, now: datetime) 
     """Whether this source has to wait before its next try, right or wrong, at this name."""
     action = ops.operator_action.c
     here = (action.reason == source, action.at <= now)
-    lately = sa.select(sa.func.count()).where(*here, action.target == name, action.at > now - KNOWN_FOR)
-    if connection.scalar(lately.where(action.action == LOGIN)):
-        return False
-    wrong = (*here, action.action == REFUSED, action.at > now - WINDOW)
-    if (connection.scalar(sa.select(sa.func.count()).where(*wrong)) or 0) >= TRIES_OF_A_SOURCE:
+    wrong: tuple[sa.ColumnElement[bool], ...] = (*here, action.action == REFUSED, action.at > now - WINDOW)
+    logged_in = sa.select(sa.func.max(action.id)).where(
+        *here, action.target == name, action.action == LOGIN, action.at > now - KNOWN_FOR
+    )
+    last_id = connection.scalar(logged_in)
+    if last_id is not None:
+        wrong, longest = (*wrong, action.id > last_id), LONGEST_WAIT_KNOWN
+    elif (connection.scalar(sa.select(sa.func.count()).where(*wrong)) or 0) >= TRIES_OF_A_SOURCE:
         return True
+    else:
+        longest = LONGEST_WAIT
     query = sa.select(sa.func.count(), sa.func.max(action.at)).where(*wrong, action.target == name)
     row = connection.execute(query).one()
     n_wrong, last_at = int(row[0]), row[1]
     if n_wrong < FREE_TRIES:
         return False
-    return bool(now < last_at + min(timedelta(seconds=2 ** (n_wrong - FREE_TRIES)), LONGEST_WAIT))
+    return bool(now < last_at + min(timedelta(seconds=2 ** min(n_wrong - FREE_TRIES, 6)), longest))
 
 
 def note(connection: sa.Connection, action: str, name: str, source: str, now: datetime) -> None:

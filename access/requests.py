@@ -25,6 +25,7 @@ from ingest.settings import Home
 
 __all__ = [
     "DECIDING_ROLES",
+    "SEEING_ROLES",
     "SHOWN_FOR",
     "STATES",
     "Compared",
@@ -39,17 +40,24 @@ __all__ = [
 ]
 
 DECIDING_ROLES = frozenset({"shift_lead", "administrator"})
+SEEING_ROLES = DECIDING_ROLES | {"duty_officer", "department_head"}
 SHOWN_FOR = timedelta(days=1)  # answers and expiries stay in sight
 
 
-def waiting(live: OpsReader, now: datetime) -> list[Request]:
-    """Those that a second person may answer, the first to expire first."""
-    return requests.waiting(live, now)
+def waiting(live: OpsReader, reader: Reader, now: datetime) -> list[Request]:
+    """Those in the reader's sight that a second person may answer, the first to expire first."""
+    return [one for one in requests.waiting(live, now) if _is_seen(reader, one)]
 
 
-def answered(live: OpsReader, now: datetime) -> list[Request]:
-    """Those that were answered, replaced or expired in the last day, newest first."""
-    return requests.answered(live, now - SHOWN_FOR)
+def answered(live: OpsReader, reader: Reader, now: datetime) -> list[Request]:
+    """Those in the reader's sight that were answered, replaced or expired in the last day, newest first."""
+    return [one for one in requests.answered(live, now - SHOWN_FOR) if _is_seen(reader, one)]
+
+
+def _is_seen(reader: Reader, request: Request) -> bool:
+    """One's own, and those of the branch for the roles of the desk: a list of what will be quiet is nobody else's."""
+    is_own = reader.name in principals(request.actor)
+    return reader.role in SEEING_ROLES and (is_own or reader.may_see(request.area_code))
 
 
 def shadow_of(live: OpsReader, request: Request) -> list[Compared]:

@@ -73,7 +73,7 @@ class Watch:
         folder = newest_generation(self._home.root)
         if folder != known.folder:
             try:
-                check_approved(self._engine, load_rules(folder, folder.name))
+                check_approved(self._engine, load_rules(folder, folder.name), folder)
                 load_desk(folder)
             except (UnapprovedRules, RuleError, DeskError, OSError) as error:
                 said, folder = str(error), known.folder
@@ -103,10 +103,10 @@ def approved_generation(home: Home, engine: sa.Engine) -> Path:
     Where none is exactly what was let in, the newest one runs all the same, aloud: no rules at all would be worse.
     """
     newest = newest_generation(home.root)
-    take_as_given(engine, load_rules(newest, newest.name))
+    take_as_given(engine, load_rules(newest, newest.name), newest)
     for folder in reversed(generations(home.root)):
         try:
-            check_approved(engine, load_rules(folder, folder.name))
+            check_approved(engine, load_rules(folder, folder.name), folder)
         except (UnapprovedRules, RuleError) as error:
             log.error("%s", error)
         else:

@@ -10,18 +10,20 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import orjson
 import sqlalchemy as sa
 
 from alerting import tables
 from alerting.engine.limits import is_within
 from alerting.engine.world import Registry, Thing
-from alerting.labels import all_hold, branch_of, labels_of, of_mapping
+from alerting.labels import all_hold, labels_of, of_mapping
 from alerting.lifecycle import WORKED_ON, Row
 from alerting.rules.model import RuleSet
 from alerting.work import rows_of
 from ingest.settings import Home
 
 LOOKED_BACK_DAYS = 30
+BACK_TO_BACK = timedelta(hours=1)  # a shorter pause between two silences is none
 GATEWAY = "gateway_id"  # the column by which registers name it, and rules group by
 _LIVING = ("suppressed", *WORKED_ON)
 
@@ -73,17 +75,24 @@ class Coverage:
         )
 
 
-def beyond(coverage: Coverage, length: timedelta, limits: QuietLimits) -> bool:
-    """Whether a second person must approve it. Raises ValueError for longer than anything may be quiet."""
+class TooLong(ValueError):
+    """Nobody may keep anything quiet for so long."""
+
+
+def beyond(coverage: Coverage, length: timedelta, limits: QuietLimits, *, before: timedelta = timedelta()) -> bool:
+    """Whether a second person must approve it; `before` is quiet of the same that it goes on with.
+
+    Raises TooLong for longer than anything may be quiet.
+    """
     if length > limits.longest:
         found_h, longest_h = (span.total_seconds() / 3600 for span in (length, limits.longest))
-        raise ValueError(
+        raise TooLong(
             f"{found_h:.0f} h found, expected at most {longest_h:.0f} h (CITYRISK_QUIET_LONGEST_H);"
             f" this one {coverage.said[1]}"
         )
     return (
         coverage.is_wide
-        or length > limits.alone
+        or length + before > limits.alone
         or coverage.n_open > limits.alone_alerts
         or max(coverage.n_objects, coverage.n_devices) > limits.alone_devices
     )
@@ -118,23 +127,42 @@ def covered_by_target(
 
 
 def is_wide(wanted: Mapping[str, str]) -> bool:
-    """Whether labels take a whole domain, rule or city: no place in them is narrower than a city, or no kind is.
+    """Whether labels name no single object or device: what else they reach is not known before it rings.
 
-    >>> is_wide({"domain": "lifeline"}), is_wide({"area_code": "420502"}), is_wide({"rule_id": "r", "county": "420502"})
-    (True, True, False)
+    >>> is_wide({"domain": "lifeline", "county": "420502"}), is_wide({"rule_id": "r", "object_id": "urban:w1"})
+    (True, False)
     """
-    if {"object_id", "device_id"} & wanted.keys():
-        return False
-    has_county = "county" in wanted or len(branch_of(wanted.get("area_code", ""))) >= 6
-    return not (has_county and {"domain", "subdomain", "rule_id", "object_type", "metric"} & wanted.keys())
+    return not {"object_id", "device_id"} & wanted.keys()
+
+
+def quiet_before(
+    engine: sa.Engine, wanted: Mapping[str, str], actor: str, starts_at: datetime, ends_at: datetime
+) -> timedelta:
+    """How much longer one person's own silences of the same labels, back to back or over one another, make this one."""
+    s = tables.silence.c
+    query = sa.select(s.matchers, s.starts_at, sa.func.coalesce(s.ended_at, s.ends_at).label("until"))
+    with engine.connect() as connection:
+        rows = connection.execute(
+            query.where(s.actor == actor, s.ends_at > starts_at - timedelta(days=LOOKED_BACK_DAYS))
+        ).all()
+    spans = sorted((row.starts_at, row.until) for row in rows if orjson.loads(row.matchers) == dict(wanted))
+    first, last = starts_at, ends_at
+    for begin, end in (*reversed(spans), *spans):  # back from this one, then on
+        if begin <= last + BACK_TO_BACK and end >= first - BACK_TO_BACK:
+            first, last = min(first, begin), max(last, end)
+    return (last - first) - (ends_at - starts_at)
 
 
 def _alerts(engine: sa.Engine, now: datetime, is_meant: Callable[[Row], bool]) -> list[Row]:
     """Living alerts and those of the last days that are meant, with those that a group among them speaks for."""
     a = tables.alert.c
+    columns = (
+        a.alert_id, a.rule_id, a.domain, a.subdomain, a.object_type, a.metric, a.severity_rank, a.is_exercise,
+        a.object_id, a.device_id, a.area_code, a.disposing_unit, a.passed_on_by, a.state, a.colour,
+    )  # fmt: skip
     recent = sa.or_(a.state.in_(_LIVING), a.known_at > now - timedelta(days=LOOKED_BACK_DAYS))
     with engine.connect() as connection:
-        rows = rows_of(connection, sa.select(tables.alert).where(recent))
+        rows = rows_of(connection, sa.select(*columns).where(recent))
     found = [row for row in rows if is_meant(row)]
     groups = {row["object_id"] for row in found if row["object_id"] == row["passed_on_by"]}
     spoken_for = {row["alert_id"] for row in rows if row["passed_on_by"] in groups}  # a group tells of its devices

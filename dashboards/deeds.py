@@ -83,7 +83,14 @@ def ask_publication(scene: Scene, alert: Mapping[str, Any], comment_key: str) ->
 def silence_covers(scene: Scene, alert: Mapping[str, Any]) -> str:
     """What a silence of this rule at this object would cover, for the length that is chosen."""
     length = LENGTHS[st.session_state.get("silence_length") or DEFAULT_LENGTH]
-    return covered_said(scene, alerts.covered(scene.home, scene.reader, _labels(alert), length, present()))
+    found: list[alerts.Covered] = []
+
+    def done(reader: rights.Reader, now: datetime) -> None:
+        found.append(alerts.covered(scene.home, reader, _labels(alert), length, now))
+
+    if _try(scene, "covers", done, ""):
+        return covered_said(scene, found[0])
+    return str(st.session_state["said_covers"][1])
 
 
 def _labels(alert: Mapping[str, Any]) -> dict[str, str]:
@@ -255,6 +262,8 @@ def _try(
         return _say(place, False, words("refused.desk"))
     except alerts.RoutingError:
         return _say(place, False, words("refused.entry"))
+    except alerts.TooLong:
+        return _say(place, False, words("refused.too_long"))
     except maintenance.UnknownTargetError:
         return _say(place, False, words("refused.target"))
     except LookupError:

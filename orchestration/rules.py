@@ -22,18 +22,13 @@ from alerting.desk import load_desk
 from alerting.requests import Kind
 from alerting.rules import RULE_FILES, RuleSet, load_rules
 from alerting.rules.generations import FOLDER, NAME, PARTIAL, digest, files_in, generations
-from alerting.rules.load import WINDOWS
-from alerting.rules.versions import Changes, changes_to, live_versions, take_as_given
+from alerting.rules.versions import Changes, changes_to, decides_beside_rules, live_versions, take_as_given
 from alerting.rules.waiting import WAITING
 from ingest.settings import Home
 from orchestration.build import PROJECT
 
 SEEDS = PROJECT / "seeds"
 KEPT_GENERATIONS = 50  # snapshots and replays name the generation they ran under
-# Tables of people, places and wordings: they decide neither what rings nor who is told.
-FREE_TABLES = frozenset(
-    f"{name}.csv" for name in ("areas", "organisations", "responsibilities", "contacts", "handling_guides", "wordings")
-)
 SHADOW_DAYS, DEFAULT_SHADOW_DAYS = "CITYRISK_RULES_SHADOW_DAYS", 14
 
 
@@ -70,22 +65,26 @@ def propose_rules(
 ) -> Proposed:
     """Publish tables; where they change a rule, or who is told, they run in shadow until a second person lets them in.
 
-    A new home takes what it is given. Raises as `publish_rules` does, and ValueError without a reason for a change.
+    A new home takes what it is given, and an older one what stands there. Raises as `publish_rules` does, and
+    ValueError without a reason for a change.
     """
     known = generations(home.root)
     if not known:
         return Proposed(publish_rules(home, now, source)[0], True, Changes())
     files, live = tables_of(source), known[-1]
-    take_as_given(engine, load_rules(live))
+    take_as_given(engine, load_rules(live, live.name), live)
     with engine.connect() as connection:
         versions = live_versions(connection)
     is_same = digest(files_in(live)) == digest(files)
     if is_same and not changes_to(versions, load_rules(live)):
         return Proposed(live, False, Changes())
     folder = _put(home.root / WAITING, home, files, now)
+    if not reason.strip():
+        shutil.rmtree(folder)
+        raise ValueError("a change of rule tables needs a comment (-m): why it is made")
     others = tuple(sorted(
         name.removesuffix(".csv") for name, path in files.items()
-        if name not in FREE_TABLES | set(RULE_FILES) - {WINDOWS}
+        if decides_beside_rules(name)
         and not ((live / name).is_file() and (live / name).read_bytes() == path.read_bytes())
     ))  # fmt: skip
     changes = replace(changes_to(versions, load_rules(folder)), tables=others)

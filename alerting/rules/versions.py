@@ -7,16 +7,22 @@ A version is the fingerprint of all rows that decide (`Rule.fingerprint`). Not h
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import sqlalchemy as sa
 
 from alerting import tables
-from alerting.rules.generations import NAME
+from alerting.rules.generations import NAME, digest, files_in
+from alerting.rules.load import RULE_FILES, WINDOWS
 from alerting.rules.model import RuleSet
 
 RELEASE = "release"
+# Tables of places and wordings: they decide neither what rings nor who is told.
+FREE_TABLES = frozenset({"areas.csv", "handling_guides.csv", "wordings.csv"})
+# Under this name stands the digest of the tables that decide who is told, one version beside those of the rules.
+TABLES = "(tables)"
 _v = tables.rule_version.c
 
 
@@ -55,7 +61,7 @@ class Changes:
 
 def live_versions(connection: sa.Connection) -> dict[str, str]:
     """Rule id → fingerprint of the version in force; empty where none was ever written down."""
-    query = sa.select(_v.rule_id, _v.fingerprint).where(_v.state == "live")
+    query = sa.select(_v.rule_id, _v.fingerprint).where(_v.state == "live", _v.rule_id != TABLES)
     return {row.rule_id: row.fingerprint for row in connection.execute(query)}
 
 
@@ -69,18 +75,33 @@ def changes_to(live: Mapping[str, str], ruleset: RuleSet) -> Changes:
     )
 
 
-def take_as_given(engine: sa.Engine, ruleset: RuleSet) -> None:
-    """The first rules of a home are those of the release: written down once, when there is nothing yet."""
+def decides_beside_rules(name: str) -> bool:
+    """Whether a table of a generation, beside the rules themselves, decides what is told to whom."""
+    return name not in FREE_TABLES | set(RULE_FILES) - {WINDOWS}
+
+
+def tables_digest(folder: Path) -> str:
+    """One hash of the tables of a generation that decide beside the rules."""
+    return digest({name: path for name, path in files_in(folder).items() if decides_beside_rules(name)})
+
+
+def take_as_given(engine: sa.Engine, ruleset: RuleSet, folder: Path) -> None:
+    """The first rules and tables of a home are those of the release: written down once, when there is nothing yet."""
+    since = _instant(ruleset)
     with engine.begin() as connection:
-        if connection.scalar(sa.select(sa.func.count()).select_from(tables.rule_version)):
-            return
-        _insert(connection, ruleset, (rule.rule_id for rule in ruleset.rules), RELEASE, RELEASE, _instant(ruleset))
+        if not live_versions(connection):
+            _insert(connection, ruleset, (rule.rule_id for rule in ruleset.rules), RELEASE, RELEASE, since)
+        if _live_tables(connection) is None:
+            _insert_tables(connection, folder, folder.name, RELEASE, RELEASE, since)
 
 
-def check_approved(engine: sa.Engine, ruleset: RuleSet) -> None:
-    """Raises UnapprovedRules when a set of rules is not exactly the versions in force."""
+def check_approved(engine: sa.Engine, ruleset: RuleSet, folder: Path) -> None:
+    """Raises UnapprovedRules when a generation is not exactly the versions in force: its rules, and who is told."""
     with engine.connect() as connection:
         found = changes_to(live_versions(connection), ruleset)
+        known = _live_tables(connection)
+    if known is not None and known != tables_digest(folder):
+        found = replace(found, tables=("who is told",))
     if found:
         raise UnapprovedRules(
             f"generation {ruleset.generation} was not approved ({found.said[1]}); `cityrisk rules publish` proposes it,"
@@ -89,9 +110,15 @@ def check_approved(engine: sa.Engine, ruleset: RuleSet) -> None:
 
 
 def make_live(
-    connection: sa.Connection, ruleset: RuleSet, changes: Changes, proposer: str, approver: str, now: datetime
+    connection: sa.Connection,
+    ruleset: RuleSet,
+    folder: Path,
+    changes: Changes,
+    proposer: str,
+    approver: str,
+    now: datetime,
 ) -> None:
-    """What was changed or removed is retired, what is new is in force from now on."""
+    """What was changed or removed is retired; what is new, and the tables of `folder`, are in force from now on."""
     gone = (*changes.changed, *changes.removed)
     retire = sa.update(tables.rule_version).where(_v.rule_id.in_(gone), _v.state == "live")
     connection.execute(retire.values(state="retired"))
@@ -100,6 +127,25 @@ def make_live(
     # A version that comes back is let in anew.
     connection.execute(sa.delete(tables.rule_version).where(_v.rule_id.in_(new), _v.fingerprint.in_(prints)))
     _insert(connection, ruleset, new, proposer, approver, now)
+    beside = _v.rule_id == TABLES
+    connection.execute(sa.delete(tables.rule_version).where(beside, _v.fingerprint == tables_digest(folder)))
+    connection.execute(sa.update(tables.rule_version).where(beside).values(state="retired"))
+    _insert_tables(connection, folder, ruleset.generation, proposer, approver, now)
+
+
+def _live_tables(connection: sa.Connection) -> str | None:
+    query = sa.select(_v.fingerprint).where(_v.state == "live", _v.rule_id == TABLES)
+    return connection.scalar(query)
+
+
+def _insert_tables(
+    connection: sa.Connection, folder: Path, generation: str, proposer: str, approver: str, since: datetime
+) -> None:
+    row = {
+        "rule_id": TABLES, "fingerprint": tables_digest(folder), "generation": generation, "state": "live",
+        "proposed_by": proposer, "approved_by": approver, "since": since,
+    }  # fmt: skip
+    connection.execute(sa.insert(tables.rule_version).values(row))
 
 
 def _insert(

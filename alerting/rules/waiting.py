@@ -42,7 +42,7 @@ def waiting_rules(connection: sa.Connection, root: Path, now: datetime) -> tuple
 def enact(connection: sa.Connection, root: Path, request: Request, approver: str, now: datetime) -> str:
     """Make proposed tables the newest generation, in the transaction that approves them; gives its name.
 
-    A crash between the two leaves a generation whose rules nobody approved, which alerting does not take up. Raises
+    A crash between the two leaves a generation that nobody approved, which alerting does not take up. Raises
     ChangedMeanwhile, RuleError.
     """
     folder = waiting_folder(root, request.subject["generation"])
@@ -55,7 +55,8 @@ def enact(connection: sa.Connection, root: Path, request: Request, approver: str
     if known and target.name < known[-1].name:
         raise ChangedMeanwhile(f"generation {known[-1].name} is newer than now, {target.name}; set the clock right")
     ruleset = load_rules(folder, target.name)
-    make_live(connection, ruleset, changes_to(live_versions(connection), ruleset), request.actor, approver, now)
+    changes = changes_to(live_versions(connection), ruleset)
+    make_live(connection, ruleset, folder, changes, request.actor, approver, now)
     if not target.is_dir():
         partial = target.with_name(f"{PARTIAL}-{target.name}-{os.getpid()}")
         shutil.copytree(folder, partial)

@@ -43,10 +43,13 @@ def _list(scene: Scene, drawn: list[str]) -> None:
 
 
 def _read(scene: Scene, now: datetime) -> tuple[list[asked.Request], list[asked.Request]]:
+    if scene.user is None:  # a list of what will be quiet is for people who are known
+        return [], []
+    reader = scene.user.reader
     with live.ops_reader(scene.home) as ops:
         if ops is None:
             return [], []
-        return asked.waiting(ops, now), asked.answered(ops, now)
+        return asked.waiting(ops, reader, now), asked.answered(ops, reader, now)
 
 
 def _shadow(scene: Scene, rows: list[asked.Request]) -> str:

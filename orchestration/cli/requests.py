@@ -26,12 +26,15 @@ def list_command(
     """Requests that wait, the first to expire first; those that nobody answered expire and hold nothing."""
     from access import requests
     from access.live import ops_reader
+    from access.users import require_role
 
-    at = now()
-    with ops_reader(current_home()) as live:
-        found = requests.waiting(live, at) if live is not None else []
+    at, home = now(), current_home()
+    reader = reader_of(home, None)
+    require_role(reader, requests.SEEING_ROLES, "see what waits for a second person")
+    with ops_reader(home) as live:
+        found = requests.waiting(live, reader, at) if live is not None else []
         if everything and live is not None:
-            found += requests.answered(live, at)
+            found += requests.answered(live, reader, at)
     if as_json:
         print_json([asdict(one) for one in found])
         return

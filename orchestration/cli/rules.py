@@ -49,9 +49,8 @@ def publish_command(
     home = current_home()
     reader = reader_of(home, actor)
     require_role(reader, STEP_ROLES[Verb.ACKNOWLEDGED], "propose rules")
-    reason = comment or "no reason given"
     try:
-        done = propose_rules(home, ops_engine(home), now(), reader.name, reason, source)
+        done = propose_rules(home, ops_engine(home), now(), reader.name, comment, source)
     except (RuleError, DeskError, BookError, RulesError) as error:
         failed(f"not published: {error}")
     if done.request_id is not None:
@@ -64,14 +63,18 @@ def publish_command(
 
 
 @rules_app.command("shadow")
-@verb
+@deed
 def shadow_command(as_json: Json = False) -> None:
     """Rules that wait for a second person: what they opened in shadow, beside those in force, on the same readings."""
     from access import requests
     from access.live import ops_reader
+    from access.users import require_role
 
-    with ops_reader(current_home()) as live:
-        waiting = requests.waiting(live, now()) if live is not None else []
+    home = current_home()
+    reader = reader_of(home, None)
+    require_role(reader, requests.SEEING_ROLES, "see what waits for a second person")
+    with ops_reader(home) as live:
+        waiting = requests.waiting(live, reader, now()) if live is not None else []
         found = [(one, rule) for one in waiting for rule in requests.shadow_of(live, one)] if live is not None else []
     rows = [
         {

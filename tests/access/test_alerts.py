@@ -83,9 +83,9 @@ def test_a_branch_sees_and_silences_only_itself(ruled: Home) -> None:
         alerts.act(ruled, elsewhere, alert_id, "acknowledged", "", NOW)
     with pytest.raises(NotAllowedError, match="outside sun's branch"):
         alerts.enter(ruled, elsewhere, report(2), NOW)
-    alerts.silence(ruled, elsewhere, {"subdomain": "gas"}, "exercise", NOW + timedelta(hours=1), NOW)
+    alerts.silence(ruled, elsewhere, {"object_id": "reported:call-1"}, "exercise", NOW + timedelta(hours=1), NOW)
     (found,) = alerts.silences(ruled, NOW)
-    assert json.loads(found["matchers"]) == {"subdomain": "gas", "area_code": "420503"}
+    assert json.loads(found["matchers"]) == {"object_id": "reported:call-1", "area_code": "420503"}
     with ops_reader(ruled) as live:
         assert live is not None
         row = alerts_view.alert(live, DUTY, alert_id)
@@ -187,6 +187,19 @@ def test_wrong_passwords_slow_their_source_and_never_lock_the_person(home: Home)
         logins.tries(home, DUTY, 10)
 
 
+@pytest.mark.case("security.H8")
+def test_a_source_that_is_known_is_slowed_too(home: Home) -> None:
+    users.add_user(home, "li", PASSWORD, "viewer", NOW)
+    users.log_in(home, "li", PASSWORD, NOW, "127.0.0.1")
+    for second in range(1, 201):
+        with pytest.raises(users.LoginRefused):
+            users.log_in(home, "li", "guess", NOW + timedelta(seconds=second), "127.0.0.1")
+    refused = [one for one in logins.tries(home, Reader("root", "administrator"), 1000) if one["result"] != "login"]
+    assert logins.FREE_TRIES < len(refused) <= 25
+    at = NOW + timedelta(seconds=200) + logins.LONGEST_WAIT_KNOWN
+    assert users.log_in(home, "li", PASSWORD, at, "127.0.0.1")[1].name == "li"
+
+
 @pytest.mark.case("security.M9")
 def test_a_session_that_nobody_uses_ends(home: Home) -> None:
     users.add_user(home, "li", PASSWORD, "viewer", NOW)
@@ -265,9 +278,9 @@ def test_the_shell_takes_an_alert_through_its_life(shell: Callable[..., tuple[in
 def test_the_shell_marks_an_exercise_and_silences(shell: Callable[..., tuple[int, str]]) -> None:
     words = ("--kind", "lifeline/gas", "--colour", "red", "--area", "420502001", "--name", "云集路", "--text", "演练")
     assert "exercise red" in shell("alerts", "exercise", *words)[1]
-    code, out = shell(
-        "alerts", "silence", "county=420502", "domain=lifeline", "--minutes", "30", "--reason", "drill", "--json"
-    )
+    (row,) = json.loads(shell("alerts", "list", "--json")[1])
+    label = f"object_id={row['object_id']}"
+    code, out = shell("alerts", "silence", "county=420502", label, "--minutes", "30", "--reason", "drill", "--json")
     assert code == 0, out
     (row,) = json.loads(shell("alerts", "list", "--json")[1])
     assert (row["state"], row["is_exercise"]) == ("suppressed", True)

@@ -64,7 +64,11 @@ def audited(home: Home) -> list[tuple[str, str]]:
 @pytest.mark.case("live.F4", "security.M2")
 @pytest.mark.parametrize(
     ("wanted", "hours"),
-    [({"domain": "lifeline"}, 1), ({"area_code": "420500"}, 1), ({"object_id": "reported:call-1"}, 25)],
+    [
+        ({"domain": "lifeline", "county": "420502"}, 1),
+        ({"area_code": "420500"}, 1),
+        ({"object_id": "reported:call-1"}, 25),
+    ],
 )
 def test_a_silence_beyond_the_limit_waits_for_a_second_name(staffed: Home, wanted: dict[str, str], hours: int) -> None:
     asked = alerts.silence(staffed, DUTY, wanted, "drill", NOW + hours * HOUR, NOW)
@@ -117,6 +121,31 @@ def test_one_person_under_two_names_is_one_person(staffed: Home) -> None:
 
 
 @pytest.mark.case("security.M2")
+def test_who_sees_what_waits(staffed: Home) -> None:
+    asked = alerts.silence(staffed, DUTY, {"area_code": "420502"}, "drill", NOW + HOUR, NOW)
+    seen = {
+        "li": DUTY, "sun": Reader("sun", "shift_lead", "420502"), "elsewhere": Reader("qi", "shift_lead", "420503"),
+        "viewer": Reader("v", "viewer"), "nobody": Reader("li", "nobody"),
+    }  # fmt: skip
+    with ops_reader(staffed) as live:
+        assert live is not None
+        found = {name: [one.request_id for one in requests.waiting(live, who, NOW)] for name, who in seen.items()}
+    assert found == {"li": [asked.id], "sun": [asked.id], "elsewhere": [], "viewer": [], "nobody": []}
+
+
+@pytest.mark.case("live.F4", "security.M2")
+def test_silences_back_to_back_are_one(staffed: Home) -> None:
+    wanted, day = {"object_id": "urban:w1"}, 20 * HOUR
+    assert not alerts.silence(staffed, DUTY, wanted, "drill", NOW + day, NOW).waits
+    later = NOW + day + timedelta(minutes=5)
+    assert alerts.covered(staffed, DUTY, wanted, day, later).needs_second
+    assert alerts.silence(staffed, DUTY, wanted, "drill", later + day, later).waits
+    assert not alerts.silence(staffed, LEAD, wanted, "drill", later + HOUR, later).waits
+    much_later = later + day
+    assert not alerts.silence(staffed, DUTY, wanted, "drill", much_later + HOUR, much_later).waits
+
+
+@pytest.mark.case("security.M2")
 def test_who_set_a_leads_password_cannot_ask_that_lead(staffed: Home) -> None:
     users.add_user(staffed, "wu", "tide-turns-at-eight", "shift_lead", NOW, actor="chief")
     chief = Reader("chief", "administrator")
@@ -137,8 +166,8 @@ def test_a_request_that_nobody_answers_expires_and_says_so(staffed: Home) -> Non
         Clock(engine).tick(alerts.desk_of(staffed), late)
     with ops_reader(staffed) as live:
         assert live is not None
-        assert requests.waiting(live, late) == []
-        (gone,) = requests.answered(live, late)
+        assert requests.waiting(live, LEAD, late) == []
+        (gone,) = requests.answered(live, LEAD, late)
     assert (gone.state, gone.result, alerts.silences(staffed, late), states(staffed)) == ("expired", None, [], ["open"])
     assert audited(staffed) == [("li", "ask silence"), ("clock", "expired silence")]
     n = ops.notification.c
@@ -164,7 +193,7 @@ def test_work_on_a_whole_feed_waits_and_mutes_nothing_before(staffed: Home) -> N
 @pytest.mark.case("security.M2")
 def test_the_limits_are_settings(staffed: Home) -> None:
     strict = replace(staffed, environment={**staffed.environment, "CITYRISK_QUIET_ALONE_ALERTS": "0"})
-    wanted = {"county": "420502", "subdomain": "gas"}
+    wanted = {"object_id": "reported:call-1"}
     assert alerts.covered(strict, DUTY, wanted, HOUR, NOW).needs_second
     assert alerts.silence(strict, DUTY, wanted, "drill", NOW + HOUR, NOW).waits
     assert not alerts.silence(staffed, DUTY, wanted, "drill", NOW + HOUR, NOW).waits

@@ -94,7 +94,7 @@ def test_a_new_home_takes_the_release_and_a_change_waits_in_shadow(
         desk.fold(readings(number, 60.0))
     desk.look(given)
     with store.connect() as connection:
-        (waiting,) = requests.waiting(connection, LATER)
+        (waiting,) = requests.waiting(connection, LEAD, LATER)
         (rule,) = requests.shadow_of(connection, waiting)
     assert rule == Compared(RULE, 1, 1, ("urban:GD001 red",), ("urban:GD001 yellow",))
 
@@ -123,7 +123,7 @@ def test_a_removed_rule_goes_on_and_the_shadow_says_what_would_be_lost(
         desk.fold(readings(number, 60.0))
     desk.look(given)
     with store.connect() as connection:
-        (waiting,) = requests.waiting(connection, LATER)
+        (waiting,) = requests.waiting(connection, LEAD, LATER)
         found = {one.rule_id: one for one in requests.shadow_of(connection, waiting)}
     assert found[RULE] == Compared(RULE, 1, 0, ("urban:GD001 red",), ())
     requests.reject(home, LEAD, str(done.request_id), "the rule stays", LATER)
@@ -169,15 +169,13 @@ def test_a_proposal_expires_and_a_newer_one_replaces_it(home: Home, store: sa.En
     set_cell(stricter, "alert_conditions.csv", "gas_methane_lel_red", "threshold", "48")
     second = propose(home, store, stricter, LATER + timedelta(minutes=1))
     with store.connect() as connection:
-        assert [one.request_id for one in requests.waiting(connection, LATER)] == [second.request_id]
-        assert requests.waiting(connection, LATER + timedelta(days=15)) == []
+        assert [one.request_id for one in requests.waiting(connection, LEAD, LATER)] == [second.request_id]
+        assert requests.waiting(connection, LEAD, LATER + timedelta(days=15)) == []
     with pytest.raises(requests.NotWaiting, match="is replaced"):
         requests.approve(home, LEAD, str(first.request_id), "", LATER)
 
 
-def test_words_and_people_need_no_second_name_and_who_is_told_does(
-    home: Home, store: sa.Engine, tmp_path: Path
-) -> None:
+def test_words_need_no_second_name_and_who_is_told_does(home: Home, store: sa.Engine, tmp_path: Path) -> None:
     folder = rules_folder(tmp_path)
     for name in ("wordings.csv", "routes.csv"):
         shutil.copy(SEEDS / "alerting" / name, folder / name)
@@ -191,11 +189,43 @@ def test_words_and_people_need_no_second_name_and_who_is_told_does(
     assert (done.changes.tables, done.changes.rules, done.request_id is None) == (("routes",), frozenset(), False)
 
 
+@pytest.mark.case("live.F4")
+@pytest.mark.parametrize("table", ["alerting/contacts", "responsibilities", "organisations"])
+def test_who_disposes_and_whose_number_rings_need_a_second_name(
+    home: Home, store: sa.Engine, tmp_path: Path, table: str
+) -> None:
+    folder, name = rules_folder(tmp_path), table.rpartition("/")[2]
+    text = (SEEDS / f"{table}.csv").read_text("utf-8")
+    (folder / f"{name}.csv").write_text(text + "\n", encoding="utf-8")
+    done = propose(home, store, folder)
+    assert (done.changes.tables, done.request_id is None) == ((name,), False)
+
+
+@pytest.mark.case("live.F4")
+def test_tables_that_came_by_another_way_are_not_taken_up(home: Home, store: sa.Engine, tmp_path: Path) -> None:
+    given, folder = known(home, store), rules_folder(tmp_path)
+    (folder / "routes.csv").write_text((SEEDS / "alerting/routes.csv").read_text("utf-8") + "\n", encoding="utf-8")
+    stranger, _ = publish_rules(home, LATER, folder)  # beside the request, as a crash within an approval leaves it
+    watch = Watch(home, store, CONTRACTS)
+    assert watch.newer(given) is None
+    assert "was not approved (tables: who is told)" in watch.failure
+    assert known(home, store).folder == given.folder, "nor at the next start"
+    shutil.rmtree(stranger)
+    done = propose(home, store, folder)
+    requests.approve(home, LEAD, str(done.request_id), "seen", LATER + timedelta(minutes=1))
+    newer = Watch(home, store, CONTRACTS).newer(given)
+    assert newer is not None
+    assert known(home, store).folder == newer.folder
+
+
 def test_the_verbs_propose_and_compare(home: Home, store: sa.Engine, tmp_path: Path) -> None:
     run = CliRunner().invoke
     users.add_user(home, "li", "tide-turns-at-seven", "duty_officer", NOW)
     is_now(home, "li")
     assert run(app, ["rules", "shadow"]).output == "no rules wait\n"
+    silent = run(app, ["rules", "publish", "--from", str(loosened(tmp_path))])
+    assert (silent.exit_code, "needs a comment" in silent.output) == (1, True)
+    shutil.rmtree(tmp_path / "rules")
     asked = run(app, ["rules", "publish", "--from", str(loosened(tmp_path)), "-m", "false alarms"])
     assert asked.exit_code == 0, asked.output
     assert "not in force, runs in shadow until" in asked.output

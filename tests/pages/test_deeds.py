@@ -1,0 +1,49 @@
+"""What pages say of deeds and requests, without a browser: a person with a session, and nobody."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import streamlit as st
+
+from access import alerts, users
+from access.rights import Reader
+from dashboards import deeds, session
+from dashboards.language import words_of
+from dashboards.parts import Scene
+from dashboards.views import requests
+from ingest.settings import Home
+
+PASSWORD = "tide-turns-at-seven"
+ALERT = {"rule_id": "gas_methane_lel", "object_id": "urban:w1"}
+
+
+@pytest.fixture
+def scene(home: Home, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """A page of a lead who is logged in, in a home where nothing may be quiet for longer than a day."""
+    now = datetime.now(UTC)  # pages read the clock
+    strict = replace(home, environment={**home.environment, "CITYRISK_QUIET_LONGEST_H": "24"})
+    users.add_user(strict, "wu", PASSWORD, "shift_lead", now)
+    token, user = users.log_in(strict, "wu", PASSWORD, now)
+    monkeypatch.setattr(st, "session_state", {session._TOKEN: token, "lang": "en"})
+    return Scene(strict, words_of("en"), user.reader, now, user)
+
+
+@pytest.mark.case("live.F4")
+def test_a_length_that_nobody_may_choose_is_said_and_the_page_stands(scene: Scene) -> None:
+    st.session_state["silence_length"] = "2h"
+    assert deeds.silence_covers(scene, ALERT).startswith("covers 0 open alerts (0 red)")
+    st.session_state["silence_length"] = "7d"
+    assert "nothing may be quiet for so long here" in deeds.silence_covers(scene, ALERT)
+
+
+@pytest.mark.case("live.F4")
+def test_what_waits_is_shown_to_nobody_without_a_login(scene: Scene) -> None:
+    ends_at = scene.now + timedelta(hours=1)
+    asked = alerts.silence(
+        scene.home, Reader("li", "duty_officer"), {"domain": "lifeline"}, "drill", ends_at, scene.now
+    )
+    assert [one.request_id for one in requests._read(scene, scene.now)[0]] == [asked.id]
+    assert requests._read(replace(scene, user=None), scene.now) == ([], [])
