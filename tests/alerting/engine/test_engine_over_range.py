@@ -142,7 +142,7 @@ def test_a_broken_probe_costs_itself(flag: str) -> None:
              "quality_flag": "normal", "_flags": flag}])
         for i in range(10)
     ]  # fmt: skip
-    changes = fold(rules(), Registry(SHAPES), stream)
+    changes = [c for c in fold(rules(), Registry(SHAPES), stream) if c.rule_id == "gas_methane_lel"]
     assert [c.change for c in changes] == [Change.PENDING, Change.OPENED]
     assert not marks(changes[-1]), "the broken value is no part of this alert"
 
