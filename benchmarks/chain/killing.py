@@ -110,8 +110,11 @@ class Disturbance:
             turn += 1
 
     async def _drive(self, vehicle: Vehicle, number: int) -> None:
-        """A position a second, from the past up to now, never ahead; the button is pressed, and let go, every few."""
-        at = datetime.now(UTC).replace(microsecond=0) - timedelta(minutes=30)
+        """A position a second, from half a minute ago up to now, never ahead; the button is pressed every few.
+
+        No further back: a clock that stays behind is replaced by receipt, and its rows would be others here.
+        """
+        at = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=30)
         turn = 0
         async with vehicle:
             while not self._stop.is_set():
