@@ -62,7 +62,7 @@ def _cap_message(book: Book, sender: str, is_public: bool, message: Message, now
         "alert_id": message.key, "rule_id": "test", "object_id": "test", "domain": "all", "subdomain": "any",
         "colour": "blue", "level": 4, "origin": "person", "object_name_zh": "测试", "lon": None, "lat": None,
         "area_code": "000000", "contact": "-", "value": None, "threshold": None, "unit": "", "standard": "",
-        "clause": "", "evidence_grade": "", "starts_at": now, "issued_at": now,
+        "clause": "", "evidence_grade": "", "starts_at": now, "issued_at": now, "spot_zh": "", "spot_en": "",
     }  # fmt: skip
     for name in ("category", "possible_area", "matters", "measures", "issuer", "disposing_unit"):
         alert |= {f"{name}_zh": _TEXT_ZH, f"{name}_en": _TEXT_EN}
