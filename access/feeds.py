@@ -62,11 +62,15 @@ def feed_facts(mart: Mart, live: OpsReader | None, now: datetime) -> list[FeedFa
 
     The contract's limits are applied again at `now`: what was fresh when published may be silent by now.
     """
+    known = mart.frame("select * from mart.feed_health limit 0").columns
+    left_out = "h.left_out_reason" if "left_out_reason" in known else "null"  # a generation of before has none
     published = mart.frame(
-        """
-        select f.*, h.* exclude (
-          feed_id, department_code, name_zh, name_en, department_zh, domain, subdomain, late_after_s, silent_after_s
-        )
+        f"""
+        select f.*, h.freshness, h.last_observed_at, h.last_received_at, h.last_contact_at,
+               {left_out} as left_out_reason,
+               coalesce(h.rows_24h, 0) as rows_24h, coalesce(h.quarantined_24h, 0) as quarantined_24h,
+               coalesce(h.batches_held, 0) as batches_held, coalesce(h.checks_failed, 0) as checks_failed,
+               coalesce(h.checks_raised, 0) as checks_raised
         from mart.feed as f left join mart.feed_health as h using (feed_id)
         """
     )
@@ -218,9 +222,7 @@ def _fact(row: dict[str, Any], seen: _Seen | None, now: datetime) -> FeedFact:
     feed_id: str = row["feed_id"]
     freshness, since = freshness_at(_last_sign(row, seen), row["late_after_s"], row["silent_after_s"], now)
     received, outcome = row["last_received_at"], None
-    counts = [
-        row[name] or 0 for name in ("rows_24h", "quarantined_24h", "batches_held", "checks_failed", "checks_raised")
-    ]
+    counts = [row[name] for name in ("rows_24h", "quarantined_24h", "batches_held", "checks_failed", "checks_raised")]
     if seen is not None:
         received = max(filter(None, (received, seen.received_at.get(feed_id))), default=None)
         outcome = seen.outcome.get(feed_id)
@@ -247,7 +249,7 @@ def _fact(row: dict[str, Any], seen: _Seen | None, now: datetime) -> FeedFact:
         last_tried_at=outcome[2] if outcome else None,
         n_open_notifications=seen.notifications.get(feed_id, 0) if seen else 0,
         refusal=seen.refusals.get(feed_id) if seen else None,
-        left_out=row.get("left_out_reason"),  # a generation of before says nothing of it
+        left_out=row["left_out_reason"],
     )
 
 
