@@ -327,7 +327,7 @@ def test_nothing_is_wider_than_the_screen(page: Page, alert_site: Site, width: i
 
 
 def test_news_that_did_not_get_through_is_said(page: Page, alerted: AlertedHome, alert_site: Site) -> None:
-    alert_id = alerted.breach(SITE, "housing:m7", "yellow", 510.0)
+    alert_id = alerted.breach(SITE, "housing:m9", "yellow", 510.0)
     at = alerted.now - timedelta(minutes=10)
     with alerted.engine.begin() as connection:
         connection.execute(
