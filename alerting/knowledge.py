@@ -76,9 +76,9 @@ class Watch:
                 check_approved(self._engine, load_rules(folder, folder.name), folder)
                 load_desk(folder)
             except (UnapprovedRules, RuleError, DeskError, OSError) as error:
-                said, folder = str(error), known.folder
+                said, folder = f"newer rules do not load, the old ones go on: {error}", known.folder
         if said and said != self.failure:
-            log.error("newer rules are not taken up, those of %s go on: %s", folder.name, said)
+            log.error("%s; in force is %s", said, folder.name)
         self.failure = said
         return folder
 
