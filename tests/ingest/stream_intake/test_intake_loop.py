@@ -265,7 +265,7 @@ def test_lost_files_of_a_stream_come_back(
     asyncio.run(run())
     before = values(landed(home, GAS))
     assert before.height >= 7
-    assert {"bad_frame", "duplicate", "superseded"} <= {note[0] for note in notes(intake)}
+    assert {"bad_frame", "duplicate", "superseded", "out_of_range"} <= {note[0] for note in notes(intake)}
     for path in landing.live_files(intake.engine, home, GAS):
         path.unlink()
     assert restore(intake, contracts).batches >= 1
