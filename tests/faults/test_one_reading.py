@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+import orjson
+import polars as pl
 import pytest
 import sqlalchemy as sa
 
@@ -19,21 +23,33 @@ from benchmarks.chain.programs import running
 from benchmarks.chain.senders import MqttSender, Vehicle
 from benchmarks.chain.webhook import open_desk
 from ingest import ops
+from ingest.landing import live_files
 from ingest.settings import Home
 from waiting import until
 
 
-async def say_methane(home: Home, device: str) -> int:
+async def say(home: Home, topic: str, body_at: Callable[[int], bytes]) -> int:
     """One message over MQTT, acknowledged; gives its instant in ms."""
     sender = MqttSender(
         int(home.environment["CITYRISK_MQTT_PORT"]), "urban", home.environment["CITYRISK_NATS_PASSWORD_URBAN"], "one"
     )
     async with sender:
-        template, at_ms = loud(device), time.time_ns() // 1_000_000
-        sender.send(template.topic.encode(), template.body(at_ms), 0)
+        at_ms = time.time_ns() // 1_000_000
+        sender.send(topic.encode(), body_at(at_ms), 0)
         await sender.room(1)
         assert sender.acknowledged == 1
     return at_ms
+
+
+def sump_limit_m(home: Home, engine: sa.Engine, device: str) -> float:
+    """The level that the register says of one station of a utility tunnel."""
+    register = pl.read_parquet(live_files(engine, home, "urban.tunnel_device"))
+    return float(register.filter(device_id=device)["sump_limit_m"].item())
+
+
+def sump_body(device: str, level_m: float, at_ms: int) -> bytes:
+    """What such a station says of its sump, and nothing else."""
+    return orjson.dumps({"deviceId": device, "ts": at_ms, "level": level_m, "st": "0"})
 
 
 async def press_button(home: Home, phone: str, edition: int) -> None:
@@ -43,6 +59,7 @@ async def press_button(home: Home, phone: str, edition: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.case("engineer.held.H2")
 def test_one_reading_of_each_door(tmp_path: Path) -> None:
     with open_desk() as desk:
         home, fleet = new_home(tmp_path / "var", (25, 20, 3), desk.settings)
@@ -54,7 +71,10 @@ def test_one_reading_of_each_door(tmp_path: Path) -> None:
                 return connection.execute(sa.select(tables.alert).where(alert.device_id == device)).first()
 
         with running(home):
-            at_ms = asyncio.run(say_methane(home, fleet.gas[0]))
+            methane, station = loud(fleet.gas[0]), fleet.tunnel[0]
+            limit_m = sump_limit_m(home, engine, station)
+            at_ms = asyncio.run(say(home, methane.topic, methane.body))
+            sump_ms = asyncio.run(say(home, f"urban/tunnel_reading/{station}", partial(sump_body, station, limit_m)))
             phone, edition = fleet.vehicles[0]
             asyncio.run(press_button(home, phone, edition))
 
@@ -69,6 +89,12 @@ def test_one_reading_of_each_door(tmp_path: Path) -> None:
             assert gas.disposing_unit
             assert gas.contact
             assert gas.measures_zh
+            # The first word of a station, judged at once by the limit that its own row of the register has.
+            until(lambda: row_of(f"urban:{station}"), 10, "an alert of the sump")
+            sump = row_of(f"urban:{station}")
+            assert sump is not None
+            assert (sump.state, sump.rule_id) == ("pending", "tunnel_sump")
+            assert (sump.value, sump.threshold) == (limit_m, limit_m)
 
             until(lambda: desk.first_told().get(sos.alert_id), 30, "the duty desk's being told")
             until(lambda: row_of(f"urban:{fleet.gas[0]}").state == "open", 30, "the hold's end")  # type: ignore[union-attr]
@@ -77,4 +103,7 @@ def test_one_reading_of_each_door(tmp_path: Path) -> None:
             assert (gas.colour, gas.threshold) == ("red", 50)
         engine.dispose()
         landed = landed_rows(home)
-        assert landed.rows() == [("urban.gas_reading", fleet.gas[0], at_ms)]
+        assert sorted(landed.rows()) == [
+            ("urban.gas_reading", fleet.gas[0], at_ms),
+            ("urban.tunnel_reading", station, sump_ms),
+        ]

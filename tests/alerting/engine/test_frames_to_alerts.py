@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from frames import T0, Chain
+from frames import T0, Chain, rules
 
+from alerting.engine import Engine, Registry
 from alerting.episode import Change
 from ingest import ops
 from ingest.protocols import gb26875
@@ -16,6 +17,7 @@ from ingest.protocols.jt808 import encode
 from ingest.pull import open_intake
 from ingest.settings import Home
 from ingest.stream.live import micros
+from rule_parts import SHAPES, thing
 
 GAS, POSITION, STATE = "urban.gas_reading", "transport.vehicle_position", "fire.device_state"
 
@@ -118,3 +120,18 @@ def test_back_fill_of_a_past_leak_is_no_present_danger(chain: Chain) -> None:
     leaks = [c for c in chain.changes if c.rule_id == "gas_methane_lel"]
     assert leaks, "the danger there was is listed"
     assert all(c.is_past for c in leaks)
+
+
+@pytest.mark.case("engineer.held.H2")
+@pytest.mark.parametrize(("limit_m", "colour"), [(70.0, "red"), (40.0, None)], ids=["below the limit", "above it"])
+def test_the_first_word_of_a_device_is_judged_at_once_by_the_limit_of_its_register(
+    chain: Chain, limit_m: float, colour: str | None
+) -> None:
+    pond = thing("emergency:P1", dry_beach_min_m=limit_m, pond_class="3")
+    point = thing("emergency:T1", pond.id)
+    chain.engine = Engine(rules(), Registry(SHAPES, {pond.id: pond}, {point.id: point}))
+    said = {"pointCode": "T1", "time": f"{T0:%Y-%m-%dT%H:%M:%S%z}", "dryBeach": 55.0}
+    chain.say("emergency.tailings_sensor", "T1", said, 0)
+    chain.wait(1)
+    assert chain.opened().get("tailings_beach") == ((colour, 0.0) if colour else None)
+    assert {change.threshold for change in chain.changes} == ({limit_m} if colour else set())
