@@ -25,6 +25,7 @@ from alerting.quiet import TooLong, beyond, covered_by_labels, limits_of, quiet_
 from alerting.routing import RoutingError
 from alerting.rules.generations import NoRulesError, newest_generation
 from alerting.work import Conflict
+from ingest.catalogue import CONTRACT_ROOT, load_contracts, owners_of
 from ingest.ops import opened
 from ingest.settings import Home
 
@@ -178,12 +179,13 @@ def silences(home: Home, now: datetime) -> list[dict[str, Any]]:
 
 def desk_of(home: Home) -> Desk:
     """The duty desk of the newest rules generation. Raises NoRulesError or DeskError."""
-    return _desk_in(newest_generation(home.root))
+    contracts = Path(home.environment.get("CITYRISK_CONTRACTS") or CONTRACT_ROOT)
+    return _desk_in(newest_generation(home.root), contracts)
 
 
 @lru_cache(maxsize=4)
-def _desk_in(folder: Path) -> Desk:
-    return load_desk(folder)
+def _desk_in(folder: Path, contracts: Path) -> Desk:
+    return load_desk(folder, owners=owners_of(load_contracts(contracts).values()))
 
 
 def _verb(step: str) -> Verb:

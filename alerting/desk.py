@@ -6,6 +6,7 @@ Not here: rules and thresholds (`alerting.rules`).
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,11 +41,14 @@ class Desk:
     wording: Wording
 
 
-def load_desk(*folders: Path) -> Desk:
-    """The desk from CSV files, each table from the first folder that has it. Raises DeskError for a missing one."""
+def load_desk(*folders: Path, owners: Mapping[tuple[str, str], str] | None = None) -> Desk:
+    """The desk from CSV files, each table from the first folder that has it. Raises DeskError for a missing one.
+
+    `owners`: the department of each domain and subdomain, for kinds of risk that no row of responsibility names.
+    """
     rows = {name: _read(name, folders) for name in TABLES}
     return Desk(
-        Routing(rows["areas"], rows["organisations"], rows["responsibilities"], rows["contacts"]),
+        Routing(rows["areas"], rows["organisations"], rows["responsibilities"], rows["contacts"], owners),
         Guides(rows["handling_guides"]),
         Escalations(rows["escalations"]),
         Grouping(rows["grouping"]),

@@ -24,6 +24,7 @@ from alerting.rules.model import MaintenanceWindow, RuleSet
 from alerting.rules.versions import UnapprovedRules, check_approved, take_as_given
 from alerting.subjects import Subjects, city_of
 from ingest import ops
+from ingest.catalogue import owners_of
 from ingest.contract import Contract
 from ingest.settings import Home
 
@@ -92,7 +93,7 @@ def load_knowledge(
     ruleset = load_rules(folder, folder.name)
     ruleset = replace(ruleset, windows=windows_known(engine, ruleset.windows))
     registry = load_registry(home, engine, contracts.values())
-    desk = load_desk(folder)
+    desk = load_desk(folder, owners=owners_of(contracts.values()))
     city = home.environment.get(_CITY) or city_of(registry, desk.routing, _DEFAULT_CITY)
     return Knowledge(folder, ruleset, registry, desk, Subjects(ruleset, registry, desk.routing, city), registers)
 

@@ -1,7 +1,8 @@
 """Who has to deal with an alert: exactly one unit, by the rows of responsibilities, with its duty office. Pure.
 
 A place without a row of its own belongs to the next area above it. A kind of risk that nobody in the city is named
-for goes to the unit that commands that domain, and failing that to the city's government: no alert is without a unit.
+for goes to the department that owns it (whose feeds register its objects), failing that to the unit that commands that
+domain, and failing that to the city's government: no alert is without a unit.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class Unit:
     name_en: str
     duty_phone: str
     duty_email: str
-    basis: str  # area of the row that named it, or command, or government
+    basis: str  # area of the row that named it, or owner, command, government
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,9 @@ class Routing:
         organisations: Iterable[Mapping[str, str]],
         responsibilities: Iterable[Mapping[str, str]],
         contacts: Iterable[Mapping[str, str]],
+        owners: Mapping[tuple[str, str], str] | None = None,
     ) -> None:
+        self._owners = owners or {}
         self.areas = {row["area_code"]: row for row in areas}
         self.organisations = {row["organisation_id"]: row for row in organisations}
         self._contacts = {row["organisation_id"]: row for row in contacts}
@@ -64,6 +67,9 @@ class Routing:
             named = self._named(code, domain, subdomain, "dispose", on)
             if named:
                 return self._unit(named, f"dispose:{code}")
+        owner = f"{city}:{self._owners.get((domain, subdomain), '')}"
+        if owner in self.organisations:
+            return self._unit(owner, f"owner:{city}")
         commanding = {
             self._named(code, known, risk, role, on)
             for (code, known, risk, role) in self._duties

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
@@ -48,6 +49,21 @@ def contract_path(feed_id: str, root: Path = CONTRACT_ROOT) -> Path:
     """Where the contract of a feed stands: `<department>/<feed>.odcs.yaml`."""
     department, _, feed = feed_id.partition(".")
     return root / department / f"{feed}.odcs.yaml"
+
+
+def owners_of(contracts: Iterable[Contract]) -> dict[tuple[str, str], str]:
+    """Domain and subdomain → the department that owns this kind of risk, where no row says who answers for it.
+
+    It is the one whose feed registers the objects; failing that the devices; failing that whoever tells of it at all.
+    Of several the first by feed id.
+    """
+    feeds = sorted(contracts, key=lambda contract: contract.id)
+    owners: dict[tuple[str, str], str] = {}
+    for entity in ("object", "device", ""):
+        for contract in feeds:
+            if not entity or entity in contract.entities:
+                owners.setdefault((contract.domain, contract.subdomain), contract.department_code)
+    return dict(sorted(owners.items()))
 
 
 def load_contract(path: Path, *, is_strict: bool = True) -> Contract:

@@ -1,17 +1,23 @@
 -- Each kind of risk in each city resolves to exactly one disposing organisation, and that one is in the tree.
 with duty as (
-  select responsibilities.area_code, responsibilities.risk_type, count(*) as n, count(organisations.organisation_id) as n_known
-  from {{ ref('responsibilities') }} as responsibilities
+  select responsibility.area_code, responsibility.risk_type, count(*) as n, count(organisations.organisation_id) as n_known
+  from {{ ref('responsibility') }} as responsibility
   left join {{ ref('organisations') }} as organisations
-    on responsibilities.organisation_id = organisations.organisation_id
-  where responsibilities.role = 'dispose' and responsibilities.valid_to is null
-  group by responsibilities.area_code, responsibilities.risk_type
+    on responsibility.organisation_id = organisations.organisation_id
+  where responsibility.role = 'dispose' and responsibility.valid_to is null
+  group by responsibility.area_code, responsibility.risk_type
+),
+
+kind as (
+  select factor as risk_type from {{ ref('risk_factor_weights') }} where level = 'subdomain'
+  union
+  select subdomain as risk_type from {{ ref('kinds') }}
 ),
 
 wanted as (
-  select cities.area_code, subdomains.factor as risk_type
+  select cities.area_code, kind.risk_type
   from (select distinct area_code from {{ ref('responsibilities') }}) as cities
-  cross join (select distinct factor from {{ ref('risk_factor_weights') }} where level = 'subdomain') as subdomains
+  cross join kind
 )
 
 select wanted.area_code, wanted.risk_type, duty.n

@@ -1,4 +1,4 @@
-"""Seeds that contracts imply: the feeds, their metrics and their columns, for feed health and the data dictionary."""
+"""Seeds that contracts imply: feeds, kinds of risk with their owners, metrics, columns."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 
+from ingest.catalogue import owners_of
 from ingest.contract import Contract
 from orchestration.derive.staging import model_name
 
@@ -13,6 +14,7 @@ FEEDS = (
     "feed_id", "department_code", "department_zh", "name_zh", "name_en", "domain", "subdomain", "owner", "steward",
     "cadence_s", "late_after_s", "silent_after_s", "retention_d", "version", "entities",
 )  # fmt: skip
+KINDS = ("domain", "subdomain", "department_code")
 METRICS = ("metric", "unit", "name_zh", "name_en")
 FEED_COLUMNS = (
     "feed_id", "table_name", "column_name", "label_zh", "description_en", "unit", "sensitivity", "concept",
@@ -24,6 +26,7 @@ def tables(contracts: Iterable[Contract]) -> dict[str, str]:
     feeds = list(contracts)
     return {
         "feeds.csv": _csv(FEEDS, [_feed(contract) for contract in feeds]),
+        "kinds.csv": _csv(KINDS, [(*kind, owner) for kind, owner in owners_of(feeds).items()]),
         "metrics.csv": _csv(METRICS, list(_metrics(feeds).values())),
         "feed_columns.csv": _csv(FEED_COLUMNS, [row for contract in feeds for row in _columns(contract)]),
     }

@@ -117,18 +117,12 @@ def test_damaged_files_are_made_again_by_a_run_with_nothing_new(city: RunCity) -
     assert damage_of(city.home.warehouse, deep=True) == ""
 
 
-@pytest.mark.parametrize("step", ["check", "build_and_publish"])
-def test_a_crash_is_repaired_by_the_next_run(city: RunCity, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    before = marts(city)
-    reset(city)
-    with monkeypatch.context() as patch:
-        patch.setattr(batches, step, crash)
-        with pytest.raises(KeyboardInterrupt):
-            run(city, "crashed")
+def test_a_run_that_is_interrupted_is_kept_as_failed(city: RunCity, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches, "check", crash)
+    with pytest.raises(KeyboardInterrupt):
+        run(city, "crashed")
     with city.engine.connect() as connection:
         assert connection.execute(sa.select(ops.run.c.result).filter_by(run_id="crashed")).scalar() == "failed"
-    assert run(city, "repaired").built
-    assert_same(marts(city), before)
 
 
 def test_a_crash_between_publish_and_the_ledger_is_repaired(city: RunCity, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -88,6 +88,9 @@ def test_seeds_hold_each_feed_metric_and_column_once(contracts: dict[str, Contra
     metrics = [row["metric"] for row in rows["metrics.csv"]]
     assert metrics == sorted(set(metrics))
     assert set(metrics) == {c.name for contract in contracts.values() for c in contract.columns if c.is_metric}
+    assert {(row["domain"], row["subdomain"]) for row in rows["kinds.csv"]} == {
+        (contract.domain, contract.subdomain) for contract in contracts.values()
+    }
     landed = sum(len(contract.landed_columns) for contract in contracts.values())
     assert len({(row["feed_id"], row["column_name"]) for row in rows["feed_columns.csv"]}) == landed
 

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 import yaml
 
+from access.serving import newest
+from ingest.areas import load_areas
+from ingest.catalogue import contract_path
+from ingest.conform import ConformContext, conform
+from ingest.propose import propose
+from ingest.pull import file_payload, read
 from orchestration.derive import write_derived
+from orchestration.publish import publish
 from warehouse import synthetic
-from warehouse.built import DAYS, PROJECT, copy_project, open_warehouse
+from warehouse.built import DAYS, NOW, PROJECT, Warehouse, copy_project, open_warehouse
 
 
 def test_an_empty_home_builds(tmp_path: Path) -> None:
@@ -42,10 +53,64 @@ def test_dbt_by_hand_needs_only_the_home(tmp_path: Path) -> None:
     assert (tmp_path / "docs/static_index.html").stat().st_size > 0
 
 
-def test_a_new_feed_is_one_contract_file(tmp_path: Path) -> None:
-    root = tmp_path / "project"
-    project = copy_project(root)
-    document = yaml.safe_load((PROJECT.parent / "ingest/contracts/weather/observation.odcs.yaml").read_text("utf-8"))
+ROPEWAYS = """索道编码,索道名称,行政区划代码,经度,纬度,设计客运量(人/小时),建成年份
+SD420500001,西陵峡索道,420502,111.29,30.72,1200,2012
+SD420500002,车溪索道,420504,111.20,30.66,800,2016
+SD420500003,三峡人家索道,420506,111.30,30.95,1500,2009
+"""
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """The product with three contracts that nobody here wrote, and nothing else changed: built whole, published.
+
+    A feed of readings, and registers of two new kinds of objects, one of a department that no list knows.
+    """
+    root = tmp_path_factory.mktemp("foreign")
+    shutil.copytree(PROJECT.parent / "ingest/contracts", root / "ingest/contracts")
+    shutil.copytree(PROJECT, root / "dbt_project")
+    sample = root / "ropeway.csv"
+    sample.write_text(ROPEWAYS, "utf-8")
+    agree(root, "water.level", river_levels())
+    for feed_id in ("transport.ropeway", "scenic.slide"):
+        department, _, kind = feed_id.partition(".")
+        text = propose(sample, feed_id).yaml_text.replace(
+            f"subdomain, value: {department}", f"subdomain, value: {kind}"
+        )
+        agree(root, feed_id, answered(text, domain="lifeline", status="active"))
+    write_derived(root)
+    made = open_warehouse(root / "home", root / "dbt_project", root / "ingest/contracts")
+    level = made.contracts["water.level"]
+    synthetic.land_rows(made.home, made.engine, level, synthetic.rows_of(level, DAYS[0], 6), "levels")
+    for feed_id in ("transport.ropeway", "scenic.slide"):
+        contract = made.contracts[feed_id]
+        (raw, _), *_ = read(file_payload(contract, sample, NOW), contract)
+        shaped = conform(raw, contract, ConformContext(NOW, b"k" * 32, load_areas(), None))
+        synthetic.land_rows(made.home, made.engine, contract, shaped.frame, feed_id)
+    made.build(full_refresh=True, select=None)
+    publish(made.home, made.engine, "run-1", [], made.now)
+    yield made
+    made.engine.dispose()
+
+
+def agree(root: Path, feed_id: str, text: str) -> None:
+    """Put a contract in its place."""
+    path = contract_path(feed_id, root / "ingest/contracts")
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, "utf-8")
+
+
+def answered(text: str, **answers: str) -> str:
+    """A proposed contract after two people who know the data have looked: guesses replaced."""
+    for name, value in answers.items():
+        text, n = re.subn(rf"^{name}: .*$", f"{name}: {value}", text, flags=re.MULTILINE)
+        assert n == 1, name
+    return text
+
+
+def river_levels() -> str:
+    """A neighbour's contract of readings with one metric of its own."""
+    document = yaml.safe_load(contract_path("weather.observation").read_text("utf-8"))
     document |= {"id": "water.level", "name": "River levels"}
     schema = document["schema"][0]
     schema["properties"] = [p for p in schema["properties"] if p["name"] in ("station_id", "observed_at", "rain_1h_mm")]
@@ -57,20 +122,43 @@ def test_a_new_feed_is_one_contract_file(tmp_path: Path) -> None:
         }
     )  # fmt: skip
     schema["quality"] = [rule for rule in schema["quality"] if rule["id"] == "unique_key"]
-    path = root / "ingest/contracts/water/level.odcs.yaml"
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
-    written = {item.name for item in write_derived(root)}
-    assert {"stg_water__level.sql", "water.level.md", "all_reading.sql", "feeds.csv", "metrics.csv"} <= written
-    made = open_warehouse(tmp_path / "home", project, root / "ingest/contracts")
-    contract = made.contracts["water.level"]
-    synthetic.land_rows(made.home, made.engine, contract, synthetic.rows_of(contract, DAYS[0], 6), "first")
-    made.build(full_refresh=True)
-    assert made.ask("select metric, count(*) from core.reading group by 1 order by 1") == [
+    return str(yaml.safe_dump(document, allow_unicode=True))
+
+
+@pytest.mark.slow
+def test_a_new_feed_is_one_contract_file(foreign: Warehouse) -> None:
+    project = foreign.project.parent
+    for name in ("dbt_project/models/staging/stg_water__level.sql", "docs/feeds/water.level.md"):
+        assert (project / name).is_file()
+    assert foreign.ask("select metric, count(*) from core.reading group by 1 order by 1") == [
         ("rain_1h_mm", 6),
         ("river_level_m", 6),
     ]
-    assert made.ask("select unit from core.metric where metric = 'river_level_m'") == [("m",)]
-    n_feeds = sum(one.department_code == "water" for one in made.contracts.values())
-    assert made.ask("select n_feeds from core.department where department_code = 'water'") == [(n_feeds,)]
-    made.engine.dispose()
+    assert foreign.ask("select unit from core.metric where metric = 'river_level_m'") == [("m",)]
+    n_feeds = sum(one.department_code == "water" for one in foreign.contracts.values())
+    assert foreign.ask("select n_feeds from core.department where department_code = 'water'") == [(n_feeds,)]
+
+
+@pytest.mark.slow
+@pytest.mark.case("engineer.7")
+def test_a_new_kind_of_object_needs_its_contract_and_no_row_anywhere(foreign: Warehouse) -> None:
+    """Proposed from a sample, landed, built with every model and data test, published: objects with their reason."""
+    with duckdb.connect(str(newest(foreign.home)), read_only=True) as mart:
+        found = mart.execute("select name_zh, subdomain, area_code, unscored_reason from mart.risk_object").fetchall()
+    places = (("西陵峡索道", "420502"), ("车溪索道", "420504"), ("三峡人家索道", "420506"))
+    kinds = ("ropeway", "slide")
+    assert sorted(found) == sorted((name, kind, area, "kind_not_weighed") for name, area in places for kind in kinds)
+
+
+@pytest.mark.slow
+@pytest.mark.case("engineer.7")
+@pytest.mark.parametrize(("kind", "unit"), [("ropeway", "420500:transport"), ("slide", "420500")])
+def test_who_answers_for_a_new_kind_is_its_owner_by_rule(foreign: Warehouse, kind: str, unit: str) -> None:
+    """Whoever leads, builds and commands does so for the whole domain; a department without an office: the city."""
+    found = foreign.ask(
+        f"select role, organisation_id from core.responsibility where risk_type = '{kind}' and area_code = '420500'"
+    )
+    assert sorted(found) == sorted({
+        "lead": "420500:safety_committee", "build": "420500:data", "command": "420500:emergency",
+        "responsible": unit, "monitor": unit, "dispose": unit,
+    }.items())  # fmt: skip

@@ -54,6 +54,22 @@ def test_a_kind_that_nobody_is_named_for_goes_to_who_commands(desk: Desk) -> Non
     assert desk.routing.disposing("420502", "all", "feed", TODAY).basis == "government:420500"
 
 
+@pytest.mark.case("engineer.7")
+def test_a_new_kind_of_risk_goes_to_the_department_that_owns_it() -> None:
+    """Without a row of responsibility: whose feed registers the objects, where the city has that department."""
+    owners = {("lifeline", "ropeway"): "transport", ("lifeline", "ice_rink"): "sports", ("lifeline", "gas"): "urban"}
+    desk = load_desk(SEEDS / "alerting", SEEDS, owners=owners)
+
+    def unit(subdomain: str) -> tuple[str, str]:
+        found = desk.routing.disposing("420502001", "lifeline", subdomain, TODAY)
+        assert found.duty_phone
+        return found.organisation_id, found.basis
+
+    assert unit("ropeway") == ("420500:transport", "owner:420500")
+    assert unit("ice_rink")[1] != "owner:420500"  # a department that the city does not have
+    assert unit("gas") == ("420500:housing", "dispose:420500")  # a row comes first
+
+
 def test_a_nearer_and_newer_row_wins(desk: Desk) -> None:
     def duty(area: str, organisation: str, valid_from: str, valid_to: str = "") -> dict[str, str]:
         return {
