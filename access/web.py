@@ -39,9 +39,14 @@ def is_own_origin(headers: Mapping[str, str]) -> bool:
     return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
 
 
+def is_behind_proxy(home: Home) -> bool:
+    """Whether a proxy of ours stands before every web door for people."""
+    return home.environment.get("CITYRISK_BEHIND_PROXY") == "1"
+
+
 def source_of(home: Home, peer: str | None, headers: Mapping[str, str]) -> str:
     """The address that asks. Behind a proxy of ours (`CITYRISK_BEHIND_PROXY=1`) the one that the proxy saw."""
-    if home.environment.get("CITYRISK_BEHIND_PROXY") == "1":
+    if is_behind_proxy(home):
         seen = headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
         if seen:
             return seen

@@ -19,6 +19,37 @@ _TOOLTIP = {
 }
 
 
+# The chart component runs what stands between two of its marks (`--x_x--0_0--`) as a script, in whatever text of the
+# options it finds them. Without its middle a mark is none, and a blank makes no new one with what stands around it.
+_OF_MARK, _OF_NONE = "x_x--0_0", "x_x 0_0"
+
+
+def show(
+    options: Mapping[str, Any],
+    key: str,
+    height: str,
+    outlines: tuple[str, Mapping[str, Any]] | None = None,
+    on_click: str | None = None,
+) -> Any:
+    """Draw a chart whose texts are texts, whatever a department calls its things; gives what the component answers.
+
+    `outlines`: a map's name and its GeoJSON. `on_click`: a script of ours, which answers with `chart_event`.
+    """
+    from streamlit_echarts import Map, st_echarts  # registers itself at import: only within a running Streamlit
+
+    events = {"click": on_click} if on_click else {}
+    of_map = Map(outlines[0], dict(outlines[1])) if outlines else None
+    return st_echarts(_without_scripts(dict(options)), height=height, events=events, map=of_map, key=key)
+
+
+def _without_scripts(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.replace(_OF_MARK, _OF_NONE)
+    if isinstance(value, Mapping):
+        return {_without_scripts(name): _without_scripts(inside) for name, inside in value.items()}
+    return [_without_scripts(inside) for inside in value] if isinstance(value, list | tuple) else value
+
+
 def trend(frame: pl.DataFrame, domains: Sequence[str], words: Words) -> dict[str, Any]:
     """Lines of the index by day, one a domain; the whole city is the thick one."""
     known: list[date] = sorted(set(frame["as_of_date"].to_list()))

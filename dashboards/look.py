@@ -5,6 +5,7 @@ A risk colour never stands alone: each has its own shape, so that the page reads
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
@@ -147,7 +148,36 @@ STYLE = f"""<style>
   .cr .board td {{ border: 0; padding: .12rem .6rem; }} .cr .board td.wide {{ grid-column: 1 / -1; }}
   .cr .board td.n {{ text-align: left; }}
   [data-testid="stColumn"]:has(.st-key-alert_chosen) {{ order: -1; }} }}
+.cr .door {{ display: block; width: 100%; box-sizing: border-box; padding: .45rem .75rem; text-align: center;
+  font: inherit; color: {INK}; background: {PANEL}; border: 1px solid {LINE}; border-radius: 4px; cursor: pointer;
+  text-decoration: none; }}
+.cr .door:hover, .cr .door:focus-visible {{ border-color: #4fb3c8; color: #7fd3e0; }}
 </style>"""
+# The page on which people log in stands alone, without Streamlit's own styles.
+LOGIN_STYLE = f"""<style>
+body {{ background: {BACKGROUND}; font-family: {FONT}; }}
+main.cr {{ display: grid; gap: 1rem; max-width: 22rem; margin: 14vh auto; padding: 0 1rem; }}
+main form {{ display: grid; gap: .8rem; }} main label {{ color: {MUTED}; font-size: .9rem; }}
+main input, main button {{ display: block; width: 100%; box-sizing: border-box; margin-top: .25rem;
+  padding: .55rem .7rem; font: inherit; color: {INK}; background: {PANEL}; border: 1px solid {LINE};
+  border-radius: 5px; }}
+main button {{ cursor: pointer; border-color: #4fb3c8; }} main a {{ color: {MUTED}; font-size: .85rem; }}
+</style>"""
+
+
+def label(text: str) -> str:
+    """A text of the data as it is in a label, where Streamlit reads Markdown."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", _one_line(text))
+
+
+def code(text: str) -> str:
+    """An identifier of the data as it is where Streamlit reads Markdown and also makes links of what looks like one."""
+    fence = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
+    return f"{fence} {_one_line(text)} {fence}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def figure(colour: str | None) -> str:

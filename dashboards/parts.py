@@ -57,7 +57,7 @@ def title_line(scene: Scene, title: str, meta: list[str]) -> None:
     spans = "".join(f"<span>{escape(text)}</span>" for text in meta)
     left.html(f'<div class="cr"><h1>{escape(title)}</h1><div class="meta">{spans}</div></div>')
     with middle:
-        session.control(scene.home, scene.words, scene.user)
+        session.control(scene.words, scene.user)
     right.button(scene.words("app.switch"), on_click=_switch_language, key="switch_language", width="stretch")
 
 

@@ -1,28 +1,14 @@
-"""How the process manager starts the pages."""
+"""How the process manager starts the pages; `dashboards.__main__` is what it starts."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-APP = Path(__file__).with_name("app.py")
-
 
 def command(home: Path, port: int) -> list[str]:
-    """The command line that serves the pages of a home on loopback; start it with CITYRISK_HOME set to that home.
+    """The command line that serves the pages of a home on loopback.
 
-    Streamlit hides an option's place from its scripts, so the home goes through the environment by way of `env`.
+    The home goes through the environment by way of `env`: Streamlit's scripts have no arguments.
     """
-    return [
-        "env",
-        f"CITYRISK_HOME={home}",
-        sys.executable,
-        "-m",
-        "streamlit",
-        "run",
-        str(APP),
-        f"--server.port={port}",
-        "--server.address=127.0.0.1",
-        "--server.headless=true",
-        "--browser.gatherUsageStats=false",
-    ]
+    return ["env", f"CITYRISK_HOME={home}", sys.executable, "-m", "dashboards", str(port)]

@@ -22,6 +22,7 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
 from dagster_webserver.app import create_app_from_workspace_process_context
 
+from access.webserver import web_server
 from ingest.settings import Home
 from orchestration.door import Door
 
@@ -72,9 +73,7 @@ def serve_console(home: Home, port: int, clock: Callable[[], datetime]) -> int:
             version=dg.__version__, read_only=True,
         ) as workspace:  # fmt: skip
             app = Door(create_app_from_workspace_process_context(workspace), home, port, clock)
-            config = uvicorn.Config(app, host="127.0.0.1", port=port, log_level="warning", server_header=False,
-                                    timeout_graceful_shutdown=5)  # fmt: skip
-            server = uvicorn.Server(config)
+            server = web_server(app, home, port, lifespan="on")
             threading.Thread(target=_end_with, args=(daemon, server), daemon=True).start()
             server.run()
         return 1 if daemon.poll() is not None else 0

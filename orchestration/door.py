@@ -9,16 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime
-from urllib.parse import parse_qs
 
 from graphql import GraphQLError, OperationDefinitionNode, OperationType, parse
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from access import users
-from access.web import allowed_hosts, host_of, is_own_origin, source_of
+from access.door import DoorKeeper, guarded, read_body, read_form
 from ingest.settings import Home
 
 ROLES = frozenset({"administrator", "data_engineer"})
@@ -38,40 +36,37 @@ class Door:
 
     def __init__(self, console: ASGIApp, home: Home, port: int, clock: Callable[[], datetime]) -> None:
         self._console = console
-        self._home = home
-        self._hosts = allowed_hosts(home)
-        self._cookie = f"cityrisk_console_{port}"
-        self._clock = clock
+        self._keeper = DoorKeeper(home, f"cityrisk_console_{port}", clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse one request; a websocket that is refused is closed before it opens."""
         if scope["type"] == "lifespan":
             await self._console(scope, receive, send)
             return
+        send = guarded(send, "DENY")
         answer = await self._before_login(scope, receive)
         if answer is None and not await self._may_look(HTTPConnection(scope)):
             answer = _to_login(scope)
         if answer is None and scope.get("method") == "POST":
-            body = await _body(receive)
+            body = await read_body(receive, LARGEST_BODY_BYTES)
             answer = _unwanted(body)
             receive = _again(body)
         if answer is None and scope["type"] == "websocket":
             receive = _only_questions(receive)
         if answer is None:
-            await self._console(scope, receive, _guarded(send))
+            await self._console(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:
-            await answer(scope, receive, _guarded(send))
+            await answer(scope, receive, send)
 
     async def _before_login(self, scope: Scope, receive: Receive) -> Response | None:
         """What is answered to anybody; None lets the request go on to the question who asks."""
         at = HTTPConnection(scope)
-        if host_of(at.headers.get("host", "")) not in self._hosts:
-            return PlainTextResponse("this host name is not served here; it is not in CITYRISK_HOSTS\n", 421)
+        refusal = self._keeper.refusal(at)
+        if refusal is not None:
+            return refusal
         method = scope.get("method", "websocket")
-        if method not in ("GET", "HEAD") and not is_own_origin(at.headers):
-            return PlainTextResponse("a request from another origin is refused\n", 403)
         if method not in ("GET", "HEAD", "POST", "websocket"):
             return PlainTextResponse("only looking is allowed here\n", 405)
         # Dagster answers questions in an address too: an image of another page could ask there.
@@ -87,24 +82,20 @@ class Door:
         return HTMLResponse(_FORM.format(said="")) if method == "GET" else await self._log_in(at, receive)
 
     async def _log_in(self, at: HTTPConnection, receive: Receive) -> Response:
-        form = parse_qs((await _body(receive) or b"").decode(errors="replace"))
-        name, password = form.get("name", [""])[0], form.get("password", [""])[0]
-        source = source_of(self._home, at.client.host if at.client else None, at.headers)
+        form = await read_form(receive)
         try:
-            token, user = await run_in_threadpool(users.log_in, self._home, name, password, self._clock(), source)
+            token, user = await self._keeper.log_in(at, form or {})
         except users.LoginRefused:
             return HTMLResponse(_FORM.format(said=_WRONG), 401)
         if user.role not in ROLES:
-            await run_in_threadpool(users.log_out, self._home, token, self._clock())
+            await self._keeper.log_out(token)
             return HTMLResponse(_FORM.format(said=_WRONG), 403)
         answer = RedirectResponse("/", 303)
-        is_secure = at.headers.get("x-forwarded-proto", at.url.scheme) == "https"
-        answer.set_cookie(self._cookie, token, httponly=True, samesite="strict", secure=is_secure, path="/")
+        self._keeper.remember(answer, at, token)
         return answer
 
     async def _may_look(self, at: HTTPConnection) -> bool:
-        token = at.cookies.get(self._cookie)
-        user = await run_in_threadpool(users.user_of, self._home, token, self._clock()) if token else None
+        user = await self._keeper.user(at)
         return user is not None and user.role in ROLES
 
 
@@ -137,18 +128,6 @@ def _is_question(query: str) -> bool:
     return all(one.operation is not OperationType.MUTATION for one in operations)
 
 
-async def _body(receive: Receive) -> bytes | None:
-    """The whole body, None for one that is too large."""
-    body = b""
-    while True:
-        message = await receive()
-        body += bytes(message.get("body", b""))
-        if len(body) > LARGEST_BODY_BYTES:
-            return None
-        if not message.get("more_body"):
-            return body
-
-
 def _again(body: bytes | None) -> Receive:
     async def receive() -> Message:
         return {"type": "http.request", "body": body or b"", "more_body": False}
@@ -172,15 +151,3 @@ def _only_questions(receive: Receive) -> Receive:
         return message
 
     return checked
-
-
-def _guarded(send: Send) -> Send:
-    """Every answer says that no other page may frame it."""
-
-    async def guarded(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            extra = [(b"x-frame-options", b"DENY"), (b"x-content-type-options", b"nosniff")]
-            message = {**message, "headers": [*message.get("headers", []), *extra]}
-        await send(message)
-
-    return guarded

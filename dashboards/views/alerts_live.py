@@ -214,8 +214,6 @@ def _pages(scene: Scene, n_matching: int) -> None:
 @st.fragment(run_every=MAP_REFRESH_S)
 def _map(scene: Scene, wanted: alerts.AlertFilter, counties: tuple[tuple[str, tuple[str, str | None]], ...]) -> None:
     """Where the listed alerts are, each colour in its own shape; the chosen one in a ring."""
-    from streamlit_echarts import Map, st_echarts  # registers itself at import: only within a running Streamlit
-
     words = scene.words
     with live.ops_reader(scene.home) as ops:
         page = st.session_state.get("alert_page", 0)
@@ -232,10 +230,8 @@ def _map(scene: Scene, wanted: alerts.AlertFilter, counties: tuple[tuple[str, tu
     ]
     chosen = st.session_state.get("alert_chosen")
     name = f"alerts-{wanted.area_code or 'all'}-{len(codes)}"
-    result: Any = st_echarts(
-        charts.risk_map(name, named, _points(placed), chosen, risk.aspect_scale(outlines), words),
-        map=Map(name, dict(outlines)), height="340px", events={"click": _CLICK}, key=f"alert_map_{words.language}",
-    )  # fmt: skip
+    options = charts.risk_map(name, named, _points(placed), chosen, risk.aspect_scale(outlines), words)
+    result = charts.show(options, f"alert_map_{words.language}", "340px", outlines=(name, outlines), on_click=_CLICK)
     st.html(f'<div class="cr quiet">△ {escape(words("map.note"))}</div>')
     clicked = result.get("chart_event") if result else None
     if isinstance(clicked, str) and clicked != st.session_state.get("alert_map_clicked"):

@@ -85,8 +85,6 @@ def _move(scene: Scene, change: float | None) -> str:
 
 
 def _trend(scene: Scene, frame: pl.DataFrame) -> None:
-    from streamlit_echarts import st_echarts  # registers itself at import, which works only within a running Streamlit
-
     words = scene.words
     n_days = frame["as_of_date"].n_unique()
     st.html(
@@ -94,7 +92,7 @@ def _trend(scene: Scene, frame: pl.DataFrame) -> None:
         f"<small>{words('today.scale')}</small></h2></div>"
     )
     domains = [domain for domain in city.DOMAINS if domain in set(frame["domain"])]
-    st_echarts(charts.trend(frame, domains, words), height="400px", key=f"trend_{words.language}")
+    charts.show(charts.trend(frame, domains, words), f"trend_{words.language}", "400px")
 
 
 def _choose(scene: Scene, domains: list[str]) -> tuple[str, int]:

@@ -5,7 +5,7 @@ Not here: whether a person may (`access.maintenance`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
@@ -55,8 +55,9 @@ def of_alert(scene: Scene, alert: Mapping[str, Any]) -> None:
         choices.insert(0, f"device:{alert['device_id']}")
     with st.expander(words("maintenance.announce"), key=f"{form}_work_box"):  # a key keeps it open
         st.radio(
-            words("maintenance.target"), choices, format_func=lambda one: _choice(scene, one), key=f"{form}_work_kind"
-        )
+            words("maintenance.target"), choices, format_func=lambda one: _choice(scene, one, look.code),
+            key=f"{form}_work_kind",
+        )  # fmt: skip
         _rest(scene, ALERT_PLACE, form)
 
 
@@ -105,6 +106,6 @@ def _target(scene: Scene, row: Mapping[str, Any]) -> str:
     return _choice(scene, f"{row['target_kind']}:{row['target']}")
 
 
-def _choice(scene: Scene, choice: str) -> str:
+def _choice(scene: Scene, choice: str, form: Callable[[str], str] = str) -> str:
     kind, _, target = choice.partition(":")
-    return f"{scene.words(f'target.{kind}')} {target}"
+    return f"{scene.words(f'target.{kind}')} {form(target)}"

@@ -72,8 +72,6 @@ def _filters(scene: Scene, mart: serving.Mart, top: city.Area) -> tuple[risk.Obj
 
 
 def _draw_map(scene: Scene, counties: pl.DataFrame, objects: pl.DataFrame, area_code: str | None) -> None:
-    from streamlit_echarts import Map, st_echarts  # registers itself at import: only within a running Streamlit
-
     words = scene.words
     if area_code is not None:  # one county fills the picture
         counties = counties.filter(pl.col("area_code") == area_code)
@@ -85,13 +83,7 @@ def _draw_map(scene: Scene, counties: pl.DataFrame, objects: pl.DataFrame, area_
     scale = risk.aspect_scale(outlines)
     name = f"counties-{area_code or 'all'}"
     options = charts.risk_map(name, named, objects, st.session_state.get("map_picked"), scale, words)
-    result: Any = st_echarts(
-        options,
-        map=Map(name, dict(outlines)),
-        height="580px",
-        events={"click": _CLICK},
-        key=f"map_{words.language}",
-    )
+    result = charts.show(options, f"map_{words.language}", "580px", outlines=(name, outlines), on_click=_CLICK)
     clicked = result.get("chart_event") if result else None
     if isinstance(clicked, str) and clicked != st.session_state.get("map_clicked"):
         st.session_state["map_clicked"] = clicked

@@ -29,6 +29,8 @@ class BoundedConnection(H11Protocol):
     """One connection with a time limit on every request's head and a place among so many."""
 
     head_within_s = HEAD_WITHIN_S
+    most_connections = MOST_CONNECTIONS
+    most_of_address = MOST_OF_ADDRESS
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
@@ -36,7 +38,7 @@ class BoundedConnection(H11Protocol):
         super().connection_made(transport)
         host = _host(self)
         of_address = sum(_host(one) == host for one in self.connections)
-        if len(self.connections) > MOST_CONNECTIONS or of_address > MOST_OF_ADDRESS:
+        if len(self.connections) > self.most_connections or of_address > self.most_of_address:
             transport.abort()
             return
         self._wait_for_head()

@@ -69,9 +69,9 @@ class AlertedHome:
         apply(self.engine, self.desk, [change], lambda _: subject, at)
         return self.scalar(sa.select(tables.member.c.alert_id).where(tables.member.c.episode_id == change.episode_id))
 
-    def person(self, name: str, role: str = "duty_officer", language: str = "zh") -> None:
+    def person(self, name: str, role: str = "duty_officer", language: str = "zh", display_name: str = "") -> None:
         """Somebody who may log in with PASSWORD."""
-        users.add_user(self.home, name, PASSWORD, role, self.now, language=language)
+        users.add_user(self.home, name, PASSWORD, role, self.now, language=language, display_name=display_name)
 
     def links(self, *devices: dict[str, Any]) -> None:
         """Devices as the gateways heard them."""

@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
-from alerted_home import PASSWORD, RIVER, SITE, WELL, AlertedHome
+from alerted_home import RIVER, SITE, WELL, AlertedHome
+from corner import log_in
 from playwright.sync_api import Locator, Page, expect
 
 from alerting import tables
@@ -57,15 +58,6 @@ def open_alerts(page: Page, site: Site, language: str = "zh") -> None:
 def row(page: Page, name: str) -> Locator:
     """The row of an object."""
     return page.locator(".board tbody tr").filter(has_text=name)
-
-
-def log_in(page: Page, name: str = "zhang", password: str = PASSWORD) -> None:
-    """Log in at the corner of the page."""
-    page.locator(".st-key-login_box button").first.click()
-    page.get_by_label(re.compile("^(用户名|User name)$")).fill(name)
-    page.get_by_label(re.compile("^(密码|Password)$")).fill(password)
-    page.locator('[data-testid="stFormSubmitButton"] button').click()
-    expect(page.locator(".st-key-login_box button").first).to_contain_text(name)
 
 
 def choose(page: Page, name: str) -> None:
@@ -133,7 +125,7 @@ def test_an_alert_is_acknowledged_dispatched_and_resolved_by_name(
 ) -> None:
     alert_id = alerted.breach(RIVER, "water:s7", "blue", 82.9)
     open_alerts(page, alert_site)
-    log_in(page)
+    log_in(page, "zhang")
     page.locator(f'tr[data-pick="{alert_id}"]').click()
     comment(page, "已电话核实，派人上坝")
     step(page, "resolved")  # out of turn
@@ -197,7 +189,7 @@ def test_a_new_red_is_on_the_page_within_three_seconds_and_rings(
 
 def test_what_is_typed_and_chosen_outlives_refreshes(page: Page, alerted: AlertedHome, alert_site: Site) -> None:
     open_alerts(page, alert_site)
-    log_in(page)
+    log_in(page, "zhang")
     choose(page, "清江高坝洲站")
     field = page.locator('[class*="st-key-alert_comment_"] textarea')
     field.press_sequentially("正在核实，")
@@ -224,7 +216,7 @@ def test_filters_leave_what_was_asked_for(page: Page, alert_site: Site) -> None:
 
 def test_an_exercise_is_entered_by_hand_and_marked(page: Page, alerted: AlertedHome, alert_site: Site) -> None:
     open_alerts(page, alert_site)
-    log_in(page)
+    log_in(page, "zhang")
     page.locator(".st-key-entry_box summary").click()
     page.locator(".st-key-entry_exercise label").click()
     page.get_by_label("名称或地点").fill("解放路商场")
@@ -240,7 +232,7 @@ def test_an_exercise_is_entered_by_hand_and_marked(page: Page, alerted: AlertedH
 def test_a_silence_begins_with_a_reason_and_ends_by_hand(page: Page, alerted: AlertedHome, alert_site: Site) -> None:
     alert_id = alerted.breach(SITE, "housing:m5", "yellow", 530.0)
     open_alerts(page, alert_site)
-    log_in(page)
+    log_in(page, "zhang")
     page.locator(".st-key-alert_states").get_by_role("button", name="已抑制", exact=True).click()
     page.locator(f'tr[data-pick="{alert_id}"]').click()
     page.get_by_text("静默", exact=True).click()
@@ -262,7 +254,7 @@ def test_a_long_silence_says_what_it_covers_and_waits_for_a_second_person(
     alert_id = alerted.breach(SITE, "housing:m7", "yellow", 530.0)
     alerted.person("chief", role="shift_lead")
     open_alerts(page, alert_site)
-    log_in(page)
+    log_in(page, "zhang")
     page.locator(f'tr[data-pick="{alert_id}"]').click()
     page.get_by_text("静默", exact=True).click()
     page.locator(".st-key-silence_length").get_by_text("7 天", exact=True).click()
@@ -288,7 +280,7 @@ def test_a_long_silence_says_what_it_covers_and_waits_for_a_second_person(
 def test_maintenance_is_announced_from_an_alert(page: Page, alerted: AlertedHome, alert_site: Site) -> None:
     alert_id = alerted.breach(SITE, "housing:m6", "yellow", 520.0)
     open_alerts(page, alert_site)
-    log_in(page)
+    log_in(page, "zhang")
     page.locator(f'tr[data-pick="{alert_id}"]').click()
     page.get_by_text("公告维护", exact=True).click()
     work = f".st-key-alert_{alert_id}_work"

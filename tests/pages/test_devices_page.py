@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
-from alerted_home import PASSWORD, AlertedHome, device
+from alerted_home import AlertedHome, device
+from corner import log_in, log_out
 from playwright.sync_api import Page, expect
 
 from access import devices
@@ -79,15 +80,6 @@ def pick(page: Page, key: str, label: str, option: str) -> None:
     page.get_by_role("option", name=option).first.click()
 
 
-def log_in(page: Page, name: str) -> None:
-    """Log in at the corner of the page."""
-    page.locator(".st-key-login_box button").first.click()
-    page.get_by_label("用户名").fill(name)
-    page.get_by_label("密码", exact=True).fill(PASSWORD)
-    page.locator('[data-testid="stFormSubmitButton"] button').click()
-    expect(page.locator(".st-key-login_box button").first).to_contain_text(name)
-
-
 @pytest.mark.parametrize(
     ("language", "texts"),
     [
@@ -147,6 +139,7 @@ def test_a_ban_needs_a_login_a_role_and_a_reason(page: Page, listened: AlertedHo
     page.locator(".st-key-device_box summary").click()
     expect(page.get_by_text("登录后才能处置").first).to_be_visible()
     log_in(page, "officer")
+    page.locator(".st-key-device_box summary").click()
     page.get_by_label("查找设备").fill("STRANGER")
     page.get_by_label("查找设备").press("Enter")
     expect(page.get_by_text("1 台，最久未听到的在前")).to_be_visible()
@@ -154,9 +147,11 @@ def test_a_ban_needs_a_login_a_role_and_a_reason(page: Page, listened: AlertedHo
     page.locator(".st-key-device_reason input").press("Enter")
     page.locator(".st-key-device_banned button").click()
     expect(page.locator(".said.no")).to_contain_text("没有这项权限")
-    page.locator(".st-key-login_box button").first.click()
-    page.get_by_role("button", name="退出").click()
+    log_out(page)
     log_in(page, "lead")
+    page.locator(".st-key-device_box summary").click()
+    page.get_by_label("查找设备").fill("STRANGER")
+    page.get_by_label("查找设备").press("Enter")
     page.locator(".st-key-device_reason input").fill("冒充扬尘仪")
     page.locator(".st-key-device_reason input").press("Enter")
     page.locator(".st-key-device_banned button").click()

@@ -56,8 +56,8 @@ def test_a_client_that_does_not_ask_is_shut_out(monkeypatch: pytest.MonkeyPatch,
 
 @pytest.mark.case("security.H3")
 def test_idle_connections_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "MOST_CONNECTIONS", 6)
-    monkeypatch.setattr(http, "MOST_OF_ADDRESS", 4)
+    monkeypatch.setattr(BoundedConnection, "most_connections", 6)
+    monkeypatch.setattr(BoundedConnection, "most_of_address", 4)
 
     async def whole() -> None:
         async with open_door() as port:
