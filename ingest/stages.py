@@ -68,7 +68,8 @@ class RawTable:
 
     What devices sent has the receipt of each row at the first door (microseconds since 1970 UTC), and whether the row
     came as history: its protocol says so, or something newer of the same device came with it; `senders` are who passed
-    the door, by topic or session ('' where nobody is named).
+    the door, by topic or session ('' where nobody is named). `is_plain` says that every text is printable ASCII, for
+    certain where True: nobody need look for more.
     """
 
     frame: pl.DataFrame
@@ -76,12 +77,13 @@ class RawTable:
     received_us: pl.Series | None = None
     is_history: pl.Series | None = None
     senders: pl.Series | None = None
+    is_plain: bool = False
 
     def where(self, kept: pl.Series) -> RawTable:
         """The rows for which `kept` is true, with all notes."""
         columns = (self.received_us, self.is_history, self.senders)
-        chosen = (None if column is None else column.filter(kept) for column in columns)
-        return RawTable(self.frame.filter(kept), self.notes, *chosen)
+        received, history, senders = (None if column is None else column.filter(kept) for column in columns)
+        return RawTable(self.frame.filter(kept), self.notes, received, history, senders, self.is_plain)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ said last. A clock that stands or runs slow can look so once, for one reading in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from itertools import compress, repeat
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
 from ingest.contract import Contract
 
@@ -31,6 +31,7 @@ EARLIEST = datetime(2011, 1, 1, tzinfo=UTC)
 _US = timedelta(microseconds=1)
 _EARLIEST_US = (EARLIEST - datetime(1970, 1, 1, tzinfo=UTC)) // _US
 _MOST_DEVICES = 2_000_000
+_MANY_ROWS = 10_000  # more rows than that are worth a search for the last of each device
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +54,10 @@ class DeviceClocks:
     """Remembers what each device of one feed said last. A device that is forgotten is judged as if new."""
 
     def __init__(self) -> None:
-        self._heard: dict[str | None, _Heard] = {}
+        self._heard: dict[str | None, tuple[int, int, int]] = {}  # fields of _Heard: bare tuples are kept every tick
 
     def judge(
-        self, contract: Contract, devices: Sequence[str | None], events: Instants, received: Instants, history: Mask
+        self, contract: Contract, devices: pl.Series, events: Instants, received: Instants, history: Mask
     ) -> Judged:
         """Judge rows in order of receipt: event times (`UNSET` where there is none), receipts, what came as history."""
         lateness_us = min(contract.late_after, MOST_LATENESS) // _US
@@ -68,11 +69,11 @@ class DeviceClocks:
         if not (old & ~history).any():
             self._hear(devices, np.where(wrong, received, events), received, ~history | wrong)
             return Judged(wrong, late)
-        interval_us = contract.cadence // _US
+        names, interval_us = devices.to_list(), contract.cadence // _US
         told = np.flatnonzero(~history | wrong)
         # One message may bring its buffer newest first: what came at one instant is judged oldest first.
         for row in told[np.lexsort((events[told], received[told]))].tolist():
-            device, at = devices[row] or "", int(received[row])
+            device, at = names[row] or "", int(received[row])
             if not old[row]:
                 self._heard[device] = _Heard(at if wrong[row] else int(events[row]), at)
             elif (burst := self._burst(device, int(events[row]), at, interval_us)) is not None:
@@ -85,9 +86,10 @@ class DeviceClocks:
 
     def _burst(self, device: str, event: int, at: int, interval_us: int) -> int | None:
         """The start of the burst of back-fill that an old time belongs to; None for one that nothing explains."""
-        last = self._heard.get(device)
-        if last is None:
+        known = self._heard.get(device)
+        if known is None:
             return at
+        last = _Heard._make(known)
         if event <= last.event_us:
             return None
         if not last.burst_us:
@@ -95,7 +97,12 @@ class DeviceClocks:
         is_catching_up = event - last.event_us > at - last.received_us
         return last.burst_us if is_catching_up and at - last.burst_us <= interval_us else None
 
-    def _hear(self, devices: Sequence[str | None], events: Instants, received: Instants, chosen: Mask) -> None:
+    def _hear(self, devices: pl.Series, events: Instants, received: Instants, chosen: Mask) -> None:
         """The last row of each device, when none of them needs a closer look."""
-        told = zip(events[chosen].tolist(), received[chosen].tolist(), repeat(0))  # endless: not strict
-        self._heard.update(zip(compress(devices, chosen), map(_Heard._make, told), strict=True))
+        if not chosen.all():
+            devices, events, received = devices.filter(pl.Series(chosen)), events[chosen], received[chosen]
+        if len(devices) > _MANY_ROWS:
+            last = np.flatnonzero(devices.is_last_distinct().to_numpy())
+            devices, events, received = devices.gather(last), events[last], received[last]
+        heard = zip(events.tolist(), received.tolist(), repeat(0))  # endless: not strict
+        self._heard.update(zip(devices.to_list(), heard, strict=True))

@@ -47,11 +47,14 @@ def source_text(frame: pl.DataFrame, column: Column) -> pl.Series:
     return frame.select(pl.concat_str(names, separator=" ").alias(column.name)).to_series()
 
 
-def read_column(text: pl.Series, column: Column, *, is_sheet: bool) -> ColumnRead:
-    """Read a column by its contract. Raises UnitError for units that do not fit each other."""
+def read_column(text: pl.Series, column: Column, *, is_sheet: bool, numbers: pl.Series | None = None) -> ColumnRead:
+    """Read a column by its contract; `numbers` are the texts as numbers, from who has them already.
+
+    Raises UnitError for units that do not fit each other.
+    """
     match column.logical_type:
         case "number" | "integer":
-            return _numbers(text, column)
+            return _numbers(text, text.cast(pl.Float64, strict=False) if numbers is None else numbers, column)
         case "timestamp":
             return _checked(text, read_instants(text, column, is_sheet=is_sheet))
         case "date":
@@ -82,8 +85,8 @@ def is_identifier(column: Column) -> bool:
     return is_text and not column.allowed and not column.value_map
 
 
-def _numbers(text: pl.Series, column: Column) -> ColumnRead:
-    sent = _by_hand(text, _finite(text.cast(pl.Float64, strict=False)), column.source_unit or column.unit)
+def _numbers(text: pl.Series, numbers: pl.Series, column: Column) -> ColumnRead:
+    sent = _by_hand(text, _finite(numbers), column.source_unit or column.unit)
     if column.logical_type == "integer":
         sent = sent.set((sent != sent.round(0)).fill_null(False), None)
     a, b = line(column.source_unit or column.unit or "1", column.unit or "1")

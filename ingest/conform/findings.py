@@ -141,6 +141,8 @@ class Findings:
 
     def flags(self) -> pl.Series:
         """Marks of flagged and corrected rows, comma-joined in order of REASONS; empty text when clean."""
+        if not self._flags:
+            return pl.Series("_flags", [""], dtype=pl.String).new_from_index(0, self.height)
         texts = [""] * self.height
         for finding in sorted(self._flags, key=lambda f: _RANK[f.reason]):
             for row in finding.rows.tolist():

@@ -38,11 +38,11 @@ def judge_clocks(
     raw: RawTable, contract: Contract, context: ConformContext, receipt: Receipt, event: ColumnRead, owners: pl.Series
 ) -> Judged:
     """Judge the event times of a stream's rows; `owners` says whose clock each is."""
-    received = receipt.at.to_physical().to_numpy()
-    times = event.values.to_physical()
+    received = receipt.at.cast(pl.Int64).to_numpy()
+    times = event.values.cast(pl.Int64)
     events = (times.fill_null(UNSET) if times.null_count() else times).to_numpy()
     history = np.zeros(len(events), bool) if raw.is_history is None else raw.is_history.to_numpy()
-    return context.clocks.judge(contract, owners.to_list(), events, received, history)
+    return context.clocks.judge(contract, owners, events, received, history)
 
 
 def replaced(values: pl.Series, receipt: Receipt, wrong: pl.Series, places: pl.Series) -> pl.Series:

@@ -54,6 +54,7 @@ class _Work:
     texts: dict[str, pl.Series] = field(default_factory=dict)
     reads: dict[str, ColumnRead] = field(default_factory=dict)
     values: dict[str, pl.Series] = field(default_factory=dict)
+    has_repeated_keys: bool = True
 
 
 def conform(raw: RawTable, contract: Contract, context: ConformContext) -> Conformed:
@@ -118,7 +119,7 @@ def _read(work: _Work) -> None:
         work.texts[column.name] = text
         if column.mask == "drop":
             continue
-        read = read_column(_cleaned(work, column, text), column, is_sheet=is_sheet)
+        read = _column_read(work, column, text, is_sheet=is_sheet)
         if column.fault_codes:
             read = _without_faults(work, column, read)
         work.reads[column.name], work.values[column.name] = read, read.values
@@ -128,8 +129,19 @@ def _read(work: _Work) -> None:
         _refuse_unread(work, column, read)
 
 
+def _column_read(work: _Work, column: Column, text: pl.Series, *, is_sheet: bool) -> ColumnRead:
+    """Read a column, cleaned before unless all its texts are numbers as they stand: those hold nothing unseen."""
+    if column.logical_type in ("number", "integer"):
+        numbers = text.cast(pl.Float64, strict=False)
+        if numbers.null_count() == text.null_count():
+            return read_column(text, column, is_sheet=is_sheet, numbers=numbers)
+    return read_column(_cleaned(work, column, text), column, is_sheet=is_sheet)
+
+
 def _cleaned(work: _Work, column: Column, text: pl.Series) -> pl.Series:
     """Text without invisible characters and without error values of sheets; both are noted."""
+    if work.raw.is_plain:
+        return text
     clean = without_invisible(text)
     if clean is not text:
         changed = _rows(clean.ne_missing(text))
@@ -267,7 +279,8 @@ def _check_codes(work: _Work) -> None:
 def _drop_duplicates(work: _Work) -> None:
     """Rows that say again what an earlier row of the payload said."""
     rows = _repeated_keys(work, work.findings.open_for("duplicate"))
-    if not len(rows):
+    work.has_repeated_keys = len(rows) > 0
+    if not work.has_repeated_keys:
         return
     names = list(work.values)
     again = pl.DataFrame(work.values).select(pl.col(name).gather(rows) for name in names)
@@ -277,6 +290,8 @@ def _drop_duplicates(work: _Work) -> None:
 
 def _drop_superseded(work: _Work) -> None:
     """Good rows that a later good row of the payload corrects under the same key."""
+    if not work.has_repeated_keys:
+        return  # good rows are among those that were looked at for duplicates
     rows = _repeated_keys(work, work.findings.kept)
     if len(rows):
         keys = pl.DataFrame(work.values).select(pl.col(name).gather(rows) for name in work.contract.key)
@@ -288,7 +303,7 @@ def _repeated_keys(work: _Work, rows: npt.NDArray[np.bool_]) -> Rows:
     """The rows among `rows` whose key another one of them has."""
     keys = pl.DataFrame([work.values[name] for name in work.contract.key])
     chosen = np.flatnonzero(rows).astype(np.int64)
-    repeated = keys.filter(pl.Series(rows)).is_duplicated().to_numpy()
+    repeated = (keys if rows.all() else keys.filter(pl.Series(rows))).is_duplicated().to_numpy()
     rows_of_repeated: Rows = chosen[repeated]
     return rows_of_repeated
 

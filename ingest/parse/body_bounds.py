@@ -6,12 +6,37 @@ what RAW carries. Not here: files and answers of services (`ingest.parse.records
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
+
+from ingest.parse.lenient_json import has_many_digits
 
 MOST_DEPTH = 32
 MOST_NAMES = 1_000
 MOST_RECORDS = 50_000
 BOUNDS = f"at most {MOST_RECORDS} records, {MOST_NAMES} names and {MOST_DEPTH} levels"
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What one look at the bodies of a tick shows of each: a look at every small body costs more than reading it."""
+
+    has_many_digits: bool  # one may hold a number that the fast reader rounds
+    is_flat: bool  # each is within the bounds
+    is_plain: bool  # printable ASCII alone, in texts too
+
+
+def glance(bodies: Sequence[bytes]) -> Glance:
+    """Look at all bodies at once; True and False are certain for `is_flat` and `is_plain` only where True."""
+    joined = b"\x00".join(bodies)
+    # Each opens with the only brace that it can have, when there are as many braces as bodies.
+    is_one_deep = b"[" not in joined and joined.count(b"{") == sum(body.startswith(b"{") for body in bodies) == len(
+        bodies
+    )
+    is_small = max(map(len, bodies), default=0) <= MOST_NAMES
+    is_plain = joined.isascii() and b"\\" not in joined and b"\x7f" not in joined
+    return Glance(has_many_digits(joined), is_small and is_one_deep, is_plain)
 
 
 def beyond_bounds(body: bytes, document: Any) -> str | None:

@@ -108,7 +108,7 @@ def parse_gpkg(body: bytes, contract: Contract) -> RawTable:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the driver's remarks on file versions
             meta, table = pyogrio.raw.read_arrow(body, layer=contract.server.options.get("layer"))
-    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, RuntimeError, ValueError) as error:
+    except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, RuntimeError, ValueError, OSError) as error:
         raise FileFault("truncated_file", str(error)) from error
     if not table.num_rows:
         raise FileFault("empty_file", "no features")

@@ -15,13 +15,14 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import orjson
 import polars as pl
 
 from ingest.conform.times import read_instants
 from ingest.contract import STREAM_PROTOCOLS, Column, Contract
 from ingest.mask import mask_numbers
 from ingest.ops import BUNDLE
-from ingest.parse.body_bounds import BOUNDS, beyond_bounds
+from ingest.parse.body_bounds import BOUNDS, beyond_bounds, glance
 from ingest.parse.columns import ROW, expected_names, physical_names
 from ingest.parse.fault import FileFault
 from ingest.parse.lenient_json import load_json
@@ -98,6 +99,7 @@ class _Rows:
     records: Records = field(default_factory=list)
     kinds: list[str] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
+    is_plain: bool = False  # bodies were printable ASCII, for certain where True
 
     def of_kind(self, kind: object) -> _Rows:
         """The records of one kind; all of them where records have none."""
@@ -139,19 +141,24 @@ def _entries(messages: Sequence[StoredMessage]) -> tuple[list[tuple[str, RawEntr
     return places, notes
 
 
-def _json_rows(places: Iterable[tuple[str, RawEntry]]) -> _Rows:
-    rows = _Rows()
+def _json_rows(places: Sequence[tuple[str, RawEntry]]) -> _Rows:
+    rows, seen = _Rows(), glance([entry.body for _, entry in places])
+    rows.is_plain, read = seen.is_plain, load_json if seen.has_many_digits else orjson.loads
     add_place, add_device, add_record = rows.places.append, rows.devices.append, rows.records.append
     add_received = rows.received.append
     for place, entry in places:
+        body = entry.body
         try:
-            document = load_json(entry.body)
-        except json.JSONDecodeError as error:
-            found = f"{len(entry.body)} bytes that are not JSON from byte {error.pos} on"
-            rows.notes.append(_bad(place, entry.device_id, found, _BODY_FORM))
-            continue
-        if (excess := beyond_bounds(entry.body, document)) is not None:
-            rows.notes.append(_bad(place, entry.device_id, f"{excess} in {len(entry.body)} bytes", BOUNDS))
+            document = read(body)
+        except json.JSONDecodeError:
+            try:
+                document = load_json(body)
+            except json.JSONDecodeError as error:
+                found = f"{len(body)} bytes that are not JSON from byte {error.pos} on"
+                rows.notes.append(_bad(place, entry.device_id, found, _BODY_FORM))
+                continue
+        if not seen.is_flat and (excess := beyond_bounds(body, document)) is not None:
+            rows.notes.append(_bad(place, entry.device_id, f"{excess} in {len(body)} bytes", BOUNDS))
         elif type(document) is dict:
             add_place(place)
             add_received(entry.received_at_us)
@@ -163,7 +170,7 @@ def _json_rows(places: Iterable[tuple[str, RawEntry]]) -> _Rows:
             rows.devices += [entry.device_id] * len(document)
             rows.records += document
         else:
-            found = f"a {type(document).__name__} of {len(entry.body)} bytes"
+            found = f"a {type(document).__name__} of {len(body)} bytes"
             rows.notes.append(_bad(place, entry.device_id, found, _BODY_FORM))
     return rows
 
@@ -238,7 +245,9 @@ def _table(rows: _Rows, contract: Contract, notes: list[Note]) -> RawTable:
     frame = pl.DataFrame(columns)
     received = pl.Series("received_us", rows.received, dtype=pl.Int64)
     senders = pl.Series("senders", rows.devices, dtype=pl.String)
-    return RawTable(frame, tuple(notes), received, _history(rows, frame, contract), senders)
+    ids = "".join(rows.devices)
+    is_plain = rows.is_plain and ids.isascii() and ids.isprintable()
+    return RawTable(frame, tuple(notes), received, _history(rows, frame, contract), senders, is_plain)
 
 
 def _history(rows: _Rows, frame: pl.DataFrame, contract: Contract) -> pl.Series:
@@ -257,6 +266,8 @@ def _history(rows: _Rows, frame: pl.DataFrame, contract: Contract) -> pl.Series:
         sent_at = read_instants(frame[sent.physical_name], sent, is_sheet=False)
         age = sent_at - read_instants(times, event, is_sheet=False)
         marked |= (age > FRESH).fill_null(False)
+    if "".join(rows.places).count(".") == len(rows.places):
+        return marked  # one record an entry
     owner = contract.by_concept("device_id") or contract.by_concept("object_id")
     owners = frame[ROW] if owner is None or len(physical_names(owner)) != 1 else frame[physical_names(owner)[0]]
     if len(set(zip(rows.received, owners.to_list(), strict=True))) == len(rows.received):

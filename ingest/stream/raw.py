@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 MANY = "_"  # last subject token of a message whose entries come from several devices
 _HEAD = struct.Struct(">qHI")  # received_at (µs since 1970 UTC), length of the device id, length of the body
@@ -18,8 +18,7 @@ class RawFormError(ValueError):
     """A message that is not of this form: a fault of ours, or of somebody who writes into our stream."""
 
 
-@dataclass(frozen=True, slots=True)
-class RawEntry:
+class RawEntry(NamedTuple):
     """One thing a device sent: a frame of its protocol or the body of its message. `device_id` is '' when unknown."""
 
     device_id: str
