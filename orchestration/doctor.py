@@ -27,10 +27,13 @@ from ingest.stream.mqtt_store import left_behind
 from ingest.stream.running import read_running
 from orchestration.batch import BatchError, only_run
 from orchestration.damage import damage_of, wrecks
+from orchestration.disk import disk_trouble
 from orchestration.processes import status
 from orchestration.publish import generations, is_newest_whole
 from orchestration.schema import schema_changes
 from orchestration.services import services
+
+Look = Callable[[], tuple[bool, str, str]]  # well, what was found, next step
 
 LEAST_FREE_BYTES = 2 << 30
 OLDEST_GENERATION = timedelta(hours=26)
@@ -48,45 +51,70 @@ class Finding:
 
 def examine(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> list[Finding]:
     """Every finding, well or not. A look that fails is a finding itself and never hides the others."""
-    looks: dict[str, Callable[[], tuple[bool, str, str]]] = {
+    return _found(_looks_at_home(home, contracts, now) | _looks_at_store(home, engine, contracts, now))
+
+
+def _looks_at_home(home: Home, contracts: Mapping[str, Contract], now: datetime) -> dict[str, Look]:
+    """What can be looked at without the ops store."""
+    return {
         "disk": lambda: _disk(home),
         "file rights": lambda: _file_rights(home),
-        "ops store": lambda: _ops_store(engine),
-        "keys": lambda: _keys(home, engine),
         "settings": lambda: _settings(home, contracts),
-        "landing": lambda: _landing(home, engine),
         "run lock": lambda: _lock(home),
-        "last run": lambda: _last_run(home, engine),
         "warehouse": lambda: _warehouse(home),
-        "generation": lambda: _generation(home, engine, now),
-        "held batches": lambda: _held(engine),
-        "refused feeds": lambda: _refused(engine),
-        "contracts": lambda: _contracts(home, engine, contracts),
         "schedules": lambda: _schedules(home),
         "processes": lambda: _processes(home),
         "left messages": lambda: _left_messages(home),
         "heartbeat": lambda: _heartbeat(home, now),
     }
+
+
+def _looks_at_store(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> dict[str, Look]:
+    """What the ops store tells, itself or beside the files."""
+    return {
+        "ops store": lambda: _ops_store(engine),
+        "keys": lambda: _keys(home, engine),
+        "landing": lambda: _landing(home, engine),
+        "last run": lambda: _last_run(home, engine),
+        "generation": lambda: _generation(home, engine, now),
+        "held batches": lambda: _held(engine),
+        "refused feeds": lambda: _refused(engine),
+        "contracts": lambda: _contracts(home, engine, contracts),
+    }
+
+
+def _found(looks: Mapping[str, Look]) -> list[Finding]:
     findings = []
     for subject, look in looks.items():
         try:
             well, found, next_step = look()
         except Exception as error:  # noqa: BLE001 - the doctor must see the rest of the patient
-            well, found, next_step = False, f"{type(error).__name__}: {error}", "read the error; the rest was looked at"
+            well, found, next_step = False, *_told(error, "read the error; the rest was looked at")
         findings.append(Finding(subject, well, found, "" if well else next_step))
     return findings
 
 
+def _told(error: Exception, next_step: str) -> tuple[str, str]:
+    """An error in one line, and what to do."""
+    trouble = disk_trouble(error)
+    if trouble is not None:
+        return trouble.found, trouble.next_step
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}", next_step
+
+
 def look_over(home: Home, contracts: Mapping[str, Contract], now: datetime) -> list[Finding]:
-    """Every finding of a home in whatever state: a store that cannot be opened is a finding, never a trace."""
+    """Every finding of a home in whatever state: a store that cannot be opened is a finding, never a trace.
+
+    What the store would tell is then left out: nothing is said to be well that nobody saw.
+    """
     if not home.root.is_dir():
         return [Finding("home", False, f"{home.root} does not exist", "set CITYRISK_HOME, or `cityrisk run` to begin")]
     try:
         engine = ops.open_ops(home.ops_url)
     except Exception as error:  # noqa: BLE001 - corrupt, locked, full disk, unreadable: all are told alike
-        said = f"{type(error).__name__}: {str(error).splitlines()[0]}"
+        said, _ = _told(error, "")
         store = Finding("ops store", False, said, "free some room, or `cityrisk restore` a backup into another home")
-        return [store, *examine(home, sa.create_engine("sqlite://"), contracts, now)]
+        return [store, *_found(_looks_at_home(home, contracts, now))]
     try:
         return examine(home, engine, contracts, now)
     finally:

@@ -81,7 +81,7 @@ def contract_of(feed_id: str, *, with_drafts: bool = False) -> Contract:
 
 
 def verb(function: Callable[P, None]) -> Callable[P, None]:
-    """Turn explained errors into one line on stderr and exit code 1."""
+    """Turn explained errors, and a disk that is full or closed, into one line on stderr and exit code 1."""
 
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -90,6 +90,13 @@ def verb(function: Callable[P, None]) -> Callable[P, None]:
             function(*args, **kwargs)
         except _EXPLAINED as error:
             failed(str(error))
+        except Exception as error:
+            from orchestration.disk import disk_trouble
+
+            trouble = disk_trouble(error)
+            if trouble is None:
+                raise
+            failed(f"{trouble.found}; {trouble.next_step}")
 
     return wrapped
 
