@@ -46,7 +46,7 @@ class BoundedConnection(H11Protocol):
     def data_received(self, data: bytes) -> None:
         """Bytes of a head do not extend its time."""
         super().data_received(data)
-        if self.conn.their_state is h11.IDLE:
+        if self._is_of_no_request:
             self._wait_for_head()
         else:
             self._stop_waiting()
@@ -55,6 +55,11 @@ class BoundedConnection(H11Protocol):
         """Give the place back."""
         self._stop_waiting()
         super().connection_lost(exc)
+
+    @property
+    def _is_of_no_request(self) -> bool:
+        """Whether nothing is being answered: no head yet, or a body that goes on after its answer."""
+        return self.conn.their_state is h11.IDLE or self.conn.our_state is h11.DONE
 
     def _wait_for_head(self) -> None:
         if self._deadline is None:
@@ -67,7 +72,7 @@ class BoundedConnection(H11Protocol):
 
     def _too_slow(self) -> None:
         self._deadline = None
-        if self.conn.their_state is h11.IDLE:
+        if self._is_of_no_request:
             self.transport.abort()
 
 

@@ -55,6 +55,23 @@ def test_a_client_that_does_not_ask_is_shut_out(monkeypatch: pytest.MonkeyPatch,
 
 
 @pytest.mark.case("security.H3")
+def test_a_body_that_goes_on_after_its_answer_holds_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BoundedConnection, "head_within_s", 0.2)
+
+    async def whole() -> None:
+        async with open_door() as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+            assert b"405" in await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"x")  # ends the server's own wait for a next request
+            with contextlib.suppress(ConnectionError):
+                await asyncio.wait_for(reader.read(), 5)
+            writer.close()
+
+    asyncio.run(whole())
+
+
+@pytest.mark.case("security.H3")
 def test_idle_connections_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BoundedConnection, "most_connections", 6)
     monkeypatch.setattr(BoundedConnection, "most_of_address", 4)
