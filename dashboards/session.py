@@ -23,7 +23,7 @@ User = users.User
 
 def current(home: Home, now: datetime) -> User | None:
     """Who is logged in by the cookie that came when this page was opened; None for everybody else."""
-    token = st.context.cookies.get(cookie_name(st.get_option("server.port")))
+    token = _kept_token()
     user = users.user_of(home, token, now) if token else None
     if user is not None and "lang" not in st.session_state and "lang" not in st.query_params:
         _speak(user)
@@ -41,6 +41,10 @@ def control(words: Words, user: User | None) -> None:
             st.caption(f"{look.code(user.name)} · {words(f'role.{user.role}')}")
             leave = f'<button class="door">{escape(words("login.leave"))}</button>'
             st.html(f'<div class="cr"><form method="post" action="{LOG_OUT}">{leave}</form></div>')
+
+
+def _kept_token() -> str | None:
+    return st.context.cookies.get(cookie_name(st.get_option("server.port")))
 
 
 def _speak(user: User) -> None:

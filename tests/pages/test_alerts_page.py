@@ -9,10 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import corner
 import pytest
 import sqlalchemy as sa
 from alerted_home import RIVER, SITE, WELL, AlertedHome
-from corner import log_in
 from playwright.sync_api import Locator, Page, expect
 
 from alerting import tables
@@ -58,6 +58,12 @@ def open_alerts(page: Page, site: Site, language: str = "zh") -> None:
 def row(page: Page, name: str) -> Locator:
     """The row of an object."""
     return page.locator(".board tbody tr").filter(has_text=name)
+
+
+def log_in(page: Page, name: str) -> None:
+    """Log in at the corner of the page, and wait until it hears clicks again."""
+    corner.log_in(page, name)
+    expect(page.locator(".pulse .bell")).to_be_visible()
 
 
 def choose(page: Page, name: str) -> None:

@@ -27,7 +27,8 @@ def scene(home: Home, monkeypatch: pytest.MonkeyPatch) -> Scene:
     strict = replace(home, environment={**home.environment, "CITYRISK_QUIET_LONGEST_H": "24"})
     users.add_user(strict, "wu", PASSWORD, "shift_lead", now)
     token, user = users.log_in(strict, "wu", PASSWORD, now)
-    monkeypatch.setattr(st, "session_state", {session._TOKEN: token, "lang": "en"})
+    monkeypatch.setattr(st, "session_state", {"lang": "en"})
+    monkeypatch.setattr(session, "_kept_token", lambda: token)
     return Scene(strict, words_of("en"), user.reader, now, user)
 
 
