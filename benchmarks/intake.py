@@ -45,7 +45,7 @@ ROOT = Path(__file__).resolve().parent.parent
 FEED = "urban.gas_reading"
 METRICS = 4
 DEVICES = 3000
-PORTS = ("CITYRISK_NATS_PORT", "CITYRISK_MQTT_PORT", "CITYRISK_METRICS_PORT")
+PORTS = ("CITYRISK_NATS_PORT", "CITYRISK_MQTT_BROKER_PORT", "CITYRISK_METRICS_PORT")
 
 
 def main() -> None:

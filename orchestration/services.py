@@ -1,4 +1,4 @@
-"""The processes that make up a running home: broker, listen, intake, alerting, pages and graph.
+"""The processes that make up a running home: broker, listen, mqtt, intake, alerting, pages and graph.
 
 Each can also be run alone from a shell, by the verb of its name. Not here: how they are started and watched
 (`orchestration.processes`).
@@ -25,11 +25,13 @@ PROGRAM = Path(sys.executable).with_name("cityrisk")
 def services(home: Home) -> list[Process]:
     """What runs in a home, in the order it starts.
 
-    A home that names another broker starts none; the graph needs its extra to be installed. Raises SettingsError for
-    ports that cannot be used.
+    A home that names another broker starts none, and no proxy before it; devices come once somebody listens. The graph
+    needs its extra to be installed. Raises SettingsError for ports that cannot be used.
     """
     found = [_ours(home, "broker", 10, "/healthz")] if is_ours(home) else []
-    found += [_ours(home, "listen", 20), _ours(home, "intake", 30), _ours(home, "alerting", 40)]
+    found.append(_ours(home, "listen", 20))
+    found += [_ours(home, "mqtt", 25)] if is_ours(home) else []
+    found += [_ours(home, "intake", 30), _ours(home, "alerting", 40)]
     pages_port = settled_port(home, "pages", "CITYRISK_PAGES_PORT", PAGES_PORT)
     pages = f"http://127.0.0.1:{pages_port}"
     found.append(

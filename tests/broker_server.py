@@ -23,6 +23,7 @@ class BrokerServer:
 
     def __init__(self, home: Home) -> None:
         chosen = {name: str(free_port()) for name in PORTS}
+        chosen["CITYRISK_MQTT_BROKER_PORT"] = chosen["CITYRISK_MQTT_PORT"]  # devices come straight to it
         self.home = replace(home, environment={**FREE_PORTS, **home.environment, **chosen})
         self.ports: BrokerPorts = choose_ports(self.home)
         self.process: subprocess.Popen[bytes] | None = None

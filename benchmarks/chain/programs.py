@@ -21,7 +21,7 @@ from ingest.settings import Home
 from ingest.stream.running import read_running
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("broker", "listen", "intake", "alerting")
+NAMES = ("broker", "listen", "mqtt", "intake", "alerting")
 READY_WITHIN_S = 60.0
 
 
@@ -52,7 +52,7 @@ class Used:
 
 
 class Chain:
-    """Broker, listen, intake and alerting of one home."""
+    """Broker, listen, mqtt, intake and alerting of one home."""
 
     def __init__(self, home: Home, names: Sequence[str] = NAMES) -> None:
         self.home = home

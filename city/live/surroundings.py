@@ -45,8 +45,8 @@ class Surroundings:
 def surroundings_of(home: Path, environment: Mapping[str, str]) -> Surroundings:
     """What a device of this home must know: the ports that a running process says, else those of the settings."""
     known = _secrets(home) | {name: value for name, value in environment.items() if value}
-    listening, broker = _ports(home, "listen"), _ports(home, "broker")
-    settings = {"mqtt": ("CITYRISK_MQTT_PORT", broker.get("mqtt"), MQTT_PORT)} | {
+    listening, proxy = _ports(home, "listen"), _ports(home, "mqtt")
+    settings = {"mqtt": ("CITYRISK_MQTT_PORT", proxy.get("mqtt"), MQTT_PORT)} | {
         protocol: (f"CITYRISK_{protocol.upper()}_PORT", listening.get(protocol), usual)
         for protocol, usual in PROTOCOL_PORTS.items()
     }

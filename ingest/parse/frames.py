@@ -30,6 +30,7 @@ from ingest.parse.records import MOST_UNKNOWN, as_text, explode, flatten
 from ingest.protocols import BadFrame, Codec, Message, codec
 from ingest.stages import Note, RawTable, UnreadAlarm
 from ingest.stream.bundle import StoredMessage, unbundle
+from ingest.stream.oversize import MAGIC, oversize_in
 from ingest.stream.raw import RawEntry, RawFormError, unpack
 
 BAD_FRAME = "bad_frame"
@@ -137,8 +138,25 @@ def _entries(messages: Sequence[StoredMessage]) -> tuple[list[tuple[str, RawEntr
             notes.append(_bad(str(message.sequence), "", str(error), "a message in our own form"))
             continue
         head = f"{message.sequence}."
-        places += [(f"{head}{number}", entry) for number, entry in enumerate(entries)]
+        read = [(f"{head}{number}", entry) for number, entry in enumerate(entries)]
+        if MAGIC in message.body:  # rare, and looked for at once: hardly a message stands in for a larger one
+            read, oversize = _without_oversize(read)
+            notes += oversize
+        places += read
     return places, notes
+
+
+def _without_oversize(read: list[tuple[str, RawEntry]]) -> tuple[list[tuple[str, RawEntry]], list[Note]]:
+    """The entries but those that stand in for a message of which only the beginning came; a note on each of these."""
+    kept, notes = [], []
+    for place, entry in read:
+        larger = oversize_in(entry.body)
+        if larger is None:
+            kept.append((place, entry))
+            continue
+        found = f"a message of {larger.size_bytes} bytes, the first {len(larger.head)} are kept"
+        notes.append(_bad(place, entry.device_id, found, f"at most {larger.most_bytes} bytes"))
+    return kept, notes
 
 
 def _json_rows(places: Sequence[tuple[str, RawEntry]]) -> _Rows:

@@ -1,5 +1,7 @@
 """Our own broker: what it is told, and how it starts. One nats-server with JetStream and an MQTT listener.
 
+Devices reach that listener through a proxy of ours alone (`ingest.proxy`): it listens on loopback.
+
 Each department has an account of its own: its client ids, sessions and retained messages meet nobody else's, and what
 it fills is its own room on disk. The bridge stands in every account with a user of ours.
 
@@ -26,12 +28,14 @@ from ingest.stream.streams import MESSAGE_BYTES, stored_bytes_of
 
 OUR_USER = "cityrisk"
 NATS_PORT = 4222
-MQTT_PORT = 1883
+MQTT_PORT = 1883  # where devices come
+MQTT_BROKER_PORT = 1884  # where the broker itself speaks MQTT, to the proxy and to us
 MONITOR_PORT = 9410
 MQTT_STORE_BYTES = 1024**3
 MQTT_SIDE_BYTES = 512 * 1024**2  # sessions, retained messages and the like of one department
-# Whoever sends more is thrown off in the middle and sends again for ever, so this stands far above what RAW carries:
-# up to here a message too large is answered and kept in quarantine (`ingest.listen.mqtt`).
+MAX_CONNECTIONS = 10_000
+# The server throws off in the middle whoever sends more, so the proxy lets no more pass. Far above what RAW carries: up
+# to here a message is kept whole in quarantine (`ingest.listen.mqtt`), beyond it only its first bytes are.
 MAX_PAYLOAD_BYTES = 8 * 1024**2
 # Messages that one MQTT subscription may have unanswered; a session has 65,535 packet ids for all of its subscriptions.
 MQTT_UNANSWERED = 4096
@@ -56,7 +60,7 @@ jetstream {{
   sync_interval: "{sync_interval}"
 }}
 mqtt {{
-  listen: "{mqtt_host}:{mqtt_port}"
+  listen: "127.0.0.1:{mqtt_port}"
   ack_wait: "10s"
   max_ack_pending: {mqtt_unanswered}
 }}
@@ -116,11 +120,21 @@ def mqtt_accounts(home: Home) -> list[str]:
     return departments_of(home) if is_ours(home) else [""]
 
 
+def max_message_bytes(home: Home) -> int:
+    """The largest message that the server takes from a device. Raises SettingsError."""
+    return max(MESSAGE_BYTES, home.number("CITYRISK_MQTT_MAX_PAYLOAD_BYTES", MAX_PAYLOAD_BYTES))
+
+
+def max_connections(home: Home) -> int:
+    """How many connections the server takes, devices' and ours. Raises SettingsError."""
+    return home.number("CITYRISK_NATS_MAX_CONNECTIONS", MAX_CONNECTIONS)
+
+
 def choose_ports(home: Home) -> BrokerPorts:
     """The ports by setting; a free one where the setting is 0."""
     return BrokerPorts(
         nats=home.number("CITYRISK_NATS_PORT", NATS_PORT) or free_port(),
-        mqtt=home.number("CITYRISK_MQTT_PORT", MQTT_PORT) or free_port(),
+        mqtt=home.number("CITYRISK_MQTT_BROKER_PORT", MQTT_BROKER_PORT) or free_port(),
         monitor=home.number("CITYRISK_METRICS_PORT", MONITOR_PORT) or free_port(),
     )
 
@@ -143,12 +157,11 @@ def write_configuration(home: Home, ports: BrokerPorts) -> Path:
     bytes_each = home.number("CITYRISK_MQTT_MAX_BYTES", MQTT_STORE_BYTES) + MQTT_SIDE_BYTES
     text = _CONFIGURATION.format(
         host=home.environment.get("CITYRISK_NATS_HOST") or "127.0.0.1",
-        mqtt_host=home.environment.get("CITYRISK_MQTT_HOST") or "127.0.0.1",
         nats_port=ports.nats,
         mqtt_port=ports.mqtt,
         monitor_port=ports.monitor,
-        max_payload=max(MESSAGE_BYTES, home.number("CITYRISK_MQTT_MAX_PAYLOAD_BYTES", MAX_PAYLOAD_BYTES)),
-        max_connections=home.number("CITYRISK_NATS_MAX_CONNECTIONS", 10_000),
+        max_payload=max_message_bytes(home),
+        max_connections=max_connections(home),
         store_dir=json.dumps(str(home.stream / "store")),
         max_file_store=stored_bytes_of(home) + len(departments) * bytes_each,
         stream_key=STREAM_KEY,

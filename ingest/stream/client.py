@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from nats.aio.client import Client
 
 from ingest.settings import NATS_PASSWORD, Home
-from ingest.stream.broker import MQTT_PORT, NATS_PORT, our_user
+from ingest.stream.broker import MQTT_BROKER_PORT, MQTT_PORT, NATS_PORT, is_ours, our_user
 from ingest.stream.running import port_of
 
 log = logging.getLogger(__name__)
@@ -31,9 +31,14 @@ def nats_url(home: Home) -> str:
 
 
 def mqtt_address(home: Home) -> tuple[str, int]:
-    """Host and port of the broker's MQTT listener, on the host of its URL. Raises SettingsError."""
+    """Host and port of the broker's own MQTT listener; of one that is not ours, on the host of its URL.
+
+    Devices go elsewhere: to the process `mqtt`. Raises SettingsError.
+    """
+    if is_ours(home):
+        return "127.0.0.1", port_of(home, "broker", "mqtt", "CITYRISK_MQTT_BROKER_PORT", MQTT_BROKER_PORT)
     host = urlsplit(nats_url(home)).hostname or "127.0.0.1"
-    return host, port_of(home, "broker", "mqtt", "CITYRISK_MQTT_PORT", MQTT_PORT)
+    return host, home.number("CITYRISK_MQTT_PORT", MQTT_PORT) or MQTT_PORT
 
 
 async def connect(home: Home, name: str, department: str = "") -> Client:

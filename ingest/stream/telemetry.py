@@ -25,7 +25,7 @@ from ingest.stream.running import write_running
 log = logging.getLogger(__name__)
 
 # The broker has the base port itself; its own monitor answers there (/healthz, /varz).
-PORT_OFFSETS: Mapping[str, int] = {"listen": 1, "intake": 2, "alerting": 3}
+PORT_OFFSETS: Mapping[str, int] = {"listen": 1, "intake": 2, "alerting": 3, "mqtt": 4}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """The long-running processes of a home, one a verb, each on loopback by default and in the foreground.
 
-`cityrisk broker | listen | intake | alerting | pages | graph`; `cityrisk up` runs them all.
+`cityrisk broker | listen | mqtt | intake | alerting | pages | graph`; `cityrisk up` runs them all.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
 @app.command("broker")
 @verb
 def broker_command() -> None:
-    """Become the broker of this home: streams, and the MQTT door for devices."""
+    """Become the broker of this home: streams, and the MQTT listener behind the process `mqtt`."""
     from ingest.stream.broker import run_broker
 
     run_broker(current_home(), now(), os.environ)
@@ -39,6 +39,15 @@ def listen_command() -> None:
     from ingest.listen.serve import serve
 
     _forever(serve)
+
+
+@app.command("mqtt")
+@verb
+def mqtt_command() -> None:
+    """Take devices' MQTT connections on to the broker; a message too large costs itself and no connection."""
+    from ingest.proxy.serve import serve
+
+    _until_signal(lambda stop: serve(current_home(), now, stop))
 
 
 @app.command("intake")
@@ -83,13 +92,18 @@ def graph_command(port: Port = 3070) -> None:
 
 
 def _forever(serve: Serve) -> None:
-    """Run a process of this home until SIGTERM or SIGINT asks it to stop."""
+    """Run a process of this home that knows its contracts."""
+    _until_signal(lambda stop: serve(current_home(), all_contracts(), now, stop))
+
+
+def _until_signal(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
+    """Run a process until SIGTERM or SIGINT asks it to stop."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
 
-    async def until_signal() -> None:
+    async def whole() -> None:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await serve(current_home(), all_contracts(), now, stop)
+        await run(stop)
 
-    asyncio.run(until_signal())
+    asyncio.run(whole())

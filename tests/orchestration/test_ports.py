@@ -52,7 +52,7 @@ def test_a_noted_port_that_somebody_else_took_is_given_up(tmp_path: Path) -> Non
 def test_the_note_of_a_process_that_is_gone_names_no_port(tmp_path: Path) -> None:
     home = Home(tmp_path, {})
     environment = {"CITYRISK_MQTT_PORT": "0"}
-    note = write_running(home, "broker", {"mqtt": 12345}, AT)
+    note = write_running(home, "mqtt", {"mqtt": 12345}, AT)
     around = surroundings_of(tmp_path, environment)
     assert around.place("mqtt") == (LOOPBACK, 12345)
     gone = subprocess.Popen([sys.executable, "-c", ""])
@@ -60,7 +60,7 @@ def test_the_note_of_a_process_that_is_gone_names_no_port(tmp_path: Path) -> Non
     note.write_text(note.read_text("utf-8").replace(f'"pid": {os.getpid()}', f'"pid": {gone.pid}'), "utf-8")
     with pytest.raises(RuntimeError, match="start the product"):
         around.place("mqtt")
-    write_running(home, "broker", {"mqtt": 23456}, AT)
+    write_running(home, "mqtt", {"mqtt": 23456}, AT)
     assert around.place("mqtt") == (LOOPBACK, 23456)
 
 

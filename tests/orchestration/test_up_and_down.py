@@ -19,7 +19,7 @@ from ingest.stream.running import read_running
 
 pytestmark = pytest.mark.slow
 
-PROCESSES = ["broker", "listen", "intake", "alerting", "pages", "graph"]
+PROCESSES = ["broker", "listen", "mqtt", "intake", "alerting", "pages", "graph"]
 CITYRISK = Path(sys.executable).with_name("cityrisk")
 
 
@@ -43,7 +43,7 @@ def test_a_new_home_comes_up_is_well_and_goes_down(home: Home) -> None:
         assert [(one["process"], one["state"], one["health"]) for one in states] == [
             (name, "running", "well") for name in PROCESSES
         ]
-        for name in ("listen", "intake", "alerting"):
+        for name in ("listen", "mqtt", "intake", "alerting"):
             running = read_running(home, name)
             assert running is not None
             text = httpx.get(f"http://127.0.0.1:{running.ports['metrics']}/metrics").text
