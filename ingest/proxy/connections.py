@@ -13,6 +13,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import cast
 
 from ingest.proxy.counts import Counts
@@ -25,6 +26,7 @@ BUFFER_BYTES = 64 * 1024
 SWEEP_S = 1.0
 BROKER_WITHIN_S = 5.0
 PROBE_EVERY = 5  # sweeps
+CONNACK = 2
 
 Address = tuple[str, int]
 # One for all connections: it is emptied before the next is read.
@@ -93,15 +95,13 @@ class Proxy:
 
     async def tend(self) -> None:
         """Until cancelled: end who says nothing, keep alive who says much, look whether the broker is there."""
-        number = 0
-        while True:
-            await asyncio.sleep(SWEEP_S)
-            for device in list(self.devices):
-                device.sweep()
-            number += 1
+        for number in count():
             if number % PROBE_EVERY == 0:
                 with contextlib.suppress(OSError):
                     (await self.reach(asyncio.Protocol)).abort()
+            await asyncio.sleep(SWEEP_S)
+            for device in list(self.devices):
+                device.sweep()
 
     def close(self) -> None:
         """End all connections."""
@@ -210,7 +210,7 @@ class DeviceSide(_Side):
 
     async def _open(self) -> None:
         try:
-            broker = await self._proxy.reach(lambda: BrokerSide(self.transport))
+            broker = await self._proxy.reach(lambda: BrokerSide(self))
         except OSError:
             self._end("broker_away")
             return
@@ -219,6 +219,12 @@ class DeviceSide(_Side):
             return
         self.other = broker
         self.transport.resume_reading()
+
+    def on_first_answer(self, answer: bytes) -> None:
+        """Note a refusal here: the broker sees no address but ours."""
+        if len(answer) >= 4 and answer[0] >> 4 == CONNACK and answer[3]:
+            self._proxy.counts.refused.inc()
+            log.warning("mqtt: %s: the broker refuses its CONNECT with code %d", self.address, answer[3])
 
     def _on_cut(self, topic: str, size: int) -> None:
         self._proxy.counts.cut.inc()
@@ -231,8 +237,8 @@ class DeviceSide(_Side):
 class BrokerSide(_Side):
     """The connection to the broker that belongs to a device's."""
 
-    def __init__(self, device: asyncio.Transport) -> None:
-        self.other = device
+    def __init__(self, device: DeviceSide) -> None:
+        self._device, self.other, self._has_spoken = device, device.transport, False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Small answers leave at once: the event loop has turned Nagle's algorithm off."""
@@ -240,10 +246,12 @@ class BrokerSide(_Side):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Hand on what came."""
-        if self.other is not None:
-            self.other.write(bytes(_BUFFER[:nbytes]))
+        data = bytes(_BUFFER[:nbytes])
+        if not self._has_spoken:
+            self._has_spoken = True
+            self._device.on_first_answer(data)
+        self._device.transport.write(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The broker is gone, or will have no more of this device."""
-        if self.other is not None:
-            self.other.close()
+        self._device.transport.close()

@@ -15,6 +15,7 @@ class Counts:
             return Counter(f"cityrisk_mqtt_{name}", text, labels, registry=self.registry)
 
         self.cut = counter("oversize", "messages that were larger than the broker takes")
+        self.refused = counter("refused", "connections that the broker refused: user, password, protocol")
         self.turned_away = counter("turned_away", "connections beyond a limit", "limit")
         self.closed = counter("closed", "connections closed by us", "cause")
         self.connections = Gauge("cityrisk_mqtt_connections", "open connections of devices", registry=self.registry)

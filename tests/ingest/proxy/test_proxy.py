@@ -38,6 +38,7 @@ from listening import Device, listening, now, open_contracts, raw_holds, until
 GAS = "urban.gas_reading"
 TOPIC = "urban/gas_reading/QY-1"
 MUCH = 64 * 1024**2
+STRANGER = b"\x10\x10\x00\x04MQTT\x04\x02\x00\x1e\x00\x04abcd"  # a CONNECT without a password
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 LARGE = b"[" + b" " * (2 * MESSAGE_BYTES)
 
@@ -95,6 +96,12 @@ def test_a_message_larger_than_the_broker_takes_costs_itself_only(urban: BrokerS
             metrics = httpx.get(f"http://127.0.0.1:{running.ports['metrics']}/metrics").text
             assert "cityrisk_mqtt_oversize_total 2.0" in metrics
             assert "cityrisk_mqtt_connections 2.0" in metrics
+            assert "cityrisk_mqtt_refused_total 0.0" in metrics
+            async with dialled(running.ports["mqtt"]) as (reader, writer):
+                writer.write(STRANGER)
+                assert await reader.read() == b"\x20\x02\x00\x05"
+            metrics = httpx.get(f"http://127.0.0.1:{running.ports['metrics']}/metrics").text
+            assert "cityrisk_mqtt_refused_total 1.0" in metrics
             device.close()
             other.close()
             return [(entry.device_id, entry.body) for _, entry in found]
