@@ -22,7 +22,7 @@ from ingest.stream.telemetry import Health, told
 BACKLOG = 1024
 OURS = 100  # connections to the broker that devices cannot take from our own processes
 PER_ADDRESS = 4096
-OTHER_FILES = 256
+OTHER_FILES = 128
 
 
 def limits_of(home: Home) -> ProxyLimits:

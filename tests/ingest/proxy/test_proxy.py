@@ -187,12 +187,17 @@ async def a_proxy(port: int, **limits: int) -> AsyncIterator[tuple[Proxy, int]]:
 
 @asynccontextmanager
 async def a_listener() -> AsyncIterator[tuple[asyncio.Queue[Pair], int]]:
-    """Somebody who accepts and does only what the test does."""
+    """Somebody who accepts and does only what the test does; gives who said something, its first byte taken.
+
+    Whoever looks only whether somebody is there says nothing.
+    """
     came, kept = asyncio.Queue[Pair](), list[asyncio.StreamWriter]()
 
-    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         kept.append(writer)
-        came.put_nowait((reader, writer))
+        with contextlib.suppress(OSError):
+            if await reader.read(1):
+                came.put_nowait((reader, writer))
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)
     try:
@@ -270,13 +275,13 @@ def test_one_address_and_all_together_have_so_many_places(limit: str) -> None:
     async def whole() -> None:
         async with a_listener() as (came, port), a_proxy(port, **{limit: 2}) as (proxy, own), dialled(own):
             async with dialled(own):
-                await came.get()
-                await came.get()
+                await until(lambda: len(proxy.devices) == 2)
                 async with dialled(own) as (reader, _):
                     assert await is_sent_off(reader)
                 assert turned_away(proxy, limit) == 1
             await until(lambda: len(proxy.devices) == 1)
-            async with dialled(own):
+            async with dialled(own) as (_, writer):
+                writer.write(HELLO)
                 await came.get()
 
     asyncio.run(whole())
@@ -300,9 +305,9 @@ def test_whoever_reads_slowly_slows_down_the_writer_and_fills_no_memory() -> Non
 
     async def whole() -> None:
         async with a_listener() as (came, port), a_proxy(port) as (proxy, own), dialled(own) as (reader, writer):
-            broker_reader, broker_writer = await came.get()
             writer.write(HELLO)
-            assert await broker_reader.readexactly(len(HELLO)) == HELLO
+            broker_reader, broker_writer = await came.get()
+            assert await broker_reader.readexactly(len(HELLO) - 1) == HELLO[1:]
             for source, sink in ((writer, broker_reader), (broker_writer, reader)):
                 taken = await filled(source, piece)
                 assert taken < MUCH
@@ -326,10 +331,10 @@ def test_a_slow_large_message_keeps_its_device_alive(monkeypatch: pytest.MonkeyP
                 _, writer,
             ),
         ):  # fmt: skip
-            broker_reader, _ = await came.get()
             writer.write(HELLO + sent[:100_000])
+            broker_reader, _ = await came.get()
             async with asyncio.timeout(10):
-                assert await broker_reader.readexactly(len(HELLO) + 1) == HELLO + sent[:1]
+                assert await broker_reader.readexactly(len(HELLO)) == HELLO[1:] + sent[:1]
                 writer.write(sent[100_000:])
                 assert len(await broker_reader.readexactly(HEAD_BYTES)) == HEAD_BYTES
 
