@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import socket
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -16,7 +15,7 @@ from ingest.listen.counts import Counts
 from ingest.listen.datagram import DatagramDoor
 from ingest.listen.desk import Desk
 from ingest.listen.known import Known
-from ingest.listen.limits import Limits
+from ingest.listen.limits import Limits, raise_file_limit
 from ingest.listen.links import LinkBook
 from ingest.listen.session import Session
 from ingest.listen.strangers import Strangers
@@ -129,13 +128,3 @@ def desks_of(
         if own:
             desks[protocol] = Desk(protocol, own, known, links, bad, strangers, counts, now)
     return desks
-
-
-def raise_file_limit(wanted: int) -> None:
-    """Let this process open as many files as it needs, as far as the system lets it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-        if most < wanted:
-            log.warning("this process may open %d files, %d connections were wished for", most, wanted)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+import resource
 from dataclasses import dataclass
 
 from ingest.settings import Home
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +66,13 @@ class Bucket:
             return False
         self._left, self._at = left - count, at
         return True
+
+
+def raise_file_limit(wanted: int) -> None:
+    """Let this process open as many files as it needs, as far as the system lets it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        if most < wanted:
+            log.warning("this process may open %d files, %d were wished for", most, wanted)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from ingest.listen.gateway import raise_file_limit
+from ingest.listen.limits import raise_file_limit
 from ingest.proxy.connections import DeviceSide, Proxy, ProxyLimits
 from ingest.proxy.counts import Counts
 from ingest.settings import Home, SettingsError
