@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
@@ -22,6 +22,7 @@ from ingest.settings import Home
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
 
 PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
 # What the last build of a home was made of: its seeds, and everything.
@@ -29,6 +30,11 @@ SEEDED, BUILT = "seeds.sha256", "built.sha256"
 # Models that depend on landed files alone.
 UNTIMED = ("path:models/staging", "path:models/conformed", "path:models/core")
 BAD = ("error", "fail", "runtime error", "skipped", "partial success")
+SOURCES = ("seeds", "models", "macros", "tests")
+# What dbt read of a project, by its place and the hash of its files: reading it costs as much as a build. It serves
+# every home, for where a home's files are is asked when a model runs.
+_PARSED: dict[tuple[Path, str], Manifest] = {}
+KEPT_PARSED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ def build(
     """
     home.build.mkdir(parents=True, exist_ok=True)
     home.warehouse.parent.mkdir(parents=True, exist_ok=True)
-    seeds, models = _hash(project, "seeds"), _hash(project, "seeds", "models", "macros", "tests")
+    seeds, models = _hash(project, "seeds"), _hash(project, *SOURCES)
     is_seeded = home.warehouse.exists() and _recall(home, SEEDED) == seeds
     is_current = is_seeded and _recall(home, BUILT) == models and not _is_affected(home)
     arguments = ["build", "--exclude-resource-type", "seed", "unit_test"]
@@ -81,12 +87,12 @@ def build(
     with _environment(_variables(home)):
         try:
             if not is_seeded:
-                seeded = _invoke(home, project, ["seed", "--full-refresh"])
+                seeded = _run(home, project, ["seed", "--full-refresh"])
                 nodes += _nodes(seeded)
                 if not seeded.success:
                     return BuildResult(False, _message(seeded, nodes), tuple(nodes))
                 _remember(home, SEEDED, seeds)
-            built = _invoke(home, project, arguments)
+            built = _run(home, project, arguments)
             nodes += _nodes(built)
         finally:
             _close()
@@ -99,15 +105,29 @@ def unit_test(home: Home, project: Path = PROJECT) -> BuildResult:
     """Run dbt's unit tests: worked numbers against models, on given rows. Needs a finished build of the same home."""
     with _environment(_variables(home)):
         try:
-            tested = _invoke(home, project, ["test", "--resource-type", "unit_test"])
+            tested = _run(home, project, ["test", "--resource-type", "unit_test"])
             nodes = _nodes(tested)
             return BuildResult(tested.success, _message(tested, nodes), tuple(nodes))
         finally:
             _close()
 
 
-def _invoke(home: Home, project: Path, arguments: Sequence[str]) -> dbtRunnerResult:
-    """Run one dbt command; what it says from level info on goes to build/dbt/<command>.log."""
+def _run(home: Home, project: Path, arguments: Sequence[str]) -> dbtRunnerResult:
+    """Run one dbt command on a project that this process reads once."""
+    key = (project, _hash(project, *SOURCES))
+    if key not in _PARSED:
+        parsed = _invoke(home, project, ["parse"])
+        if not parsed.success:
+            return parsed
+        for old in list(_PARSED)[: 1 - KEPT_PARSED]:
+            del _PARSED[old]
+        _PARSED[key] = cast("Manifest", parsed.result)
+    # Compiled code stays in what dbt is given, and the next command would take it for its own.
+    return _invoke(home, project, arguments, _PARSED[key].deepcopy())
+
+
+def _invoke(home: Home, project: Path, arguments: Sequence[str], manifest: Manifest | None = None) -> dbtRunnerResult:
+    """One dbt command; what it says from level info on goes to build/dbt/<command>.log."""
     from dbt.cli.main import dbtRunner
 
     work = home.build / "dbt"
@@ -119,7 +139,7 @@ def _invoke(home: Home, project: Path, arguments: Sequence[str]) -> dbtRunnerRes
             said.append(f"{event.info.level:5} {event.info.msg}\n")
 
     # dbt's own log files stay open until the process ends, so it writes none.
-    result = dbtRunner(callbacks=[listen]).invoke([
+    result = dbtRunner(manifest, callbacks=[listen]).invoke([
         *arguments,
         "--project-dir", str(project),
         "--profiles-dir", str(project),
@@ -128,6 +148,7 @@ def _invoke(home: Home, project: Path, arguments: Sequence[str]) -> dbtRunnerRes
         "--log-level-file", "none",
         "--log-level", "none",
         "--no-use-colors",
+        "--no-write-json",  # megabytes that nobody reads: what a build did, its nodes say
         "--no-version-check",
         "--no-send-anonymous-usage-stats",
         "--quiet",
