@@ -26,28 +26,31 @@ from warehouse import synthetic
 from warehouse.built import DAYS, NOW, PROJECT, Warehouse, copy_project, open_warehouse
 
 
-def test_an_empty_home_builds(tmp_path: Path) -> None:
-    made = open_warehouse(tmp_path / "home", copy_project(tmp_path / "project"))
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
+    """A home in which nothing has landed, built."""
+    root = tmp_path_factory.mktemp("empty")
+    made = open_warehouse(root / "home", copy_project(root / "project"))
     made.build(full_refresh=True)
-    facts = [made.ask(f"select count(*) from core.{name}")[0] for name in ("reading", "event", "inspection", "device")]
-    assert facts == [(0,)] * 4
-    assert made.ask("select count(*) from core.area where level = 'county'")[0][0]
+    yield made
     made.engine.dispose()
+
+
+def test_an_empty_home_builds(empty: Warehouse) -> None:
+    facts = [empty.ask(f"select count(*) from core.{name}")[0] for name in ("reading", "event", "inspection", "device")]
+    assert facts == [(0,)] * 4
+    assert empty.ask("select count(*) from core.area where level = 'county'")[0][0]
 
 
 @pytest.mark.slow
 @pytest.mark.case("engineer.15")
-def test_dbt_by_hand_needs_only_the_home(tmp_path: Path) -> None:
-    project = copy_project(tmp_path / "project")
-    made = open_warehouse(tmp_path / "home", project)
-    made.build(full_refresh=True)
-    made.engine.dispose()
+def test_dbt_by_hand_needs_only_the_home(empty: Warehouse, tmp_path: Path) -> None:
     dbt = Path(sys.executable).with_name("dbt")
     ours = {name: value for name, value in os.environ.items() if not name.startswith("CITYRISK_")}
     done = subprocess.run(
-        [dbt, "docs", "generate", "--static", "--project-dir", project, "--profiles-dir", project,
+        [dbt, "docs", "generate", "--static", "--project-dir", empty.project, "--profiles-dir", empty.project,
          "--target-path", tmp_path / "docs"],
-        env={**ours, "CITYRISK_HOME": str(tmp_path / "home")}, capture_output=True, text=True, timeout=120, check=False,
+        env={**ours, "CITYRISK_HOME": str(empty.home.root)}, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert (tmp_path / "docs/static_index.html").stat().st_size > 0

@@ -1,4 +1,4 @@
-"""The upper half of the warehouse: what is published, what moves history and what does not."""
+"""The whole warehouse on a small city: what is built, what is published, what moves history and what does not."""
 
 from __future__ import annotations
 
@@ -87,6 +87,7 @@ def land_facts(city: Warehouse, day: date, batch: str, seed: int = 0) -> None:
 def test_worked_numbers_of_the_standards_hold(city: Warehouse) -> None:
     tested = unit_test(city.home)
     assert tested.success, tested.message
+    assert len(tested.nodes) >= 14
     assert {node.name.rsplit(".", 1)[-1] for node in tested.nodes} >= {
         "gb18218_s_r_and_grade", "gb18218_alpha_steps", "lec", "risk_matrix", "instrument_intensity", "iaqi",
         "tangent_angle", "tailings_rollup", "deduction", "index_is_the_weighted_geometric_mean",
@@ -180,6 +181,14 @@ def test_every_object_is_published_with_its_colours_or_a_reason(city: Warehouse)
 
 
 @pytest.mark.slow
+def test_with_nothing_new_only_what_looks_at_the_clock_is_built(city: Warehouse) -> None:
+    nodes = {node.name for node in city.build(select=None).nodes}
+    assert "model.cityrisk.feed_health" in nodes
+    assert not any(name.startswith("seed.") for name in nodes)
+    assert not {"model.cityrisk.reading", "model.cityrisk.all_reading", "model.cityrisk.risk_object"} & nodes
+
+
+@pytest.mark.slow
 def test_history_does_not_move_when_newer_data_arrive(city: Warehouse) -> None:
     before = history(city, DAYS[-1])
     assert before
@@ -193,7 +202,8 @@ def test_a_late_file_moves_its_day_and_not_the_days_before(city: Warehouse) -> N
     before = history(city, DAYS[-1])
     contract = city.contracts["emergency.tailings_reading"]
     city.land(contract.id, DAYS[1], 6, "late-file", seed=99)
-    city.build(select=None)
+    nodes = {node.name for node in city.build(select=None).nodes}
+    assert {"model.cityrisk.reading", "model.cityrisk.reading_hourly"} <= nodes, "one new file builds everything again"
     after = history(city, DAYS[-1])
     assert [row for row in after if row[0] < DAYS[1]] == [row for row in before if row[0] < DAYS[1]]
     moved = {row[5].split(".")[0] for row in set(after) - set(before) if row[7] is not None and row[2] != "all"}
