@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from broker_server import BrokerServer, running_broker
 from ingest.settings import SECRET_NAMES, Home, open_home
@@ -27,6 +28,8 @@ FLOOR = Path(__file__).with_name("floor.txt")
 IN_CI = os.environ.get("CI") == "true"
 # The machine's own facts; every other variable of ours is hidden from tests.
 KEPT_VARIABLES = ("CITYRISK_SHARED", "CITYRISK_CHROMIUM")
+# Folders whose tests share a city that takes minutes to make: one worker makes it, and begins with it.
+ONE_WORKER = ("tests/golden",)
 
 
 # ── places and servers ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -144,6 +147,36 @@ def no_settings_from_outside() -> Iterator[None]:
         for name in [name for name in os.environ if name.startswith("CITYRISK_") and name not in KEPT_VARIABLES]:
             patch.delenv(name)
         yield
+
+
+# ── which worker does what ────────────────────────────────────────────────────────────────────────────────────────────
+class OneWorkerScheduling(LoadFileScheduling):
+    """A file is one worker's; so is a folder of ONE_WORKER."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _scope(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneWorkerScheduling | None:
+    """Ours, where files go to workers; xdist's own else."""
+    return OneWorkerScheduling(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+def _scope(file: str) -> str:
+    folder = file.rpartition("/")[0]
+    return folder if folder in ONE_WORKER else file
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes longest comes first, so that workers end together; within a file nothing moves."""
+    slow = {_file(item) for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: (_scope(_file(item)) not in ONE_WORKER, _file(item) not in slow))
+
+
+def _file(item: pytest.Item) -> str:
+    return item.nodeid.partition("::")[0]
 
 
 # ── nothing skipped in CI, a floor under the number of tests ─────────────────────────────────────
