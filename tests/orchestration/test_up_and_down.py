@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -23,6 +26,16 @@ PROCESSES = ["broker", "listen", "mqtt", "intake", "alerting", "pages", "graph"]
 CITYRISK = Path(sys.executable).with_name("cityrisk")
 
 
+def listened_at(pid: int) -> Iterator[str]:
+    """Addresses at which a process and those that it started take connections and datagrams."""
+    process = psutil.Process(pid)
+    for one in (process, *process.children(recursive=True)):
+        for door in one.net_connections("inet"):
+            if door.status == psutil.CONN_LISTEN or (door.type == socket.SOCK_DGRAM and not door.raddr):
+                yield door.laddr.ip
+
+
+@pytest.mark.case("security.held.H10")
 def test_a_new_home_comes_up_is_well_and_goes_down(home: Home) -> None:
     given = {**os.environ, "CITYRISK_HOME": str(home.root), "CITYRISK_CAP_PORT": "0", **free_ports(), **page_ports()}
 
@@ -49,6 +62,9 @@ def test_a_new_home_comes_up_is_well_and_goes_down(home: Home) -> None:
             text = httpx.get(f"http://127.0.0.1:{running.ports['metrics']}/metrics").text
             assert f"# HELP cityrisk_{name}_" in text
         pids = [int(one["pid"]) for one in states]
+        addresses = {address for pid in pids for address in listened_at(pid)}
+        assert addresses
+        assert all(ipaddress.ip_address(address).is_loopback for address in addresses), addresses
     finally:
         down = shell("down")
     assert (down.returncode, down.stdout) == (0, "stopped\n")
