@@ -37,6 +37,7 @@ from ingest.stream.broker import our_user
 from ingest.stream.client import mqtt_address, nats_url
 from ingest.stream.live import micros
 from ingest.stream.mqtt_store import unkept
+from ingest.stream.oversize import HEAD_BYTES, Oversize
 from ingest.stream.packer import ENTRY_BYTES, EntryTooLarge, Packer
 from ingest.stream.raw import RawEntry
 
@@ -76,6 +77,7 @@ class Bridge:
         self._home, self._packer, self._known, self._links = home, packer, known, links
         self._bad, self._counts, self._archive, self._now = bad, counts, archive, now
         self._filters = filters_of(contracts, department)
+        self._alarming = {one.raw_feed for one in contracts.values() if one.alarm_columns}
         self._strangers = strangers
         self._places: dict[str, tuple[str, str]] = {}
         self._loop = asyncio.get_running_loop()
@@ -291,6 +293,9 @@ class Bridge:
         except EntryTooLarge as error:
             log.error("%s", error)
             why = ("too_large", f"{len(entry.body)} bytes", f"at most {ENTRY_BYTES} bytes")
+            if feed in self._alarming:  # a person looks at it, as at whatever cannot be read there
+                said = Oversize(len(entry.body), ENTRY_BYTES, entry.body[:HEAD_BYTES])
+                self._packer.add(feed, RawEntry(entry.device_id, entry.received_at_us, said.pack()))
             self._keep_apart(message, feed, entry, why, now)
 
     def _keep_apart(
