@@ -22,7 +22,8 @@ from access.rights import Reader
 from access.serving import GenerationError, Home, NoGenerationError, open_mart
 from access.users import require_role
 from ingest import ops
-from ingest.catalogue import CONTRACT_ROOT, load_contract
+from ingest.catalogue import contract_path, load_contract
+from ingest.contract import ContractError
 from ingest.listen.devices import Verdict, set_access
 
 __all__ = [
@@ -294,10 +295,9 @@ def _names(feed_id: str) -> dict[str, str]:
 @cache
 def _contract_words(feed_id: str) -> tuple[str, str, timedelta]:
     """Both names of a feed and how long it may be silent; a feed whose contract is gone goes by its id."""
-    department, _, feed = feed_id.partition(".")
-    path = CONTRACT_ROOT / department / f"{feed}.odcs.yaml"
-    if not path.is_file():
+    try:
+        contract = load_contract(contract_path(feed_id))
+    except ContractError:
         return feed_id, feed_id, _DEFAULT_SILENT_AFTER
-    contract = load_contract(path)
     # By then the feed would be late; a single device that says nothing for so long is silent.
     return contract.name_zh, contract.name_en, contract.late_after

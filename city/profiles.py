@@ -1,9 +1,10 @@
-"""City profiles: sizes and codes as data (`data/<city>.yaml`), each size marked given or assumed."""
+"""City profiles: codes as data (`systems/_city/<city>.yaml`), sizes as the systems of the city declare them."""
 
 from dataclasses import dataclass
-from importlib.resources import files
 
 import yaml
+
+from core.system import SYSTEMS_ROOT, load_systems
 
 CITIES = ("yichang", "zunyi")
 
@@ -44,11 +45,8 @@ def load_profile(city: str) -> Profile:
     """Read a profile by name; raises ValueError for a city that has none."""
     if city not in CITIES:
         raise ValueError(f"no profile for city {city!r}; known: {', '.join(CITIES)}")
-    raw = yaml.load(files("city").joinpath(f"data/{city}.yaml").read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-    sizes = {
-        name: Size(entry["n"], entry["given"], entry.get("floor", 1), entry.get("scaled", True))
-        for name, entry in raw["sizes"].items()
-    }
+    text = (SYSTEMS_ROOT / "_city" / f"{city}.yaml").read_text(encoding="utf-8")
+    raw = yaml.load(text, Loader=yaml.CSafeLoader)
     return Profile(
         city=city,
         code=raw["code"],
@@ -57,6 +55,16 @@ def load_profile(city: str) -> Profile:
         retired_area=raw["retired_area"]["code"],
         successor_area=raw["retired_area"]["successor"],
         mean_temperature_c=raw["mean_temperature_c"],
-        sizes=sizes,
+        sizes=sizes_of(city),
         hazard_grades=raw["hazard_grades"],
     )
+
+
+def sizes_of(city: str) -> dict[str, Size]:
+    """How many of each thing that can be simulated a city has, from the folders of its systems."""
+    return {
+        name: Size(int(count.n), count.source == "given", how.floor, how.is_scaled)
+        for system in load_systems().values()
+        for name, count in system.sizes.get(city, {}).items()
+        if (how := system.scalings.get(name)) is not None
+    }

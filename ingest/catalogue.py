@@ -13,42 +13,51 @@ from typing import Any
 import jsonschema_rs
 import yaml
 
+from core.system import SYSTEMS_ROOT
 from ingest.contract import Contract, ContractError, parse_contract
 
 log = logging.getLogger(__name__)
 
 _DRAFT = re.compile(r"^status:\s*[\"']?draft\b", re.MULTILINE)  # in the text: such a file may be anything else
-CONTRACT_ROOT = Path(__file__).parent / "contracts"
+FEEDS = "*/*/feeds"  # where contracts stand under the folder of all systems
+_ID = re.compile(r"^id:\s*[\"']?([^\s\"'#]+)", re.MULTILINE)
 
 
 def load_contracts(
-    root: Path = CONTRACT_ROOT, *, with_drafts: bool = False, is_strict: bool = False
+    root: Path = SYSTEMS_ROOT, *, with_drafts: bool = False, is_strict: bool = False
 ) -> dict[str, Contract]:
-    """All contracts under `root` by feed id, in id order; drafts only where asked for.
+    """The contracts of all systems under `root` by feed id, in id order; drafts only where asked for.
 
     Processes must start whatever one file says too much: an element that nothing uses is told aloud and let pass,
     unless `is_strict`, and a draft that cannot be loaded is left out where drafts are not asked for. Raises
     ContractError for a file that is not valid ODCS, whose id is not its place, or whose id is taken.
     """
     contracts: dict[str, Contract] = {}
-    for path in sorted(root.glob("*/*.odcs.yaml")):
+    for path in sorted(root.glob(f"{FEEDS}/*.odcs.yaml")):
         if not with_drafts and _DRAFT.search(path.read_text(encoding="utf-8")):
             continue
         contract = load_contract(path, is_strict=is_strict)
-        place = f"{path.parent.name}.{path.name.removesuffix('.odcs.yaml')}"
-        if contract.id != place:
-            raise ContractError(f"{path.name}: id is {contract.id!r}, expected {place!r} from its place")
+        expected = path.name.removesuffix(".odcs.yaml")
+        if contract.id.partition(".")[2] != expected:
+            raise ContractError(
+                f"{path}: id is {contract.id!r}, expected '<department>.{expected}' as the file is named"
+            )
+        if contract.id in contracts:
+            raise ContractError(f"{path}: id {contract.id!r} is taken by another system's feed; choose a free one")
         if contract.unused:
             log.error("%s: %s; `cityrisk feed check %s`", path, "; ".join(contract.unused), contract.id)
         if with_drafts or not contract.is_draft:
             contracts[contract.id] = contract
-    return contracts
+    return dict(sorted(contracts.items()))
 
 
-def contract_path(feed_id: str, root: Path = CONTRACT_ROOT) -> Path:
-    """Where the contract of a feed stands: `<department>/<feed>.odcs.yaml`."""
-    department, _, feed = feed_id.partition(".")
-    return root / department / f"{feed}.odcs.yaml"
+def contract_path(feed_id: str, root: Path = SYSTEMS_ROOT) -> Path:
+    """Where the contract of a feed stands: `<domain>/<system>/feeds/<feed>.odcs.yaml`. Raises ContractError."""
+    name = feed_id.partition(".")[2]
+    for path in sorted(root.glob(f"{FEEDS}/{name}.odcs.yaml")):
+        if (found := _ID.search(path.read_text(encoding="utf-8"))) is not None and found[1] == feed_id:
+            return path
+    raise ContractError(f"no contract {feed_id!r} in a folder of {root}; `cityrisk feed list` names those there are")
 
 
 def owners_of(contracts: Iterable[Contract]) -> dict[tuple[str, str], str]:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import dagster as dg
 
+from core.system import SYSTEMS_ROOT
 from ingest import ops
-from ingest.catalogue import CONTRACT_ROOT, load_contracts
+from ingest.catalogue import load_contracts
 from ingest.connect.files import pending
 from ingest.contract import Contract
 from ingest.landing import read_cursor
@@ -41,7 +42,7 @@ from orchestration.warehouse_assets import (
 @dg.definitions
 def definitions() -> dg.Definitions:
     """Every asset, check, job, schedule and sensor of this checkout's contracts."""
-    contracts = load_contracts(Path(os.environ.get("CITYRISK_CONTRACTS") or CONTRACT_ROOT))
+    contracts = load_contracts(Path(os.environ.get("CITYRISK_SYSTEMS") or SYSTEMS_ROOT))
     feeds = list(contracts.values())
     start, models = first_day(open_home(os.environ), datetime.now(UTC)), read_models()
     pulled, streams = [c for c in feeds if not c.is_stream], [c for c in feeds if c.is_stream]

@@ -148,7 +148,7 @@ def test_sql_is_recognised(text: str, is_sql: bool) -> None:
 def departments() -> tuple[set[str], set[str]]:
     """Feed ids, and the Chinese names of departments, as the contracts give them."""
     feeds, titles = set(), set()
-    for path in (ROOT / "ingest/contracts").glob("*/*.odcs.yaml"):
+    for path in (ROOT / "systems").glob("*/*/feeds/*.odcs.yaml"):
         contract = yaml.safe_load(path.read_text("utf-8"))
         feeds.add(contract["id"])
         titles.add(contract["team"]["name"])

@@ -22,6 +22,7 @@ from orchestration.cli import (
     run,
     schedules,
     serve,
+    systems,
     users,
 )
 from orchestration.cli.shell import app
@@ -43,5 +44,6 @@ __all__ = [
     "run",
     "schedules",
     "serve",
+    "systems",
     "users",
 ]

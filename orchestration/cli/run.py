@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date, datetime, timedelta
@@ -24,6 +23,7 @@ from orchestration.cli.shell import (
     ops_engine,
     print_json,
     print_rows,
+    project_root,
     verb,
     wrong_use,
 )
@@ -147,7 +147,7 @@ def derive_command(
     """Rewrite what contracts imply: staging SQL, sources, docs, dictionary."""
     from orchestration.derive import stale, write_derived
 
-    root = Path(os.environ.get("CITYRISK_PROJECT") or Path(__file__).parents[2])
+    root = project_root()
     if not check:
         for path in write_derived(root):
             typer.echo(f"wrote {path}")

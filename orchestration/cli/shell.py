@@ -58,18 +58,23 @@ def ops_engine(home: Home) -> sa.Engine:
     return open_ops(home.ops_url)
 
 
-def contract_root() -> Path:
-    """The folder of contracts: this checkout's, or that in CITYRISK_CONTRACTS."""
-    from ingest.catalogue import CONTRACT_ROOT
+def systems_root() -> Path:
+    """The folder of systems: this checkout's, or that in CITYRISK_SYSTEMS."""
+    from core.system import SYSTEMS_ROOT
 
-    return Path(os.environ.get("CITYRISK_CONTRACTS") or CONTRACT_ROOT)
+    return Path(os.environ.get("CITYRISK_SYSTEMS") or SYSTEMS_ROOT)
+
+
+def project_root() -> Path:
+    """The folder of the dbt project and of derived files: this checkout, or that in CITYRISK_PROJECT."""
+    return Path(os.environ.get("CITYRISK_PROJECT") or Path(__file__).parents[2])
 
 
 def all_contracts(*, with_drafts: bool = False) -> dict[str, Contract]:
     """Every contract; drafts only where asked for."""
     from ingest.catalogue import load_contracts
 
-    return load_contracts(contract_root(), with_drafts=with_drafts)
+    return load_contracts(systems_root(), with_drafts=with_drafts)
 
 
 def contract_of(feed_id: str, *, with_drafts: bool = False) -> Contract:

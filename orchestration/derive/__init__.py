@@ -14,6 +14,8 @@ from pathlib import Path
 from ingest.catalogue import load_contracts
 from ingest.contract import Contract
 from orchestration.derive import conformed, pages, properties, seeds, staging
+from orchestration.derive.rendering import render
+from orchestration.systems import CONDITIONS, system_rows
 
 # Folders that hold derived files and nothing else: what derive does not name there is a leftover.
 DERIVED_FOLDERS = (
@@ -56,7 +58,9 @@ def stale(root: Path) -> list[Path]:
 
 
 def _wanted(root: Path) -> dict[Path, str]:
-    return derive(load_contracts(root / "ingest" / "contracts", is_strict=True), root)
+    texts = derive(load_contracts(root / "systems", is_strict=True), root)
+    rows = system_rows(root / "systems", root / "dbt_project" / "seeds")
+    return {**texts, root / "docs" / "systems.md": render("systems.md.jinja", rows=rows, conditions=CONDITIONS)}
 
 
 def _differing(root: Path, wanted: Mapping[Path, str]) -> list[Path]:

@@ -33,4 +33,4 @@ def counties() -> dict[str, list[County]]:
 @pytest.fixture(scope="session")
 def contracts() -> Path:
     """Folder of the contracts, which the simulated city itself never reads."""
-    return Path(__file__).resolve().parents[2] / "ingest" / "contracts"
+    return Path(__file__).resolve().parents[2] / "systems"

@@ -13,6 +13,7 @@ from judge import Judge
 
 from city.build import CityBuild
 from city.geography import County
+from ingest.catalogue import contract_path
 
 NOT_READ = ("truncated_file", "empty_file", "renamed_column", "resent_file", "undeclared_datum")
 
@@ -25,8 +26,7 @@ def test_rows_show_exactly_what_truth_says(
     skip = set(of_feed.filter(pl.col("reason").is_in(NOT_READ))["source_ref"])
     shifted = {ref.split("|")[1] for ref in of_feed.filter(pl.col("reason") == "wrong_time_zone")["source_ref"]}
     codes = {county.code for county in counties["yichang"]}
-    department, feed = feed_id.split(".")
-    judge = Judge(contracts / department / f"{feed}.odcs.yaml", codes, {"420521"}, built.as_of + timedelta(hours=1))
+    judge = Judge(contract_path(feed_id, contracts), codes, {"420521"}, built.as_of + timedelta(hours=1))
     rows = served(built, feed_id, skip)
     judged = [(ref, tuple(judge.reasons(row))) for ref, row in rows if ref.split("|")[0] not in shifted]
     found = Counter((ref, reasons) for ref, reasons in judged if reasons)

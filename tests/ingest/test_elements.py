@@ -10,20 +10,21 @@ import numpy as np
 import pytest
 import yaml
 
-from ingest.catalogue import CONTRACT_ROOT, load_contract, load_contracts
+from core.system import SYSTEMS_ROOT
+from ingest.catalogue import contract_path, load_contract, load_contracts
 from ingest.contract import ContractError, parse_contract
 from ingest.elements import WORDS, unused
 from ingest.geo import to_wgs84
 
 FEEDS = {
-    "sql": "fire/unit", "api": "weather/station", "csv": "urban/gas_device", "xlsx": "market/elevator",
-    "gpkg": "urban/pipe", "mqtt": "urban/gas_reading", "framed": "housing/dust_reading",
+    "sql": "fire.unit", "api": "weather.station", "csv": "urban.gas_device", "xlsx": "market.elevator",
+    "gpkg": "urban.pipe", "mqtt": "urban.gas_reading", "framed": "housing.dust_reading",
 }  # fmt: skip
 Path_ = tuple[str | int, ...]
 
 
 def document(kind: str) -> Any:
-    return yaml.safe_load((CONTRACT_ROOT / f"{FEEDS[kind]}.odcs.yaml").read_text("utf-8"))
+    return yaml.safe_load(contract_path(FEEDS[kind]).read_text("utf-8"))
 
 
 def custom(element: Any, name: str, value: Any = 1) -> None:
@@ -103,7 +104,7 @@ def test_a_standard_element_that_nothing_uses_is_refused(path: Path_, value: Any
 
 @pytest.mark.case("ingest.D5")
 def test_every_way_in_refuses_it(tmp_path: Path) -> None:
-    text = (CONTRACT_ROOT / "market/elevator.odcs.yaml").read_text("utf-8")
+    text = contract_path("market.elevator").read_text("utf-8")
     path = tmp_path / "elevator.odcs.yaml"
     path.write_text(text.replace("property: headerRows", "property: headRows"), encoding="utf-8")
     with pytest.raises(ContractError, match=r"elevator.odcs.yaml: .*headRows is not used; did you mean headerRows"):
@@ -112,18 +113,18 @@ def test_every_way_in_refuses_it(tmp_path: Path) -> None:
 
 def test_one_file_stops_no_process(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     for name, before, after in (
-        ("market/elevator", "property: headerRows", "property: headRows"),
-        ("weather/station", "status: active", "status: draft\nold: element"),
+        ("lifeline/elevator/feeds/elevator", "property: headerRows", "property: headRows"),
+        ("natural_hazard/weather/feeds/station", "status: active", "status: draft\nold: element"),
     ):
-        text = (CONTRACT_ROOT / f"{name}.odcs.yaml").read_text("utf-8")
+        text = (SYSTEMS_ROOT / f"{name}.odcs.yaml").read_text("utf-8")
         assert before in text
-        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).parent.mkdir(parents=True)
         (tmp_path / f"{name}.odcs.yaml").write_text(text.replace(before, after), encoding="utf-8")
     contracts = load_contracts(tmp_path)
     assert list(contracts) == ["market.elevator"]
     (said,) = contracts["market.elevator"].unused
     assert "headRows is not used" in said
-    assert "market/elevator.odcs.yaml" in caplog.text
+    assert "elevator/feeds/elevator.odcs.yaml" in caplog.text
     with pytest.raises(ContractError, match="headRows is not used"):
         load_contracts(tmp_path, is_strict=True)
     with pytest.raises(ContractError, match="'old' was unexpected"):

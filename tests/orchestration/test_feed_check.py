@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ingest.catalogue import CONTRACT_ROOT, load_contracts
+from core.system import SYSTEMS_ROOT
+from ingest.catalogue import contract_path, load_contracts
 from ingest.settings import Home
 from orchestration.cli import app
 from orchestration.derive import derive
@@ -18,8 +19,8 @@ from orchestration.derive import derive
 def contracts(tmp_path: Path, home: Home, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of contracts of one's own."""
     root = tmp_path / "contracts"
-    shutil.copytree(CONTRACT_ROOT, root)
-    monkeypatch.setenv("CITYRISK_CONTRACTS", str(root))
+    shutil.copytree(SYSTEMS_ROOT, root)
+    monkeypatch.setenv("CITYRISK_SYSTEMS", str(root))
     return root
 
 
@@ -30,7 +31,7 @@ def check(feed_id: str) -> tuple[int, str]:
 
 
 def edit(root: Path, *changes: tuple[str, str]) -> None:
-    path = root / "weather/station.odcs.yaml"
+    path = contract_path("weather.station", root)
     text = path.read_text("utf-8")
     for before, after in changes:
         assert before in text
@@ -77,7 +78,6 @@ def test_a_draft_is_checked_and_not_derived(contracts: Path, tmp_path: Path) -> 
 
 
 def test_every_contract_of_the_product_is_in_order(contracts: Path) -> None:
-    from ingest.catalogue import contract_path
     from ingest.lint import look_over
 
     loaded = load_contracts(contracts)

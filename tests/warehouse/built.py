@@ -89,7 +89,7 @@ def open_warehouse(root: Path, project: Path = PROJECT, contracts: Path | None =
 def copy_project(root: Path) -> Path:
     """The parts of the project that a feed touches, as a copy."""
     repository = PROJECT.parent
-    shutil.copytree(repository / "ingest/contracts", root / "ingest/contracts")
+    shutil.copytree(repository / "systems", root / "systems")
     for name in ("macros", "seeds", "models/staging", "models/conformed", "models/core", "tests/generic"):
         shutil.copytree(PROJECT / name, root / "dbt_project" / name)
     for name in ("dbt_project.yml", "profiles.yml"):

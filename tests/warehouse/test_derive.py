@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ingest.catalogue import load_contracts
+from ingest.catalogue import contract_path, load_contracts
 from ingest.contract import ENTITY_CONCEPTS, Contract, ContractError
 from orchestration.derive import derive, stale, write_derived
 from orchestration.derive.entities import fields_of
@@ -120,7 +120,7 @@ def test_a_reserved_word_is_refused(contracts: dict[str, Contract]) -> None:
 def _copy_contracts(root: Path) -> None:
     import shutil
 
-    shutil.copytree(ROOT / "ingest/contracts", root / "ingest/contracts")
+    shutil.copytree(ROOT / "systems", root / "systems")
 
 
 @pytest.mark.case("engineer.7")
@@ -128,8 +128,8 @@ def test_the_sql_of_a_wide_new_feed_passes_the_lint(tmp_path: Path) -> None:
     """Long names and many of them: every derived statement keeps the style that `make check` asks for."""
     _copy_contracts(tmp_path)
     more = [f"a_column_that_a_department_named_in_whole_words_{n}" for n in range(12)]
-    for source, feed_id in (("fire/inspection", "bridge.inspection"), ("urban/gas_reading", "bridge.strain")):
-        document = yaml.safe_load((ROOT / f"ingest/contracts/{source}.odcs.yaml").read_text("utf-8"))
+    for source, feed_id in (("fire.inspection", "bridge.inspection"), ("urban.gas_reading", "bridge.strain")):
+        document = yaml.safe_load(contract_path(source).read_text("utf-8"))
         document |= {"id": feed_id, "name": feed_id}
         schema = document["schema"][0]
         schema["quality"] = [rule for rule in schema["quality"] if rule["id"] == "unique_key"]
@@ -139,10 +139,9 @@ def test_the_sql_of_a_wide_new_feed_passes_the_lint(tmp_path: Path) -> None:
              "classification": "internal", **({"customProperties": is_metric} if "gas" in source else {})}
             for name in more
         ]  # fmt: skip
-        path = tmp_path / f"ingest/contracts/{feed_id.replace('.', '/')}.odcs.yaml"
-        path.parent.mkdir(exist_ok=True)
+        path = tmp_path / f"systems/lifeline/gas/feeds/{feed_id.partition('.')[2]}.odcs.yaml"
         path.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
-    texts = derive(load_contracts(tmp_path / "ingest/contracts"), ROOT)
+    texts = derive(load_contracts(tmp_path / "systems"), ROOT)
     derived = {Path(path).name: text for path, text in texts.items() if str(path).endswith(".sql")}
     assert not [(name, line) for name, text in derived.items() for line in text.splitlines() if len(line) > 200]
     folder = tmp_path / "linted"

@@ -70,7 +70,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     A feed of readings, and registers of two new kinds of objects, one of a department that no list knows.
     """
     root = tmp_path_factory.mktemp("foreign")
-    shutil.copytree(PROJECT.parent / "ingest/contracts", root / "ingest/contracts")
+    shutil.copytree(PROJECT.parent / "systems", root / "systems")
     shutil.copytree(PROJECT, root / "dbt_project")
     sample = root / "ropeway.csv"
     sample.write_text(ROPEWAYS, "utf-8")
@@ -82,7 +82,7 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
         )
         agree(root, feed_id, answered(text, domain="lifeline", status="active"))
     write_derived(root)
-    made = open_warehouse(root / "home", root / "dbt_project", root / "ingest/contracts")
+    made = open_warehouse(root / "home", root / "dbt_project", root / "systems")
     level = made.contracts["water.level"]
     synthetic.land_rows(made.home, made.engine, level, synthetic.rows_of(level, DAYS[0], 6), "levels")
     for feed_id in ("transport.ropeway", "scenic.slide"):
@@ -98,8 +98,9 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 
 def agree(root: Path, feed_id: str, text: str) -> None:
     """Put a contract in its place."""
-    path = contract_path(feed_id, root / "ingest/contracts")
-    path.parent.mkdir(exist_ok=True)
+    department, _, feed = feed_id.partition(".")
+    path = root / f"systems/lifeline/{department}/feeds/{feed}.odcs.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")
 
 

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
+from ingest.catalogue import contract_path
 from orchestration.build import build
 from orchestration.derive import write_derived
 from orchestration.manifest import write_manifest
@@ -25,8 +26,8 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """Two feeds landed; then the contract of one calls a number of seats a date."""
     root = tmp_path_factory.mktemp("edited")
     project = copy_project(root / "project")
-    path = root / "project/ingest/contracts/transport/vehicle.odcs.yaml"
-    made = open_warehouse(root / "home", project, root / "project/ingest/contracts")
+    path = contract_path("transport.vehicle", root / "project/systems")
+    made = open_warehouse(root / "home", project, root / "project/systems")
     for feed_id in (REGISTER, "weather.observation"):
         synthetic.land_rows(made.home, made.engine, made.contracts[feed_id],
                             synthetic.rows_of(made.contracts[feed_id], DAYS[0], 6), feed_id)  # fmt: skip
@@ -37,7 +38,7 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     seats.pop("logicalTypeOptions", None)
     path.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
     write_derived(root / "project")
-    again = open_warehouse(root / "home", project, root / "project/ingest/contracts")
+    again = open_warehouse(root / "home", project, root / "project/systems")
     yield again
     made.engine.dispose()
     again.engine.dispose()

@@ -1,6 +1,6 @@
 -- One row per outfall; newest row of each key. Monitored outfalls (污染源排放口).
 -- A register: every live file is read.
--- Derived from ingest/contracts/ecology/outfall.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of ecology.outfall by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'ecology__outfall') }}
 {%- set columns = {
   'outfall_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per outfall and time; newest row of each key. Outfall readings (排放口监测读数).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/ecology/outfall_reading.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of ecology.outfall_reading by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'ecology__outfall_reading') }}
 {%- set columns = {
   'device_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per hazard unit and substance; newest row of each key. Major hazard installations with substances (重大危险源).
 -- A register: every live file is read.
--- Derived from ingest/contracts/emergency/major_hazard.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of emergency.major_hazard by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'emergency__major_hazard') }}
 {%- set columns = {
   'unit_id': 'string',

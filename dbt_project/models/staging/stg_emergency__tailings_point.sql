@@ -1,6 +1,6 @@
 -- One row per monitoring point; newest row of each key. Tailings pond monitoring points (尾矿库测点).
 -- A register: every live file is read.
--- Derived from ingest/contracts/emergency/tailings_point.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of emergency.tailings_point by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'emergency__tailings_point') }}
 {%- set columns = {
   'point_id': 'string',

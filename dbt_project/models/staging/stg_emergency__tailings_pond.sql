@@ -1,6 +1,6 @@
 -- One row per pond; newest row of each key. Tailings ponds (尾矿库).
 -- A register: every live file is read.
--- Derived from ingest/contracts/emergency/tailings_pond.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of emergency.tailings_pond by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'emergency__tailings_pond') }}
 {%- set columns = {
   'pond_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per point and hour; newest row of each key. Tailings pond readings (尾矿库监测).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/emergency/tailings_reading.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of emergency.tailings_reading by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'emergency__tailings_reading') }}
 {%- set columns = {
   'point_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per point and time; newest row of each key. Tailings pond sensors, live (尾矿库实时监测).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/emergency/tailings_sensor.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of emergency.tailings_sensor by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'emergency__tailings_sensor') }}
 {%- set columns = {
   'point_id': 'string',

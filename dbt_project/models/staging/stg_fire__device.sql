@@ -1,6 +1,6 @@
 -- One row per transmission unit or sensor; newest row of each key. Fire transmission units and their sensors (消防物联设备).
 -- A register: every live file is read.
--- Derived from ingest/contracts/fire/device.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of fire.device by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'fire__device') }}
 {%- set columns = {
   'device_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per sensor and time; newest row of each key. Electrical fire and fire water readings (电气火灾与消防水监测读数).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/fire/device_reading.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of fire.device_reading by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'fire__device_reading') }}
 {%- set columns = {
   'device_id': 'string',

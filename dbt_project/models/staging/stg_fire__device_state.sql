@@ -1,6 +1,6 @@
 -- One row per state or operation that a unit sent; newest row of each key. Fire alarm states (消防报警与状态).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/fire/device_state.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of fire.device_state by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'fire__device_state') }}
 {%- set columns = {
   'state_key': 'string',

@@ -1,6 +1,6 @@
 -- One row per inspection; newest row of each key. Daily fire inspections (消防巡查).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/fire/inspection.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of fire.inspection by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'fire__inspection') }}
 {%- set columns = {
   'inspection_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per unit; newest row of each key. Key fire units (消防重点单位).
 -- A register: every live file is read.
--- Derived from ingest/contracts/fire/unit.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of fire.unit by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'fire__unit') }}
 {%- set columns = {
   'unit_id': 'string',

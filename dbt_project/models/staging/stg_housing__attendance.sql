@@ -1,6 +1,6 @@
 -- One row per passage; newest row of each key. Gate attendance of key posts (工地考勤).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/housing/attendance.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of housing.attendance by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'housing__attendance') }}
 {%- set columns = {
   'record_id': 'string',

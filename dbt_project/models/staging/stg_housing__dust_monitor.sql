@@ -1,6 +1,6 @@
 -- One row per monitor; newest row of each key. Dust and noise monitors (工地扬尘噪声监测设备).
 -- A register: every live file is read.
--- Derived from ingest/contracts/housing/dust_monitor.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of housing.dust_monitor by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'housing__dust_monitor') }}
 {%- set columns = {
   'device_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per monitor and time; newest row of each key. Dust and noise readings (工地扬尘噪声读数).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/housing/dust_reading.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of housing.dust_reading by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'housing__dust_reading') }}
 {%- set columns = {
   'device_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per site; newest row of each key. Construction sites (建筑工地).
 -- A register: every live file is read.
--- Derived from ingest/contracts/housing/site.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of housing.site by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'housing__site') }}
 {%- set columns = {
   'site_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per lift; newest row of each key. Elevators (电梯).
 -- A register: every live file is read.
--- Derived from ingest/contracts/market/elevator.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of market.elevator by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'market__elevator') }}
 {%- set columns = {
   'elevator_id': 'string',

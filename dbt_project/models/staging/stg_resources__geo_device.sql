@@ -1,6 +1,6 @@
 -- One row per device; newest row of each key. Geological monitoring devices (地质灾害监测设备).
 -- A register: every live file is read.
--- Derived from ingest/contracts/resources/geo_device.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of resources.geo_device by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'resources__geo_device') }}
 {%- set columns = {
   'device_id': 'string',

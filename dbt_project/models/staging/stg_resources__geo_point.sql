@@ -1,6 +1,6 @@
 -- One row per hazard point; newest row of each key. Geological hazard points (地质灾害隐患点).
 -- A register: every live file is read.
--- Derived from ingest/contracts/resources/geo_point.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of resources.geo_point by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'resources__geo_point') }}
 {%- set columns = {
   'point_id': 'string',

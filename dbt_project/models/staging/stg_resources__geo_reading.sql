@@ -1,6 +1,6 @@
 -- One row per device and hour; newest row of each key. Geological device readings (地质灾害监测数据).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/resources/geo_reading.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of resources.geo_reading by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'resources__geo_reading') }}
 {%- set columns = {
   'device_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per alarm of a terminal; newest row of each key. Driver behaviour alarms (驾驶行为报警).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/transport/driver_behaviour.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of transport.driver_behaviour by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'transport__driver_behaviour') }}
 {%- set columns = {
   'alarm_key': 'string',

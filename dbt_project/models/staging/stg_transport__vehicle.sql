@@ -1,6 +1,6 @@
 -- One row per vehicle; newest row of each key. Key vehicles (重点营运车辆).
 -- A register: every live file is read.
--- Derived from ingest/contracts/transport/vehicle.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of transport.vehicle by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'transport__vehicle') }}
 {%- set columns = {
   'vehicle_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per terminal and time; newest row of each key. Vehicle positions (车辆定位).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/transport/vehicle_position.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of transport.vehicle_position by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'transport__vehicle_position') }}
 {%- set columns = {
   'device_id': 'string',

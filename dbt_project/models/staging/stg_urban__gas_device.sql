@@ -1,6 +1,6 @@
 -- One row per detector and the place it watches; newest row of each key. Gas detectors (燃气监测设备).
 -- A register: every live file is read.
--- Derived from ingest/contracts/urban/gas_device.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of urban.gas_device by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'urban__gas_device') }}
 {%- set columns = {
   'space_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per detector and time; newest row of each key. Gas detector readings (燃气监测读数).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/urban/gas_reading.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of urban.gas_reading by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'urban__gas_reading') }}
 {%- set columns = {
   'device_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per pipe segment; newest row of each key. Underground pipes (地下管线).
 -- A register: every live file is read.
--- Derived from ingest/contracts/urban/pipe.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of urban.pipe by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'urban__pipe') }}
 {%- set columns = {
   'pipe_id': 'string',

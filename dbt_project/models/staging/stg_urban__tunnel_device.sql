@@ -1,6 +1,6 @@
 -- One row per sensor station and its compartment; newest row of each key. Utility tunnel sensors (综合管廊监测设备).
 -- A register: every live file is read.
--- Derived from ingest/contracts/urban/tunnel_device.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of urban.tunnel_device by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'urban__tunnel_device') }}
 {%- set columns = {
   'compartment_id': 'string',

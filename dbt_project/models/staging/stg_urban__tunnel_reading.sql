@@ -1,6 +1,6 @@
 -- One row per sensor station and time; newest row of each key. Utility tunnel readings (综合管廊监测读数).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/urban/tunnel_reading.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of urban.tunnel_reading by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'urban__tunnel_reading') }}
 {%- set columns = {
   'device_id': 'string',

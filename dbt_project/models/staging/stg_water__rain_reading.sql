@@ -1,6 +1,6 @@
 -- One row per station and time; newest row of each key. Rain at hydrological stations (雨量).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/water/rain_reading.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of water.rain_reading by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'water__rain_reading') }}
 {%- set columns = {
   'device_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per station and time; newest row of each key. River levels (河道水位).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/water/river_reading.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of water.river_reading by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'water__river_reading') }}
 {%- set columns = {
   'device_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per station; newest row of each key. Hydrological stations (水文监测站).
 -- A register: every live file is read.
--- Derived from ingest/contracts/water/station.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of water.station by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'water__station') }}
 {%- set columns = {
   'station_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per station and hour; newest row of each key. Weather observations (气象观测).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/weather/observation.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of weather.observation by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'weather__observation') }}
 {%- set columns = {
   'station_id': 'string',

@@ -1,6 +1,6 @@
 -- One row per station; newest row of each key. Weather stations (气象站).
 -- A register: every live file is read.
--- Derived from ingest/contracts/weather/station.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of weather.station by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'weather__station') }}
 {%- set columns = {
   'station_id': 'string',

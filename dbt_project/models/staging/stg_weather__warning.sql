@@ -1,6 +1,6 @@
 -- One row per warning message; newest row of each key. Weather warning signals (气象预警).
 -- Facts: only the days that this build calls affected, all files of them.
--- Derived from ingest/contracts/weather/warning.odcs.yaml by `cityrisk derive`; not edited by hand.
+-- Derived from the contract of weather.warning by `cityrisk derive`; not edited by hand.
 -- depends_on: {{ source('landing', 'weather__warning') }}
 {%- set columns = {
   'warning_id': 'string',

@@ -1,0 +1,1 @@
+"""The ground floor: what a system is, said once, for every other room."""

@@ -1,0 +1,62 @@
+"""Declarations of a system's folder read from YAML, each against the JSON Schema of its kind.
+
+Not here: contracts, whose schema is the Open Data Contract Standard's own (`ingest.catalogue`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import yaml
+
+
+class DeclarationError(ValueError):
+    """A file that cannot be used: says file, line, what was found, what was expected and what to do next."""
+
+
+def read_declaration(path: Path, kind: str) -> dict[str, Any]:
+    """The document of a file of this kind (`system`, `simulation`, `planned`). Raises DeclarationError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        node, document = yaml.compose(text, Loader=yaml.CSafeLoader), yaml.load(text, Loader=yaml.CSafeLoader)
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeclarationError(f"{path}: cannot be read: {error}; expected UTF-8 YAML") from error
+    except yaml.YAMLError as error:
+        raise DeclarationError(f"{path}: not YAML: {error}") from error
+    for problem in _validator(kind).iter_errors(document):
+        place = "/".join(map(str, problem.instance_path)) or "the document"
+        raise DeclarationError(
+            f"{path}:{line_of(node, problem.instance_path)}: {place}: {problem.message}; "
+            f"see core/schemas/{kind}.schema.json for what may stand there"
+        )
+    if not isinstance(document, dict):  # every schema asks for one; said again for the type checker
+        raise DeclarationError(f"{path}:1: a {type(document).__name__} found, expected a mapping")
+    return document
+
+
+def line_of(node: yaml.Node | None, place: Sequence[str | int]) -> int:
+    """The line (from 1) on which the element at `place` stands, or the innermost one around it."""
+    line = 1 if node is None else node.start_mark.line + 1
+    for step in place:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == step), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+            node = node.value[step]
+            line = node.start_mark.line + 1
+        else:
+            break
+    return line
+
+
+@cache
+def _validator(kind: str) -> Any:
+    text = resources.files("core").joinpath(f"schemas/{kind}.schema.json").read_text(encoding="utf-8")
+    return jsonschema_rs.validator_for(text)

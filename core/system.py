@@ -1,0 +1,131 @@
+"""A monitoring system of a city as its folder declares it: `systems/<domain>/<name>/`.
+
+A city buys, runs and drops its monitoring by system; what makes one stands in its folder and nowhere else. Systems that
+the cities describe and that nobody has built yet stand in `systems/planned.yaml`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from core.declarations import DeclarationError, read_declaration
+
+SYSTEMS_ROOT = Path(__file__).parent.parent / "systems"
+CITIES = ("yichang", "changde", "nanning", "zunyi", "tongzhou", "pudong", "songjiang")
+DOMAINS = ("lifeline", "public_safety", "work_safety", "natural_hazard", "command")
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many of a thing a city has; `given` when the city itself says so, else `assumed`."""
+
+    n: float
+    source: Literal["given", "assumed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """How a count follows the scale of a smaller city: never below `floor`, or the same at every scale."""
+
+    floor: int = 1
+    is_scaled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One system: names, who owns it, where its objects count, how large it is in each city.
+
+    `size_of` names the count that states how large it is. `folder` is None for one that is only planned, whose other
+    fields are empty.
+    """
+
+    id: str
+    name_zh: str
+    name_en: str
+    domain: str
+    folder: Path | None = None
+    summary_zh: str = ""
+    summary_en: str = ""
+    subdomain: str = ""
+    owner: str = ""
+    size_of: str = ""
+    sizes: Mapping[str, Mapping[str, Count]] = field(default_factory=dict)
+    scalings: Mapping[str, Scaling] = field(default_factory=dict)
+
+    @property
+    def contract_paths(self) -> tuple[Path, ...]:
+        """The files of its feeds, in order of name."""
+        return () if self.folder is None else tuple(sorted(self.folder.glob("feeds/*.odcs.yaml")))
+
+    def stated(self, city: str) -> Count | None:
+        """How large a city says that the system is; the first count it gives when it gives another one."""
+        counts = self.sizes.get(city, {})
+        return counts.get(self.size_of) or next(iter(counts.values()), None)
+
+    def built(self, city: str) -> float:
+        """How many the simulated city of that name has at full size; 0 where nothing simulates it."""
+        is_simulated = self.size_of in self.scalings and (SYSTEMS_ROOT / "_city" / f"{city}.yaml").is_file()
+        count = self.sizes.get(city, {}).get(self.size_of)
+        return count.n if is_simulated and count is not None else 0
+
+
+def load_systems(root: Path = SYSTEMS_ROOT) -> dict[str, System]:
+    """Every system with a folder, by id in id order. Raises DeclarationError, also for an id that is taken."""
+    systems: dict[str, System] = {}
+    for folder in folders(root):
+        system = load_system(folder)
+        if (other := systems.get(system.id)) is not None:
+            raise DeclarationError(f"{folder}/system.yaml: id {system.id} is that of {other.folder}; choose a free one")
+        systems[system.id] = system
+    return dict(sorted(systems.items()))
+
+
+def load_planned(root: Path = SYSTEMS_ROOT) -> dict[str, System]:
+    """The systems without a folder, by id; none where no list of them stands."""
+    path = root / "planned.yaml"
+    if not path.is_file():
+        return {}
+    document = read_declaration(path, "planned")
+    return {id: System(id, words["zh"], words["en"], words["domain"]) for id, words in sorted(document.items())}
+
+
+def folders(root: Path) -> Iterator[Path]:
+    """The folders of systems under `root`, in order: those that hold a `system.yaml`, or feeds and should."""
+    found = {path.parent for path in root.glob("*/*/system.yaml")} | {path.parent for path in root.glob("*/*/feeds")}
+    yield from sorted(found)
+
+
+def load_system(folder: Path) -> System:
+    """One system from its folder. Raises DeclarationError."""
+    document, domain = read_declaration(folder / "system.yaml", "system"), folder.parent.name
+    if domain not in DOMAINS:
+        raise DeclarationError(f"{folder}: domain {domain!r}, expected one of {', '.join(DOMAINS)}; move the folder")
+    size = document["size"]
+    sizes = {
+        city: {name: Count(count["n"], count["source"]) for name, count in counts.items()}
+        for city, counts in size["cities"].items()
+    }
+    return System(
+        id=document["id"],
+        name_zh=document["name"]["zh"],
+        name_en=document["name"]["en"],
+        domain=domain,
+        folder=folder,
+        summary_zh=document["summary"]["zh"],
+        summary_en=document["summary"]["en"],
+        subdomain=document["subdomain"],
+        owner=document["owner"],
+        size_of=size["of"],
+        sizes=sizes,
+        scalings=_scalings(folder / "simulation.yaml"),
+    )
+
+
+def _scalings(path: Path) -> dict[str, Scaling]:
+    if not path.is_file():
+        return {}
+    counts: dict[str, dict[str, Any]] = read_declaration(path, "simulation")["counts"]
+    return {name: Scaling(how.get("floor", 1), how.get("scaled", True)) for name, how in counts.items()}

@@ -1,0 +1,83 @@
+"""What is there of every system that the cities describe: the rows of `cityrisk system list` and `docs/systems.md`."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core.system import CITIES, System, load_planned, load_systems
+from ingest.catalogue import load_contract
+from ingest.contract import Contract
+
+CONDITIONS = ("feed", "model", "rule", "page")
+
+
+@dataclass(frozen=True, slots=True)
+class SystemRow:
+    """A system with what its folder holds.
+
+    A condition is False where nothing of it is there, and None where nobody has proven it on this commit: a proof is a
+    recorded run of named tests, never a guess from files.
+    """
+
+    system: System
+    contracts: tuple[Contract, ...]
+    n_rules: int
+    conditions: Mapping[str, bool | None]
+
+    @property
+    def object_types(self) -> list[str]:
+        """Kinds of objects that its feeds register."""
+        return sorted({c.object_type for c in self.contracts if c.object_type})
+
+    def as_json(self) -> dict[str, Any]:
+        """The row as `cityrisk system list --json` prints it."""
+        system = self.system
+        return {
+            "id": system.id, "name_zh": system.name_zh, "name_en": system.name_en, "domain": system.domain,
+            "feeds": [c.id for c in self.contracts], "object_types": self.object_types, "rules": self.n_rules,
+            "sizes": self.sizes, "conditions": dict(self.conditions), "proof": [],
+        }  # fmt: skip
+
+    @property
+    def sizes(self) -> dict[str, dict[str, Any]]:
+        """City → how many it states, from whom the number comes, how many the simulated city of that name has."""
+        stated = {city: count for city in CITIES if (count := self.system.stated(city)) is not None}
+        return {
+            city: {"stated": count.n, "source": count.source, "built": self.system.built(city)}
+            for city, count in stated.items()
+        }
+
+
+def system_rows(root: Path, seeds: Path) -> list[SystemRow]:
+    """Every system under `root` and every planned one, in order of id; `seeds` holds the alert rules."""
+    systems = load_systems(root)
+    contracts = {id: tuple(load_contract(p, is_strict=False) for p in s.contract_paths) for id, s in systems.items()}
+    rules = _rules(seeds)
+    rows = [
+        SystemRow(system, contracts[id], n := _rules_of(rules, contracts[id]), _conditions(contracts[id], n))
+        for id, system in systems.items()
+    ]
+    planned = [SystemRow(system, (), 0, dict.fromkeys(CONDITIONS, False)) for system in load_planned(root).values()]
+    return sorted((*rows, *planned), key=lambda row: row.system.id)
+
+
+def _conditions(contracts: tuple[Contract, ...], n_rules: int) -> dict[str, bool | None]:
+    has = {"feed": bool(contracts), "model": bool(contracts), "rule": n_rules > 0, "page": bool(contracts)}
+    return {name: None if there else False for name, there in has.items()}
+
+
+def _rules(seeds: Path) -> list[dict[str, str]]:
+    with (seeds / "alerting" / "alert_rules.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _rules_of(rules: list[dict[str, str]], contracts: tuple[Contract, ...]) -> int:
+    """Rules on a feed of these, and those on other rules that are about their kind of object."""
+    feeds, kinds = {c.id for c in contracts}, {c.object_type for c in contracts if c.object_type}
+    return sum(
+        bool(feeds & set(rule["feeds"].split("|"))) if rule["feeds"] else rule["object_type"] in kinds for rule in rules
+    )

@@ -1,0 +1,79 @@
+"""Folders of systems: what they must hold, and what is said where they do not."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from core.declarations import DeclarationError
+from core.system import SYSTEMS_ROOT, Count, Scaling, load_planned, load_system, load_systems
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder of systems of one's own."""
+    shutil.copytree(SYSTEMS_ROOT, tmp_path / "systems")
+    return tmp_path / "systems"
+
+
+def edit(path: Path, before: str, after: str) -> None:
+    text = path.read_text("utf-8")
+    assert before in text
+    path.write_text(text.replace(before, after, 1), encoding="utf-8")
+
+
+def test_a_system_is_read_from_its_folder() -> None:
+    gas = load_system(SYSTEMS_ROOT / "lifeline" / "gas")
+    assert (gas.id, gas.domain, gas.subdomain, gas.owner) == ("L02", "lifeline", "gas", "urban")
+    assert gas.sizes["yichang"] == {"gas_detectors": Count(640, "assumed")}
+    assert gas.scalings == {"gas_detectors": Scaling(floor=12)}
+    assert [path.name for path in gas.contract_paths] == ["gas_device.odcs.yaml", "gas_reading.odcs.yaml"]
+
+
+def test_a_city_that_states_another_count() -> None:
+    gas = load_system(SYSTEMS_ROOT / "lifeline" / "gas")
+    assert gas.stated("tongzhou") == Count(155, "given")
+    assert gas.stated("pudong") is None
+    assert (gas.built("yichang"), gas.built("tongzhou")) == (640, 0)
+
+
+def test_no_id_is_both_built_and_planned() -> None:
+    built, planned = load_systems(), load_planned()
+    assert len(built) >= 14
+    assert not built.keys() & planned.keys()
+    assert all(system.folder is None for system in planned.values())
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("id: L02", "id: gas", r'system.yaml:2: id: "gas" does not match'),
+        ("owner: urban", "owners: urban", r"owner"),
+        ("{n: 520, source: assumed}", "{n: 520, source: guessed}", r"yaml:13: size/cities/zunyi/gas_detectors"),
+        ("    zunyi:", "    zunji:", r"system.yaml:\d+: size/cities"),
+        ("size:", "size: [", r"not YAML"),
+    ],
+)  # fmt: skip
+def test_a_slip_is_said_with_file_and_line(root: Path, before: str, after: str, said: str) -> None:
+    edit(root / "lifeline/gas/system.yaml", before, after)
+    with pytest.raises(DeclarationError, match=said):
+        load_systems(root)
+
+
+def test_an_id_is_used_once(root: Path) -> None:
+    edit(root / "lifeline/gas/system.yaml", "id: L02", "id: L01")
+    with pytest.raises(DeclarationError, match=r"id L01 is that of .*lifeline/gas; choose a free one"):
+        load_systems(root)
+
+
+def test_a_folder_with_feeds_must_say_what_it_is(root: Path) -> None:
+    (root / "lifeline/gas/system.yaml").unlink()
+    with pytest.raises(DeclarationError, match=r"lifeline/gas/system.yaml: cannot be read"):
+        load_systems(root)
+
+
+def test_any_folder_may_go(root: Path) -> None:
+    shutil.rmtree(root / "lifeline/gas")
+    assert "L02" not in load_systems(root)
