@@ -71,7 +71,10 @@ def _conditions(contracts: tuple[Contract, ...], n_rules: int) -> dict[str, bool
 
 
 def _rules(seeds: Path) -> list[dict[str, str]]:
-    with (seeds / "alerting" / "alert_rules.csv").open(encoding="utf-8", newline="") as file:
+    path = seeds / "alerting" / "alert_rules.csv"
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 

@@ -22,6 +22,7 @@ from ingest.propose import propose
 from ingest.pull import file_payload, read
 from orchestration.derive import write_derived
 from orchestration.publish import publish
+from orchestration.system_check import write_skeleton
 from warehouse import synthetic
 from warehouse.built import DAYS, NOW, PROJECT, Warehouse, copy_project, open_warehouse
 
@@ -98,10 +99,9 @@ def foreign(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 
 def agree(root: Path, feed_id: str, text: str) -> None:
     """Put a contract in its place."""
-    department, _, feed = feed_id.partition(".")
-    path = root / f"systems/lifeline/{department}/feeds/{feed}.odcs.yaml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, "utf-8")
+    name = feed_id.partition(".")[2]
+    folder = write_skeleton(root / "systems", f"lifeline/{name}")
+    (folder / f"feeds/{name}.odcs.yaml").write_text(text, "utf-8")
 
 
 def answered(text: str, **answers: str) -> str:
