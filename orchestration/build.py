@@ -87,11 +87,14 @@ def build(
     with _environment(_variables(home)):
         try:
             if not is_seeded:
+                _remember(home, SEEDED, "")  # whoever dies here has seeded nothing
                 seeded = _run(home, project, ["seed", "--full-refresh"])
                 nodes += _nodes(seeded)
                 if not seeded.success:
                     return BuildResult(False, _message(seeded, nodes), tuple(nodes))
                 _remember(home, SEEDED, seeds)
+            if not select:
+                _remember(home, BUILT, "")
             built = _run(home, project, arguments)
             nodes += _nodes(built)
         finally:

@@ -102,6 +102,12 @@ class Chain:
         """Send one a signal that does not end it."""
         self._processes[name].send_signal(number)
 
+    def disk(self, name: str, most_bytes: int) -> None:
+        """Let no file of one grow beyond a size, -1 for any: what it meets on a full disk."""
+        process = psutil.Process(self._processes[name].pid)
+        _, hard = process.rlimit(psutil.RLIMIT_FSIZE)
+        process.rlimit(psutil.RLIMIT_FSIZE, (most_bytes, hard))
+
     @contextmanager
     def supervised(self) -> Iterator[dict[str, int]]:
         """Whoever ends by itself in this block is started again; gives how often each did."""

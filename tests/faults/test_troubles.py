@@ -1,8 +1,9 @@
-"""Troubles that are no crash: nobody is there yet, RAW is full, the ops store is locked. All wait, and say so."""
+"""Troubles that are no crash: nobody is there yet, RAW or disk are full, the store is locked. All wait, and say so."""
 
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import sqlite3
 import time
@@ -11,13 +12,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from benchmarks.chain.arriving import gateway_port
+from alerting import tables
+from benchmarks.chain.arriving import SOS, gateway_port
 from benchmarks.chain.killing import POSITIONS
 from benchmarks.chain.outcome import compare, landed_rows
 from benchmarks.chain.place import Fleet, new_home
 from benchmarks.chain.programs import Chain, running
 from benchmarks.chain.senders import Vehicle
+from ingest import ops
 from ingest.settings import Home
 from waiting import until
 
@@ -96,6 +100,42 @@ def test_full_raw_holds_devices_back_and_loses_nothing(tmp_path: Path) -> None:
         assert "maximum bytes" in str(refused[0])
         landed_once(chain, said)
         until(lambda: chain.is_well("listen"), 20, "listen's getting well")
+
+
+@pytest.mark.case("security.held.H8")
+def test_a_full_disk_is_told_and_what_was_said_meanwhile_rings_and_lands_once(tmp_path: Path) -> None:
+    settings = {"CITYRISK_LANDING_S": "1", "CITYRISK_CHANNELS_DRY_RUN": "1"}
+    home, fleet = new_home(tmp_path / "var", (25, 20, 4), settings)
+    engine, said = ops.open_ops(home.ops_url), set[tuple[str, str, int]]()
+
+    async def press(phone: str, edition: int) -> None:
+        at = datetime.now(UTC).replace(microsecond=0)
+        async with Vehicle(lambda: gateway_port(home), phone, edition) as vehicle:
+            await vehicle.say(at, SOS)
+        said.add((POSITIONS, phone, int(at.timestamp() * 1000)))
+
+    def ringing() -> list[str]:
+        alert = tables.alert.c
+        with engine.connect() as connection:
+            return sorted(connection.scalars(sa.select(alert.device_id).where(alert.rule_id == "vehicle_sos")))
+
+    with running(home) as chain:
+        for name in READERS:
+            chain.disk(name, 0)
+        for one in fleet.vehicles:
+            asyncio.run(press(*one))
+        for name in ("intake", "alerting"):
+            until(lambda name=name: not chain.is_well(name), 30, f"a word of {name} about the disk")
+            assert re.search("disk|File too large", says(chain, name))
+        assert ringing() == []
+        for name in READERS:
+            chain.disk(name, -1)
+        until(lambda: len(ringing()) == len(fleet.vehicles), 30, "alerts of all buttons")
+        landed_once(chain, said)
+        assert ringing() == sorted(f"transport:{phone}" for phone, _ in fleet.vehicles)
+        for name in READERS:
+            until(lambda name=name: chain.is_well(name), 30, f"{name}'s getting well")
+    engine.dispose()
 
 
 def test_programs_wait_for_a_broker_and_say_so(tmp_path: Path) -> None:

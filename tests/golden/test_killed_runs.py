@@ -50,7 +50,7 @@ def die_in(city: RunCity, step: str, minutes: int) -> None:
     died = subprocess.run(
         [sys.executable, "-m", "golden.dying_run", city.home.root, f"dies-in-{step}", now.isoformat(), step],
         env={**os.environ, **city.home.environment, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
-        cwd=ROOT, capture_output=True, text=True, timeout=300, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
     assert died.returncode == -signal.SIGKILL, died.stderr[-3000:]
     with city.engine.connect() as connection:
@@ -80,6 +80,7 @@ def landed(city: RunCity) -> list[tuple[object, ...]]:
         return sorted(map(tuple, connection.execute(query)), key=str)
 
 
+@pytest.mark.timeout(1800)  # processes that build a city, on a busy machine
 @pytest.mark.case("security.held.H7")
 def test_whatever_step_a_batch_is_killed_in_the_next_goes_on(run_city: RunCity, untouched: RunCity) -> None:
     city, whole = untouched, run_city

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -20,6 +21,8 @@ from ingest.catalogue import contract_path
 from ingest.conform import ConformContext, conform
 from ingest.propose import propose
 from ingest.pull import file_payload, read
+from ingest.settings import Home
+from orchestration import build as building
 from orchestration.derive import write_derived
 from orchestration.publish import publish
 from orchestration.system_check import write_skeleton
@@ -35,6 +38,28 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     made.build(full_refresh=True)
     yield made
     made.engine.dispose()
+
+
+@pytest.mark.case("security.held.H7")
+@pytest.mark.parametrize("at", ["seed", "build"])
+def test_what_a_build_that_died_had_begun_counts_as_not_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """A lost warehouse is made again; killed meanwhile, the next build must not take its half for the whole."""
+    home = Home(tmp_path, {})
+    home.build.mkdir(parents=True)
+    for name in (building.SEEDED, building.BUILT):
+        (home.build / name).write_text("of the warehouse that was lost", "utf-8")
+
+    def run(_home: Home, _project: Path, arguments: list[str]) -> SimpleNamespace:
+        if arguments[0] == at:
+            raise KeyboardInterrupt
+        return SimpleNamespace(success=True, result=None)
+
+    monkeypatch.setattr(building, "_run", run)
+    with pytest.raises(KeyboardInterrupt):
+        building.build(home)
+    assert (home.build / {"seed": building.SEEDED, "build": building.BUILT}[at]).read_text("utf-8") == ""
 
 
 def test_an_empty_home_builds(empty: Warehouse) -> None:
