@@ -42,7 +42,7 @@ def mqtt_address(home: Home) -> tuple[str, int]:
 
 
 async def connect(home: Home, name: str, department: str = "") -> Client:
-    """A connection of the process `name`; close it with `await client.close()`.
+    """A connection of the process `name`; close it with `close` where a task goes on after it.
 
     It sees the city's account, or a department's. Credentials are those in the URL, or ours. Raises nats.errors.Error
     or OSError when the broker cannot be reached within CONNECT_WITHIN_S; once connected it reconnects for ever.
@@ -66,9 +66,22 @@ async def connect(home: Home, name: str, department: str = "") -> Client:
                 reconnected_cb=_on_reconnect,
             )
     except BaseException:
-        await client.close()
+        await close(client)
         raise
     return client
+
+
+async def close(client: Client) -> None:
+    """Close a connection, and end as cancelled where somebody cancelled the task meanwhile.
+
+    The library's own close swallows a cancellation while it waits for its reconnecting to end: a task that holds a
+    connection for as long as it runs would open the next one and never stop.
+    """
+    task = asyncio.current_task()
+    asked_before = 0 if task is None else task.cancelling()
+    await client.close()
+    if task is not None and task.cancelling() > asked_before:
+        raise asyncio.CancelledError
 
 
 @asynccontextmanager
@@ -78,7 +91,7 @@ async def connected(home: Home, name: str, department: str = "") -> AsyncIterato
     try:
         yield client
     finally:
-        await client.close()
+        await close(client)
 
 
 async def _on_error(error: Exception) -> None:

@@ -217,3 +217,26 @@ def test_departments_are_those_with_a_password(home: Home) -> None:
 
 def test_another_broker_brings_its_own_credentials(home: Home) -> None:
     assert nats_url(with_settings(home, CITYRISK_NATS_URL="nats://u:p@broker.example:4222")).startswith("nats://u:p@")
+
+
+def test_a_task_that_is_cancelled_while_its_connection_closes_ends(broker: BrokerServer) -> None:
+    """The library's close swallows it while it reconnects: the task would hold its next connection for ever."""
+
+    async def hold(is_over: asyncio.Event) -> None:
+        while True:
+            async with connected(broker.home, "test") as client:
+                broker.kill()
+                await until(lambda: client.is_reconnecting)
+                is_over.set()
+
+    async def whole() -> None:
+        is_over = asyncio.Event()
+        holding = asyncio.create_task(hold(is_over))
+        await is_over.wait()
+        await asyncio.sleep(0)  # it closes now, and waits for the library to stop reconnecting
+        holding.cancel()
+        done, _ = await asyncio.wait([holding], timeout=5)
+        assert done
+        assert holding.cancelled()
+
+    asyncio.run(whole())
