@@ -25,7 +25,7 @@ from alerting.quiet import TooLong, beyond, covered_by_labels, limits_of, quiet_
 from alerting.routing import RoutingError
 from alerting.rules.generations import NoRulesError, newest_generation
 from alerting.work import Conflict
-from core.system import SYSTEMS_ROOT
+from core.system import systems_root
 from ingest.catalogue import load_contracts, owners_of
 from ingest.ops import opened
 from ingest.settings import Home
@@ -180,8 +180,7 @@ def silences(home: Home, now: datetime) -> list[dict[str, Any]]:
 
 def desk_of(home: Home) -> Desk:
     """The duty desk of the newest rules generation. Raises NoRulesError or DeskError."""
-    contracts = Path(home.environment.get("CITYRISK_SYSTEMS") or SYSTEMS_ROOT)
-    return _desk_in(newest_generation(home.root), contracts)
+    return _desk_in(newest_generation(home.root), systems_root(home.environment))
 
 
 @lru_cache(maxsize=4)

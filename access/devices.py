@@ -7,6 +7,7 @@ a gateway makes of a ban (`ingest.listen`).
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,6 +22,7 @@ from access.live import OpsReader
 from access.rights import Reader
 from access.serving import GenerationError, Home, NoGenerationError, open_mart
 from access.users import require_role
+from core.system import systems_root
 from ingest import ops
 from ingest.catalogue import contract_path, load_contract
 from ingest.contract import ContractError
@@ -296,7 +298,7 @@ def _names(feed_id: str) -> dict[str, str]:
 def _contract_words(feed_id: str) -> tuple[str, str, timedelta]:
     """Both names of a feed and how long it may be silent; a feed whose contract is gone goes by its id."""
     try:
-        contract = load_contract(contract_path(feed_id))
+        contract = load_contract(contract_path(feed_id, systems_root(os.environ)))
     except ContractError:
         return feed_id, feed_id, _DEFAULT_SILENT_AFTER
     # By then the feed would be late; a single device that says nothing for so long is silent.

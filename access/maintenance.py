@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ from alerting import deeds, requests, tables
 from alerting.quiet import GATEWAY, Coverage, beyond, covered_by_target, limits_of
 from alerting.registry import load_registry
 from alerting.rules.generations import load_newest
+from core.system import systems_root
 from ingest.catalogue import load_contracts
 from ingest.contract import Contract
 from ingest.ops import opened
@@ -83,7 +85,7 @@ def covered(home: Home, reader: Reader, kind: str, target: str, length: timedelt
 
 
 def _coverage(home: Home, engine: sa.Engine, kind: str, target: str, now: datetime) -> Coverage:
-    contracts = _contracts()
+    contracts = _contracts(systems_root(home.environment))
     if kind == "feed":
         register = str(contracts[target].server.options.get("register", "")).rpartition(".")[0]
         concerned = [contracts[one] for one in (target, register) if one in contracts]
@@ -123,7 +125,7 @@ def windows(live: OpsReader, now: datetime) -> list[dict[str, Any]]:
 
 def _area_of(home: Home, engine: sa.Engine, kind: str, target: str) -> str | None:
     """Where a target lies, None for what lies nowhere. Raises UnknownTargetError."""
-    contracts = _contracts()
+    contracts = _contracts(systems_root(home.environment))
     if kind == "feed":
         if target not in contracts:
             raise UnknownTargetError(f"feed {target!r} has no contract; `cityrisk feed list` shows those that have")
@@ -138,8 +140,8 @@ def _area_of(home: Home, engine: sa.Engine, kind: str, target: str) -> str | Non
 
 
 @cache
-def _contracts() -> Mapping[str, Contract]:
-    return load_contracts()  # a second's work; a checkout's contracts change with a restart
+def _contracts(root: Path) -> Mapping[str, Contract]:
+    return load_contracts(root)  # a second's work; a checkout's contracts change with a restart
 
 
 def _place_of(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], kind: str, target: str) -> str | None:

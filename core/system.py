@@ -18,6 +18,11 @@ CITIES = ("yichang", "changde", "nanning", "zunyi", "tongzhou", "pudong", "songj
 DOMAINS = ("lifeline", "public_safety", "work_safety", "natural_hazard", "command")
 
 
+def systems_root(environment: Mapping[str, str]) -> Path:
+    """The folder of systems: the product's own, or that in CITYRISK_SYSTEMS."""
+    return Path(environment.get("CITYRISK_SYSTEMS") or SYSTEMS_ROOT)
+
+
 @dataclass(frozen=True, slots=True)
 class Count:
     """How many of a thing a city has; `given` when the city itself says so, else `assumed`."""

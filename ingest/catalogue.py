@@ -51,6 +51,12 @@ def load_contracts(
     return dict(sorted(contracts.items()))
 
 
+def feed_ids(root: Path = SYSTEMS_ROOT) -> set[str]:
+    """The ids that contract files under `root` give, whether the rest of them is right or not."""
+    texts = (path.read_text(encoding="utf-8") for path in root.glob(f"{FEEDS}/*.odcs.yaml"))
+    return {found[1] for text in texts if (found := _ID.search(text)) is not None}
+
+
 def contract_path(feed_id: str, root: Path = SYSTEMS_ROOT) -> Path:
     """Where the contract of a feed stands: `<domain>/<system>/feeds/<feed>.odcs.yaml`. Raises ContractError."""
     name = feed_id.partition(".")[2]

@@ -6,11 +6,10 @@ landed; keys are opened inside a run. Alerts never pass through a run (docs/adr/
 
 import os
 from datetime import UTC, datetime
-from pathlib import Path
 
 import dagster as dg
 
-from core.system import SYSTEMS_ROOT
+from core.system import systems_root
 from ingest import ops
 from ingest.catalogue import load_contracts
 from ingest.connect.files import pending
@@ -42,7 +41,7 @@ from orchestration.warehouse_assets import (
 @dg.definitions
 def definitions() -> dg.Definitions:
     """Every asset, check, job, schedule and sensor of this checkout's contracts."""
-    contracts = load_contracts(Path(os.environ.get("CITYRISK_SYSTEMS") or SYSTEMS_ROOT))
+    contracts = load_contracts(systems_root(os.environ))
     feeds = list(contracts.values())
     start, models = first_day(open_home(os.environ), datetime.now(UTC)), read_models()
     pulled, streams = [c for c in feeds if not c.is_stream], [c for c in feeds if c.is_stream]

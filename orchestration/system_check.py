@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import re
+from collections.abc import Container
 from pathlib import Path
 
 from core.declarations import DeclarationError
 from core.system import DOMAINS, System, folders, load_planned, load_system, load_systems
-from ingest.catalogue import load_contract
+from ingest.catalogue import feed_ids, load_contract
 from ingest.contract import ContractError
+from orchestration.derive import rules
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LETTERS = dict(zip(DOMAINS, "LPWNC", strict=True))
@@ -31,6 +34,7 @@ def check_folders(root: Path, only: str | None = None) -> tuple[list[str], int]:
     """Faults of all folders under `root` or of the system `only`, and how many folders were looked at."""
     faults, n_checked = [], 0
     taken: dict[str, Path] = {}
+    feeds = feed_ids(root)
     for folder in folders(root):
         try:
             system = load_system(folder)
@@ -42,12 +46,12 @@ def check_folders(root: Path, only: str | None = None) -> tuple[list[str], int]:
         if only not in (None, system.id):
             continue
         n_checked += 1
-        faults += _faults(system)
+        faults += _faults(system, feeds)
     return faults, n_checked
 
 
-def _faults(system: System) -> list[str]:
-    found = []
+def _faults(system: System, feeds: Container[str]) -> list[str]:
+    found = _rule_faults(system, feeds)
     for path in system.contract_paths:
         try:
             contract = load_contract(path)
@@ -67,6 +71,21 @@ def _faults(system: System) -> list[str]:
         for name in sorted(set(system.scalings) - known)
     ]
     return found
+
+
+def _rule_faults(system: System, feeds: Container[str]) -> list[str]:
+    """What is wrong with its rules; `feeds` are those of all systems."""
+    try:
+        text = rules.tables([system])["alert_rules.csv"]
+    except DeclarationError as error:
+        return [str(error)]
+    found = [(row["rule_id"], feed) for row in csv.DictReader(text.splitlines()) for feed in row["feeds"].split("|")]
+    next_step = "`cityrisk feed list` names those there are"
+    return [
+        f"{system.folder}/rules.yaml: {rule_id}: feed {feed!r} has no contract; {next_step}"
+        for rule_id, feed in found
+        if feed and feed not in feeds
+    ]
 
 
 def write_skeleton(root: Path, place: str, system_id: str | None = None) -> Path:

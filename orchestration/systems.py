@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.declarations import read_declaration
 from core.system import CITIES, System, load_planned, load_systems
 from ingest.catalogue import load_contract
 from ingest.contract import Contract
@@ -52,13 +52,12 @@ class SystemRow:
         }
 
 
-def system_rows(root: Path, seeds: Path) -> list[SystemRow]:
-    """Every system under `root` and every planned one, in order of id; `seeds` holds the alert rules."""
+def system_rows(root: Path) -> list[SystemRow]:
+    """Every system under `root` and every planned one, in order of id. Raises DeclarationError."""
     systems = load_systems(root)
     contracts = {id: tuple(load_contract(p, is_strict=False) for p in s.contract_paths) for id, s in systems.items()}
-    rules = _rules(seeds)
     rows = [
-        SystemRow(system, contracts[id], n := _rules_of(rules, contracts[id]), _conditions(contracts[id], n))
+        SystemRow(system, contracts[id], n := _n_rules(system), _conditions(contracts[id], n))
         for id, system in systems.items()
     ]
     planned = [SystemRow(system, (), 0, dict.fromkeys(CONDITIONS, False)) for system in load_planned(root).values()]
@@ -70,17 +69,6 @@ def _conditions(contracts: tuple[Contract, ...], n_rules: int) -> dict[str, bool
     return {name: None if there else False for name, there in has.items()}
 
 
-def _rules(seeds: Path) -> list[dict[str, str]]:
-    path = seeds / "alerting" / "alert_rules.csv"
-    if not path.is_file():
-        return []
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def _rules_of(rules: list[dict[str, str]], contracts: tuple[Contract, ...]) -> int:
-    """Rules on a feed of these, and those on other rules that are about their kind of object."""
-    feeds, kinds = {c.id for c in contracts}, {c.object_type for c in contracts if c.object_type}
-    return sum(
-        bool(feeds & set(rule["feeds"].split("|"))) if rule["feeds"] else rule["object_type"] in kinds for rule in rules
-    )
+def _n_rules(system: System) -> int:
+    path = system.folder / "rules.yaml" if system.folder else None
+    return len(read_declaration(path, "rules")["rules"]) if path is not None and path.is_file() else 0

@@ -15,7 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("ingest", "quality", "orchestration", "alerting", "access", "dashboards", "city")
+ROOMS = ("core", "ingest", "quality", "orchestration", "alerting", "access", "dashboards", "city")
 NOT_OURS = {".git", ".venv", ".hypothesis", "var", "dist", "build", "target", "logs", "dbt_packages", "__pycache__"}
 
 # Where a string may hold SQL, and why. Everything else on data is a dbt model.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("ingest", "quality", "orchestration", "alerting", "access", "dashboards", "city")
+ROOMS = ("core", "ingest", "quality", "orchestration", "alerting", "access", "dashboards", "city")
 
 # Imports every module of the given rooms and reports what our own code did meanwhile. Opening a source file is the
 # import system's doing: walking up from the event, its frames come before ours.

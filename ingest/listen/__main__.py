@@ -8,6 +8,7 @@ import os
 import signal
 from datetime import UTC, datetime
 
+from core.system import systems_root
 from ingest.catalogue import load_contracts
 from ingest.listen.serve import serve
 from ingest.settings import open_home
@@ -23,7 +24,8 @@ async def _until_signal() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve(open_home(os.environ), load_contracts(), lambda: datetime.now(UTC), stop)
+    contracts = load_contracts(systems_root(os.environ))
+    await serve(open_home(os.environ), contracts, lambda: datetime.now(UTC), stop)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
+from core.system import systems_root
 from ingest import ops
 from ingest.catalogue import load_contracts
 from ingest.contract import Contract
@@ -288,7 +289,8 @@ async def _until_signal() -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    await serve(open_home(os.environ), load_contracts(), lambda: datetime.now(UTC), stop)
+    contracts = load_contracts(systems_root(os.environ))
+    await serve(open_home(os.environ), contracts, lambda: datetime.now(UTC), stop)
 
 
 def main() -> None:

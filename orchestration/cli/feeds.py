@@ -21,7 +21,7 @@ from orchestration.cli.shell import (
     os_user,
     print_json,
     print_rows,
-    systems_root,
+    systems,
     verb,
     wrong_use,
 )
@@ -91,7 +91,7 @@ def check_feed_command(feed_id: str, as_json: Json = False) -> None:
 
     home, contracts = current_home(), all_contracts(with_drafts=True)
     contract = contract_of(feed_id, with_drafts=True)
-    text = contract_path(feed_id, systems_root()).read_text(encoding="utf-8")
+    text = contract_path(feed_id, systems()).read_text(encoding="utf-8")
     rows: list[dict[str, Any]] = [
         {
             "check": f"contract line {f.line}" if f.line else "contract",

@@ -58,11 +58,11 @@ def ops_engine(home: Home) -> sa.Engine:
     return open_ops(home.ops_url)
 
 
-def systems_root() -> Path:
-    """The folder of systems: this checkout's, or that in CITYRISK_SYSTEMS."""
-    from core.system import SYSTEMS_ROOT
+def systems() -> Path:
+    """The folder of systems that the environment names."""
+    from core.system import systems_root
 
-    return Path(os.environ.get("CITYRISK_SYSTEMS") or SYSTEMS_ROOT)
+    return systems_root(os.environ)
 
 
 def project_root() -> Path:
@@ -74,7 +74,7 @@ def all_contracts(*, with_drafts: bool = False) -> dict[str, Contract]:
     """Every contract; drafts only where asked for."""
     from ingest.catalogue import load_contracts
 
-    return load_contracts(systems_root(), with_drafts=with_drafts)
+    return load_contracts(systems(), with_drafts=with_drafts)
 
 
 def contract_of(feed_id: str, *, with_drafts: bool = False) -> Contract:

@@ -12,8 +12,7 @@ from orchestration.cli.shell import (
     failed,
     print_json,
     print_rows,
-    project_root,
-    systems_root,
+    systems,
     verb,
     wrong_use,
 )
@@ -30,7 +29,7 @@ def list_systems(as_json: Json = False) -> None:
     from orchestration.systems import CONDITIONS, system_rows
 
     try:
-        rows = system_rows(systems_root(), project_root() / "dbt_project" / "seeds")
+        rows = system_rows(systems())
     except DeclarationError as error:
         failed(str(error))
     if as_json:
@@ -56,9 +55,9 @@ def check_systems(system_id: str | None = typer.Argument(None, help="Id of one s
     """Look folders over: every fault with file, line, found and expected. Exit 1 when there is one."""
     from orchestration.system_check import check_folders
 
-    faults, n_checked = check_folders(systems_root(), system_id)
+    faults, n_checked = check_folders(systems(), system_id)
     if not n_checked and not faults:
-        failed(f"no system {system_id!r} under {systems_root()}; `cityrisk system list` names those there are")
+        failed(f"no system {system_id!r} under {systems()}; `cityrisk system list` names those there are")
     for fault in faults:
         typer.echo(fault)
     if faults:

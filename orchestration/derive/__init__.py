@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from core.system import load_systems
 from ingest.catalogue import load_contracts
 from ingest.contract import Contract
-from orchestration.derive import conformed, pages, properties, seeds, staging
+from orchestration.derive import conformed, pages, properties, rules, seeds, staging
 from orchestration.derive.rendering import render
 from orchestration.systems import CONDITIONS, system_rows
 
@@ -59,7 +60,9 @@ def stale(root: Path) -> list[Path]:
 
 def _wanted(root: Path) -> dict[Path, str]:
     texts = derive(load_contracts(root / "systems", is_strict=True), root)
-    rows = system_rows(root / "systems", root / "dbt_project" / "seeds")
+    rule_tables = rules.tables(load_systems(root / "systems").values())
+    texts |= {root / rules.FOLDER / name: text for name, text in rule_tables.items()}
+    rows = system_rows(root / "systems")
     return {**texts, root / "docs" / "systems.md": render("systems.md.jinja", rows=rows, conditions=CONDITIONS)}
 
 
