@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,10 @@ def die_in_build() -> None:
         if event.info.name == "LogModelResult":
             count()
 
-    dbt.cli.main.dbtRunner = lambda callbacks: real(callbacks=[*callbacks, built])  # type: ignore[misc, assignment]
+    def dying(manifest: Any, callbacks: Sequence[Any]) -> Any:
+        return real(manifest, callbacks=[*callbacks, built])
+
+    dbt.cli.main.dbtRunner = dying  # type: ignore[misc, assignment]
 
 
 def die_in_upkeep() -> None:
