@@ -147,7 +147,8 @@ def test_programs_wait_for_a_broker_and_say_so(tmp_path: Path) -> None:
         for name in READERS:
             until(lambda name=name: "broker: " in says(chain, name), 60, f"a word of {name} about the broker")
             assert not chain.is_well(name)
-        chain.start("broker")
+        for name in ("broker", "mqtt"):
+            chain.start(name)
         for name in chain.names:
             chain.wait(name)
         landed_once(chain, positions(home, fleet, 2, lambda: None))
