@@ -168,7 +168,7 @@ def tell_schema_changes(root: Path) -> None:
     home = current_home()
     if not home.landing.is_dir():
         return
-    for change in schema_changes(home, ops_engine(home), load_contracts(root / "ingest" / "contracts")):
+    for change in schema_changes(home, ops_engine(home), load_contracts(root / "systems")):
         typer.echo(change.told, err=True)
 
 

@@ -15,7 +15,7 @@ from ingest.parse import parse
 from ingest.stages import RawTable
 
 pytestmark = pytest.mark.shared
-CONTRACTS = load_contracts(Path(__file__).with_name("contracts"))
+CONTRACTS = load_contracts(Path(__file__).with_name("systems"))
 RECEIVED = datetime(2026, 1, 1, tzinfo=UTC)
 
 
