@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -62,7 +63,7 @@ async def connect(home: Home, name: str, department: str = "") -> Client:
                 reconnect_time_wait=RECONNECT_EVERY_S,
                 connect_timeout=CONNECT_WITHIN_S,
                 error_cb=_on_error,
-                disconnected_cb=_on_disconnect,
+                disconnected_cb=partial(_on_disconnect, client),
                 reconnected_cb=_on_reconnect,
             )
     except BaseException:
@@ -98,7 +99,9 @@ async def _on_error(error: Exception) -> None:
     log.warning("broker: %s", str(error) or type(error).__name__)
 
 
-async def _on_disconnect() -> None:
+async def _on_disconnect(client: Client) -> None:
+    if client.is_closed:  # by us: the library calls here for that too
+        return
     log.warning("broker: connection lost; trying again every %g s", RECONNECT_EVERY_S)
 
 

@@ -240,3 +240,16 @@ def test_a_task_that_is_cancelled_while_its_connection_closes_ends(broker: Broke
         assert holding.cancelled()
 
     asyncio.run(whole())
+
+
+def test_a_connection_that_we_close_is_not_called_lost(broker: BrokerServer, caplog: pytest.LogCaptureFixture) -> None:
+    async def whole() -> None:
+        async with connected(broker.home, "test"):
+            pass
+        assert "connection lost" not in caplog.text
+        async with connected(broker.home, "test") as client:
+            broker.kill()
+            await until(lambda: client.is_reconnecting)
+
+    asyncio.run(whole())
+    assert caplog.text.count("connection lost") == 1
