@@ -90,8 +90,15 @@ class Known:
         return self.standing((contract.raw_feed,), sender)[1] in ("known", "unready")
 
     def may_speak(self, contract: Contract, sender: str, device_id: str) -> bool:
-        """Whether a sender that passed the door may speak for another device: the register places it behind it."""
+        """Whether a sender that passed the door may speak for another device.
+
+        It may for its own parts and for its own name in another spelling, as its protocol has them, and for what the
+        register places behind it.
+        """
         if contract.raw_feed in self._accepts or not self._registers.get(contract.raw_feed):
+            return True
+        on_the_wire = _AS_ON_THE_WIRE.get(contract.server.file_format or "json", str)
+        if on_the_wire(device_id) == on_the_wire(sender):
             return True
         devices = (self._read.get(register, ((), {}))[1] for register in self._registers[contract.raw_feed])
         return any(sender in found.get(device_id, ()) for found in devices)

@@ -25,11 +25,13 @@ from ingest.areas import load_areas
 from ingest.catalogue import load_contracts
 from ingest.conform import ConformContext, DeviceClocks, conform
 from ingest.contract import Contract
+from ingest.listen.known import Known
 from ingest.ops import open_ops
 from ingest.parse.frames import tables_of
 from ingest.pull import Intake, Outcome, open_intake, pull_feed
 from ingest.settings import SECRET_NAMES, Home, open_home
 from ingest.stream.bundle import StoredMessage
+from ingest.stream.identity import rightful
 from ingest.stream.live import instant, of_frame
 from ingest.stream.raw import RawEntry, pack
 from orchestration.cli.demo import departments
@@ -83,6 +85,8 @@ def folded(city: LiveCity, rules: RuleSet, arrivals: Iterable[Arrival], tick_s: 
     tick_us = tick_s * 1_000_000
     engine = Engine(rules, load_registry(city.home, city.engine, city.contracts.values()))
     areas, found = load_areas(), list[EpisodeChange]()
+    known = Known(city.home, city.engine, city.contracts)
+    known.refresh()
     streams: dict[str, list[Contract]] = {}
     clocks: defaultdict[str, DeviceClocks] = defaultdict(DeviceClocks)
     for contract in city.contracts.values():
@@ -100,6 +104,7 @@ def folded(city: LiveCity, rules: RuleSet, arrivals: Iterable[Arrival], tick_s: 
                 if not table.frame.height:
                     continue
                 contract = city.contracts[feed_id]
+                assert rightful(table, contract, known).notes == (), "a device of the registers may speak"
                 context = ConformContext(received_at, b"k" * 32, areas, clocks=clocks[feed_id])
                 shaped = conform(table, contract, context)
                 # Late reports that no protocol marks and no silence explains are of their receipt.

@@ -119,3 +119,19 @@ def test_messages_wait_until_the_register_has_landed(broker: BrokerServer) -> No
     asyncio.run(whole())
     assert [(row["device_id"], row["standing"]) for row in list_links(engine)] == [("G1", "known"), ("G9", "unknown")]
     engine.dispose()
+
+
+def test_a_sender_speaks_for_its_own_parts_and_in_its_own_spelling(home: Home, engine: sa.Engine) -> None:
+    """A transmission unit's packet names its parts by itself; a terminal's phone number may have zeros before it."""
+    contracts = load_contracts()
+    unit, terminal = "420500000009", "13500000001"
+    land(home, engine, "fire.device", "device_id", [unit, f"{unit}-0-1-17-65537", "42050000000A"], AT)
+    land(home, engine, "transport.vehicle", "terminal_id", [f"0{terminal}"], AT)
+    known = Known(home, engine, contracts)
+    known.refresh()
+    readings, positions = contracts["fire.device_reading"], contracts["transport.vehicle_position"]
+    assert known.may_speak(readings, unit, f"{unit}-0-1-17-65537")
+    assert known.may_speak(readings, unit, f"{unit}-0-1-99-1"), "a part that no register lists is the unit's own too"
+    assert not known.may_speak(readings, unit, "42050000000A-0-1-17-65537")
+    assert known.may_speak(positions, terminal, f"0{terminal}")
+    assert not known.may_speak(positions, terminal, "13500000002")
