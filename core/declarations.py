@@ -5,6 +5,7 @@ Not here: contracts, whose schema is the Open Data Contract Standard's own (`ing
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import cache
 from importlib import resources
@@ -13,6 +14,8 @@ from typing import Any
 
 import jsonschema_rs
 import yaml
+
+_DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)$")  # numbers as JSON writes them; a code with a leading zero is a text
 
 
 class DeclarationError(ValueError):
@@ -23,11 +26,12 @@ def read_declaration(path: Path, kind: str) -> dict[str, Any]:
     """The document of a file of this kind (`system`, `simulation`, `planned`). Raises DeclarationError."""
     try:
         text = path.read_text(encoding="utf-8")
-        node, document = yaml.compose(text, Loader=yaml.CSafeLoader), yaml.load(text, Loader=yaml.CSafeLoader)
+        node, document = yaml.compose(text, Loader=_Loader), yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe one
     except (OSError, UnicodeDecodeError) as error:
         raise DeclarationError(f"{path}: cannot be read: {error}; expected UTF-8 YAML") from error
     except yaml.YAMLError as error:
         raise DeclarationError(f"{path}: not YAML: {error}") from error
+    _refuse_repeated(node, path)
     for problem in _validator(kind).iter_errors(document):
         place = "/".join(map(str, problem.instance_path)) or "the document"
         raise DeclarationError(
@@ -54,6 +58,37 @@ def line_of(node: yaml.Node | None, place: Sequence[str | int]) -> int:
         else:
             break
     return line
+
+
+def _refuse_repeated(node: yaml.Node | None, path: Path) -> None:
+    """Raise DeclarationError for a name that stands twice in one mapping: YAML would keep the last and tell nobody."""
+    if isinstance(node, yaml.MappingNode):
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if key.value in lines:
+                raise DeclarationError(
+                    f"{path}:{line}: {key.value!r} stands a second time, first in line {lines[key.value]}; "
+                    "one would be lost, so rename or remove one"
+                )
+            lines[key.value] = line
+            _refuse_repeated(value, path)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            _refuse_repeated(value, path)
+
+
+class _Loader(yaml.CSafeLoader):
+    """YAML of JSON's types: dates stay the text that they are, and `010` is no 8."""
+
+    yaml_implicit_resolvers = {
+        first: [
+            (tag, _DECIMAL if tag == "tag:yaml.org,2002:int" else pattern)
+            for tag, pattern in resolvers
+            if tag != "tag:yaml.org,2002:timestamp"
+        ]
+        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
+    }
 
 
 @cache

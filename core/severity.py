@@ -1,4 +1,4 @@
-"""The four colours of an alert and their order, the same everywhere: blue is the mildest, red the worst."""
+"""The four colours of an alert and their order: blue is the mildest, red the worst."""
 
 from __future__ import annotations
 

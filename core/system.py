@@ -19,8 +19,21 @@ DOMAINS = ("lifeline", "public_safety", "work_safety", "natural_hazard", "comman
 
 
 def systems_root(environment: Mapping[str, str]) -> Path:
-    """The folder of systems: the product's own, or that in CITYRISK_SYSTEMS."""
-    return Path(environment.get("CITYRISK_SYSTEMS") or SYSTEMS_ROOT)
+    """The folder of systems: the product's own, or that in CITYRISK_SYSTEMS.
+
+    Raises DeclarationError for a setting of an earlier release and for a folder without a system: a process that knew
+    no feed would run and hear nothing.
+    """
+    if environment.get("CITYRISK_CONTRACTS"):
+        raise DeclarationError(
+            "CITYRISK_CONTRACTS is set, which nothing reads any more: contracts stand in folders of systems; move them "
+            "to <domain>/<system>/feeds/ and name that folder in CITYRISK_SYSTEMS"
+        )
+    root = Path(environment.get("CITYRISK_SYSTEMS") or SYSTEMS_ROOT)
+    if next(root.glob("*/*/feeds/*.odcs.yaml"), None) is None:
+        raise DeclarationError(f"{root}: no <domain>/<system>/feeds/*.odcs.yaml there; name the folder of systems in "
+                               "CITYRISK_SYSTEMS, or leave it unset for the product's own")  # fmt: skip
+    return root
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +111,9 @@ def load_planned(root: Path = SYSTEMS_ROOT) -> dict[str, System]:
 
 
 def folders(root: Path) -> Iterator[Path]:
-    """The folders of systems under `root`, in order: those that hold a `system.yaml`, or feeds and should."""
-    found = {path.parent for path in root.glob("*/*/system.yaml")} | {path.parent for path in root.glob("*/*/feeds")}
-    yield from sorted(found)
+    """The folders of systems under `root`, in order: those that hold a `system.yaml`, and those that should."""
+    names = ("system.yaml", "rules.yaml", "simulation.yaml", "feeds")
+    yield from sorted({path.parent for name in names for path in root.glob(f"*/*/{name}")})
 
 
 def load_system(folder: Path) -> System:

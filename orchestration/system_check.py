@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import re
+import shutil
+import tempfile
 from collections.abc import Container
 from pathlib import Path
 
+from alerting.rules import RuleError, load_rules
+from alerting.rules.load import OVERRIDES, THRESHOLDS, WINDOWS
 from core.declarations import DeclarationError
 from core.system import DOMAINS, System, folders, load_planned, load_system, load_systems
-from ingest.catalogue import feed_ids, load_contract
+from ingest.catalogue import feed_ids, load_contract, owners_of
 from ingest.contract import ContractError
 from orchestration.derive import rules
+from orchestration.rules import SEEDS
 
+_FILES = ("system.yaml", "rules.yaml", "simulation.yaml")
+_FEED_FILE = re.compile(r"\.odcs\.yaml$|\.sample\.|\.expected\.json$")
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LETTERS = dict(zip(DOMAINS, "LPWNC", strict=True))
 _SKELETON = """\
@@ -47,11 +55,39 @@ def check_folders(root: Path, only: str | None = None) -> tuple[list[str], int]:
             continue
         n_checked += 1
         faults += _faults(system, feeds)
-    return faults, n_checked
+    return faults or _faults_together(root), n_checked
+
+
+def _faults_together(root: Path) -> list[str]:
+    """What the engine finds wrong with the rules of all systems: members, thresholds, ids that are there twice."""
+    with tempfile.TemporaryDirectory() as scratch:
+        for name in (OVERRIDES, WINDOWS):  # rows of these may speak of a system that is not there
+            (Path(scratch) / name).write_text((SEEDS / "alerting" / name).read_text("utf-8").partition("\n")[0] + "\n")
+        shutil.copyfile(SEEDS / THRESHOLDS, Path(scratch) / THRESHOLDS)
+        for name, text in rules.tables(load_systems(root).values()).items():
+            (Path(scratch) / name).write_text(text, encoding="utf-8")
+        try:
+            load_rules(Path(scratch))
+        except RuleError as error:
+            return [f"{root}: rules of all systems together: {error}"]
+    return []
+
+
+def _strange_files(folder: Path) -> list[str]:
+    """Files that nothing reads, for a slip in a name takes the rules or a feed away and tells nobody."""
+    own = [path for path in folder.iterdir() if path.name not in _FILES and path.suffix != ".py" and path.is_file()]
+    feeds = [path for path in (folder / "feeds").glob("*") if not _FEED_FILE.search(path.name)]
+    return [f"{path}: nothing reads a file of that name; expected {', '.join(_FILES)}, or in feeds/ <feed>.odcs.yaml "
+            "and its sample and expected files" for path in sorted((*own, *feeds))]  # fmt: skip
 
 
 def _faults(system: System, feeds: Container[str]) -> list[str]:
-    found = _rule_faults(system, feeds)
+    assert system.folder is not None  # it was read from one
+    found = [*_strange_files(system.folder), *_rule_faults(system, feeds)]
+    owner = owners_of(load_contract(path, is_strict=False) for path in _readable(system))
+    wrong = {one for (_, subdomain), one in owner.items() if subdomain == system.subdomain} - {system.owner}
+    found += [f"{system.folder}/system.yaml: owner is {system.owner!r}, its feeds are of {one!r}, who is asked to "
+              "dispose; agree on one" for one in sorted(wrong)]  # fmt: skip
     for path in system.contract_paths:
         try:
             contract = load_contract(path)
@@ -71,6 +107,16 @@ def _faults(system: System, feeds: Container[str]) -> list[str]:
         for name in sorted(set(system.scalings) - known)
     ]
     return found
+
+
+def _readable(system: System) -> list[Path]:
+    """Its contracts that can be read; what is wrong with the others is said elsewhere."""
+    readable = []
+    for path in system.contract_paths:
+        with contextlib.suppress(ContractError):
+            load_contract(path, is_strict=False)
+            readable.append(path)
+    return readable
 
 
 def _rule_faults(system: System, feeds: Container[str]) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Annotated, Any, NoReturn, ParamSpec
 import sqlalchemy as sa
 import typer
 
+from core.declarations import DeclarationError
 from ingest.contract import Contract, ContractError
 from ingest.settings import Home, SettingsError, open_home
 
@@ -30,7 +31,7 @@ P = ParamSpec("P")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 
 # Errors that already say what was found, what was expected and what to do; the rest are defects and show a trace.
-_EXPLAINED = (ContractError, SettingsError)
+_EXPLAINED = (ContractError, DeclarationError, SettingsError)
 
 
 def now() -> datetime:

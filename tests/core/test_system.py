@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.declarations import DeclarationError
-from core.system import SYSTEMS_ROOT, Count, Scaling, load_planned, load_system, load_systems
+from core.declarations import DeclarationError, read_declaration
+from core.system import SYSTEMS_ROOT, Count, Scaling, load_planned, load_system, load_systems, systems_root
 
 
 @pytest.fixture
@@ -77,3 +77,31 @@ def test_a_folder_with_feeds_must_say_what_it_is(root: Path) -> None:
 def test_any_folder_may_go(root: Path) -> None:
     shutil.rmtree(root / "lifeline/gas")
     assert "L02" not in load_systems(root)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("id: L02\nid: L03\n", r"system.yaml:2: 'id' stands a second time, first in line 1"),
+        ("size: {of: a, cities: {yichang: {a: {n: 1, n: 2}}}}\n", r"system.yaml:1: 'n' stands a second time"),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused(root: Path, text: str, said: str) -> None:
+    """YAML keeps the last of two: a rule that was copied would take the place of the first."""
+    (root / "lifeline/gas/system.yaml").write_text(text, encoding="utf-8")
+    with pytest.raises(DeclarationError, match=said):
+        load_systems(root)
+
+
+def test_values_are_what_is_written(tmp_path: Path) -> None:
+    path = tmp_path / "planned.yaml"
+    path.write_text("L90: {domain: lifeline, zh: 010, en: 2026-12-01}\n", encoding="utf-8")
+    assert read_declaration(path, "planned")["L90"] == {"domain": "lifeline", "zh": "010", "en": "2026-12-01"}
+
+
+def test_a_process_never_runs_without_a_system(tmp_path: Path) -> None:
+    assert systems_root({}) == SYSTEMS_ROOT
+    with pytest.raises(DeclarationError, match=r"no <domain>/<system>/feeds/\*.odcs.yaml there"):
+        systems_root({"CITYRISK_SYSTEMS": str(tmp_path)})
+    with pytest.raises(DeclarationError, match="CITYRISK_CONTRACTS is set, which nothing reads any more"):
+        systems_root({"CITYRISK_CONTRACTS": str(tmp_path)})

@@ -15,6 +15,7 @@ from core.system import SYSTEMS_ROOT, load_system
 from orchestration.derive.rules import seconds, tables
 from orchestration.system_check import check_folders
 
+ROW = "gas_combustible_gas_detector_concentration_2"
 RULES = """
 version: "1"
 rules:
@@ -24,10 +25,11 @@ rules:
     feeds: [urban.gas_reading]
     basis: {standard: GB/T 50493-2019, clause: "5.5.2", grade: secondary, source: design}
     hold: 10 s
-    each: {metric: methane_pct_lel, unit: "%LEL", why: two levels}
+    each: {metric: methane_pct_lel, unit: "%LEL", source_label: level, why: two levels}
     conditions:
       - {colour: yellow, at_least: 25, clears: 20}
-      - {id: gas_methane_worst, colour: red, group: 2, above: {attribute: limit_pct, factor: 1.5}, threshold: some_row}
+      - {id: gas_methane_worst, colour: red, group: 2, above: {attribute: limit_pct, factor: 1.5},
+         threshold: gas_combustible_gas_detector_concentration_2}
 """
 
 
@@ -57,7 +59,7 @@ def test_a_rule_and_its_conditions_are_rows(gas: Path) -> None:
     ]  # fmt: skip
     common = {
         "rule_id": "gas_methane", "metric": "methane_pct_lel", "unit": "%LEL", "aggregate": "last",
-        "basis": "two levels", "version": "1",
+        "source_label": "level", "basis": "two levels", "version": "1",
     }  # fmt: skip
     yellow, red = rows(gas, "conditions")
     assert yellow == {
@@ -67,7 +69,7 @@ def test_a_rule_and_its_conditions_are_rows(gas: Path) -> None:
     }  # fmt: skip
     assert red == {  # its standard is that of its row of thresholds.csv
         **common, "condition_id": "gas_methane_worst", "group_no": "2", "colour": "red", "severity_rank": "4",
-        "comparison": "gt", "limit_attribute": "limit_pct", "factor": "1.5", "threshold_id": "some_row",
+        "comparison": "gt", "limit_attribute": "limit_pct", "factor": "1.5", "threshold_id": ROW,
     }  # fmt: skip
 
 
@@ -106,3 +108,26 @@ def test_durations_and_colours() -> None:
     with pytest.raises(ValueError, match=r"'5 m' is no duration"):
         seconds("5 m")
     assert [RANKS[colour] for colour in COLOURS] == [1, 2, 3, 4]
+
+
+def test_what_nothing_reads_is_said(gas: Path) -> None:
+    (gas / "rules.yaml").rename(gas / "rules.yml")
+    (gas / "feeds" / "gas_reading.odcs.yaml").rename(gas / "feeds" / "gas_reading.odcs.yml")
+    faults, _ = check_folders(gas.parent.parent)
+    assert [fault.partition(":")[0] for fault in faults] == [
+        f"{gas}/feeds/gas_reading.odcs.yml",
+        f"{gas}/rules.yml",
+    ]
+
+
+def test_rules_are_judged_as_the_engine_will_read_them(gas: Path) -> None:
+    (gas / "rules.yaml").write_text(RULES.replace(ROW, "no_such_row"), "utf-8")
+    (fault,), _ = check_folders(gas.parent.parent)
+    assert "'no_such_row' is no row of thresholds.csv" in fault
+
+
+def test_an_owner_that_is_never_asked(gas: Path) -> None:
+    path = gas / "system.yaml"
+    path.write_text(path.read_text("utf-8").replace("owner: urban", "owner: transport"), "utf-8")
+    (fault,), _ = check_folders(gas.parent.parent)
+    assert "owner is 'transport', its feeds are of 'urban'" in fault
