@@ -38,7 +38,7 @@ from ingest.stream.client import mqtt_address, nats_url
 from ingest.stream.live import micros
 from ingest.stream.mqtt_store import unkept
 from ingest.stream.oversize import HEAD_BYTES, Oversize
-from ingest.stream.packer import ENTRY_BYTES, EntryTooLarge, Packer
+from ingest.stream.packer import ENTRY_BYTES, EntryTooLarge, Packer, Stored
 from ingest.stream.raw import RawEntry
 
 log = logging.getLogger(__name__)
@@ -258,7 +258,8 @@ class Bridge:
         now = self._now()
         entry = RawEntry(device, micros(now), bytes(message.payload))
         found = f"{type(error).__name__}: {error}"
-        self._keep_apart(message, feed, entry, ("failed", found, "a message that can be judged"), now)
+        why = ("failed", found, "a message that can be judged")
+        self._keep_apart(message, feed, entry, why, now, self._acknowledging(message))
 
     def _judge_now(self, message: MQTTMessage) -> None:
         """Pass a message on, hold it, or drop it with a reason that is counted."""
@@ -287,7 +288,7 @@ class Bridge:
 
     def _keep(self, message: MQTTMessage, feed: str, entry: RawEntry, now: datetime) -> None:
         """Into RAW, and acknowledged after that."""
-        stored = partial(self._acknowledge, message.mid, self._connection) if message.qos else None
+        stored = self._acknowledging(message)
         try:
             self._packer.add(feed, entry, stored)
         except EntryTooLarge as error:
@@ -295,26 +296,34 @@ class Bridge:
             why = ("too_large", f"{len(entry.body)} bytes", f"at most {ENTRY_BYTES} bytes")
             if feed in self._alarming:  # a person looks at it, as at whatever cannot be read there
                 said = Oversize(len(entry.body), ENTRY_BYTES, entry.body[:HEAD_BYTES])
-                self._packer.add(feed, RawEntry(entry.device_id, entry.received_at_us, said.pack()))
-            self._keep_apart(message, feed, entry, why, now)
+                stored = stored and at_the_last_of(2, stored)  # a note that is lost would ring nobody
+                self._packer.add(feed, RawEntry(entry.device_id, entry.received_at_us, said.pack()), stored)
+            self._keep_apart(message, feed, entry, why, now, stored)
 
     def _keep_apart(
-        self, message: MQTTMessage, feed: str, entry: RawEntry, why: tuple[str, str, str], now: datetime
+        self,
+        message: MQTTMessage,
+        feed: str,
+        entry: RawEntry,
+        why: tuple[str, str, str],
+        now: datetime,
+        stored: Stored | None,
     ) -> None:
-        """A message that cannot go to RAW: whole into quarantine, acknowledged after that; of a flood only archived.
+        """A message that cannot go to RAW: whole into quarantine; of a flood only archived. `stored` is called then.
 
         `why` is the cause as it is counted, what was found and what was expected.
         """
         cause, found, expected = why
         if self._bad.has_room(message.topic, now):
             self._counts.dropped.labels(cause).inc()
-            stored = partial(self._acknowledge, message.mid, self._connection) if message.qos else None
             bad = Bad(entry.device_id, entry.body, found, expected, now, stored)
             self._bad.keep(feed, "mqtt", message.topic, bad)
-        else:
-            self._archive.put(entry.body)
-            self._bad.count(feed, "mqtt")
-            self._drop(message, cause)
+            return
+        self._archive.put(entry.body)
+        self._bad.count(feed, "mqtt")
+        self._counts.dropped.labels(cause).inc()
+        if stored is not None:
+            stored()
 
     def _place(self, topic: str) -> tuple[str, str]:
         """Feed and device of a topic seen for the first time; ('', '') when it is nobody's."""
@@ -332,10 +341,27 @@ class Bridge:
         if message.qos:
             self._acknowledge(message.mid, self._connection)
 
+    def _acknowledging(self, message: MQTTMessage) -> Stored | None:
+        """What acknowledges a message; None where the device waits for no answer."""
+        return partial(self._acknowledge, message.mid, self._connection) if message.qos else None
+
     def _acknowledge(self, mid: int, connection: int) -> None:
         if connection == self._connection:
             self._under_way.discard(mid)
             self._client.ack(mid, 1)
+
+
+def at_the_last_of(times: int, act: Stored) -> Stored:
+    """What is to be called so many times, and acts at the last."""
+    left = times
+
+    def called() -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            act()
+
+    return called
 
 
 def session_id(password: str) -> str:

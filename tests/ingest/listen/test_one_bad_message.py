@@ -21,7 +21,9 @@ from ingest.listen.mqtt import Bridge
 from ingest.listen.serve import _every
 from ingest.listen.strangers import Strangers
 from ingest.settings import ARCHIVE_KEY, NATS_PASSWORD, Home
-from ingest.stream.packer import Packer
+from ingest.stream.oversize import oversize_in
+from ingest.stream.packer import ENTRY_BYTES, EntryTooLarge, Packer, Stored
+from ingest.stream.raw import RawEntry
 from listening import now, open_contracts
 
 TOPIC = b"urban/gas_reading/QY-1"
@@ -57,6 +59,54 @@ def test_a_message_that_cannot_be_judged_goes_to_quarantine(home: Home, monkeypa
 
     asyncio.run(whole())
     assert counts.registry.get_sample_value("cityrisk_listen_mqtt_dropped_total", {"cause": "failed"}) == 2
+    engine.dispose()
+
+
+class HeldPacker(Packer):
+    """A way into a RAW that is full: what is added waits there."""
+
+    waiting: list[tuple[RawEntry, Stored | None]]
+
+    def add(self, feed_id: str, entry: RawEntry, stored: Stored | None = None) -> None:
+        if len(entry.body) > ENTRY_BYTES:
+            raise EntryTooLarge(feed_id)
+        self.waiting.append((entry, stored))
+
+
+@pytest.mark.parametrize("order", ["note first", "quarantine first", "flood"])
+def test_a_message_too_large_is_acknowledged_when_its_note_is_stored_too(
+    home: Home, monkeypatch: pytest.MonkeyPatch, order: str
+) -> None:
+    """The note rings: with RAW full and a crash after the acknowledgement, nobody would hear of the message."""
+    home = replace(home, environment={**home.environment, NATS_PASSWORD: "c2FtcGxl"})
+    contracts = {feed: replace(one, alarm_columns=("st",)) for feed, one in open_contracts("urban.gas_reading").items()}
+    bad, counts, engine = BadBook(), Counts(), sa.create_engine("sqlite://")
+    known, packer = Known(home, engine, contracts), HeldPacker(Client())
+    packer.waiting = []
+    monkeypatch.setattr(known, "standing", lambda feeds, _device: (feeds[0], "known"))
+    monkeypatch.setattr(bad, "has_room", lambda *_: order != "flood")
+    archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
+
+    async def whole() -> None:
+        bridge = Bridge(
+            home, contracts, packer, known, LinkBook(), bad, Strangers(contracts), counts, archive, Client(), "urban",
+            now,
+        )  # fmt: skip
+        message = MQTTMessage(1, TOPIC)
+        message.qos, message.payload = 1, b"x" * (ENTRY_BYTES + 1)
+        bridge._on_message(bridge._client, None, message)
+        ((note, stored),) = packer.waiting
+        assert oversize_in(note.body) is not None
+        kept = [one.stored for sheet in bad.take(now()) for one in sheet.kept]
+        assert len(kept) == (order != "flood")
+        steps = [*kept, stored] if order == "quarantine first" else [stored, *kept]
+        for step in steps:
+            assert bridge._under_way == {1}
+            assert step is not None
+            step()
+        assert not bridge._under_way
+
+    asyncio.run(whole())
     engine.dispose()
 
 
