@@ -109,9 +109,14 @@ class Home:
         return head
 
 
+def home_folder(environment: Mapping[str, str]) -> Path:
+    """The folder that an environment names as the home, whatever its state."""
+    return Path(environment.get("CITYRISK_HOME") or DEFAULT_HOME).absolute()
+
+
 def open_home(environment: Mapping[str, str], root: Path | None = None) -> Home:
     """The home that an environment points to, with `secrets.env` and `city/city.env` of that home filled in."""
-    folder = (root or Path(environment.get("CITYRISK_HOME") or DEFAULT_HOME)).absolute()
+    folder = root.absolute() if root else home_folder(environment)
     return Home(folder, {**written_in(folder), **environment})
 
 

@@ -51,7 +51,7 @@ class Finding:
 
 def examine(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> list[Finding]:
     """Every finding, well or not. A look that fails is a finding itself and never hides the others."""
-    return _found(_looks_at_home(home, contracts, now) | _looks_at_store(home, engine, contracts, now))
+    return _found(home, _looks_at_home(home, contracts, now) | _looks_at_store(home, engine, contracts, now))
 
 
 def _looks_at_home(home: Home, contracts: Mapping[str, Contract], now: datetime) -> dict[str, Look]:
@@ -83,20 +83,20 @@ def _looks_at_store(home: Home, engine: sa.Engine, contracts: Mapping[str, Contr
     }
 
 
-def _found(looks: Mapping[str, Look]) -> list[Finding]:
+def _found(home: Home, looks: Mapping[str, Look]) -> list[Finding]:
     findings = []
     for subject, look in looks.items():
         try:
             well, found, next_step = look()
         except Exception as error:  # noqa: BLE001 - the doctor must see the rest of the patient
-            well, found, next_step = False, *_told(error, "read the error; the rest was looked at")
+            well, found, next_step = False, *_told(home, error, "read the error; the rest was looked at")
         findings.append(Finding(subject, well, found, "" if well else next_step))
     return findings
 
 
-def _told(error: Exception, next_step: str) -> tuple[str, str]:
+def _told(home: Home, error: Exception, next_step: str) -> tuple[str, str]:
     """An error in one line, and what to do."""
-    trouble = disk_trouble(error)
+    trouble = disk_trouble(error, home.root)
     if trouble is not None:
         return trouble.found, trouble.next_step
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}", next_step
@@ -112,9 +112,9 @@ def look_over(home: Home, contracts: Mapping[str, Contract], now: datetime) -> l
     try:
         engine = ops.open_ops(home.ops_url)
     except Exception as error:  # noqa: BLE001 - corrupt, locked, full disk, unreadable: all are told alike
-        said, _ = _told(error, "")
+        said, _ = _told(home, error, "")
         store = Finding("ops store", False, said, "free some room, or `cityrisk restore` a backup into another home")
-        return [store, *_found(_looks_at_home(home, contracts, now))]
+        return [store, *_found(home, _looks_at_home(home, contracts, now))]
     try:
         return examine(home, engine, contracts, now)
     finally:

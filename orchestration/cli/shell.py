@@ -18,7 +18,7 @@ import typer
 
 from core.declarations import DeclarationError
 from ingest.contract import Contract, ContractError
-from ingest.settings import Home, SettingsError, open_home
+from ingest.settings import Home, SettingsError, home_folder, open_home
 
 app = typer.Typer(
     help="City risk warehouse: feeds, checks, risk indices and pages.",
@@ -99,7 +99,7 @@ def verb(function: Callable[P, None]) -> Callable[P, None]:
         except Exception as error:
             from orchestration.disk import disk_trouble
 
-            trouble = disk_trouble(error)
+            trouble = disk_trouble(error, home_folder(os.environ))
             if trouble is None:
                 raise
             failed(f"{trouble.found}; {trouble.next_step}")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -85,11 +86,40 @@ def test_the_doctor_calls_nothing_well_that_a_closed_store_hides(home: Home) -> 
             "no room left on the disk (ops store: database or disk is full",
         ),
         (duckdb.IOException("Could not write file: No space left on device"), "no room left on the disk (Could not"),
+        (
+            PermissionError(errno.EACCES, "Permission denied", "/elsewhere/x"),
+            "a file outside the home cannot be used (/elsewhere/x: Permission denied)",
+        ),
+        (
+            PermissionError(errno.EACCES, "Permission denied", b"/elsewhere/x"),
+            "a file outside the home cannot be used (",
+        ),
+        (OSError(errno.EIO, os.strerror(errno.EIO), "/h/x"), "the disk fails (/h/x: Input/output error)"),
+        (
+            sa.exc.OperationalError("insert", {}, sqlite3.OperationalError("disk I/O error")),
+            "the disk fails (ops store: disk I/O error)",
+        ),
+        (
+            duckdb.IOException('IO Error: Cannot open file "/h/w.duckdb": Permission denied'),
+            "the home cannot be written (IO Error",
+        ),
+        (
+            duckdb.IOException('IO Error: Cannot open file "/elsewhere/x.csv": Permission denied'),
+            "a file outside the home cannot be used (IO Error",
+        ),
+        (duckdb.IOException(""), None),
         (PermissionError(errno.EACCES, "Permission denied"), None),  # of a port
         (sa.exc.OperationalError("select", {}, sqlite3.OperationalError("database is locked")), None),
         (ValueError("no space left on device"), None),
     ],
 )
 def test_what_the_disk_refuses_is_told_from_defects(error: Exception, found: str | None) -> None:
-    trouble = disk_trouble(error)
+    trouble = disk_trouble(error, Path("/h"))
     assert (trouble is None) if found is None else (trouble is not None and trouble.found.startswith(found))
+
+
+def test_what_a_store_cannot_map_on_a_full_disk_is_no_failing_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestration.disk.shutil.disk_usage", lambda _: SimpleNamespace(free=4096))
+    trouble = disk_trouble(sa.exc.OperationalError("x", {}, sqlite3.OperationalError("disk I/O error")), Path("/h"))
+    assert trouble is not None
+    assert trouble.found.startswith("no room left on the disk (")
