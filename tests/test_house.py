@@ -35,8 +35,8 @@ SQL = re.compile(
 )
 # What access may know of the rooms below it.
 ACCESS_MAY_IMPORT = (
-    "alerting", "ingest.contract", "ingest.catalogue", "ingest.keys", "ingest.listen.devices", "ingest.listen.http",
-    "ingest.ops", "ingest.refusal", "ingest.settings", "ingest.vault",
+    "alerting", "core", "ingest.contract", "ingest.catalogue", "ingest.keys", "ingest.listen.devices",
+    "ingest.listen.http", "ingest.ops", "ingest.refusal", "ingest.settings", "ingest.vault",
 )  # fmt: skip
 # No socket, no file, no clock: these modules only compute.
 PURE = (
