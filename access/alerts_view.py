@@ -26,10 +26,11 @@ from alerting.engine.marks import LATE, WORDS
 from alerting.rules.generations import NoRulesError, newest_generation
 from alerting.unheard import unheard
 from alerting.wording import Wording
+from core import severity
 
 STATES = ("open", "acknowledged", "dispatched", "resolved", "suppressed", "pending", "closed", "archived", "withdrawn")
 WORKED_ON = (*lifecycle.WORKED_ON, "resolved")
-COLOURS = tuple(lifecycle.COLOURS[rank] for rank in sorted(lifecycle.COLOURS, reverse=True))
+COLOURS = tuple(severity.COLOURS[rank] for rank in sorted(severity.COLOURS, reverse=True))
 ALERTED_DOMAINS = ("lifeline", "public_safety", "work_safety", "natural_hazard")
 KINDS = tuple(verb.value for verb in lifecycle.Verb)
 ROWS_A_PAGE = 50
@@ -244,7 +245,7 @@ def _desk_of(home: Home) -> Desk | None:
 
 def _where(reader: Reader, wanted: AlertFilter) -> list[sa.ColumnElement[bool]]:
     table = tables.alert
-    ranks = [lifecycle.RANKS[colour] for colour in wanted.colours]
+    ranks = [severity.RANKS[colour] for colour in wanted.colours]
     conditions: list[sa.ColumnElement[bool]] = [table.c.state.in_(wanted.states), table.c.severity_rank.in_(ranks)]
     if reader.area_code:
         conditions.append(table.c.area_code.like(reader.area_pattern))
@@ -270,7 +271,7 @@ def _counts(live: OpsReader) -> dict[tuple[str, str], int]:
         .where(table.c.state.in_(tables.OPEN_STATES))
         .group_by(table.c.state, table.c.severity_rank)
     )
-    return {(lifecycle.COLOURS[row[0]], str(row[1])): int(row[2]) for row in live.execute(query)}
+    return {(severity.COLOURS[row[0]], str(row[1])): int(row[2]) for row in live.execute(query)}
 
 
 def _silenced(live: OpsReader, cause: str | None) -> dict[str, Any] | None:

@@ -19,10 +19,11 @@ from alerting.desk import Desk
 from alerting.episode import Change, EpisodeChange
 from alerting.joining import Subject
 from alerting.labels import of_mapping
-from alerting.lifecycle import RANKS, Deed, Row, Verb, move
+from alerting.lifecycle import Deed, Row, Verb, move
 from alerting.store import Applied, Origin, apply
 from alerting.suppression import settle
 from alerting.work import Conflict, Work, in_transaction
+from core.severity import RANKS
 
 _DEEDS = (Verb.ACKNOWLEDGED, Verb.DISPATCHED, Verb.RESOLVED, Verb.CLOSED, Verb.ARCHIVED, Verb.COMMENTED)
 _REPORT_LAW = ("突发事件应对法", "art. 61")  # reports must be timely, objective and true

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from alerting.labels import labels_of
-from alerting.lifecycle import COLOURS, RANKS, Row, Verb
+from alerting.lifecycle import Row, Verb
+from core.severity import COLOURS, RANKS
 
 STORM = "storm"
 RED = RANKS["red"]

@@ -13,7 +13,8 @@ from typing import Any
 
 from alerting.engine.marks import PAST_DANGER
 from alerting.episode import Change, EpisodeChange, started_at_of
-from alerting.lifecycle import COLOURS, STEPS, Deed, Row, Step, Verb, move
+from alerting.lifecycle import STEPS, Deed, Row, Step, Verb, move
+from core.severity import COLOURS
 
 # Its rule says something else now. The danger may go on: a breach joins the alert again, or a person resolves it.
 NO_PROOF = "rule"

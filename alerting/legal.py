@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from alerting.lifecycle import RANKS, Row
+from alerting.lifecycle import Row
 from alerting.routing import Routing
 from alerting.wording import Pair
+from core.severity import RANKS
 
 _DOMAINS = {
     "lifeline": ("城市生命线", "city lifelines"),

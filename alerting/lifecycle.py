@@ -15,8 +15,6 @@ from typing import Any
 
 Row = Mapping[str, Any]  # a row of a table in alerting.tables, by column
 
-COLOURS = {4: "red", 3: "orange", 2: "yellow", 1: "blue"}
-RANKS = {colour: rank for rank, colour in COLOURS.items()}
 
 # An alert that lives: people or readings can still change it.
 WORKED_ON = ("open", "acknowledged", "dispatched")

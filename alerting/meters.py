@@ -11,7 +11,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from alerting import tables
 from alerting.channels.claims import undelivered_query
 from alerting.episode import Change, EpisodeChange
-from alerting.lifecycle import COLOURS, LIVING
+from alerting.lifecycle import LIVING
+from core.severity import COLOURS
 
 TOO_LONG = timedelta(hours=1)  # until a channel that does not get through makes alerting unwell
 _SECONDS = (0.01, 0.02, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 1, 2, 5, 10, 60)

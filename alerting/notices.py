@@ -19,11 +19,12 @@ from alerting.desk import Desk
 from alerting.endings import END, NOT_TOLD, owed, told_of, worth_telling
 from alerting.grouping import STORM, URGENCY, Policy, may_tell, title_of
 from alerting.labels import all_hold, labels_of
-from alerting.lifecycle import COLOURS, Row
+from alerting.lifecycle import Row
 from alerting.outbox import EVERY, body_of, deliveries_of
 from alerting.suppression import silences_now
 from alerting.unheard import unheard
 from alerting.work import in_transaction, rows_of
+from core.severity import COLOURS
 
 LOOK_AGAIN = timedelta(minutes=1)
 

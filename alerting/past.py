@@ -16,8 +16,8 @@ from alerting import tables
 from alerting.engine.senders import UNKNOWN_ALARM, UNREADABLE_ALARM
 from alerting.lifecycle import Row, Verb
 from alerting.replay import Episode, Finding, by_start
-from alerting.rules.model import RANKS
 from alerting.work import rows_of
+from core.severity import RANKS
 
 # Words of a comment that say that nothing was there.
 FALSE_ALARM = ("误报", "虚警", "false alarm")

@@ -17,9 +17,10 @@ from alerting import tables
 from alerting.engine import Engine, Registry
 from alerting.episode import Change, EpisodeChange
 from alerting.requests import Request
-from alerting.rules.model import RANKS, MaintenanceWindow, RuleSet
+from alerting.rules.model import MaintenanceWindow, RuleSet
 from alerting.rules.versions import Changes
 from alerting.work import in_transaction
+from core.severity import RANKS
 from ingest.stream.live import LiveBatch
 
 NOW, SHADOW = "now", "shadow"

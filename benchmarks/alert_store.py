@@ -30,10 +30,11 @@ from alerting.desk import Desk, load_desk
 from alerting.episode import Change, EpisodeChange, episode_id_of
 from alerting.inhibition import Inhibitions, inhibited, inhibitions_of
 from alerting.joining import Subject
-from alerting.lifecycle import COLOURS, RANKS, Verb
+from alerting.lifecycle import Verb
 from alerting.store import apply
 from alerting.suppression import Seen, settle
 from alerting.work import rows_of
+from core.severity import COLOURS, RANKS
 from ingest.ops import open_ops
 
 SEEDS = Path(__file__).resolve().parent.parent / "dbt_project" / "seeds"

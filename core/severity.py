@@ -4,5 +4,5 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-COLOURS = ("blue", "yellow", "orange", "red")
-RANKS: Mapping[str, int] = {colour: rank for rank, colour in enumerate(COLOURS, start=1)}
+RANKS: Mapping[str, int] = {"blue": 1, "yellow": 2, "orange": 3, "red": 4}
+COLOURS: Mapping[int, str] = {rank: colour for colour, rank in RANKS.items()}

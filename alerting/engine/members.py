@@ -15,8 +15,9 @@ from alerting.engine.levels import NO_LEVEL, Hit, Say, Track
 from alerting.engine.marks import OVER_RANGE
 from alerting.engine.reading import levels_of
 from alerting.episode import Change, EpisodeChange
-from alerting.rules.model import COLOURS, RANKS, Rule
+from alerting.rules.model import Rule
 from alerting.spots import Spot
+from core.severity import COLOURS, RANKS
 
 _EARTH_M = 6_371_008.8
 

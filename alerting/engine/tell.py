@@ -6,7 +6,8 @@ from alerting.engine.levels import Hit, Track
 from alerting.engine.marks import DEVICE_FAULT, LATE, PAST_DANGER
 from alerting.engine.world import Registry
 from alerting.episode import Change, EpisodeChange, episode_id_of
-from alerting.rules.model import COLOURS, Rule
+from alerting.rules.model import Rule
+from core.severity import COLOURS
 from ingest.stream.live import instant
 
 _BACK = (Change.CLEARED, Change.DOWNGRADED, Change.WITHDRAWN)

@@ -5,11 +5,9 @@ Not here: comparing readings with them (`alerting.engine`), publishing them (`or
 
 from alerting.rules.fault import RuleError
 from alerting.rules.load import RULE_FILES, load_rules
-from alerting.rules.model import COLOURS, RANKS, Condition, MaintenanceWindow, Override, Rule, RuleSet
+from alerting.rules.model import Condition, MaintenanceWindow, Override, Rule, RuleSet
 
 __all__ = [
-    "COLOURS",
-    "RANKS",
     "RULE_FILES",
     "Condition",
     "MaintenanceWindow",

@@ -6,7 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 
 from alerting.rules.fault import RuleError
-from alerting.rules.model import RANKS, Condition, Rule, RuleSet
+from alerting.rules.model import Condition, Rule, RuleSet
+from core.severity import RANKS
 
 # Fewer seconds would divide a window unevenly.
 _WINDOWED = ("sum", "mean", "max", "min", "count", "minutes", "drop", "rate")

@@ -17,7 +17,6 @@ from typing import Any, get_args
 from alerting.rules.check import check_rules
 from alerting.rules.fault import RuleError
 from alerting.rules.model import (
-    RANKS,
     Aggregate,
     ClearBy,
     Comparison,
@@ -29,6 +28,7 @@ from alerting.rules.model import (
     Rule,
     RuleSet,
 )
+from core.severity import RANKS
 
 RULES, CONDITIONS, OVERRIDES, WINDOWS, THRESHOLDS = (
     "alert_rules.csv", "alert_conditions.csv", "alert_overrides.csv", "maintenance_windows.csv", "thresholds.csv",

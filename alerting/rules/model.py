@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal
 
+from core.severity import COLOURS, RANKS
+
 Kind = Literal["reading", "event", "silence", "fault", "over_range", "rollup", "composite", "sender"]
 Key = Literal["device", "object", "area", "gateway", "feed", "sender"]
 Comparison = Literal["ge", "gt", "le", "lt", "in", "bits"]
 Aggregate = Literal["last", "sum", "mean", "max", "min", "count", "minutes", "drop", "rate", "run"]
 ClearBy = Literal["reading", "rest"]
-
-RANKS: Mapping[str, int] = {"blue": 1, "yellow": 2, "orange": 3, "red": 4}
-COLOURS: Mapping[int, str] = {rank: colour for colour, rank in RANKS.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,7 +107,8 @@ def test_durations_and_colours() -> None:
     assert [seconds(text) for text in ("10 s", "2 min", "3 h", "1 d")] == [10, 120, 10_800, 86_400]
     with pytest.raises(ValueError, match=r"'5 m' is no duration"):
         seconds("5 m")
-    assert [RANKS[colour] for colour in COLOURS] == [1, 2, 3, 4]
+    assert [COLOURS[rank] for rank in sorted(COLOURS)] == ["blue", "yellow", "orange", "red"]
+    assert RANKS["red"] == 4
 
 
 def test_what_nothing_reads_is_said(gas: Path) -> None:

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -33,14 +34,14 @@ def run(*words: str) -> tuple[int, str]:
     return done.exit_code, done.output
 
 
-def rows() -> dict[str, dict[str, object]]:
+def rows() -> dict[str, dict[str, Any]]:
     code, text = run("list", "--json")
     assert code == 0
     return {row["id"]: row for row in json.loads(text)}
 
 
 def test_every_feed_belongs_to_one_system() -> None:
-    feeds = [feed for row in rows().values() for feed in row["feeds"]]  # type: ignore[attr-defined]
+    feeds = [feed for row in rows().values() for feed in row["feeds"]]
     assert sorted(feeds) == sorted(load_contracts())
 
 
@@ -49,10 +50,10 @@ def test_a_row_says_what_is_there_and_never_that_it_is_proven() -> None:
     assert set(listed["L02"]) == {
         "id", "name_zh", "name_en", "domain", "feeds", "object_types", "rules", "sizes", "conditions", "proof",
     }  # fmt: skip
-    assert listed["L02"]["sizes"]["yichang"] == {"stated": 640, "source": "assumed", "built": 640}  # type: ignore[index]
+    assert listed["L02"]["sizes"]["yichang"] == {"stated": 640, "source": "assumed", "built": 640}
     assert listed["L02"]["conditions"] == dict.fromkeys(CONDITIONS)
     assert listed["L03"]["conditions"] == dict.fromkeys(CONDITIONS, False)
-    assert listed["L01"]["conditions"]["rule"] is False  # type: ignore[index]
+    assert listed["L01"]["conditions"]["rule"] is False
 
 
 def test_every_system_of_the_cities_is_listed(shared_dir: Path) -> None:
