@@ -9,7 +9,7 @@ from pathlib import Path
 import streamlit as st
 
 from access import rights, serving
-from dashboards import look, parts, session
+from dashboards import frame, look, session
 from dashboards.views import alerts_live, city_today, device_health, feed_health, risk_map
 
 
@@ -18,17 +18,17 @@ def main() -> None:
     icon = Path(__file__).parent / "icon.png"
     st.set_page_config(page_title="城市安全风险 · City risk", page_icon=str(icon), layout="wide")
     home = serving.open_home(os.environ)
-    user = session.current(home, parts.present())
-    words = parts.choose_language()
+    user = session.current(home, frame.present())
+    words = frame.choose_language()
     st.html(look.STYLE)
-    scene = parts.Scene(home, words, rights.CITY_WIDE, parts.present(), user)
+    scene = frame.Scene(home, words, rights.CITY_WIDE, frame.present(), user)
     chosen = st.navigation(
         [
-            st.Page(parts.page("nav.today", city_today.draw, scene), title=words("nav.today"), url_path="today",
+            st.Page(frame.page("nav.today", city_today.draw, scene), title=words("nav.today"), url_path="today",
                     default=True),
             st.Page(partial(alerts_live.draw, scene), title=words("nav.alerts"), url_path="alerts"),
-            st.Page(parts.page("nav.map", risk_map.draw, scene), title=words("nav.map"), url_path="map"),
-            st.Page(parts.page("nav.feeds", feed_health.draw, scene), title=words("nav.feeds"), url_path="feeds"),
+            st.Page(frame.page("nav.map", risk_map.draw, scene), title=words("nav.map"), url_path="map"),
+            st.Page(frame.page("nav.feeds", feed_health.draw, scene), title=words("nav.feeds"), url_path="feeds"),
             st.Page(partial(device_health.draw, scene), title=words("nav.devices"), url_path="devices"),
         ],
         position="top",

@@ -15,7 +15,7 @@ import streamlit as st
 
 from access import alerts, alerts_view, devices, live, maintenance, publication, requests, rights
 from dashboards import session
-from dashboards.parts import BEIJING, Scene, present
+from dashboards.frame import BEIJING, Scene, present
 
 _FIELDS = ("id", "colour", "kind", "area", "name", "text", "happened", "lon", "lat", "exercise")
 # For how long a person may keep something quiet, or announce work, in one go.

@@ -16,7 +16,7 @@ import streamlit as st
 from access import alerts_view as alerts
 from access import live, publication
 from dashboards import deeds, look, pulse
-from dashboards.parts import BEIJING, Scene, clock, present
+from dashboards.frame import BEIJING, Scene, clock, present
 from dashboards.views import maintenance
 
 REFRESH_S = 1.0

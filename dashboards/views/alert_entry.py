@@ -11,7 +11,7 @@ import streamlit as st
 
 from access import alerts_view as alerts
 from dashboards import deeds
-from dashboards.parts import Scene
+from dashboards.frame import Scene
 
 
 def draw(scene: Scene, counties: Mapping[str, tuple[str, str | None]]) -> None:

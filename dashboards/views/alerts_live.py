@@ -18,7 +18,7 @@ from access import alerts_view as alerts
 from access import live
 from access import map as risk
 from dashboards import charts, look, pulse
-from dashboards.parts import BEIJING, Scene, clock, present, title_line
+from dashboards.frame import BEIJING, Scene, clock, present, title_line
 from dashboards.views import alert_detail, alert_entry, requests
 
 REFRESH_S = 1.0

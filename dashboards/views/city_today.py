@@ -9,7 +9,7 @@ import streamlit as st
 
 from access import city, serving
 from dashboards import charts, look
-from dashboards.parts import BEIJING, Scene, edition_words, title_line, warn_when_stale
+from dashboards.frame import BEIJING, Scene, edition_words, title_line, warn_when_stale
 
 _TOP = 6
 _LEAST_POINTS = 0.005  # less would be shown as 0.00

@@ -11,7 +11,7 @@ import streamlit as st
 
 from access import devices, live
 from dashboards import deeds, look
-from dashboards.parts import Scene, age_words, clock, present, title_line
+from dashboards.frame import Scene, age_words, clock, present, title_line
 from dashboards.views import maintenance
 
 REFRESH_S = 5.0

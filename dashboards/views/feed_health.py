@@ -10,7 +10,7 @@ import streamlit as st
 
 from access import city, feeds, live, serving
 from dashboards import look
-from dashboards.parts import Scene, clock, edition_words, title_line, warn_when_stale
+from dashboards.frame import Scene, clock, edition_words, title_line, warn_when_stale
 
 
 def draw(scene: Scene, mart: serving.Mart) -> None:

@@ -14,7 +14,7 @@ import streamlit as st
 from access import live
 from access import maintenance as announced
 from dashboards import deeds, look
-from dashboards.parts import Scene, clock
+from dashboards.frame import Scene, clock
 
 PLACE, ALERT_PLACE = "maintenance", "alert"
 

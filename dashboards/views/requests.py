@@ -15,7 +15,7 @@ import streamlit as st
 from access import live
 from access import requests as asked
 from dashboards import deeds, look
-from dashboards.parts import Scene, clock, present
+from dashboards.frame import Scene, clock, present
 
 PLACE = "request"
 

@@ -11,8 +11,8 @@ import streamlit as st
 from access import city, serving
 from access import map as risk
 from dashboards import charts, look
+from dashboards.frame import Scene, clock, edition_words, title_line, warn_when_stale
 from dashboards.language import Words
-from dashboards.parts import Scene, clock, edition_words, title_line, warn_when_stale
 
 _LISTED, _WORST = 200, 8
 # More objects than a map can show apart: the first look is then at those that somebody must act on.

@@ -11,8 +11,8 @@ import streamlit as st
 from access import alerts, users
 from access.rights import Reader
 from dashboards import deeds, session
+from dashboards.frame import Scene
 from dashboards.language import words_of
-from dashboards.parts import Scene
 from dashboards.views import requests
 from ingest.settings import Home
 
