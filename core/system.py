@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from core.declarations import DeclarationError, read_declaration
 
@@ -53,11 +53,45 @@ class Scaling:
 
 
 @dataclass(frozen=True, slots=True)
+class ObjectKind:
+    """A kind of objects that a register holds: what people call it, and the layer and shape in which a map draws it."""
+
+    name_zh: str
+    name_en: str
+    layer: str
+    shape: str = "circle"
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceKind:
+    """A kind of devices with the feed that registers them; `stands_at` is None for one that stands for itself."""
+
+    name_zh: str
+    name_en: str
+    layer: str
+    feed: str
+    stands_at: str | None = None
+    shape: str = "circle"
+
+
+@dataclass(frozen=True, slots=True)
+class PagePart:
+    """One part of a system's page: `of` is the metric of a trend (with what to `take` of it) or a part's own module."""
+
+    kind: Literal["summary", "map", "worst", "alerts", "register", "trend", "part"]
+    of: str = ""
+    take: Literal["max", "min", "mean"] = "max"
+
+
+DEFAULT_PAGE = (PagePart("summary"), PagePart("map"), PagePart("worst"), PagePart("alerts"), PagePart("register"))
+
+
+@dataclass(frozen=True, slots=True)
 class System:
-    """One system: names, who owns it, where its objects count, how large it is in each city.
+    """One system: names, who owns it, where its objects count, how large it is in each city, what its page shows.
 
     `size_of` names the count that states how large it is. `folder` is None for one that is only planned, whose other
-    fields are empty.
+    fields are empty. `roles` are those that another department than the owner has.
     """
 
     id: str
@@ -72,6 +106,10 @@ class System:
     size_of: str = ""
     sizes: Mapping[str, Mapping[str, Count]] = field(default_factory=dict)
     scalings: Mapping[str, Scaling] = field(default_factory=dict)
+    roles: Mapping[str, str] = field(default_factory=dict)
+    objects: Mapping[str, ObjectKind] = field(default_factory=dict)
+    devices: Mapping[str, DeviceKind] = field(default_factory=dict)
+    page: tuple[PagePart, ...] = ()
 
     @property
     def contract_paths(self) -> tuple[Path, ...]:
@@ -139,7 +177,28 @@ def load_system(folder: Path) -> System:
         size_of=size["of"],
         sizes=sizes,
         scalings=_scalings(folder / "simulation.yaml"),
+        roles=document.get("roles", {}),
+        objects={kind: ObjectKind(**_shown(words, folder)) for kind, words in document.get("objects", {}).items()},
+        devices={
+            kind: DeviceKind(**_shown(words, folder), feed=words["feed"], stands_at=words.get("stands_at"))
+            for kind, words in document.get("devices", {}).items()
+        },
+        page=tuple(map(_page_part, document["page"])) if "page" in document else DEFAULT_PAGE,
     )
+
+
+def _shown(words: Mapping[str, Any], folder: Path) -> dict[str, str]:
+    """Names and drawing of a kind; without a layer of its own it is drawn in that of its system."""
+    drawn = {"layer": folder.name, **words.get("map", {})}
+    return {"name_zh": words["name"]["zh"], "name_en": words["name"]["en"], **drawn}
+
+
+def _page_part(part: str | Mapping[str, Any]) -> PagePart:
+    if isinstance(part, str):
+        return PagePart(cast("Any", part))
+    if "part" in part:
+        return PagePart("part", part["part"])
+    return PagePart("trend", part["trend"], part.get("take", "max"))
 
 
 def _scalings(path: Path) -> dict[str, Scaling]:
