@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from access.rights import REVEALING_ROLES, NotAllowedError, Reader
+from core.settings import ARCHIVE_KEY, Home
 from ingest.keys import checked_key
 from ingest.ops import opened
-from ingest.settings import ARCHIVE_KEY, Home
 from ingest.vault import Vault
 
 

@@ -25,10 +25,10 @@ from alerting.quiet import TooLong, beyond, covered_by_labels, limits_of, quiet_
 from alerting.routing import RoutingError
 from alerting.rules.generations import NoRulesError, newest_generation
 from alerting.work import Conflict
+from core.catalogue import load_contracts, owners_of
+from core.settings import Home
 from core.system import systems_root
-from ingest.catalogue import load_contracts, owners_of
 from ingest.ops import opened
-from ingest.settings import Home
 
 __all__ = [
     "Conflict", "Covered", "DeskError", "IllegalStep", "NoRulesError", "NoSuchAlert", "Quieted", "Report",

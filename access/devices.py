@@ -22,10 +22,10 @@ from access.live import OpsReader
 from access.rights import Reader
 from access.serving import GenerationError, Home, NoGenerationError, open_mart
 from access.users import require_role
+from core.catalogue import contract_path, load_contract
+from core.contract import ContractError
 from core.system import systems_root
 from ingest import ops
-from ingest.catalogue import contract_path, load_contract
-from ingest.contract import ContractError
 from ingest.listen.devices import Verdict, set_access
 
 __all__ = [

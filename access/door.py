@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Send
 
 from access import users
 from access.web import allowed_hosts, host_of, is_own_origin, source_of
-from ingest.settings import Home
+from core.settings import Home
 
 FORM_WITHIN_S = 10.0
 _LARGEST_FORM_BYTES = 8 << 10

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 
 from access.live import OpsReader
 from access.serving import Mart
+from core.contract import ENTITY_CONCEPTS, EVENT_TIME_CONCEPTS
 from ingest import ops, refusal
-from ingest.contract import ENTITY_CONCEPTS, EVENT_TIME_CONCEPTS
 from ingest.refusal import Refusal
 
 FRESHNESS_WORST_FIRST = ("silent", "late", "fresh")

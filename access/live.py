@@ -12,7 +12,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from ingest.settings import Home
+from core.settings import Home
 
 OpsReader = sa.Connection
 _SQLITE = "sqlite:///"

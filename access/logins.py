@@ -14,8 +14,8 @@ import sqlalchemy as sa
 
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
+from core.settings import Home
 from ingest import ops
-from ingest.settings import Home
 
 LOGIN, REFUSED = "login", "login refused"
 WINDOW = timedelta(minutes=15)

@@ -21,11 +21,11 @@ from alerting import deeds, requests, tables
 from alerting.quiet import GATEWAY, Coverage, beyond, covered_by_target, limits_of
 from alerting.registry import load_registry
 from alerting.rules.generations import load_newest
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.settings import Home
 from core.system import systems_root
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
 from ingest.ops import opened
-from ingest.settings import Home
 
 TargetKind = Literal["device", "object", "area", "feed"]
 TARGET_KINDS: tuple[TargetKind, ...] = get_args(TargetKind)

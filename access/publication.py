@@ -20,8 +20,8 @@ from alerting import requests, tables
 from alerting.cap.release import flags_of, is_never_public
 from alerting.lifecycle import Verb
 from alerting.quiet import limits_of
+from core.settings import Home
 from ingest.ops import opened
-from ingest.settings import Home
 
 State = Literal["free", "held", "asked", "released", "refused", "never"]
 ASKING_ROLES = STEP_ROLES[Verb.ACKNOWLEDGED]

@@ -20,8 +20,8 @@ from alerting.requests import STATES, Kind, NotWaiting, Request, principals, req
 from alerting.rules.waiting import enact
 from alerting.shadow import Compared, compared
 from alerting.suppression import settle
+from core.settings import Home
 from ingest.ops import opened
-from ingest.settings import Home
 
 __all__ = [
     "DECIDING_ROLES",

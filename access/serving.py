@@ -19,7 +19,7 @@ from typing import Any, Self
 import duckdb
 import polars as pl
 
-from ingest.settings import Home, open_home
+from core.settings import Home, open_home
 
 __all__ = [
     "GenerationError",

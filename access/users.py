@@ -20,8 +20,8 @@ from access import logins
 from access.rights import NotAllowedError, Reader
 from alerting import tables
 from alerting.requests import AS
+from core.settings import Home
 from ingest import ops
-from ingest.settings import Home
 
 ROLES = ("viewer", "duty_officer", "shift_lead", "department_head", "data_engineer", "administrator")
 LANGUAGES = ("zh", "en")

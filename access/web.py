@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from ingest.settings import Home
+from core.settings import Home
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

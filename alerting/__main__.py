@@ -9,9 +9,9 @@ import signal
 from datetime import UTC, datetime
 
 from alerting.serve import serve
+from core.catalogue import load_contracts
+from core.settings import open_home
 from core.system import systems_root
-from ingest.catalogue import load_contracts
-from ingest.settings import open_home
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ import orjson
 from alerting.channels.form import NotSetUp, NotTaken, Refused
 from alerting.channels.mqtt import Line, Mqtt
 from alerting.channels.web import Asker
-from ingest.settings import Home, SettingsError
+from core.settings import Home, SettingsError
 from ingest.telling import is_dry_run
 
 log = logging.getLogger(__name__)

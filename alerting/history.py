@@ -17,9 +17,9 @@ import polars as pl
 import sqlalchemy as sa
 
 from alerting import tables
+from core.settings import Home
 from ingest import ops
 from ingest.landing import CIVIL_ZONE, live_files
-from ingest.settings import Home
 from ingest.stream.live import LiveBatch, of_frame
 from ingest.stream.streams import RAW
 

@@ -23,10 +23,10 @@ from alerting.rules.load import load_rules
 from alerting.rules.model import MaintenanceWindow, RuleSet
 from alerting.rules.versions import UnapprovedRules, check_approved, take_as_given
 from alerting.subjects import Subjects, city_of
+from core.catalogue import owners_of
+from core.contract import Contract
+from core.settings import Home
 from ingest import ops
-from ingest.catalogue import owners_of
-from ingest.contract import Contract
-from ingest.settings import Home
 
 log = logging.getLogger(__name__)
 

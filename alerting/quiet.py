@@ -20,7 +20,7 @@ from alerting.labels import all_hold, labels_of, of_mapping
 from alerting.lifecycle import WORKED_ON, Row
 from alerting.rules.model import RuleSet
 from alerting.work import rows_of
-from ingest.settings import Home
+from core.settings import Home
 
 LOOKED_BACK_DAYS = 30
 BACK_TO_BACK = timedelta(hours=1)  # a shorter pause between two silences is none

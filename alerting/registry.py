@@ -13,9 +13,9 @@ import polars as pl
 import sqlalchemy as sa
 
 from alerting.engine.world import Registry, Thing, shapes_of
-from ingest.contract import Contract
+from core.contract import Contract
+from core.settings import Home
 from ingest.landing import live_files
-from ingest.settings import Home
 
 __all__ = ["Registry", "Thing", "load_registry", "registry_of"]
 

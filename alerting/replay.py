@@ -19,8 +19,8 @@ from alerting.engine.judge import Judge
 from alerting.episode import Change, EpisodeChange, started_at_of
 from alerting.history import landed_batches
 from alerting.rules.model import RuleSet
+from core.settings import Home
 from core.severity import RANKS
-from ingest.settings import Home
 from ingest.stream.live import CLOCK_FEED, LiveBatch
 
 Verdict = Literal["same", "gained", "lost", "earlier", "later", "colour"]

@@ -31,10 +31,10 @@ from alerting.reasoning import Reasoning
 from alerting.rules.generations import NoRulesError
 from alerting.shadowing import ShadowDesk
 from alerting.store import Applied, Position, apply, note_snapshot, position_of
+from core.contract import Contract
+from core.settings import Home, SettingsError
 from ingest import ops
-from ingest.contract import Contract
 from ingest.keys import confirm_keys
-from ingest.settings import Home, SettingsError
 from ingest.stream.client import connect
 from ingest.stream.live import unpack
 from ingest.stream.reader import StreamReader, Taken

@@ -15,7 +15,7 @@ from alerting.knowledge import Knowledge
 from alerting.rules.load import load_rules
 from alerting.rules.waiting import waiting_rules
 from alerting.shadow import Shadow, save
-from ingest.settings import Home
+from core.settings import Home
 from ingest.stream.live import LiveBatch
 
 log = logging.getLogger(__name__)

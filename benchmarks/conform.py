@@ -20,11 +20,11 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from ingest.areas import load_areas
-from ingest.catalogue import load_contracts
+from core.boundaries import load_areas
+from core.catalogue import load_contracts
+from core.stages import RawTable
 from ingest.conform import ConformContext, DeviceClocks, conform
 from ingest.parse.frames import tables_of
-from ingest.stages import RawTable
 from ingest.stream.bundle import StoredMessage
 from ingest.stream.live import micros
 from ingest.stream.raw import RawEntry, pack

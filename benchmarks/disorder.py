@@ -30,14 +30,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from alerting.engine import Engine, Registry, Thing, shapes_of
 from alerting.episode import Change, EpisodeChange
 from benchmarks.rules_engine import rules
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.secrets import create_secrets
+from core.settings import open_home
 from ingest import ops
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
 from ingest.protocols import gb26875, hj212, sl651
 from ingest.protocols.jt808 import encode as jt808
 from ingest.pull import open_intake
-from ingest.secrets import create_secrets
-from ingest.settings import open_home
 from ingest.stream.live import LiveBatch, micros, of_frame
 from ingest.stream.raw import RawEntry, pack
 from ingest.stream.reader import Taken

@@ -32,8 +32,8 @@ from nats.aio.msg import Msg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from core.settings import SECRET_NAMES, Home, open_home
 from ingest import ops
-from ingest.settings import SECRET_NAMES, Home, open_home
 from ingest.stream import live, raw
 from ingest.stream.broker import broker_command, broker_environment, choose_ports, free_port
 from ingest.stream.client import connected

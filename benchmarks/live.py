@@ -27,7 +27,7 @@ from benchmarks.chain import arriving, flowing, points
 from benchmarks.chain.place import Fleet, city_home, new_home
 from benchmarks.chain.programs import NAMES, Chain, running
 from benchmarks.chain.webhook import open_desk
-from ingest.settings import Home
+from core.settings import Home
 
 Scenario = Callable[[Chain, Fleet, argparse.Namespace], dict[str, Any]]
 SCENARIOS: dict[str, Scenario] = {

@@ -22,10 +22,10 @@ import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.settings import Home, open_home
 from ingest import ops
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
-from ingest.settings import Home, open_home
 from quality import run
 from quality.engine import Judge
 

@@ -39,14 +39,14 @@ from city.live.fleet import Fleet
 from city.live.history import Arrival, history
 from city.live.plan import Plan, make_plan
 from city.profiles import CITIES
-from ingest.areas import load_areas
-from ingest.catalogue import load_contracts
+from core.boundaries import load_areas
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.settings import SECRET_NAMES, Home, open_home
 from ingest.conform import ConformContext, conform
-from ingest.contract import Contract
 from ingest.ops import open_ops
 from ingest.parse.frames import tables_of
 from ingest.pull import open_intake, pull_feed
-from ingest.settings import SECRET_NAMES, Home, open_home
 from ingest.stream.bundle import StoredMessage
 from ingest.stream.live import LiveBatch, instant, of_frame
 from ingest.stream.raw import RawEntry, pack

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from alerting.engine import Engine, Registry, Thing, shapes_of
 from alerting.episode import Change, EpisodeChange
 from alerting.rules import RULE_FILES, RuleSet, load_rules
-from ingest.catalogue import load_contracts
+from core.catalogue import load_contracts
 from ingest.stream.live import LiveBatch, micros
 
 SEEDS = Path(__file__).resolve().parent.parent / "dbt_project" / "seeds"

@@ -1,1 +1,1 @@
-"""The ground floor: what a system is, said once, for every other room. Not here: anything that knows one of them."""
+"""The ground floor: what systems, contracts, areas and settings are, said once. Not here: what knows another room."""

@@ -1,6 +1,6 @@
 """Declarations of a system's folder read from YAML, each against the JSON Schema of its kind.
 
-Not here: contracts, whose schema is the Open Data Contract Standard's own (`ingest.catalogue`).
+Not here: contracts, whose schema is the Open Data Contract Standard's own (`core.catalogue`).
 """
 
 from __future__ import annotations

@@ -14,10 +14,10 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from core.contract import Contract
+from core.settings import Home
+from core.stages import LandedFile
 from ingest import landing, ops
-from ingest.contract import Contract
-from ingest.settings import Home
-from ingest.stages import LandedFile
 
 FILES_WORTH_MERGING = 8
 LARGE_ROWS = 1_000_000

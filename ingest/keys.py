@@ -2,8 +2,8 @@
 
 A check value is a keyed hash of a fixed text: it tells nothing of a random key, and only the same key gives it again.
 A wrong archive key would lock the archive in two halves, a wrong hash key would make two people of each one; neither
-is seen otherwise until somebody misses something. Not here: reading keys (`ingest.settings`), making them
-(`ingest.secrets`).
+is seen otherwise until somebody misses something. Not here: reading keys (`core.settings`), making them
+(`core.secrets`).
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from core.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
 from ingest import ops
 from ingest.archive import Archive, ArchiveError
-from ingest.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
 from ingest.vault import Vault
 
 FOLDER = "key_checks"

@@ -20,11 +20,11 @@ from zoneinfo import ZoneInfo
 import polars as pl
 import sqlalchemy as sa
 
+from core.contract import Contract
+from core.settings import Home
+from core.stages import Batch, Landed, LandedFile, Note, Payload
 from ingest import ops
-from ingest.contract import Contract
 from ingest.places import pack_places, unpack_places
-from ingest.settings import Home
-from ingest.stages import Batch, Landed, LandedFile, Note, Payload
 
 CIVIL_ZONE = "Asia/Shanghai"
 WITHDRAWN_FILE = "withdrawn"

@@ -1,6 +1,6 @@
 """Look a contract over before anybody relies on it: what the standard and the loader allow and a feed still lacks.
 
-Pure. Not here: what makes a contract unusable (`ingest.contract`), checks of landed rows (`quality`).
+Pure. Not here: what makes a contract unusable (`core.contract`), checks of landed rows (`quality`).
 """
 
 from __future__ import annotations
@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from core.contract import Column, Contract
+from core.environment import names_of
 from ingest.conform.units import UnitError, line
-from ingest.contract import Column, Contract
-from ingest.environment import names_of
 from ingest.propose.guess import speaks_of_person
 
 Severity = Literal["error", "warning"]

@@ -15,20 +15,20 @@ from pathlib import Path
 import polars as pl
 import sqlalchemy as sa
 
+from core.boundaries import load_areas
+from core.contract import Contract
+from core.geo import AreaIndex
+from core.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
+from core.stages import Batch, Landed, Note, Payload, RawTable
 from ingest import landing, ops
 from ingest.archive import Archive
-from ingest.areas import load_areas
 from ingest.conform import ConformContext, Conformed, DeviceClocks, conform
 from ingest.connect import TROUBLES, ConnectError, cursor_at, pull
-from ingest.contract import Contract
-from ingest.geo import AreaIndex
 from ingest.keys import checked_key
 from ingest.parse import FileFault, parse
 from ingest.parse.apart import parse_apart
 from ingest.parse.frames import is_bundle
 from ingest.refusal import why_refused
-from ingest.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
-from ingest.stages import Batch, Landed, Note, Payload, RawTable
 from ingest.stream.bundle import ticks
 from ingest.stream.live import instant
 from ingest.vault import Vault

@@ -15,11 +15,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from core.contract import Contract
+from core.stages import Landed, LandedFile, Note, Payload
 from ingest import landing, ops
-from ingest.contract import Contract
 from ingest.pull import Intake
 from ingest.refusal import RELANDED, WITHDRAWN
-from ingest.stages import Landed, LandedFile, Note, Payload
 
 CHUNK = 500  # bound parameters of one statement
 

@@ -14,13 +14,13 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from core.contract import Contract
+from core.stages import Batch, Payload
 from ingest import landing, ops
-from ingest.contract import Contract
 from ingest.parse.frames import BAD_FRAME
 from ingest.places import pack_places
 from ingest.pull import Intake
 from ingest.reread import BYTES_GONE, Replayed, has_frames, read_again
-from ingest.stages import Batch, Payload
 from ingest.stream.identity import IDENTITY_REASONS
 
 MARKED_AT_ONCE = 500  # bound parameters of one statement

@@ -14,13 +14,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from core.contract import Contract
+from core.stages import Payload
 from ingest import landing, ops
-from ingest.contract import Contract
 from ingest.listen.known import Known
 from ingest.parse.frames import BAD_FRAME, JSON, is_bundle
 from ingest.protocols import BadFrame, codec
 from ingest.pull import Intake
-from ingest.stages import Payload
 from ingest.stream.bundle import StoredMessage, bundle, unbundle
 from ingest.stream.live import micros
 from ingest.stream.raw import RawEntry, pack, unpack

@@ -13,12 +13,12 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from core.contract import Contract
+from core.stages import Payload
 from ingest import landing, ops
 from ingest.archive import ArchiveError
 from ingest.conform import DeviceClocks
-from ingest.contract import Contract
 from ingest.pull import Intake, apply_overrides, read, read_overrides
-from ingest.stages import Payload
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from core.contract import Contract
+from core.settings import Home
 from ingest import ops
 from ingest.archive import Archive
-from ingest.contract import Contract
 from ingest.landing import CIVIL_ZONE
-from ingest.settings import Home
 
 
 def expire(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from ingest.settings import Home
+from core.settings import Home
 
 WEBHOOK = "CITYRISK_NOTIFY_WEBHOOK"
 WEBHOOK_CHANNEL = "data_desk"  # the row of channels.csv with that address

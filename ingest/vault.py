@@ -14,8 +14,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy.dialects import postgresql, sqlite
 
+from core.mask import keyed_hash
 from ingest import ops
-from ingest.mask import keyed_hash
 
 NONCE_BYTES = 12
 PART_ROWS = 500  # below every engine's limit of bound parameters

@@ -19,9 +19,9 @@ from pathlib import Path
 
 from alerting.rules.generations import FOLDER as RULES
 from alerting.rules.generations import PARTIAL
+from core.settings import ARCHIVE_KEY, Home
 from ingest.keys import CHECKED, compare
 from ingest.keys import FOLDER as KEY_CHECKS
-from ingest.settings import ARCHIVE_KEY, Home
 from orchestration.batch import only_run
 
 MANIFEST, OPS = "manifest.json", "ops.db"

@@ -22,11 +22,11 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from core.contract import Contract
+from core.settings import Home
 from ingest import landing, ops
-from ingest.contract import Contract
 from ingest.pull import Intake, Outcome, open_intake, pull_feed
 from ingest.restore import restore
-from ingest.settings import Home
 from orchestration import publish as publishing
 from orchestration.damage import set_aside_damaged
 from orchestration.schema import schema_changes

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import polars as pl
 
-from ingest.settings import Home
+from core.settings import Home
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult

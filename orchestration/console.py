@@ -23,7 +23,7 @@ from dagster._core.workspace.load_target import ModuleTarget
 from dagster_webserver.app import create_app_from_workspace_process_context
 
 from access.webserver import web_server
-from ingest.settings import Home
+from core.settings import Home
 from orchestration.door import Door
 
 DEFINITIONS = "orchestration.definitions"

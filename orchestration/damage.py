@@ -12,7 +12,7 @@ from pathlib import Path
 
 import duckdb
 
-from ingest.settings import Home
+from core.settings import Home
 
 log = logging.getLogger(__name__)
 

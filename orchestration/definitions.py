@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.settings import open_home
 from core.system import systems_root
 from ingest import ops
-from ingest.catalogue import load_contracts
 from ingest.connect.files import pending
-from ingest.contract import Contract
 from ingest.landing import read_cursor
-from ingest.settings import open_home
 from orchestration.batch import CIVIL_ZONE
 from orchestration.feed_assets import (
     feed_asset,

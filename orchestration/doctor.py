@@ -14,13 +14,13 @@ import sqlalchemy as sa
 
 from access.serving import by_age, published_at, readable
 from alerting.heartbeat import standing as standing_of_heartbeat
+from core.contract import Contract
+from core.environment import names_of
+from core.settings import ARCHIVE_KEY, Home, SettingsError
 from ingest import ops
 from ingest.archive import Archive, ArchiveError
-from ingest.contract import Contract
-from ingest.environment import names_of
 from ingest.keys import CHECKED, compare
 from ingest.refusal import standing
-from ingest.settings import ARCHIVE_KEY, Home, SettingsError
 from ingest.stream.broker import is_ours
 from ingest.stream.client import connected
 from ingest.stream.mqtt_store import left_behind

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from access import users
 from access.door import DoorKeeper, guarded, read_body, read_form
-from ingest.settings import Home
+from core.settings import Home
 
 ROLES = frozenset({"administrator", "data_engineer"})
 LARGEST_BODY_BYTES = 1 << 20  # of a question to the console; the longest of its own have some 20 kB

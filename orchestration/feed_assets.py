@@ -11,10 +11,10 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 
-from ingest.contract import Contract
+from core.contract import Contract
+from core.settings import open_home
 from ingest.ops import open_ops
 from ingest.pull import FAILURES, open_intake, pull_feed
-from ingest.settings import open_home
 from orchestration.partitions import daily_partitions
 from quality.checks import Check, checks_of
 from quality.verdict import LastVerdict, Verdict, last_verdicts

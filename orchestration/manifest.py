@@ -16,9 +16,9 @@ import polars as pl
 import sqlalchemy as sa
 
 from alerting import tables as alerts
+from core.contract import Contract
+from core.settings import Home
 from ingest import ops
-from ingest.contract import Contract
-from ingest.settings import Home
 
 CIVIL_ZONE = ZoneInfo("Asia/Shanghai")
 

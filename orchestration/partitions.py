@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 import dagster as dg
 import sqlalchemy as sa
 
+from core.settings import Home, SettingsError
 from ingest import ops
-from ingest.settings import Home, SettingsError
 
 CIVIL_ZONE = ZoneInfo("Asia/Shanghai")
 FIRST_DAY = "CITYRISK_FIRST_DAY"

@@ -11,7 +11,7 @@ import os
 import socket
 from pathlib import Path
 
-from ingest.settings import Home
+from core.settings import Home
 
 LOOPBACK = "127.0.0.1"
 

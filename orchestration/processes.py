@@ -22,7 +22,7 @@ from typing import Any
 
 import httpx
 
-from ingest.settings import Home
+from core.settings import Home
 from orchestration.orphans import Orphan, end, orphans
 
 SOCKET_PATH_BYTES = 100  # a Unix socket's path may have 107; some room for the suffixes that the manager adds

@@ -16,8 +16,8 @@ import duckdb
 import sqlalchemy as sa
 
 from access.serving import GenerationError, newest, readable
+from core.settings import Home
 from ingest import ops
-from ingest.settings import Home
 
 KEPT_GENERATIONS = 5
 

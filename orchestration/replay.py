@@ -21,8 +21,8 @@ from alerting.registry import load_registry
 from alerting.replay import Episode, replay, rules_on, warm_up
 from alerting.rules import RULE_FILES, RuleError, RuleSet, load_rules
 from alerting.rules.generations import newest_generation
-from ingest.contract import Contract
-from ingest.settings import Home
+from core.contract import Contract
+from core.settings import Home
 
 
 @dataclass(frozen=True, slots=True)

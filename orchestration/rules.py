@@ -24,7 +24,7 @@ from alerting.rules import RULE_FILES, RuleSet, load_rules
 from alerting.rules.generations import FOLDER, NAME, PARTIAL, digest, files_in, generations
 from alerting.rules.versions import Changes, changes_to, decides_beside_rules, live_versions, take_as_given
 from alerting.rules.waiting import WAITING
-from ingest.settings import Home
+from core.settings import Home
 from orchestration.build import PROJECT
 
 SEEDS = PROJECT / "seeds"

@@ -13,9 +13,9 @@ from pathlib import Path
 import polars as pl
 import sqlalchemy as sa
 
+from core.contract import Contract
+from core.settings import Home
 from ingest import ops
-from ingest.contract import Contract
-from ingest.settings import Home
 
 _TYPES: Mapping[str, type[pl.DataType]] = {
     "string": pl.String, "number": pl.Float64, "integer": pl.Int64, "boolean": pl.Boolean, "date": pl.Date,

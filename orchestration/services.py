@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from core.settings import Home
 from dashboards.serve import command as pages_command
-from ingest.settings import Home
 from ingest.stream.broker import is_ours
 from ingest.stream.running import read_running
 from orchestration.ports import settled_port

@@ -13,9 +13,9 @@ from typing import Any
 import dagster as dg
 import sqlalchemy as sa
 
+from core.contract import Contract
+from core.settings import open_home
 from ingest import ops
-from ingest.contract import Contract
-from ingest.settings import open_home
 from orchestration.feed_assets import feed_key
 
 REPORT_EVERY_S = 60

@@ -16,9 +16,9 @@ import dagster as dg
 import sqlalchemy as sa
 
 from alerting import tables as alerts
+from core.contract import Contract
+from core.settings import open_home
 from ingest import ops
-from ingest.contract import Contract
-from ingest.settings import open_home
 from orchestration.feed_assets import feed_key
 
 EPISODES = dg.AssetKey(["alerting", "episode"])

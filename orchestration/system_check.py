@@ -12,10 +12,10 @@ from pathlib import Path
 
 from alerting.rules import RuleError, load_rules
 from alerting.rules.load import OVERRIDES, THRESHOLDS, WINDOWS
+from core.catalogue import feed_ids, load_contract, owners_of
+from core.contract import ContractError
 from core.declarations import DeclarationError
 from core.system import DOMAINS, System, folders, load_planned, load_system, load_systems
-from ingest.catalogue import feed_ids, load_contract, owners_of
-from ingest.contract import ContractError
 from orchestration.derive import rules
 from orchestration.rules import SEEDS
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from core.catalogue import load_contract
+from core.contract import Contract
 from core.declarations import read_declaration
 from core.system import CITIES, System, load_planned, load_systems
-from ingest.catalogue import load_contract
-from ingest.contract import Contract
 
 CONDITIONS = ("feed", "model", "rule", "page")
 

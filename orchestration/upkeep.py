@@ -12,13 +12,13 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from alerting.retention import forget_deliveries
+from core.contract import Contract
+from core.settings import ARCHIVE_KEY, Home
 from ingest import ops
 from ingest.archive import Archive
 from ingest.compact import compact, delete_replaced
-from ingest.contract import Contract
 from ingest.keys import checked_key
 from ingest.retention import expire, expire_archive
-from ingest.settings import ARCHIVE_KEY, Home
 
 
 @dataclass(frozen=True, slots=True)

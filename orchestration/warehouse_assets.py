@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import sqlalchemy as sa
 
+from core.contract import Contract
+from core.settings import open_home
 from ingest import ops
-from ingest.contract import Contract
-from ingest.settings import open_home
 from orchestration import batch as batches
 from orchestration.feed_assets import feed_key
 from orchestration.graph_upkeep import KEEP, OVER, forget_history

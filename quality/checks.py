@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ingest.contract import Column, Contract, ContractError, Rule
+from core.contract import Column, Contract, ContractError, Rule
 
 Kind = Literal[
     "not_null", "range", "allowed", "pattern",

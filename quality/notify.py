@@ -18,9 +18,9 @@ import httpx
 import sqlalchemy as sa
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
+from core.contract import Contract
+from core.settings import Home
 from ingest import ops
-from ingest.contract import Contract
-from ingest.settings import Home
 from ingest.telling import KIND, WEBHOOK, body_of, is_dry_run, is_told_by_others, key_of
 from quality.checks import UnknownRuleError, checks_of
 

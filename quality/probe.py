@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from ingest.contract import Column, Contract
+from core.contract import Column, Contract
 from quality.checks import ROW_KINDS, Check
 from quality.measure import count_violations
 from quality.measuring import Measuring

@@ -16,8 +16,8 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from ingest.contract import Contract
-from ingest.settings import Home
+from core.contract import Contract
+from core.settings import Home
 from quality.checks import QUIET_KINDS, STEADY_KINDS, Check, checks_of
 from quality.engine import EngineAbsentError, Judge, judge
 from quality.measure import measure

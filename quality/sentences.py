@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.contract import Contract
+from core.contract import Contract
 from quality.checks import DRIFT_DAYS, DRIFT_DAYS_NEEDED, Check
 from quality.verdict import Measured, Result
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from ingest.settings import Home
+from core.settings import Home
 from ingest.stream.broker import BrokerPorts, broker_command, broker_environment, choose_ports, free_port
 
 READY_WITHIN_S = 20.0

@@ -20,7 +20,7 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 from broker_server import BrokerServer, running_broker
-from ingest.settings import SECRET_NAMES, Home, open_home
+from core.settings import SECRET_NAMES, Home, open_home
 from servers import ServerAbsentError, mariadb, postgres
 
 ROOT = Path(__file__).resolve().parent.parent

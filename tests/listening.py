@@ -19,10 +19,10 @@ from paho.mqtt.client import Client as MqttClient
 from paho.mqtt.client import MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.settings import NATS_PASSWORD, Home, open_home
 from ingest.listen.serve import serve
-from ingest.settings import NATS_PASSWORD, Home, open_home
 from ingest.stream import raw
 from ingest.stream.broker import our_user
 from ingest.stream.raw import RawEntry

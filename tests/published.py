@@ -16,8 +16,8 @@ import polars as pl
 import sqlalchemy as sa
 
 from access import serving
+from core.settings import Home
 from ingest import ops
-from ingest.settings import Home
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 DAYS = 30

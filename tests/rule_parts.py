@@ -11,7 +11,7 @@ from typing import Any
 
 from alerting.engine import Registry, Thing, shapes_of
 from alerting.rules import RULE_FILES
-from ingest.catalogue import load_contracts
+from core.catalogue import load_contracts
 from ingest.stream.live import LiveBatch, micros
 
 SEEDS = Path(__file__).parents[1] / "dbt_project" / "seeds"

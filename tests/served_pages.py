@@ -13,8 +13,8 @@ from pathlib import Path
 import httpx
 from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from core.settings import Home
 from dashboards.serve import command
-from ingest.settings import Home
 
 ROOT = Path(__file__).resolve().parents[1]
 # Silence Chromium itself, so that the log of requests is the page's own.

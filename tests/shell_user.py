@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ingest.settings import Home
+from core.settings import Home
 from orchestration.cli.shell import os_user
 
 

@@ -14,8 +14,8 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 
 from alerting.cap.feed import feed_app
+from core.settings import Home
 from ingest.listen.http import DoorServer
-from ingest.settings import Home
 from ingest.stream.running import write_running
 
 CAP_PORT = 9420

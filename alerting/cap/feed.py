@@ -27,8 +27,8 @@ from starlette.routing import Route
 from alerting import tables
 from alerting.cap.build import cap_time
 from alerting.lifecycle import Row
+from core.settings import Home
 from ingest.listen.http import Guesses
-from ingest.settings import Home
 
 TOKEN = "CITYRISK_CAP_TOKEN"
 ATOM = "http://www.w3.org/2005/Atom"

@@ -14,7 +14,7 @@ from alerting.cap.tables import CapTables
 from alerting.channels.form import NotSetUp, NotTaken, Receipt, Refused
 from alerting.channels.message import Message
 from alerting.channels.threads import Threads
-from ingest.settings import Home
+from core.settings import Home
 
 _SENDER = re.compile(r"[^\s,<&]{3,120}")
 

@@ -13,7 +13,7 @@ from alerting.channels.claims import standing
 from alerting.channels.form import NotSetUp
 from alerting.channels.patience import Patience
 from alerting.channels.registry import is_dry, open_channel
-from ingest.settings import Home
+from core.settings import Home
 
 DAY = timedelta(days=1)
 

@@ -16,7 +16,7 @@ from alerting.channels.patience import Patience
 from alerting.channels.robot import Robot
 from alerting.channels.sms import Sms
 from alerting.channels.webhook import Webhook
-from ingest.settings import Home
+from core.settings import Home
 from ingest.telling import is_dry_run
 
 

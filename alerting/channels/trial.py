@@ -16,7 +16,7 @@ from alerting.channels.form import NotTaken
 from alerting.channels.message import FAULT, Message
 from alerting.channels.patience import Patience
 from alerting.channels.registry import is_dry, open_channel
-from ingest.settings import Home
+from core.settings import Home
 
 _TEXT_ZH = "【测试】城市风险平台渠道测试，请忽略。"
 _TEXT_EN = "[TEST] Test of a channel of the city risk platform, please ignore."

@@ -26,7 +26,7 @@ from alerting.channels.message import title
 from alerting.channels.patience import Patience
 from alerting.channels.registry import is_dry, open_channel
 from alerting.channels.threads import Threads
-from ingest.settings import Home
+from core.settings import Home
 from ingest.telling import telling
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ingest.contract import Contract
+from core.contract import Contract
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,8 @@ from benchmarks.chain.programs import Chain
 from benchmarks.chain.senders import MqttSender, Vehicle
 from benchmarks.chain.watching import Watch, watching
 from benchmarks.chain.webhook import Desk
+from core.settings import Home
 from ingest import ops
-from ingest.settings import Home
 from ingest.stream.running import read_running
 
 SETTLE_S = 15.0

@@ -43,9 +43,9 @@ from benchmarks.chain.outcome import (
 from benchmarks.chain.place import Fleet
 from benchmarks.chain.programs import Chain
 from benchmarks.chain.senders import MqttSender, Vehicle
+from core.catalogue import load_contracts
+from core.settings import Home
 from ingest import ops
-from ingest.catalogue import load_contracts
-from ingest.settings import Home
 
 POSITIONS = "transport.vehicle_position"
 HURRIED = {"CITYRISK_LANDING_ROWS": "2000", "CITYRISK_LANDING_S": "1"}

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from access.alerts_view import AlertFilter, board
 from access.live import ops_reader
 from access.rights import CITY_WIDE
-from ingest.settings import Home
+from core.settings import Home
 
 REFRESH_S = 1.0
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 
 from benchmarks.chain.outcome import settle
 from benchmarks.chain.programs import NAMES, READY_WITHIN_S, Chain, environment
-from ingest.settings import Home
+from core.settings import Home
 from ingest.stream.broker import free_port
 from orchestration import processes
 from orchestration.processes import Process, ProcessState

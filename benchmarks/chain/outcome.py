@@ -22,8 +22,8 @@ from alerting.engine import Engine
 from alerting.episode import EpisodeChange
 from benchmarks.chain.generator import PAIR
 from benchmarks.chain.messages import Template
+from core.settings import Home
 from ingest import landing, ops
-from ingest.settings import Home
 from ingest.stream import live, mqtt_store
 from ingest.stream.broker import mqtt_accounts
 from ingest.stream.client import connected

@@ -24,13 +24,13 @@ from city.geography import load_counties
 from city.profiles import load_profile
 from city.streams import Streams
 from city.table import SourceTable
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.secrets import create_secrets
+from core.settings import Home, open_home
+from core.stages import Payload
 from ingest import ops
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
 from ingest.pull import open_intake
-from ingest.secrets import create_secrets
-from ingest.settings import Home, open_home
-from ingest.stages import Payload
 from ingest.stream.broker import free_port
 from orchestration.cli.demo import departments
 from orchestration.rules import publish_rules

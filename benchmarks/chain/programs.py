@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 import psutil
 
-from ingest.settings import Home
+from core.settings import Home
 from ingest.stream.running import read_running
 
 ROOT = Path(__file__).resolve().parents[2]

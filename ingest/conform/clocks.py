@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ingest.contract import Contract
+from core.contract import Contract
 
 Mask = npt.NDArray[np.bool_]
 Instants = npt.NDArray[np.int64]  # microseconds since 1970 UTC

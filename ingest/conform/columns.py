@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from core.contract import Column
 from ingest.conform.findings import Rows
 from ingest.conform.text import SMALL, clean_text, is_missing, is_plain, is_shortened, read_number, read_percent
 from ingest.conform.times import read_dates, read_instants
 from ingest.conform.units import line
-from ingest.contract import Column
 from ingest.parse.columns import fold, physical_names
 
 # Text that people read: their punctuation stays full-width.

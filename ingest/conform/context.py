@@ -7,8 +7,8 @@ from datetime import datetime
 
 import polars as pl
 
+from core.geo import AreaIndex
 from ingest.conform.clocks import DeviceClocks
-from ingest.geo import AreaIndex
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ingest.contract import Column
-from ingest.mask import mask_text
-from ingest.stages import Note
+from core.contract import Column
+from core.mask import mask_text
+from core.stages import Note
 
 Rows = npt.NDArray[np.int64]
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from core.contract import Column, Contract
 from ingest.conform.findings import Rows
-from ingest.contract import Column, Contract
 
 LATE_AFTER = timedelta(days=2)
 FUTURE_AFTER = timedelta(minutes=10)

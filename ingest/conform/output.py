@@ -6,14 +6,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from core.contract import Contract, LogicalType
+from core.geo import AreaIndex
+from core.mask import PERSONAL_NUMBER, hash_series
+from core.stages import META_COLUMNS
 from ingest.conform.context import ConformContext
 from ingest.conform.places import Places
 from ingest.conform.receipt import Receipt
-from ingest.contract import Contract, LogicalType
-from ingest.geo import AreaIndex
-from ingest.mask import PERSONAL_NUMBER, hash_series
 from ingest.parse.columns import ROW, expected_names
-from ingest.stages import META_COLUMNS
 
 LANDED_TYPES: dict[LogicalType, pl.DataType] = {
     "string": pl.String(),

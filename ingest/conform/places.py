@@ -9,8 +9,8 @@ import numpy.typing as npt
 import polars as pl
 import shapely
 
-from ingest import geo
-from ingest.contract import Column, Contract
+from core import geo
+from core.contract import Column, Contract
 
 Mask = npt.NDArray[np.bool_]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
+from core.contract import Column
 from ingest.conform.columns import ColumnRead
 from ingest.conform.findings import Rows
 from ingest.conform.units import line
-from ingest.contract import Column
 
 
 def out_of_range(values: pl.Series, column: Column) -> pl.Series:

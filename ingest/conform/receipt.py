@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
+from core.contract import Contract
+from core.stages import RawTable
 from ingest.conform.clocks import UNSET, Judged
 from ingest.conform.columns import ColumnRead
 from ingest.conform.context import ConformContext
 from ingest.conform.times import INSTANT
-from ingest.contract import Contract
-from ingest.stages import RawTable
 
 
 @dataclass(frozen=True, slots=True)

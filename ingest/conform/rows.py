@@ -11,6 +11,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from core.contract import Column, Contract
+from core.geo import write_wkt
+from core.stages import Note, RawTable
 from ingest.conform import codes, moments, places, ranges
 from ingest.conform.columns import ColumnRead, expectation, read_column, source_text
 from ingest.conform.context import ConformContext
@@ -19,11 +22,8 @@ from ingest.conform.output import build_frame
 from ingest.conform.places import Places
 from ingest.conform.receipt import Receipt, as_text, judge_clocks, receipt_of, replaced
 from ingest.conform.text import is_shortened, without_invisible
-from ingest.contract import Column, Contract
-from ingest.geo import write_wkt
 from ingest.parse.cells import SHEET_ERRORS
 from ingest.parse.columns import ROW, physical_names
-from ingest.stages import Note, RawTable
 
 _DEGREES = "degrees of longitude and latitude; metres need a coordinate system that the file states"
 

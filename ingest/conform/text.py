@@ -7,7 +7,7 @@ import unicodedata
 
 import polars as pl
 
-from ingest.characters import INVISIBLE
+from core.characters import INVISIBLE
 
 MISSING = frozenset({"", "-", "--", "—", "——", "－", "null", "NULL", "None", "NA", "N/A", "n/a", "nan", "NaN"})
 _GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")

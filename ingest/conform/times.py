@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 import polars as pl
 
+from core.contract import Column
 from ingest.conform.text import is_missing, read_number
-from ingest.contract import Column
 
 INSTANT = pl.Datetime("us", "UTC")
 EPOCH_FORMATS = {"epoch_s": 1_000_000, "epoch_ms": 1_000}  # microseconds a unit

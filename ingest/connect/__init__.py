@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import datetime
 
+from core.contract import Contract
+from core.settings import Home
+from core.stages import Payload
 from ingest.connect.fault import TROUBLES, ConnectError
 from ingest.connect.mark import cursor_at
-from ingest.contract import Contract
-from ingest.settings import Home
-from ingest.stages import Payload
 
 __all__ = ["TROUBLES", "ConnectError", "cursor_at", "pull"]
 

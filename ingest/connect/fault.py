@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay
 from tenacity.wait import wait_exponential, wait_random
 
-from ingest.settings import Home, SettingsError
+from core.settings import Home, SettingsError
 
 # How a pull fails at the department: no connection, our account or token refused, an answer that is not what was
 # agreed, files that are there and cannot be opened.

@@ -12,10 +12,10 @@ from typing import Any
 
 import fsspec
 
+from core.contract import Contract
+from core.settings import Home
+from core.stages import Payload
 from ingest.connect.fault import ConnectError, patience_of, retrying
-from ingest.contract import Contract
-from ingest.settings import Home
-from ingest.stages import Payload
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from core.contract import Contract
 from ingest.conform.times import EPOCH_FORMATS
-from ingest.contract import Contract
 
 Value = str | int | float
 SEEN_LIMIT = 20_000  # digests that a cursor keeps; rows beyond come again and are recognised when they land

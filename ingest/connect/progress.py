@@ -13,9 +13,9 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from core.contract import Contract
 from ingest.conform.times import EPOCH_FORMATS
 from ingest.connect.mark import Mark, Value
-from ingest.contract import Contract
 
 CLOCK_SLACK = timedelta(minutes=10)  # as conform allows an event to be ahead of receipt
 _STEP_BACK = timedelta(seconds=1)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from core.contract import Contract
 from ingest.connect.mark import SEEN_LIMIT, Mark, Unseen, digest
 from ingest.connect.progress import Progress, Rank
-from ingest.contract import Contract
 from ingest.parse.columns import physical_names
 
 

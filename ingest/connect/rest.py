@@ -19,14 +19,14 @@ from typing import Any
 import httpx
 import orjson
 
+from core.contract import Contract
+from core.settings import Home
+from core.stages import Payload
 from ingest.connect.fault import ConnectError, Patience, TransientError, Trouble, patience_of, retrying
 from ingest.connect.mark import read_mark
 from ingest.connect.reach import Page, PageWatch, Reach
-from ingest.contract import Contract
 from ingest.parse.lenient_json import load_json
 from ingest.parse.records import as_text
-from ingest.settings import Home
-from ingest.stages import Payload
 
 PAYLOAD_RECORDS = 50_000
 PAGE_BYTES = 256 * 1024 * 1024

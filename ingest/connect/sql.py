@@ -17,13 +17,13 @@ import orjson
 import sqlalchemy as sa
 from sqlalchemy import exc
 
+from core.contract import Contract
+from core.settings import Home
+from core.stages import Payload
 from ingest.connect.dialects import as_json, connect_args, finite, prepare
 from ingest.connect.fault import ConnectError, Patience, Trouble, patience_of, retrying
 from ingest.connect.mark import SEEN_LIMIT, Mark, Value, digest, read_mark
 from ingest.connect.progress import Progress, Rank
-from ingest.contract import Contract
-from ingest.settings import Home
-from ingest.stages import Payload
 
 CHUNK_ROWS = 200_000
 FETCH_ROWS = 20_000

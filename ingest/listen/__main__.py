@@ -8,10 +8,10 @@ import os
 import signal
 from datetime import UTC, datetime
 
+from core.catalogue import load_contracts
+from core.settings import open_home
 from core.system import systems_root
-from ingest.catalogue import load_contracts
 from ingest.listen.serve import serve
-from ingest.settings import open_home
 
 
 def main() -> None:

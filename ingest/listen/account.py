@@ -13,8 +13,8 @@ from collections.abc import Callable
 import nats.errors
 from nats.aio.client import Client
 
+from core.settings import Home
 from ingest.listen.mqtt import Bridge
-from ingest.settings import Home
 from ingest.stream.broker import is_ours
 from ingest.stream.client import connected
 from ingest.stream.mqtt_store import bound_mqtt_stores, ensure_mqtt_store, make_mqtt_room

@@ -16,13 +16,13 @@ from datetime import datetime, timedelta
 import polars as pl
 import sqlalchemy as sa
 
+from core.contract import Contract
+from core.mask import mask_numbers
+from core.settings import Home
+from core.stages import Batch, Note, Payload
 from ingest import landing
 from ingest.archive import Archive
-from ingest.contract import Contract
-from ingest.mask import mask_numbers
 from ingest.parse.frames import BAD_FRAME, JSON, medium_of
-from ingest.settings import Home
-from ingest.stages import Batch, Note, Payload
 from ingest.stream.bundle import StoredMessage, bundle
 from ingest.stream.live import micros
 from ingest.stream.raw import RawEntry, pack

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ingest.contract import Contract
+from core.contract import Contract
 from ingest.listen.bad import Bad, BadBook
 from ingest.listen.counts import Counts
 from ingest.listen.known import Known, Standing

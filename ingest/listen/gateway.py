@@ -9,7 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from ingest.contract import Contract
+from core.contract import Contract
+from core.settings import Home
 from ingest.listen.bad import BadBook
 from ingest.listen.counts import Counts
 from ingest.listen.datagram import DatagramDoor
@@ -21,7 +22,6 @@ from ingest.listen.session import Session
 from ingest.listen.strangers import Strangers
 from ingest.listen.way import Way
 from ingest.protocols import PROTOCOLS
-from ingest.settings import Home
 
 log = logging.getLogger(__name__)
 

@@ -14,10 +14,10 @@ from typing import Literal
 import polars as pl
 import sqlalchemy as sa
 
+from core.contract import Contract, ContractError
+from core.settings import Home
 from ingest import ops
-from ingest.contract import Contract, ContractError
 from ingest.landing import live_files
-from ingest.settings import Home
 
 Standing = Literal["known", "unknown", "banned", "unready"]
 

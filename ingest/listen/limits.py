@@ -6,7 +6,7 @@ import logging
 import resource
 from dataclasses import dataclass
 
-from ingest.settings import Home
+from core.settings import Home
 
 log = logging.getLogger(__name__)
 

@@ -24,15 +24,15 @@ from nats.aio.client import Client as Broker
 from paho.mqtt.client import Client, MQTTMessage, MQTTv311, topic_matches_sub
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
+from core.contract import Contract
+from core.settings import NATS_PASSWORD, Home
 from ingest.archive import Archive
-from ingest.contract import Contract
 from ingest.listen.bad import Bad, BadBook
 from ingest.listen.counts import Counts
 from ingest.listen.known import Known
 from ingest.listen.links import LinkBook
 from ingest.listen.strangers import Strangers
 from ingest.parse.lenient_json import load_json
-from ingest.settings import NATS_PASSWORD, Home
 from ingest.stream.broker import our_user
 from ingest.stream.client import mqtt_address, nats_url
 from ingest.stream.live import micros

@@ -23,12 +23,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ingest.contract import Contract
+from core.contract import Contract
+from core.settings import Home, SettingsError
+from core.stages import Payload
 from ingest.listen.http import Guesses
 from ingest.listen.receipt import Receipt
 from ingest.parse.lenient_json import load_json
-from ingest.settings import Home, SettingsError
-from ingest.stages import Payload
 
 log = logging.getLogger(__name__)
 

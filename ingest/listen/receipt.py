@@ -8,10 +8,10 @@ from typing import Literal
 
 import sqlalchemy as sa
 
+from core.contract import Contract
+from core.stages import Payload
 from ingest import landing, ops
-from ingest.contract import Contract
 from ingest.pull import Intake
-from ingest.stages import Payload
 
 
 @dataclass(frozen=True, slots=True)

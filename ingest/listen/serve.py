@@ -19,9 +19,10 @@ import uvicorn
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
+from core.contract import Contract
+from core.settings import ARCHIVE_KEY, Home
 from ingest import ops
 from ingest.archive import Archive
-from ingest.contract import Contract
 from ingest.keys import checked_key, confirm_keys
 from ingest.listen.account import Account
 from ingest.listen.bad import BadBook, write_sheet
@@ -37,7 +38,6 @@ from ingest.listen.receipt import deliver_into
 from ingest.listen.strangers import Strangers
 from ingest.listen.way import Way, remember_parts
 from ingest.pull import open_intake
-from ingest.settings import ARCHIVE_KEY, Home
 from ingest.stream.broker import is_ours, mqtt_accounts
 from ingest.stream.mqtt_store import left_behind
 from ingest.stream.packer import Packer

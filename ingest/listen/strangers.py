@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from math import inf, isfinite
 from typing import Any
 
-from ingest.contract import Column, Contract
+from core.contract import Column, Contract
 from ingest.parse.columns import physical_names
 
 EVERY = timedelta(seconds=5)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from ingest.contract import Contract
+from core.contract import Contract
+from core.stages import RawTable
 from ingest.parse.delimited import parse_csv
 from ingest.parse.fault import FileFault
 from ingest.parse.features import parse_geojson, parse_gpkg
 from ingest.parse.frames import media
 from ingest.parse.records import parse_json, parse_ndjson
 from ingest.parse.workbook import parse_xlsx
-from ingest.stages import RawTable
 
 __all__ = ["FileFault", "parse"]
 

@@ -15,10 +15,10 @@ from functools import cache
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 
-from ingest.contract import Contract
+from core.contract import Contract
+from core.stages import RawTable
 from ingest.parse import parse
 from ingest.parse.fault import FileFault
-from ingest.stages import RawTable
 
 FOREIGN = frozenset({"xlsx", "gpkg"})  # read by native libraries that trust the sizes a file states
 ADDRESS_SPACE_BYTES = 6 * 1024**3

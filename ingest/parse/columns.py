@@ -12,10 +12,10 @@ from collections.abc import Iterable, Sequence
 
 import polars as pl
 
-from ingest.characters import visible
-from ingest.contract import Column, Contract
+from core.characters import visible
+from core.contract import Column, Contract
+from core.stages import Note, RawTable
 from ingest.parse.fault import FileFault
-from ingest.stages import Note, RawTable
 
 ROW = "_row"
 

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from ingest.contract import Contract
+from core.contract import Contract
+from core.stages import Note, RawTable
 from ingest.parse.columns import ROW, header_names, settle
 from ingest.parse.fault import FileFault
 from ingest.parse.quotes import OddRow, rows_around_quotes
 from ingest.parse.totals import is_total, split_totals, total_note
-from ingest.stages import Note, RawTable
 
 _BOM = b"\xef\xbb\xbf"
 _DEFAULT_ENCODING = "utf-8"

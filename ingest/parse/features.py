@@ -13,14 +13,14 @@ import polars as pl
 import pyarrow as pa
 import shapely
 
-from ingest.contract import Contract
-from ingest.geo import Geometries, write_wkt
+from core.contract import Contract
+from core.geo import Geometries, write_wkt
+from core.stages import Note, RawTable
 from ingest.parse.columns import ROW, expected_names, header_names, settle
 from ingest.parse.fault import FileFault
 from ingest.parse.lenient_json import read_json
 from ingest.parse.projected import in_degrees
 from ingest.parse.records import as_text
-from ingest.stages import Note, RawTable
 
 GEOMETRY = "geometry"
 _SQLITE_MAGIC = b"SQLite format 3\0"

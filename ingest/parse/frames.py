@@ -18,9 +18,10 @@ from typing import Any
 import orjson
 import polars as pl
 
+from core.contract import STREAM_PROTOCOLS, Column, Contract
+from core.mask import mask_numbers
+from core.stages import Note, RawTable, UnreadAlarm
 from ingest.conform.times import read_instants
-from ingest.contract import STREAM_PROTOCOLS, Column, Contract
-from ingest.mask import mask_numbers
 from ingest.ops import BUNDLE
 from ingest.parse.body_bounds import BOUNDS, beyond_bounds, glance
 from ingest.parse.columns import ROW, expected_names, physical_names
@@ -28,7 +29,6 @@ from ingest.parse.fault import FileFault
 from ingest.parse.lenient_json import load_json
 from ingest.parse.records import MOST_UNKNOWN, as_text, explode, flatten
 from ingest.protocols import BadFrame, Codec, Message, codec
-from ingest.stages import Note, RawTable, UnreadAlarm
 from ingest.stream.bundle import StoredMessage, unbundle
 from ingest.stream.oversize import MAGIC, oversize_in
 from ingest.stream.raw import RawEntry, RawFormError, unpack

@@ -1,6 +1,6 @@
 """Coordinates in metres → degrees, as the file's own coordinate reference system says.
 
-Not here: GCJ-02, BD-09 and other offsets between degrees (`ingest.geo`), which no file states.
+Not here: GCJ-02, BD-09 and other offsets between degrees (`core.geo`), which no file states.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import shapely
 
-from ingest.geo import WGS84_EQUALS, Floats, Geometries
+from core.geo import WGS84_EQUALS, Floats, Geometries
+from core.stages import Note
 from ingest.parse.fault import FileFault
-from ingest.stages import Note
 
 if TYPE_CHECKING:
     import pyproj

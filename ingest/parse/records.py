@@ -8,11 +8,11 @@ from typing import Any
 
 import polars as pl
 
-from ingest.contract import Contract
+from core.contract import Contract
+from core.stages import RawTable
 from ingest.parse.columns import ROW, expected_names, physical_names, settle
 from ingest.parse.fault import FileFault
 from ingest.parse.lenient_json import read_json
-from ingest.stages import RawTable
 
 Record = dict[str, Any]
 MOST_UNKNOWN = 1_000  # names beyond the contract's in one payload

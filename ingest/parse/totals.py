@@ -7,9 +7,9 @@ import unicodedata
 
 import polars as pl
 
-from ingest.contract import Contract
+from core.contract import Contract
+from core.stages import Note
 from ingest.parse.columns import ROW, physical_names
-from ingest.stages import Note
 
 TOTAL_ROW = "total_row"
 _TOTAL = re.compile(

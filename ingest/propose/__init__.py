@@ -12,7 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
-from ingest.contract import ContractError
+from core.contract import ContractError
 from ingest.propose.document import write_document
 from ingest.propose.guess import Guess, guess_column
 from ingest.propose.sample import Sample, SampleError, read_sample

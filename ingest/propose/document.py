@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from ingest.contract import API_VERSION, PLACE_CONCEPTS
+from core.contract import API_VERSION, PLACE_CONCEPTS
 from ingest.propose.guess import Guess
 from ingest.propose.sample import Sample
 from ingest.propose.shape import Shape

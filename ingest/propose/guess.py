@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from ingest.characters import visible
+from core.characters import visible
+from core.contract import LogicalType
 from ingest.conform.codes import is_resident_id, is_uscc
 from ingest.conform.text import is_missing, is_shortened, read_number, read_percent
 from ingest.conform.times import moment_of
-from ingest.contract import LogicalType
 from ingest.propose.words import DATE_FORMATS, NAME_WORDS, SHORT_UNITS, TIME_FORMATS, UNITS
 
 MOST_TIMES = 2_000  # values that time formats are tried on

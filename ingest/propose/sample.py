@@ -16,8 +16,8 @@ from typing import Any
 
 import polars as pl
 
+from core.contract import Column, Contract, parse_contract
 from ingest.conform.text import read_number
-from ingest.contract import Column, Contract, parse_contract
 from ingest.parse import FileFault
 from ingest.parse.apart import parse_apart
 from ingest.parse.cells import read_workbook

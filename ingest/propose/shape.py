@@ -10,7 +10,7 @@ from itertools import combinations
 
 import polars as pl
 
-from ingest.contract import ENTITY_CONCEPTS, PLACE_CONCEPTS
+from core.contract import ENTITY_CONCEPTS, PLACE_CONCEPTS
 from ingest.propose.guess import Guess
 
 _LASTING_TIME = re.compile(r"更新|修改|安装|建成|检验|登记|updat|modif|install|built|inspect", re.IGNORECASE)

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from itertools import count
 from typing import cast
 
+from core.settings import SettingsError
 from ingest.proxy.counts import Counts
 from ingest.proxy.packets import MalformedPacket, PublishLimiter
-from ingest.settings import SettingsError
 
 log = logging.getLogger(__name__)
 

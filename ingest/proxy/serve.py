@@ -12,10 +12,10 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
+from core.settings import Home, SettingsError
 from ingest.listen.limits import raise_file_limit
 from ingest.proxy.connections import DeviceSide, Proxy, ProxyLimits
 from ingest.proxy.counts import Counts
-from ingest.settings import Home, SettingsError
 from ingest.stream.broker import MQTT_BROKER_PORT, MQTT_PORT, is_ours, max_connections, max_message_bytes
 from ingest.stream.client import mqtt_address
 from ingest.stream.telemetry import Health, told

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 
-from ingest.settings import open_home
+from core.settings import open_home
 from ingest.stream.broker import run_broker
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from datetime import datetime
 import polars as pl
 import sqlalchemy as sa
 
+from core.contract import Contract
+from core.settings import Home
 from ingest import ops
-from ingest.contract import Contract
-from ingest.settings import Home
 from ingest.stream.publish import LiveMessage, batch_messages
 
 log = logging.getLogger(__name__)

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ingest.settings import NATS_PASSWORD, STREAM_KEY, Home, SettingsError
+from core.settings import NATS_PASSWORD, STREAM_KEY, Home, SettingsError
 from ingest.stream.running import write_running
 from ingest.stream.streams import MESSAGE_BYTES, stored_bytes_of
 

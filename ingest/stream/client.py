@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from nats.aio.client import Client
 
-from ingest.settings import NATS_PASSWORD, Home
+from core.settings import NATS_PASSWORD, Home
 from ingest.stream.broker import MQTT_BROKER_PORT, MQTT_PORT, NATS_PORT, is_ours, our_user
 from ingest.stream.running import port_of
 

@@ -12,9 +12,9 @@ from typing import Protocol
 
 import polars as pl
 
-from ingest.contract import Contract
+from core.contract import Contract
+from core.stages import Note, RawTable
 from ingest.parse.columns import ROW, physical_names
-from ingest.stages import Note, RawTable
 
 FOREIGN_DEVICE = "foreign_device"
 UNKNOWN_DEVICE = "unknown_device"

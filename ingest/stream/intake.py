@@ -21,15 +21,15 @@ import sqlalchemy as sa
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.settings import Home, SettingsError, open_home
+from core.stages import Landed
 from core.system import systems_root
 from ingest import ops
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
 from ingest.keys import confirm_keys
 from ingest.listen.known import Known
 from ingest.pull import open_intake
-from ingest.settings import Home, SettingsError, open_home
-from ingest.stages import Landed
 from ingest.stream import backlog
 from ingest.stream.lander import Lander, Load, landed_rows, read_cursors, read_position, run_of, take_load
 from ingest.stream.offsets import write_clocks

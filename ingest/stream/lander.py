@@ -13,11 +13,11 @@ from datetime import date, datetime, timedelta
 import polars as pl
 import sqlalchemy as sa
 
+from core.contract import Contract
+from core.stages import Batch, Landed, Payload
 from ingest import landing, ops
-from ingest.contract import Contract
 from ingest.parse.frames import medium_of
 from ingest.pull import Intake
-from ingest.stages import Batch, Landed, Payload
 from ingest.stream.bundle import StoredMessage, bundle
 from ingest.stream.seen import value_schema
 from ingest.stream.streams import RAW

@@ -15,7 +15,7 @@ from nats.js.api import ConsumerInfo, DiscardPolicy, RetentionPolicy, StorageTyp
 from nats.js.errors import BadRequestError, NotFoundError
 from nats.js.manager import JetStreamManager
 
-from ingest.settings import Home
+from core.settings import Home
 from ingest.stream.broker import MQTT_STORE_BYTES
 
 log = logging.getLogger(__name__)

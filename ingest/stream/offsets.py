@@ -18,9 +18,9 @@ import numpy.typing as npt
 import polars as pl
 import sqlalchemy as sa
 
+from core.contract import Contract
 from ingest import ops
 from ingest.conform.times import read_instants
-from ingest.contract import Contract
 from ingest.stream.live import instant
 
 NEAR = timedelta(minutes=1)  # a clock so close to receipt is right

@@ -12,8 +12,8 @@ from datetime import datetime
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from core.stages import Landed
 from ingest import ops
-from ingest.stages import Landed
 from ingest.stream.tick import Feed, Shaped
 
 _TICK_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from ingest.settings import Home, SettingsError
+from core.settings import Home, SettingsError
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from core.contract import Contract
 from ingest.conform.output import landed_schema
-from ingest.contract import Contract
 from ingest.landing import CIVIL_ZONE
 
 Hashes = npt.NDArray[np.uint64]

@@ -16,7 +16,7 @@ from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfi
 from nats.js.errors import BadRequestError, NotFoundError
 from nats.js.manager import JetStreamManager
 
-from ingest.settings import Home
+from core.settings import Home
 from ingest.stream.live import micros
 
 RAW = "RAW"

@@ -18,7 +18,7 @@ from typing import ClassVar
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from ingest.settings import Home
+from core.settings import Home
 from ingest.stream.broker import MONITOR_PORT
 from ingest.stream.running import write_running
 

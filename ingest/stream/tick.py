@@ -14,13 +14,13 @@ from datetime import datetime
 
 import polars as pl
 
+from core.contract import Contract, ContractError
+from core.stages import Note, RawTable
 from ingest.conform import Conformed, DeviceClocks
 from ingest.conform.times import INSTANT
-from ingest.contract import Contract, ContractError
 from ingest.landing import civil_date
 from ingest.parse.frames import BAD_FRAME, tables_of
 from ingest.pull import Intake, apply_overrides, known_places, read_overrides
-from ingest.stages import Note, RawTable
 from ingest.stream.bundle import StoredMessage
 from ingest.stream.identity import UNKNOWN_DEVICE, Rights, of_unknown, rightful
 from ingest.stream.live import micros

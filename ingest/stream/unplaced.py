@@ -12,11 +12,11 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from ingest.contract import Contract
+from core.contract import Contract
+from core.stages import Note, RawTable, UnreadAlarm
 from ingest.parse.columns import ROW
 from ingest.parse.frames import BAD_FRAME, JSON
 from ingest.protocols import codec
-from ingest.stages import Note, RawTable, UnreadAlarm
 from ingest.stream.bundle import StoredMessage
 from ingest.stream.identity import UNKNOWN_DEVICE
 from ingest.stream.raw import unpack

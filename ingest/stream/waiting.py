@@ -14,7 +14,7 @@ import nats.errors
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
-from ingest.settings import Home, SettingsError
+from core.settings import Home, SettingsError
 from ingest.stream.client import connect, nats_url
 from ingest.stream.telemetry import Health, told
 

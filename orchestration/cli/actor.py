@@ -11,7 +11,7 @@ import os
 from access import users
 from access.rights import NotAllowedError, Reader
 from alerting.requests import AS
-from ingest.settings import Home, written_in
+from core.settings import Home, written_in
 from orchestration.cli.shell import os_user
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Any, ParamSpec
 
 import typer
 
-from ingest.settings import Home
+from core.settings import Home
 from orchestration.cli.shell import Json, app, current_home, failed, now, print_json, print_rows, verb, wrong_use
 
 alerts_app = typer.Typer(help="Alerts: list, show, and every step of their life.", no_args_is_help=True)

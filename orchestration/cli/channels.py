@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from ingest.settings import Home
+from core.settings import Home
 from orchestration.cli.shell import (
     Json,
     app,

@@ -15,7 +15,7 @@ from typing import Annotated
 import sqlalchemy as sa
 import typer
 
-from ingest.settings import Home, open_home
+from core.settings import Home, open_home
 from orchestration.cli.processes import DEPARTMENTS_PORT, bring_up, mqtt_departments
 from orchestration.cli.shell import all_contracts, app, current_home, failed, now, ops_engine, verb, wrong_use
 
@@ -51,7 +51,7 @@ def demo_command(
 ) -> None:
     """Build the simulated city, run the whole batch, start everything and print the addresses."""
     from city.build import build_city
-    from ingest.secrets import create_secrets
+    from core.secrets import create_secrets
     from orchestration.processes import stop
 
     if city not in CITY_CODES:

@@ -85,7 +85,7 @@ def check_feed_command(feed_id: str, as_json: Json = False) -> None:
 
     Exit 1 when the contract has an error, or a check fails or is raised.
     """
-    from ingest.catalogue import contract_path
+    from core.catalogue import contract_path
     from ingest.lint import look_over
     from orchestration.batch import new_run_id
 

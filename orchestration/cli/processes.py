@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ingest.settings import Home, open_home
+from core.settings import Home, open_home
 from orchestration.cli.shell import Json, all_contracts, app, current_home, failed, now, print_rows, verb
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def status_command(as_json: Json = False) -> None:
 def bring_up(home: Home, within_s: float = WITHIN_S) -> None:
     """Give the home what its stream needs, start its processes and print where its pages are."""
     from alerting.rules.generations import generations
-    from ingest.secrets import add_stream_secrets
+    from core.secrets import add_stream_secrets
     from orchestration.ports import give_up_taken
     from orchestration.processes import ProcessError, is_up, start
     from orchestration.rules import publish_rules

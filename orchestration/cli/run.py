@@ -10,8 +10,8 @@ from typing import Annotated
 
 import typer
 
+from core.stages import Note
 from ingest.pull import FAILURES, Outcome
-from ingest.stages import Note
 from orchestration.cli.shell import (
     Json,
     all_contracts,
@@ -162,7 +162,7 @@ def derive_command(
 
 def tell_schema_changes(root: Path) -> None:
     """Say on stderr how what this home has landed differs from the contracts, what that breaks and what mends it."""
-    from ingest.catalogue import load_contracts
+    from core.catalogue import load_contracts
     from orchestration.schema import schema_changes
 
     home = current_home()

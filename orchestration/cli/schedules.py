@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import sqlalchemy as sa
 import typer
 
-from ingest.settings import Home
+from core.settings import Home
 from orchestration.cli.alerts import deed
 from orchestration.cli.shell import app, current_home, failed, now, ops_engine, wrong_use
 

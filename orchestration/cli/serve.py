@@ -15,8 +15,8 @@ from typing import Annotated
 
 import typer
 
-from ingest.contract import Contract
-from ingest.settings import Home
+from core.contract import Contract
+from core.settings import Home
 from orchestration.cli.shell import all_contracts, app, current_home, failed, now, verb
 
 Serve = Callable[[Home, Mapping[str, Contract], Callable[[], datetime], asyncio.Event], Awaitable[None]]

@@ -16,9 +16,9 @@ from typing import Annotated, Any, NoReturn, ParamSpec
 import sqlalchemy as sa
 import typer
 
+from core.contract import Contract, ContractError
 from core.declarations import DeclarationError
-from ingest.contract import Contract, ContractError
-from ingest.settings import Home, SettingsError, home_folder, open_home
+from core.settings import Home, SettingsError, home_folder, open_home
 
 app = typer.Typer(
     help="City risk warehouse: feeds, checks, risk indices and pages.",
@@ -73,7 +73,7 @@ def project_root() -> Path:
 
 def all_contracts(*, with_drafts: bool = False) -> dict[str, Contract]:
     """Every contract; drafts only where asked for."""
-    from ingest.catalogue import load_contracts
+    from core.catalogue import load_contracts
 
     return load_contracts(systems(), with_drafts=with_drafts)
 

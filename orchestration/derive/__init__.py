@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from core.catalogue import load_contracts
+from core.contract import Contract
 from core.system import load_systems
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
 from orchestration.derive import conformed, pages, properties, rules, seeds, staging
 from orchestration.derive.rendering import render
 from orchestration.systems import CONDITIONS, system_rows

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ingest.contract import ENTITY_CONCEPTS, Column, Contract
+from core.contract import ENTITY_CONCEPTS, Column, Contract
 from orchestration.derive.entities import ENTITY_KEYS, ENTITY_NAMES, FIELDS, GLOBAL_IDS, PLACED, Field, fields_of
 from orchestration.derive.rendering import render
 from orchestration.derive.staging import landed_key, model_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ingest.contract import ENTITY_CONCEPTS, LogicalType
+from core.contract import ENTITY_CONCEPTS, LogicalType
 
 
 @dataclass(frozen=True, slots=True)

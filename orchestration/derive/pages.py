@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
-from ingest.contract import Column, Contract, Rule
+from core.contract import Column, Contract, Rule
 from orchestration.derive.rendering import render
 
 # Reasons that a contract can lead to, in both languages; the words are those of quarantine and truth.

@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from ingest.contract import ENTITY_CONCEPTS, Column, Contract
+from core.contract import ENTITY_CONCEPTS, Column, Contract
 from orchestration.derive.entities import ENTITY_KEYS, ENTITY_NAMES, Field, fields_of
 from orchestration.derive.staging import landed_key, model_name
 

@@ -6,8 +6,8 @@ import csv
 import io
 from collections.abc import Iterable, Mapping, Sequence
 
-from ingest.catalogue import owners_of
-from ingest.contract import Contract
+from core.catalogue import owners_of
+from core.contract import Contract
 from orchestration.derive.staging import model_name
 
 FEEDS = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ingest.contract import Contract, ContractError
+from core.contract import Contract, ContractError
 from orchestration.derive.rendering import render
 
 # Words that an engine keeps for itself; a column of that name would need quotes everywhere, each engine its own.

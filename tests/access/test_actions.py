@@ -5,8 +5,8 @@ import sqlalchemy as sa
 
 from access.actions import reveal
 from access.rights import NotAllowedError, Reader
+from core.settings import ARCHIVE_KEY, Home
 from ingest import ops
-from ingest.settings import ARCHIVE_KEY, Home
 from ingest.vault import Vault
 from published import utc
 

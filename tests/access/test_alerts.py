@@ -15,9 +15,9 @@ from access import alerts, alerts_view, logins, maintenance, users
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
 from alerting import tables
+from core.settings import Home
 from ingest import ops
 from ingest.ops import open_ops
-from ingest.settings import Home
 from orchestration.cli import app
 from orchestration.cli.shell import os_user
 from orchestration.rules import publish_rules

@@ -10,7 +10,7 @@ from access import city
 from access import map as risk
 from access.rights import CITY_WIDE, Reader
 from access.serving import Mart, open_mart
-from ingest.settings import Home
+from core.settings import Home
 from published import CITY, COUNTIES, publish_city, utc
 
 NOW = utc(2026, 11, 20, 8)

@@ -12,7 +12,7 @@ import pytest
 from access.export import ExportError, _write_csv, export
 from access.rights import Reader
 from access.sandbox import SqlRefusedError
-from ingest.settings import Home
+from core.settings import Home
 from published import publish_city, utc
 
 NOW = utc(2026, 11, 20, 8)

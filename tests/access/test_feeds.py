@@ -7,8 +7,8 @@ import sqlalchemy as sa
 
 from access import feeds, live
 from access.serving import open_mart
+from core.settings import Home
 from ingest import ops
-from ingest.settings import Home
 from published import FEEDS, LATE_AFTER_S, SILENT_AFTER_S, publish_city, remember_runs, utc
 
 NOW = utc(2026, 11, 20, 8)

@@ -11,11 +11,11 @@ from access import maintenance
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
 from benchmarks.chain.place import draw_registers, land_registers
-from ingest.catalogue import load_contracts
+from core.catalogue import load_contracts
+from core.settings import Home
+from core.stages import Payload
 from ingest.ops import open_ops
 from ingest.pull import open_intake
-from ingest.settings import Home
-from ingest.stages import Payload
 from orchestration.rules import publish_rules
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from access.queries import ask_sql, take_out
 from access.rights import Reader
 from access.sandbox import SandboxError
+from core.settings import Home
 from ingest import ops
-from ingest.settings import Home
 from orchestration.cli import app
 from orchestration.cli.shell import os_user
 from published import publish_city, utc

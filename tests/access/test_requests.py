@@ -19,8 +19,8 @@ from alerting import tables
 from alerting.clock import Clock
 from alerting.knowledge import windows_known
 from alerting.requests import BorrowedName
+from core.settings import Home
 from ingest import ops
-from ingest.settings import Home
 from orchestration.cli import app
 from orchestration.rules import publish_rules
 from shell_user import is_now

@@ -12,7 +12,7 @@ import pytest
 from access import sandbox
 from access.sandbox import SqlFailedError, SqlRefusedError, run_sql
 from access.serving import LOCKED_DOWN, NoGenerationError
-from ingest.settings import Home
+from core.settings import Home
 from published import publish_city, utc
 
 NOW = utc(2026, 11, 20, 8)
@@ -279,7 +279,7 @@ def test_large_cells_never_reach_the_parent(city_home: Home, monkeypatch: pytest
 def test_the_child_dies_with_its_parent(city_home: Home) -> None:
     endless = "select count(*) from range(1000000) a, range(1000000) b where (a.range + b.range) % 7 = 3"
     code = (
-        "import os, sys; sys.path[:0] = ['.', 'tests']; from ingest.settings import Home; from pathlib import Path\n"
+        "import os, sys; sys.path[:0] = ['.', 'tests']; from core.settings import Home; from pathlib import Path\n"
         f"from access.sandbox import run_sql; run_sql(Home(Path({str(city_home.root)!r}), {{}}), {endless!r})"
     )
     parent = psutil.Popen([sys.executable, "-c", code])

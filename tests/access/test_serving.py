@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from access import serving
-from ingest.settings import Home
+from core.settings import Home
 from published import publish_city, reading, utc
 
 NOW = utc(2026, 11, 20, 8)

@@ -17,7 +17,7 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus
 
 from access import webserver
 from access.webserver import BrowserConnection, web_server
-from ingest.settings import Home
+from core.settings import Home
 
 pytestmark = pytest.mark.case("security.H3")
 

@@ -21,15 +21,15 @@ from alerting.rules import RuleSet
 from city.build import build_city
 from city.live.fleet import Fleet
 from city.live.history import Arrival
-from ingest.areas import load_areas
-from ingest.catalogue import load_contracts
+from core.boundaries import load_areas
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.settings import SECRET_NAMES, Home, open_home
 from ingest.conform import ConformContext, DeviceClocks, conform
-from ingest.contract import Contract
 from ingest.listen.known import Known
 from ingest.ops import open_ops
 from ingest.parse.frames import tables_of
 from ingest.pull import Intake, Outcome, open_intake, pull_feed
-from ingest.settings import SECRET_NAMES, Home, open_home
 from ingest.stream.bundle import StoredMessage
 from ingest.stream.identity import rightful
 from ingest.stream.live import instant, of_frame

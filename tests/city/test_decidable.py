@@ -13,7 +13,7 @@ from judge import Judge
 
 from city.build import CityBuild
 from city.geography import County
-from ingest.catalogue import contract_path
+from core.catalogue import contract_path
 
 NOT_READ = ("truncated_file", "empty_file", "renamed_column", "resent_file", "undeclared_datum")
 

@@ -22,9 +22,9 @@ from benchmarks.chain.place import new_home
 from benchmarks.chain.programs import running
 from benchmarks.chain.senders import MqttSender, Vehicle
 from benchmarks.chain.webhook import open_desk
+from core.settings import Home
 from ingest import ops
 from ingest.landing import live_files
-from ingest.settings import Home
 from waiting import until
 
 

@@ -21,8 +21,8 @@ from benchmarks.chain.outcome import compare, landed_rows
 from benchmarks.chain.place import Fleet, new_home
 from benchmarks.chain.programs import Chain, running
 from benchmarks.chain.senders import Vehicle
+from core.settings import Home
 from ingest import ops
-from ingest.settings import Home
 from waiting import until
 
 pytestmark = pytest.mark.slow

@@ -16,10 +16,10 @@ import pytest
 import sqlalchemy as sa
 
 from city.build import build_city
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.settings import SECRET_NAMES, Home, open_home
 from ingest.ops import open_ops
-from ingest.settings import SECRET_NAMES, Home, open_home
 from orchestration.batch import Batch, BatchResult, run_batch
 from orchestration.cli.demo import departments
 

@@ -18,10 +18,10 @@ import dbt.cli.main
 
 import orchestration.upkeep
 import quality.admit
+from core.catalogue import load_contracts
+from core.settings import open_home
 from ingest import landing
-from ingest.catalogue import load_contracts
 from ingest.ops import open_ops
-from ingest.settings import open_home
 from orchestration.batch import Batch, run_batch
 
 RECORDED, MODELS = 3, 20  # how many go well before

@@ -12,13 +12,13 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
+from core.settings import ARCHIVE_KEY
+from core.stages import Payload
 from golden.conftest import RunCity
 from ingest import ops
 from ingest.archive import Archive
 from ingest.parse import FileFault
 from ingest.pull import read
-from ingest.settings import ARCHIVE_KEY
-from ingest.stages import Payload
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from core.settings import open_home
 from golden.conftest import AS_OF, RunCity
 from golden.test_runs import assert_same, marts, run
 from ingest import ops
 from ingest.landing import verify_landed
 from ingest.ops import open_ops
-from ingest.settings import open_home
 from orchestration.publish import generations
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]

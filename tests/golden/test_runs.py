@@ -15,10 +15,10 @@ import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
 import orchestration.batch as batches
+from core.settings import open_home
 from golden.conftest import AS_OF, RunCity
 from ingest import ops
 from ingest.ops import open_ops
-from ingest.settings import open_home
 from orchestration.backup import backup, restore
 from orchestration.batch import BatchError, BatchResult, run_batch
 from orchestration.damage import damage_of, wrecks

@@ -19,10 +19,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from core.contract import Contract, Snapshot, parse_contract
+from core.settings import Home
+from core.stages import Payload
 from ingest.connect import pull
-from ingest.contract import Contract, Snapshot, parse_contract
-from ingest.settings import Home
-from ingest.stages import Payload
 
 NOW = datetime(2026, 11, 20, 4, tzinfo=UTC)
 TOKEN = "a-token"

@@ -9,12 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from ingest.areas import load_areas
+from core.boundaries import load_areas
+from core.contract import Column, Contract, Server
+from core.geo import AreaIndex
+from core.stages import Note, RawTable
 from ingest.conform import ConformContext, Conformed, conform
-from ingest.contract import Column, Contract, Server
-from ingest.geo import AreaIndex
 from ingest.parse.columns import expected_names
-from ingest.stages import Note, RawTable
 
 RECEIVED = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 HASH_KEY = b"sample key of thirty-two bytes.."

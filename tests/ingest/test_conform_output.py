@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 from sample_contract import HASH_KEY, RECEIVED, areas, column, contract, found, only, raw, shape
 
-from ingest.catalogue import load_contracts
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.mask import keyed_hash
+from core.stages import META_COLUMNS
 from ingest.conform import ConformContext, conform
 from ingest.conform.output import landed_schema
-from ingest.contract import Contract
-from ingest.mask import keyed_hash
-from ingest.stages import META_COLUMNS
 
 KEY = column("id", key_position=1, required=True, physical_name="BH")
 PHONE = column("phone", sensitivity="personal", mask="hash")

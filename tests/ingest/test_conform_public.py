@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 from sample_contract import HASH_KEY, areas
 
-from ingest.catalogue import load_contracts
+from core.catalogue import load_contracts
+from core.stages import RawTable
 from ingest.conform import ConformContext, Conformed, conform
 from ingest.parse import parse
-from ingest.stages import RawTable
 
 pytestmark = pytest.mark.shared
 CONTRACTS = load_contracts(Path(__file__).with_name("systems"))

@@ -9,8 +9,8 @@ import polars as pl
 import pytest
 from sample_contract import column, contract, found, only, shape
 
-from ingest import geo
-from ingest.contract import Contract
+from core import geo
+from core.contract import Contract
 
 KEY = column("id", key_position=1, required=True, concept="object_id")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sample_contract import column, contract, found, only, shape
 
-from ingest.contract import Contract
+from core.contract import Contract
 
 KEY = column("id", key_position=1, required=True, concept="object_id")
 BEIJING = "%Y-%m-%d %H:%M:%S"

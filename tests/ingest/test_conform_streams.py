@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.areas import load_areas
-from ingest.catalogue import load_contracts
+from core.boundaries import load_areas
+from core.catalogue import load_contracts
+from core.contract import Contract
 from ingest.conform import ConformContext, Conformed, DeviceClocks, conform
-from ingest.contract import Contract
 from ingest.parse.frames import tables_of
 from ingest.protocols import gb26875
 from ingest.protocols.jt808 import encode

@@ -13,9 +13,9 @@ import pytest
 from departments import NOW, Database, Drop, Service, at, contract_of, service, take
 from sample_contract import RECEIVED, column, contract, shape
 
+from core.contract import Contract
 from ingest.connect.mark import Mark, read_mark
 from ingest.connect.progress import Progress
-from ingest.contract import Contract
 
 FORMS: dict[str, tuple[str, Any, Any, Any]] = {
     "ISO 8601": ("%Y-%m-%dT%H:%M:%S%z", "2026-11-01T08:00:00+08:00", "2099-01-01T00:00:00+08:00",

@@ -12,8 +12,8 @@ import pytest
 from departments import Database, Department, Service, at, service, take
 from starlette.responses import JSONResponse, Response
 
+from core.contract import ContractError, _overlap
 from ingest.connect import ConnectError
-from ingest.contract import ContractError, _overlap
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import pytest
 from departments import Drop, at, take
 from fsspec.implementations.local import LocalFileSystem
 
+from core.settings import Home
 from ingest.connect import ConnectError
-from ingest.settings import Home
 
 
 @pytest.fixture

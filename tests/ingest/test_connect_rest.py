@@ -13,10 +13,10 @@ import pytest
 from departments import NOW, Service, at, contract_of, service, take
 from starlette.responses import JSONResponse, Response
 
+from core.settings import Home, SettingsError
 from ingest.connect import ConnectError, rest
 from ingest.connect.mark import read_mark
 from ingest.connect.progress import Progress
-from ingest.settings import Home, SettingsError
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from departments import Database, at, take
 from sqlalchemy import exc
 
+from core.settings import Home
 from ingest.connect import ConnectError, sql
 from ingest.connect.mark import read_mark
-from ingest.settings import Home
 
 
 @pytest.fixture

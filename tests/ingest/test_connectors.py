@@ -13,9 +13,9 @@ from departments import TOKEN, Database, Department, Drop, Service, at, half, se
 from fsspec.implementations.local import LocalFileSystem
 from sqlalchemy import exc
 
+from core.settings import Home, SettingsError
 from ingest.connect import ConnectError, cursor_at, rest, sql
 from ingest.connect.fault import patience_of
-from ingest.settings import Home, SettingsError
 
 TABULAR = [
     "rest",

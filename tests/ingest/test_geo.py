@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_contract import areas
 
-from ingest import geo
-from ingest.areas import load_areas
+from core import geo
+from core.boundaries import load_areas
 
 # WGS 84 → GCJ-02 → BD-09, published to 6 decimals, and the shift of each in metres.
 CHECKS = {

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from sample_contract import column, contract
 
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
+from core.catalogue import load_contracts
+from core.contract import Contract
 from ingest.parse import FileFault, parse
 from ingest.parse.frames import tables_of
 from ingest.protocols import hj212

@@ -15,13 +15,13 @@ import sqlalchemy as sa
 from access.actions import reveal
 from access.rights import Reader
 from alerting import serve as alerting
+from core.mask import keyed_hash
+from core.settings import ARCHIVE_KEY, HASH_KEY, NATS_PASSWORD, STREAM_KEY, Home
 from ingest import ops
 from ingest.archive import Archive
 from ingest.keys import CHECKED, FOLDER, WrongKeyError, checked_key, compare, confirm_keys
 from ingest.listen import serve as listening
-from ingest.mask import keyed_hash
 from ingest.pull import open_intake
-from ingest.settings import ARCHIVE_KEY, HASH_KEY, NATS_PASSWORD, STREAM_KEY, Home
 from ingest.stream import intake
 from ingest.vault import Vault
 from orchestration.backup import backup, restore

@@ -11,17 +11,17 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.settings import Home
+from core.stages import Payload
 from ingest import landing, ops
-from ingest.catalogue import load_contracts
 from ingest.compact import FILES_WORTH_MERGING, compact, delete_replaced
-from ingest.contract import Contract
 from ingest.ops import open_ops
 from ingest.pull import Intake, open_intake, pull_feed
 from ingest.replay import replay
 from ingest.restore import restore
 from ingest.retention import expire, expire_archive
-from ingest.settings import Home
-from ingest.stages import Payload
 
 NOW = datetime(2026, 6, 15, 4, tzinfo=UTC)
 HEADER = "测点编码,监测时间,干滩长度(m),浸润线埋深(m),孔隙水压力(kPa),表面位移(mm),库水位(m),降雨量(mm),状态"

@@ -9,16 +9,16 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
+from core.catalogue import load_contracts
+from core.settings import Home
+from core.stages import Note, Payload
 from ingest import landing, ops
-from ingest.catalogue import load_contracts
 from ingest.ops import open_ops
 from ingest.parse.columns import expected_names
 from ingest.places import pack_places, unpack_places
 from ingest.pull import Intake, open_intake, pull_feed
 from ingest.replay import replay
 from ingest.restore import restore
-from ingest.settings import Home
-from ingest.stages import Note, Payload
 
 NOW = datetime(2026, 6, 15, 4, tzinfo=UTC)
 CONTRACT = load_contracts()["emergency.tailings_reading"]

@@ -14,8 +14,8 @@ import pytest
 import xlsxwriter
 from sample_contract import HASH_KEY, RECEIVED, areas, column, contract
 
+from core.contract import Contract
 from ingest.conform import ConformContext, Conformed, conform
-from ingest.contract import Contract
 from ingest.parse import parse
 from ingest.propose import propose
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sample_contract import HASH_KEY, RECEIVED, areas, column, contract, only
 
+from core.contract import Contract
+from core.stages import RawTable
 from ingest.conform import ConformContext, conform
-from ingest.contract import Contract
 from ingest.parse import FileFault, parse
-from ingest.stages import RawTable
 
 
 def feed(**agreed: Any) -> Contract:

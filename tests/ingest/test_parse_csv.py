@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sample_contract import column, contract, only
 
-from ingest.contract import Contract
+from core.contract import Contract
+from core.stages import RawTable
 from ingest.parse import FileFault, parse
 from ingest.parse.delimited import decode
-from ingest.stages import RawTable
 
 HEADER = "编号,状态,库水位(m)\n"
 

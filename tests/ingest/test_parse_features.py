@@ -14,8 +14,8 @@ import pytest
 import shapely
 from sample_contract import HASH_KEY, RECEIVED, areas, column, contract, only
 
+from core.contract import Contract
 from ingest.conform import ConformContext, conform
-from ingest.contract import Contract
 from ingest.parse import FileFault, parse
 from ingest.propose import propose
 

@@ -15,8 +15,8 @@ from sample_contract import HASH_KEY, RECEIVED, areas, column, contract
 from test_parse_features import collection, feature, package
 from test_parse_workbook import workbook
 
+from core.contract import Contract
 from ingest.conform import ConformContext, conform
-from ingest.contract import Contract
 from ingest.parse import FileFault, parse
 
 MEDIA = ("json", "ndjson", "csv", "xlsx", "geojson", "gpkg")

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from sample_contract import column, contract, only
 
-from ingest.contract import Contract
+from core.contract import Contract
+from core.stages import RawTable
 from ingest.parse import FileFault, parse
-from ingest.stages import RawTable
 
 PAGED = {"recordsPath": "data.records"}
 

@@ -10,8 +10,8 @@ import pytest
 import xlsxwriter
 from sample_contract import HASH_KEY, RECEIVED, areas, column, contract, only
 
+from core.contract import Contract
 from ingest.conform import ConformContext, conform
-from ingest.contract import Contract
 from ingest.parse import FileFault, parse
 
 

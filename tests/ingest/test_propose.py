@@ -15,8 +15,8 @@ import pytest
 import shapely
 import xlsxwriter
 
-from ingest.catalogue import load_contract
-from ingest.contract import Contract, ContractError
+from core.catalogue import load_contract
+from core.contract import Contract, ContractError
 from ingest.parse import parse
 from ingest.propose import Proposal, SampleError, propose
 from ingest.propose.guess import guess_column

@@ -11,16 +11,16 @@ from typing import Any
 import httpx
 import pytest
 
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.settings import ARCHIVE_KEY, Home, SettingsError
+from core.stages import Payload
 from ingest import landing
 from ingest.archive import Archive
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
 from ingest.listen.push import push_app, token_name
 from ingest.listen.receipt import Receipt, deliver_into
 from ingest.ops import open_ops
 from ingest.pull import open_intake
-from ingest.settings import ARCHIVE_KEY, Home, SettingsError
-from ingest.stages import Payload
 
 NOW = datetime(2026, 11, 20, 4, tzinfo=UTC)
 FEED = "weather.observation"

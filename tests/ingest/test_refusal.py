@@ -8,15 +8,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.settings import Home
+from core.stages import Payload
 from ingest.ops import open_ops
 from ingest.parse.columns import expected_names
 from ingest.pull import Intake, Outcome, open_intake, pull_feed
 from ingest.refusal import Refusal, standing
 from ingest.replay import replay
-from ingest.settings import Home
-from ingest.stages import Payload
 
 NOW = datetime(2026, 6, 14, 4, tzinfo=UTC)
 CONTRACT = load_contracts()["emergency.tailings_reading"]

@@ -14,7 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from access import users
-from ingest.settings import Home
+from core.settings import Home
 from orchestration.door import Door
 
 with warnings.catch_warnings():

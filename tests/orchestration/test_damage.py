@@ -10,8 +10,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from core.settings import Home
 from ingest.ops import opened
-from ingest.settings import Home
 from orchestration.batch import only_run
 from orchestration.damage import damage_of, set_aside_damaged, wrecks
 from orchestration.doctor import examine

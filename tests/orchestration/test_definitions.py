@@ -8,8 +8,8 @@ from datetime import date, timedelta
 import dagster as dg
 import pytest
 
-from ingest.catalogue import load_contracts
-from ingest.settings import Home
+from core.catalogue import load_contracts
+from core.settings import Home
 from orchestration.definitions import definitions
 from orchestration.feed_assets import cron_of, feed_asset, feed_checks, feed_job_name, feed_key
 from orchestration.stream_assets import EPISODES

@@ -17,8 +17,8 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 
+from core.settings import Home
 from ingest.ops import open_ops
-from ingest.settings import Home
 from orchestration.disk import disk_trouble
 from orchestration.doctor import look_over
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from core.catalogue import contract_path, load_contracts
+from core.settings import Home
 from core.system import SYSTEMS_ROOT
-from ingest.catalogue import contract_path, load_contracts
-from ingest.settings import Home
 from orchestration.cli import app
 from orchestration.derive import derive
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from ingest.settings import Home
+from core.settings import Home
 from orchestration.cli import app
 
 STATION = {

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
+from core.catalogue import load_contracts
+from core.settings import ARCHIVE_KEY, Home
 from ingest import ops
 from ingest.archive import Archive
-from ingest.catalogue import load_contracts
 from ingest.ops import open_ops
-from ingest.settings import ARCHIVE_KEY, Home
 from orchestration.backup import BackupError, backup, restore
 from orchestration.batch import BatchError, only_run
 from orchestration.doctor import examine, look_over

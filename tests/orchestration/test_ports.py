@@ -14,7 +14,7 @@ import pytest
 
 from city.live.mqtt import Publisher
 from city.live.surroundings import surroundings_of
-from ingest.settings import Home
+from core.settings import Home
 from ingest.stream.running import write_running
 from orchestration.cli.processes import processes_of
 from orchestration.ports import LOOPBACK, give_up_taken, settled_port

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from ingest.catalogue import load_contracts
+from core.catalogue import load_contracts
+from core.settings import Home
 from ingest.ops import open_ops
-from ingest.settings import Home
 from ingest.stream.running import read_running
 from orchestration.doctor import Finding, examine
 from orchestration.processes import Process, ProcessError, start, status, stop

@@ -9,9 +9,9 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 
+from core.settings import Home
 from ingest import ops
 from ingest.ops import open_ops
-from ingest.settings import Home
 from orchestration.batch import is_recent
 from orchestration.publish import (
     KEPT_GENERATIONS,

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from alerting.rules import RuleError
 from alerting.rules.generations import generations, load_newest
-from ingest.settings import Home
+from core.settings import Home
 from orchestration.cli import app
 from orchestration.rules import RulesError, publish_rules, tables_of
 

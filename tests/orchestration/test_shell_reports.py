@@ -9,9 +9,9 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from core.catalogue import load_contracts
+from core.settings import Home, SettingsError
 from ingest import ops
-from ingest.catalogue import load_contracts
-from ingest.settings import Home, SettingsError
 from orchestration.partitions import FIRST_DAY, HISTORY, first_day
 from orchestration.shell_reports import shell_sensor
 

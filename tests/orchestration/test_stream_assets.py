@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 
 from alerting import tables as alerts
+from core.catalogue import load_contracts
+from core.settings import Home
 from ingest import ops
-from ingest.catalogue import load_contracts
-from ingest.settings import Home
 from orchestration.stream_assets import EPISODES, report_sensor
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning")

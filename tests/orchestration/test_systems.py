@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from core.catalogue import load_contracts
 from core.system import SYSTEMS_ROOT
-from ingest.catalogue import load_contracts
 from orchestration.cli import app
 from orchestration.systems import CONDITIONS
 

@@ -17,7 +17,7 @@ import pytest
 
 from benchmarks.chain.managed import page_ports
 from benchmarks.chain.place import free_ports
-from ingest.settings import Home
+from core.settings import Home
 from ingest.stream.running import read_running
 
 pytestmark = pytest.mark.slow

@@ -14,9 +14,9 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
+from core.catalogue import load_contracts
+from core.settings import Home
 from ingest import ops
-from ingest.catalogue import load_contracts
-from ingest.settings import Home
 from orchestration import batch
 from orchestration.batch import only_run
 from orchestration.definitions import definitions

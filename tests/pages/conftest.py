@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from ingest.settings import Home
+from core.settings import Home
 from published import publish_city, remember_runs
 from served_pages import CHROMIUM_ARGUMENTS, Site, served
 

@@ -16,7 +16,7 @@ from alerted_home import RIVER, SITE, WELL, AlertedHome
 from playwright.sync_api import Locator, Page, expect
 
 from alerting import tables
-from ingest.settings import Home
+from core.settings import Home
 from served_pages import Site, served
 
 pytestmark = pytest.mark.browser

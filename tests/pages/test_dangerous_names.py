@@ -11,8 +11,8 @@ import sqlalchemy as sa
 from alerted_home import PASSWORD, WELL, AlertedHome, device
 from playwright.sync_api import Page, expect
 
+from core.settings import Home
 from ingest import ops
-from ingest.settings import Home
 from published import remember_runs
 from served_pages import Site, served
 

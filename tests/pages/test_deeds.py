@@ -10,11 +10,11 @@ import streamlit as st
 
 from access import alerts, users
 from access.rights import Reader
+from core.settings import Home
 from dashboards import deeds, session
 from dashboards.frame import Scene
 from dashboards.language import words_of
 from dashboards.views import requests
-from ingest.settings import Home
 
 PASSWORD = "tide-turns-at-seven"
 ALERT = {"rule_id": "gas_methane_lel", "object_id": "urban:w1"}

@@ -16,8 +16,8 @@ from access import devices
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
 from alerting import tables
+from core.settings import Home
 from ingest import ops
-from ingest.settings import Home
 from served_pages import Site, served
 
 pytestmark = pytest.mark.browser

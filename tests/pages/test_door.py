@@ -12,8 +12,8 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from access import users
+from core.settings import Home
 from dashboards.door import PagesDoor
-from ingest.settings import Home
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the client asks for the next httpx, which nothing else here does

@@ -16,7 +16,7 @@ from websockets.sync.client import connect
 from websockets.typing import Origin
 
 from access import webserver
-from ingest.settings import Home
+from core.settings import Home
 from published import publish_city, utc
 from served_pages import Site, served
 

@@ -12,7 +12,7 @@ from corner import log_in, log_out, try_to_log_in
 from playwright.sync_api import Page, expect
 
 from alerting import tables
-from ingest.settings import Home
+from core.settings import Home
 from served_pages import Site, served
 
 pytestmark = pytest.mark.browser

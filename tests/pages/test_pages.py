@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from core.settings import Home
 from dashboards import look
-from ingest.settings import Home
 from published import publish_city, reading
 from served_pages import Site, served
 

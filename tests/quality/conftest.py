@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 import sqlalchemy as sa
 
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.settings import Home
 from ingest import ops
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
-from ingest.settings import Home
 
 
 @pytest.fixture(scope="session")

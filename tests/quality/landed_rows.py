@@ -13,10 +13,10 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from core.catalogue import load_contracts
+from core.contract import Column, Contract
+from core.settings import Home
 from ingest import ops
-from ingest.catalogue import load_contracts
-from ingest.contract import Column, Contract
-from ingest.settings import Home
 
 NOW = datetime(2026, 7, 30, 4, 0, tzinfo=UTC)  # noon in Beijing
 N_DEVICES = 5

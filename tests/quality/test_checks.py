@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ingest.contract import Contract, Rule
+from core.contract import Contract, Rule
 from quality.checks import Check, UnknownRuleError, checks_of
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from core.contract import Contract
+from core.settings import Home
 from ingest import ops
-from ingest.contract import Contract
-from ingest.settings import Home
 from ingest.telling import WEBHOOK, telling
 from quality.notify import deliver, notify, update
 

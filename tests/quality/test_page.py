@@ -13,8 +13,8 @@ import pytest
 import sqlalchemy as sa
 from landed_rows import NOW, good_rows, land
 
-from ingest.contract import Contract
-from ingest.settings import Home
+from core.contract import Contract
+from core.settings import Home
 from quality.checks import Kind, checks_of
 from quality.page import _KINDS, _WORDS, HISTORY_RUNS, LANGUAGES, Language, read_history, render_feed_page, write_pages
 from quality.run import check_feed

@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 from landed_rows import NOW, good_rows, land
 
+from core.contract import Contract
+from core.settings import Home
 from ingest import ops
-from ingest.contract import Contract
-from ingest.settings import Home
 from quality.checks import Kind
 from quality.run import check_feeds
 from quality.verdict import Verdict

@@ -14,9 +14,9 @@ import pytest
 import sqlalchemy as sa
 from landed_rows import NOW, good_rows, land
 
+from core.contract import Contract
+from core.settings import Home
 from ingest import ops
-from ingest.contract import Contract
-from ingest.settings import Home
 from quality import run as quality_run
 from quality.admit import ReleaseError, admit, release
 from quality.engine import EngineAbsentError, Judge

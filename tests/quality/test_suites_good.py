@@ -5,9 +5,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 from landed_rows import NOW, land_good
 
+from core.contract import Contract
+from core.settings import Home
 from ingest import ops
-from ingest.contract import Contract
-from ingest.settings import Home
 from quality.checks import checks_of
 from quality.run import check_feeds
 

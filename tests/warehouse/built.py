@@ -10,10 +10,10 @@ from pathlib import Path
 import duckdb
 import sqlalchemy as sa
 
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.settings import Home
 from ingest import ops
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
-from ingest.settings import Home
 from orchestration.build import PROJECT, BuildResult, build
 from orchestration.manifest import Manifest, mark_built, write_manifest
 from warehouse import synthetic

@@ -10,10 +10,10 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from core.contract import Column, Contract
+from core.settings import Home
+from core.stages import META_COLUMNS
 from ingest import landing, ops
-from ingest.contract import Column, Contract
-from ingest.settings import Home
-from ingest.stages import META_COLUMNS
 
 LANDED_META = {**META_COLUMNS, "_lon": pl.Float64(), "_lat": pl.Float64()}
 POLARS_TYPES = {

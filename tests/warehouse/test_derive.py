@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ingest.catalogue import contract_path, load_contracts
-from ingest.contract import ENTITY_CONCEPTS, Contract, ContractError
+from core.catalogue import contract_path, load_contracts
+from core.contract import ENTITY_CONCEPTS, Contract, ContractError
 from orchestration.derive import derive, stale, write_derived
 from orchestration.derive.entities import fields_of
 from orchestration.derive.pages import reasons_of

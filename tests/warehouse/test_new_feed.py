@@ -16,12 +16,12 @@ import pytest
 import yaml
 
 from access.serving import newest
-from ingest.areas import load_areas
-from ingest.catalogue import contract_path
+from core.boundaries import load_areas
+from core.catalogue import contract_path
+from core.settings import Home
 from ingest.conform import ConformContext, conform
 from ingest.propose import propose
 from ingest.pull import file_payload, read
-from ingest.settings import Home
 from orchestration import build as building
 from orchestration.derive import write_derived
 from orchestration.publish import publish

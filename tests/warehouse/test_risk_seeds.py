@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ingest.catalogue import load_contracts
+from core.catalogue import load_contracts
 from orchestration.build import PROJECT
 
 SEEDS = PROJECT / "seeds"

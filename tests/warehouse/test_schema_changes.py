@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import yaml
 
-from ingest.catalogue import contract_path
+from core.catalogue import contract_path
 from orchestration.build import build
 from orchestration.derive import write_derived
 from orchestration.manifest import write_manifest

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from way_out import City, found_city
 
+from core.settings import Home
 from ingest.ops import open_ops
-from ingest.settings import Home
 
 
 @pytest.fixture

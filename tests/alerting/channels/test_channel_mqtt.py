@@ -18,7 +18,7 @@ from alerting.channels.message import Message
 from alerting.channels.mqtt import Line, Mqtt
 from alerting.episode import Change
 from broker_server import BrokerServer
-from ingest.settings import NATS_PASSWORD
+from core.settings import NATS_PASSWORD
 from ingest.stream.broker import OUR_USER
 
 

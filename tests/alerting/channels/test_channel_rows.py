@@ -13,7 +13,7 @@ from way_out import SEEDS, City
 from alerting.cap.check import WORDS
 from alerting.channels.book import BookError, load_book
 from alerting.episode import Change
-from ingest.settings import Home
+from core.settings import Home
 from orchestration.cli import app
 
 

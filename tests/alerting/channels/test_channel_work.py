@@ -31,7 +31,7 @@ sys.path.insert(0, sys.argv[1])
 from way_out import PATIENCE, found_city
 from alerting.channels.work import work
 from ingest.ops import open_ops
-from ingest.settings import open_home
+from core.settings import open_home
 from datetime import datetime
 home = open_home(os.environ)
 city = found_city(open_ops(home.ops_url), home)

@@ -13,9 +13,9 @@ from way_out import Receiver, receiving
 
 from alerting.heartbeat import EVERY_S, MQTT_URL, URL, Heartbeat, Pulse, standing
 from broker_server import BrokerServer
-from ingest.contract import Contract
+from core.contract import Contract
+from core.settings import NATS_PASSWORD, Home
 from ingest.ops import open_ops
-from ingest.settings import NATS_PASSWORD, Home
 from ingest.stream.broker import OUR_USER
 from ingest.stream.running import write_running
 from orchestration.doctor import examine

@@ -28,7 +28,7 @@ from alerting.episode import Change, EpisodeChange, episode_id_of
 from alerting.joining import Subject
 from alerting.notices import flush
 from alerting.store import RULES, Origin, apply
-from ingest.settings import Home
+from core.settings import Home
 
 SEEDS = Path(__file__).resolve().parents[3] / "dbt_project" / "seeds"
 START = datetime(2026, 6, 1, 0, 0, tzinfo=UTC)

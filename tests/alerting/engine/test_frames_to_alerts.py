@@ -11,11 +11,11 @@ from frames import T0, Chain, rules
 
 from alerting.engine import Engine, Registry
 from alerting.episode import Change
+from core.settings import Home
 from ingest import ops
 from ingest.protocols import gb26875
 from ingest.protocols.jt808 import encode
 from ingest.pull import open_intake
-from ingest.settings import Home
 from ingest.stream.live import micros
 from rule_parts import SHAPES, thing
 

@@ -24,8 +24,8 @@ from alerting.rules import RuleError, RuleSet, load_rules
 from alerting.store import apply
 from alerting.subjects import Subjects
 from alerting.suppression import settle
+from core.settings import Home
 from ingest import ops
-from ingest.settings import Home
 from ingest.stream.live import LiveBatch
 from rule_parts import SEEDS, SHAPES, batch, rules_folder, set_cell, thing
 

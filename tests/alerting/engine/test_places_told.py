@@ -23,13 +23,13 @@ from alerting.notices import flush
 from alerting.spots import SHOWN, spot_of, together, worded
 from alerting.store import _spots, apply
 from alerting.subjects import Subjects
+from core.catalogue import contract_path
+from core.contract import ContractError, parse_contract
+from core.settings import Home
 from ingest import ops
-from ingest.catalogue import contract_path
-from ingest.contract import ContractError, parse_contract
 from ingest.protocols import gb26875
 from ingest.protocols.gb26875 import Part
 from ingest.pull import open_intake
-from ingest.settings import Home
 from rule_parts import CITY, SEEDS
 
 STATE, UNIT = "fire.device_state", "010203040506"

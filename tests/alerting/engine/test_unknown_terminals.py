@@ -17,6 +17,8 @@ from alerting.desk import load_desk
 from alerting.notices import flush
 from alerting.store import apply
 from alerting.subjects import Subjects
+from core.settings import Home
+from core.stages import Batch, Payload
 from ingest import landing, ops
 from ingest.listen.bad import BadBook
 from ingest.listen.counts import Counts
@@ -28,8 +30,6 @@ from ingest.listen.strangers import Strangers
 from ingest.protocols import gb26875, sl651
 from ingest.protocols.jt808 import encode as jt808
 from ingest.pull import open_intake
-from ingest.settings import Home
-from ingest.stages import Batch, Payload
 from rule_parts import CITY, CONTRACTS, SEEDS
 
 REGISTERS = {"transport.vehicle": "terminal_id", "fire.device": "device_id", "water.station": "device_id"}

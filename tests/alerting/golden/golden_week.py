@@ -14,8 +14,8 @@ import polars as pl
 
 from alerting.engine import Registry
 from alerting.rules import MaintenanceWindow
+from core.contract import Contract
 from ingest.conform.output import landed_schema
-from ingest.contract import Contract
 from rule_parts import SHAPES, thing
 
 MONDAY = datetime(2026, 7, 5, 16, tzinfo=UTC)  # 00:00 on 6 July in Beijing

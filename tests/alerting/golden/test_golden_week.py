@@ -25,10 +25,10 @@ from alerting.replay import Episode, after, by_start, columns_of, compare, count
 from alerting.rules import RuleSet, load_rules
 from alerting.store import Position, apply, note_snapshot, position_of
 from alerting.subjects import Subjects
+from core.settings import Home, open_home
+from core.stages import Batch, Payload
 from ingest.landing import land
 from ingest.ops import open_ops
-from ingest.settings import Home, open_home
-from ingest.stages import Batch, Payload
 from ingest.stream.live import LiveBatch, of_frame
 from rule_parts import CONTRACTS, SEEDS, rules_folder, set_cell
 

@@ -17,12 +17,12 @@ from typer.testing import CliRunner
 from alerting.history import Heard, heard, landed_batches
 from alerting.replay import replay, warm_up
 from alerting.rules import load_rules
+from core.settings import Home
+from core.stages import Batch, Payload
 from ingest import ops
 from ingest.compact import compact
 from ingest.landing import land
 from ingest.ops import open_ops
-from ingest.settings import Home
-from ingest.stages import Batch, Payload
 from ingest.stream.lander import read_position
 from orchestration.cli import app
 from orchestration.replay import Trial, tried

@@ -29,10 +29,10 @@ from alerting.registry import load_registry
 from alerting.rules.generations import generation_named, load_newest
 from alerting.rules.waiting import enact
 from broker_server import BrokerServer, running_broker
-from ingest.catalogue import load_contracts
+from core.catalogue import load_contracts
+from core.secrets import create_secrets
+from core.settings import Home, open_home
 from ingest.ops import open_ops
-from ingest.secrets import create_secrets
-from ingest.settings import Home, open_home
 from ingest.stream import live
 from ingest.stream.client import connected
 from ingest.stream.live import LiveBatch

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 
 from alerting import tables
 from alerting.retention import AT_ONCE, DELIVERIES_KEPT, forget_deliveries
+from core.settings import Home
 from ingest.ops import open_ops
-from ingest.settings import Home
 
 NOW = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 

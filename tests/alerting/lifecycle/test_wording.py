@@ -12,7 +12,7 @@ from alerting.desk import Desk
 from alerting.legal import matters_of
 from alerting.rules import load_rules
 from alerting.wording import Wording
-from ingest.contract import PLACE_ROLES
+from core.contract import PLACE_ROLES
 from rule_parts import rules_folder
 
 # A place in words needs none; of an unknown device it is said who sent.

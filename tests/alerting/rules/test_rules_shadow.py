@@ -23,9 +23,9 @@ from alerting.rules.versions import live_versions
 from alerting.rules.waiting import ChangedMeanwhile, waiting_folder
 from alerting.shadow import Compared
 from alerting.shadowing import ShadowDesk
-from ingest.catalogue import load_contracts
+from core.catalogue import load_contracts
+from core.settings import Home
 from ingest.ops import open_ops
-from ingest.settings import Home
 from ingest.stream.live import LiveBatch
 from orchestration.cli import app
 from orchestration.rules import Proposed, propose_rules, publish_rules

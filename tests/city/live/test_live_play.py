@@ -16,9 +16,9 @@ from city.live.load import FEED, load
 from city.live.plan import make_plan
 from city.live.play import play
 from city.live.surroundings import Surroundings, surroundings_of
+from core.secrets import add_stream_secrets
+from core.settings import open_home
 from ingest.parse.frames import tables_of
-from ingest.secrets import add_stream_secrets
-from ingest.settings import open_home
 from ingest.stream.bundle import StoredMessage
 from ingest.stream.client import connect
 from ingest.stream.raw import RawEntry, pack

@@ -18,7 +18,7 @@ from city.live.plan import Plan
 from city.live.regular import Regular
 from city.live.schedule import spoken
 from city.live.utterance import Utterance
-from ingest.catalogue import load_contracts
+from core.catalogue import load_contracts
 from ingest.protocols import codec
 
 START = int(AS_OF.timestamp())

@@ -11,9 +11,10 @@ import pytest
 import sqlalchemy as sa
 
 from broker_server import BrokerServer
+from core.contract import Contract
+from core.settings import ARCHIVE_KEY, Home
 from ingest import landing, ops
 from ingest.archive import Archive
-from ingest.contract import Contract
 from ingest.listen.bad import OF_A_SENDER, Bad, BadBook, write_sheet
 from ingest.listen.devices import list_links
 from ingest.parse.frames import tables_of
@@ -24,7 +25,6 @@ from ingest.pull import open_intake
 from ingest.replay import replay
 from ingest.reread import BYTES_GONE, NO_FRAME
 from ingest.restore import restore
-from ingest.settings import ARCHIVE_KEY, Home
 from ingest.stream.bundle import unbundle
 from ingest.stream.client import connected
 from ingest.stream.oversize import oversize_in

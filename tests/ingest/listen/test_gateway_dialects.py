@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from broker_server import BrokerServer
+from core.contract import Contract
 from ingest import ops
-from ingest.contract import Contract
 from ingest.listen.devices import list_links
 from ingest.parse.frames import tables_of
 from ingest.protocols import Message, codec, gb26875, sl651

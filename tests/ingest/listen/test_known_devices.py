@@ -8,13 +8,13 @@ import pytest
 import sqlalchemy as sa
 
 from broker_server import BrokerServer
+from core.catalogue import load_contracts
+from core.contract import ContractError
+from core.settings import Home
+from core.stages import Batch, Payload
 from ingest import landing, ops
-from ingest.catalogue import load_contracts
-from ingest.contract import ContractError
 from ingest.listen.devices import list_access, list_links, set_access
 from ingest.listen.known import Known, register_of
-from ingest.settings import Home
-from ingest.stages import Batch, Payload
 from ingest.stream.client import connected
 from listening import Device, entries_in_raw, listening, open_contracts, raw_holds, until
 

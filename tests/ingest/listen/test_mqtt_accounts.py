@@ -6,8 +6,8 @@ import httpx
 import pytest
 
 from broker_server import BrokerServer
+from core.settings import NATS_PASSWORD
 from ingest.listen.mqtt import session_id
-from ingest.settings import NATS_PASSWORD
 from ingest.stream import mqtt_store
 from ingest.stream.client import connected
 from listening import Device, listening, open_contracts, raw_holds, until

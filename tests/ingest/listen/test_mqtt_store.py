@@ -12,7 +12,7 @@ from nats.js.errors import NotFoundError
 from nats.js.manager import JetStreamManager
 
 from broker_server import BrokerServer
-from ingest.settings import Home
+from core.settings import Home
 from ingest.stream import mqtt_store
 from ingest.stream.client import connected
 from ingest.stream.mqtt_store import PREFIX, STREAM, ensure_mqtt_store, left_behind, make_mqtt_room, unkept

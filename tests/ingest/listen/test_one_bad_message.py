@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from nats.aio.client import Client
 from paho.mqtt.client import MQTTMessage
 
+from core.settings import ARCHIVE_KEY, NATS_PASSWORD, Home
 from ingest.archive import Archive
 from ingest.listen.bad import BadBook
 from ingest.listen.counts import Counts
@@ -20,7 +21,6 @@ from ingest.listen.links import LinkBook
 from ingest.listen.mqtt import Bridge
 from ingest.listen.serve import _every
 from ingest.listen.strangers import Strangers
-from ingest.settings import ARCHIVE_KEY, NATS_PASSWORD, Home
 from ingest.stream.oversize import oversize_in
 from ingest.stream.packer import ENTRY_BYTES, EntryTooLarge, Packer, Stored
 from ingest.stream.raw import RawEntry

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ingest.catalogue import load_contracts
+from core.catalogue import load_contracts
 from ingest.listen.mqtt import LOOKED_AT_BYTES, records_in
 from ingest.listen.strangers import MOST_A_MINUTE, Strangers
 

@@ -19,12 +19,12 @@ import pytest
 from test_packets import HELLO, publish
 
 from broker_server import BrokerServer
+from core.settings import Home, SettingsError
 from ingest.parse.frames import tables_of
 from ingest.proxy import connections
 from ingest.proxy.connections import DeviceSide, Proxy, ProxyLimits
 from ingest.proxy.counts import Counts
 from ingest.proxy.serve import serve
-from ingest.settings import Home, SettingsError
 from ingest.stream.bundle import StoredMessage
 from ingest.stream.client import connected
 from ingest.stream.oversize import HEAD_BYTES, Oversize, oversize_in
@@ -41,7 +41,7 @@ PROGRAM = """
 import asyncio, os
 from datetime import UTC, datetime
 from ingest.proxy.serve import serve
-from ingest.settings import open_home
+from core.settings import open_home
 asyncio.run(serve(open_home(os.environ), lambda: datetime.now(UTC), asyncio.Event()))
 """
 MUCH = 64 * 1024**2

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from core.settings import Home, SettingsError
 from ingest.proxy.connections import Proxy
 from ingest.proxy.serve import limits_of, port_of_devices, serve
-from ingest.settings import Home, SettingsError
 from ingest.stream.broker import free_port
 from ingest.stream.running import read_running
 from listening import now

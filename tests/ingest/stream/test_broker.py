@@ -16,7 +16,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
 from broker_server import FREE_PORTS, BrokerServer
-from ingest.settings import NATS_PASSWORD, STREAM_KEY, Home, SettingsError
+from core.settings import NATS_PASSWORD, STREAM_KEY, Home, SettingsError
 from ingest.stream import streams
 from ingest.stream.broker import choose_ports, departments_of, run_broker, write_configuration
 from ingest.stream.client import connected, nats_url

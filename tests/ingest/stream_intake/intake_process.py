@@ -19,8 +19,8 @@ import polars as pl
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
+from core.settings import Home
 from ingest import landing, ops
-from ingest.settings import Home
 from ingest.stream import live, raw
 from ingest.stream.raw import RawEntry
 from ingest.stream.running import read_running

@@ -11,12 +11,12 @@ import pytest
 import sqlalchemy as sa
 from intake_process import GAS, message, reading
 
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.settings import Home
 from ingest import ops
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
 from ingest.protocols import hj212, jt808
 from ingest.pull import Intake, open_intake
-from ingest.settings import Home
 from ingest.stream import offsets
 from ingest.stream.offsets import write_clocks
 from ingest.stream.reader import Taken

@@ -15,7 +15,7 @@ import pytest
 from intake_process import GAS, IntakeServer, Key, keys_in_live, keys_landed, live_rows, message, reading
 
 from broker_server import BrokerServer
-from ingest.settings import Home
+from core.settings import Home
 from ingest.stream.client import connected
 
 KILLS = 5

@@ -12,16 +12,16 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.settings import Home
+from core.stages import Batch, Payload
 from ingest import landing, ops
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
 from ingest.listen.known import Known
 from ingest.protocols.jt808 import encode as jt808
 from ingest.protocols.sl651 import encode
 from ingest.protocols.sl651.wire import build, take_apart
 from ingest.pull import Intake, open_intake
-from ingest.settings import Home
-from ingest.stages import Batch, Payload
 from ingest.stream.raw import RawEntry, pack
 from ingest.stream.reader import Taken
 from ingest.stream.seen import SeenRows

@@ -12,14 +12,14 @@ import pytest
 import sqlalchemy as sa
 from intake_process import GAS, landed, message, reading
 
+from core.catalogue import load_contracts
+from core.contract import Contract, ContractError
+from core.settings import Home
 from ingest import landing, ops
-from ingest.catalogue import load_contracts
 from ingest.compact import FILES_WORTH_MERGING, compact, delete_replaced
-from ingest.contract import Contract, ContractError
 from ingest.protocols.jt808 import encode
 from ingest.pull import Intake, open_intake
 from ingest.restore import restore
-from ingest.settings import Home
 from ingest.stream.lander import Lander, landed_rows, read_cursors, read_position, run_of, take_load
 from ingest.stream.publish import place_of, raw_messages
 from ingest.stream.reader import Taken

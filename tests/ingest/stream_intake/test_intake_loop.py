@@ -19,14 +19,14 @@ from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from broker_server import BrokerServer
+from core.catalogue import load_contracts
+from core.contract import Contract
+from core.settings import Home, SettingsError
+from core.stages import Payload
 from ingest import landing, ops
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
 from ingest.pull import Intake, open_intake, pull_feed
 from ingest.replay import replay
 from ingest.restore import restore
-from ingest.settings import Home, SettingsError
-from ingest.stages import Payload
 from ingest.stream import live
 from ingest.stream.client import connected
 from ingest.stream.intake import serve

@@ -8,8 +8,8 @@ import numpy as np
 import polars as pl
 from intake_process import GAS
 
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
+from core.catalogue import load_contracts
+from core.contract import Contract
 from ingest.stream.seen import FIRST_SLOTS, HashTable, SeenRows, value_schema
 
 NOW = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)

@@ -3,7 +3,7 @@
 Pure: takes parsed YAML, gives frozen records. Everything that depends on a feed's columns (landing schema, dbt
 staging, checks, assets, masking, dictionary, docs) is derived from here, so a column list exists once.
 
-Not here: reading files (`ingest.catalogue`), applying a contract to data (`ingest.conform`).
+Not here: reading files (`core.catalogue`), applying a contract to data (`ingest.conform`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, get_args
 
-from ingest.elements import unknown_words, unused
+from core.elements import unknown_words, unused
 
 API_VERSION = "v3.2.0"
 
@@ -234,7 +234,7 @@ def parse_contract(document: Mapping[str, Any], origin: str, *, is_strict: bool 
 
     Elements that nothing uses are refused, or noted in the contract where `is_strict` is not asked for.
     Raises ContractError for what the standard allows and this product cannot use. Validity against the standard's
-    own schema is checked by `ingest.catalogue` before.
+    own schema is checked by `core.catalogue` before.
     """
     if document.get("apiVersion") != API_VERSION:
         raise ContractError(f"{origin}: apiVersion is {document.get('apiVersion')!r}, expected {API_VERSION!r}")

@@ -13,8 +13,8 @@ from typing import Any
 import jsonschema_rs
 import yaml
 
+from core.contract import Contract, ContractError, parse_contract
 from core.system import SYSTEMS_ROOT
-from ingest.contract import Contract, ContractError, parse_contract
 
 log = logging.getLogger(__name__)
 

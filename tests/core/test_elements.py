@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import yaml
 
+from core.catalogue import contract_path, load_contract, load_contracts
+from core.contract import ContractError, parse_contract
+from core.elements import WORDS, unused
+from core.geo import to_wgs84
 from core.system import SYSTEMS_ROOT
-from ingest.catalogue import contract_path, load_contract, load_contracts
-from ingest.contract import ContractError, parse_contract
-from ingest.elements import WORDS, unused
-from ingest.geo import to_wgs84
 
 FEEDS = {
     "sql": "fire.unit", "api": "weather.station", "csv": "urban.gas_device", "xlsx": "market.elevator",

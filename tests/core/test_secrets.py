@@ -3,8 +3,8 @@
 import stat
 from pathlib import Path
 
-from ingest.secrets import add_stream_secrets, create_secrets
-from ingest.settings import ARCHIVE_KEY, HASH_KEY, NATS_PASSWORD, SECRET_NAMES, STREAM_KEY, open_home
+from core.secrets import add_stream_secrets, create_secrets
+from core.settings import ARCHIVE_KEY, HASH_KEY, NATS_PASSWORD, SECRET_NAMES, STREAM_KEY, open_home
 
 
 def test_fresh_keys_for_the_owner_only(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Make the keys of a new home.
 
-Not here: reading them (`ingest.settings`).
+Not here: reading them (`core.settings`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from ingest.settings import NATS_PASSWORD, SECRET_NAMES, STREAM_KEY
+from core.settings import NATS_PASSWORD, SECRET_NAMES, STREAM_KEY
 
 KEY_BYTES = 32
 

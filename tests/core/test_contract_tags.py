@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ingest.catalogue import load_contract
-from ingest.contract import ContractError
+from core.catalogue import load_contract
+from core.contract import ContractError
 
 
 @pytest.mark.case("security.held.H6")

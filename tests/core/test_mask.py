@@ -7,7 +7,7 @@ import re
 import polars as pl
 import pytest
 
-from ingest.mask import PERSONAL_NUMBER, hash_series, keyed_hash, mask_text
+from core.mask import PERSONAL_NUMBER, hash_series, keyed_hash, mask_text
 
 KEY = b"one key"
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from ingest.geo import AreaIndex
+from core.geo import AreaIndex
 
 CODE_ROOT = Path(__file__).parent / "codes"
 _FEATURE_START = b'{"geometry":'

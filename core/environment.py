@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ingest.contract import Contract
+from core.contract import Contract
 
 
 def names_of(contract: Contract) -> set[str]:
