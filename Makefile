@@ -8,6 +8,8 @@ ARGS ?=
 
 bin := .venv/bin
 ready := .venv/.setup-done
+derived := dbt_project/.build/.made
+declared := $(shell find systems core orchestration/derive -name '*.yaml' -o -name '*.py' -o -name '*.json' -o -name '*.jinja')
 
 .PHONY: help setup system demo test check bench lock
 
@@ -19,10 +21,15 @@ help:
 	@echo "make bench   figures, each with its harness                ARGS=\"--help\""
 	@echo "make lock    choose versions anew from pyproject.toml"
 
-setup: $(ready) system
+setup: $(ready) $(derived) system
 
 $(ready): pyproject.toml requirements.lock deploy/uv.lock.txt deploy/setup.sh
 	@PYTHON=$(PYTHON) deploy/setup.sh
+
+# What dbt reads and nobody commits. A build makes it as well; tools that know only the folder need it here.
+$(derived): $(ready) $(declared)
+	@$(bin)/cityrisk derive --only-build
+	@touch $@
 
 system: $(ready)
 	@deploy/setup-system.sh
@@ -30,10 +37,10 @@ system: $(ready)
 demo: $(ready)
 	@$(bin)/cityrisk demo $(ARGS)
 
-test: $(ready) system
+test: $(ready) $(derived) system
 	$(bin)/python -m pytest -n $(WORKERS) $(ARGS)
 
-check: $(ready)
+check: $(ready) $(derived)
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/lint-imports --no-cache

@@ -36,8 +36,9 @@ from alerting.suppression import Seen, settle
 from alerting.work import rows_of
 from core.severity import COLOURS, RANKS
 from ingest.ops import open_ops
+from orchestration.project import PROJECT, seed_folders
 
-SEEDS = Path(__file__).resolve().parent.parent / "dbt_project" / "seeds"
+SEEDS = seed_folders(PROJECT)
 START = datetime(2026, 6, 1, tzinfo=UTC)
 KINDS = (
     ("lifeline", "gas"), ("lifeline", "utility_tunnel"), ("natural_hazard", "flood"), ("natural_hazard", "weather"),
@@ -55,7 +56,7 @@ def main() -> None:
     arguments.add_argument("--url", default="", help="an empty PostgreSQL database; a SQLite file without it")
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        desk = replace(load_desk(SEEDS / "alerting", SEEDS), inhibitions=many_rows())
+        desk = replace(load_desk(*SEEDS), inhibitions=many_rows())
         engine = open_ops(chosen.url or f"sqlite:///{folder}/ops.db")
         areas = [code for code, row in desk.routing.areas.items() if row["city_code"] in ("420500", "520300")]
         figures: dict[str, Any] = {"engine": engine.dialect.name, "alerts": chosen.alerts, "inhibition_rows": RULES}
@@ -65,7 +66,7 @@ def main() -> None:
         engine.dispose()
         if not chosen.url:
             storm_engine = open_ops(f"sqlite:///{folder}/storm.db")
-            figures |= storm(storm_engine, load_desk(SEEDS / "alerting", SEEDS), areas)
+            figures |= storm(storm_engine, load_desk(*SEEDS), areas)
             storm_engine.dispose()
     print(json.dumps(figures))
 

@@ -51,8 +51,8 @@ from ingest.stream.bundle import StoredMessage
 from ingest.stream.live import LiveBatch, instant, of_frame
 from ingest.stream.raw import RawEntry, pack
 from orchestration.cli.demo import departments
+from orchestration.project import PROJECT, table_of
 
-SEEDS = Path(__file__).resolve().parent.parent / "dbt_project" / "seeds"
 AS_OF = datetime(2026, 6, 15, 3, tzinfo=UTC)
 SEED = 5
 GATEWAYS = {"gas_gateway_silent", "tunnel_gateway_silent"}
@@ -126,7 +126,7 @@ def a_city(root: Path, name: str, scale: float) -> City:
     rules = root / "committed"
     rules.mkdir()
     for file in RULE_FILES:
-        shutil.copy(next(SEEDS.glob(f"**/{file}")), rules)
+        shutil.copy(table_of(PROJECT, file), rules)
     return City(home, store, contracts, Fleet.load(root), load_rules(rules))
 
 

@@ -32,8 +32,8 @@ from alerting.episode import Change, EpisodeChange
 from alerting.rules import RULE_FILES, RuleSet, load_rules
 from core.catalogue import load_contracts
 from ingest.stream.live import LiveBatch, micros
+from orchestration.project import PROJECT, table_of
 
-SEEDS = Path(__file__).resolve().parent.parent / "dbt_project" / "seeds"
 T0 = datetime(2026, 6, 1, tzinfo=UTC)
 REPEATS = 3
 GAS, TUNNEL, POSITION = "urban.gas_reading", "urban.tunnel_reading", "transport.vehicle_position"
@@ -44,7 +44,7 @@ def rules() -> RuleSet:
     """The committed rules."""
     with tempfile.TemporaryDirectory() as scratch:
         for name in RULE_FILES:
-            shutil.copy(next(SEEDS.glob(f"**/{name}")), scratch)
+            shutil.copy(table_of(PROJECT, name), scratch)
         return load_rules(Path(scratch))
 
 

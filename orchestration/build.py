@@ -8,7 +8,6 @@ Not here: what the build reads (`orchestration.manifest`).
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,18 +18,19 @@ from typing import TYPE_CHECKING, Any, cast
 import polars as pl
 
 from core.settings import Home
+from orchestration.project import DERIVED, HAND_WRITTEN, digest_of, open_project
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
     from dbt.contracts.graph.manifest import Manifest
 
-PROJECT = Path(__file__).resolve().parent.parent / "dbt_project"
 # What the last build of a home was made of: its seeds, and everything.
 SEEDED, BUILT = "seeds.sha256", "built.sha256"
 # Models that depend on landed files alone.
-UNTIMED = ("path:models/staging", "path:models/conformed", "path:models/core")
+UNTIMED = (f"path:{DERIVED}/models", "path:models/core")
 BAD = ("error", "fail", "runtime error", "skipped", "partial success")
-SOURCES = ("seeds", "models", "macros", "tests")
+SOURCES = (*HAND_WRITTEN, f"{DERIVED}/models", f"{DERIVED}/seeds")
+SEEDS = ("dbt_project.yml", "seeds", f"{DERIVED}/seeds")
 # What dbt read of a project, by its place and the hash of its files: reading it costs as much as a build. It serves
 # every home, for where a home's files are is asked when a model runs.
 _PARSED: dict[tuple[Path, str], Manifest] = {}
@@ -64,15 +64,21 @@ class BuildResult:
 
 
 def build(
-    home: Home, *, full_refresh: bool = False, select: Sequence[str] | None = None, project: Path = PROJECT
+    home: Home, *, full_refresh: bool = False, select: Sequence[str] | None = None, project: Path | None = None
 ) -> BuildResult:
     """Build the warehouse and the mart file of a home. Never raises for what dbt found: the result says it.
 
-    `select`: dbt selectors, all when None. Needs a manifest (`orchestration.manifest.write_manifest`) in place.
+    `select`: dbt selectors, all when None. `project`: another than the home's own, which the caller keeps up to date.
+    Needs a manifest (`orchestration.manifest.write_manifest`) in place.
     """
     home.build.mkdir(parents=True, exist_ok=True)
     home.warehouse.parent.mkdir(parents=True, exist_ok=True)
-    seeds, models = _hash(project, "seeds"), _hash(project, *SOURCES)
+    with open_project(home, project) as opened:
+        return _build(home, opened, full_refresh, select)
+
+
+def _build(home: Home, project: Path, full_refresh: bool, select: Sequence[str] | None) -> BuildResult:
+    seeds, models = digest_of(project, *SEEDS), digest_of(project, *SOURCES)
     is_seeded = home.warehouse.exists() and _recall(home, SEEDED) == seeds
     is_current = is_seeded and _recall(home, BUILT) == models and not _is_affected(home)
     arguments = ["build", "--exclude-resource-type", "seed", "unit_test"]
@@ -104,11 +110,11 @@ def build(
     return BuildResult(built.success, _message(built, nodes), tuple(nodes))
 
 
-def unit_test(home: Home, project: Path = PROJECT) -> BuildResult:
+def unit_test(home: Home, project: Path | None = None) -> BuildResult:
     """Run dbt's unit tests: worked numbers against models, on given rows. Needs a finished build of the same home."""
-    with _environment(_variables(home)):
+    with open_project(home, project) as opened, _environment(_variables(home)):
         try:
-            tested = _run(home, project, ["test", "--resource-type", "unit_test"])
+            tested = _run(home, opened, ["test", "--resource-type", "unit_test"])
             nodes = _nodes(tested)
             return BuildResult(tested.success, _message(tested, nodes), tuple(nodes))
         finally:
@@ -117,7 +123,7 @@ def unit_test(home: Home, project: Path = PROJECT) -> BuildResult:
 
 def _run(home: Home, project: Path, arguments: Sequence[str]) -> dbtRunnerResult:
     """Run one dbt command on a project that this process reads once."""
-    key = (project, _hash(project, *SOURCES))
+    key = (project, digest_of(project, *SOURCES))
     if key not in _PARSED:
         parsed = _invoke(home, project, ["parse"])
         if not parsed.success:
@@ -180,15 +186,6 @@ def _message(result: dbtRunnerResult, nodes: Sequence[NodeResult]) -> str:
     texts = [f"{node.name}: {' '.join(node.message.split())[:400]}" for node in failed[:5]]
     more = f"; {len(failed) - 5} more failed" if len(failed) > 5 else ""
     return "; ".join(texts) + more + (f"; {skipped} skipped" if skipped else "")
-
-
-def _hash(project: Path, *folders: str) -> str:
-    """One hash over the project file and everything in some of its folders."""
-    digest = hashlib.sha256()
-    files = [path for folder in folders for path in sorted((project / folder).rglob("*")) if path.is_file()]
-    for path in (project / "dbt_project.yml", *files):
-        digest.update(str(path.relative_to(project)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 def _recall(home: Home, name: str) -> str:

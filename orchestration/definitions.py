@@ -26,6 +26,7 @@ from orchestration.feed_assets import (
 )
 from orchestration.lineage import read_models
 from orchestration.partitions import first_day
+from orchestration.project import open_project
 from orchestration.shell_reports import shell_sensor
 from orchestration.stream_assets import episode_spec, report_sensor, stream_spec
 from orchestration.warehouse_assets import (
@@ -43,7 +44,10 @@ def definitions() -> dg.Definitions:
     """Every asset, check, job, schedule and sensor of this checkout's contracts."""
     contracts = load_contracts(systems_root(os.environ))
     feeds = list(contracts.values())
-    start, models = first_day(open_home(os.environ), datetime.now(UTC)), read_models()
+    home = open_home(os.environ)
+    start = first_day(home, datetime.now(UTC))
+    with open_project(home) as project:
+        models = read_models(project)
     pulled, streams = [c for c in feeds if not c.is_stream], [c for c in feeds if c.is_stream]
     return dg.Definitions(
         assets=[

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import yaml
 
-from orchestration.build import PROJECT
+from orchestration.project import DERIVED
 
 _REF = re.compile(r"\bref\('(\w+)'\)")
 _SOURCE = re.compile(r"\bsource\('landing', '(\w+)'\)")
@@ -40,17 +40,18 @@ class Model:
 
 
 @lru_cache(maxsize=4)
-def read_models(project: Path = PROJECT) -> Mapping[str, Model]:
+def read_models(project: Path) -> Mapping[str, Model]:
     """Every model of the project by name, each after those that it reads."""
-    root = project / "models"
+    roots = (project / DERIVED / "models", project / "models")
     described: dict[str, str] = {}
-    for path in sorted(root.rglob("*.yml")):
+    for path in (path for root in roots for path in sorted(root.rglob("*.yml"))):
         document = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
         described |= {model["name"]: model.get("description", "") for model in document.get("models", ())}
-    texts = {path.stem: path for path in sorted(root.rglob("*.sql"))}
+    paths = [(path, path.relative_to(root).parts[0]) for root in roots for path in sorted(root.rglob("*.sql"))]
+    texts = {path.stem: (path, layer) for path, layer in paths}
     found = {}
-    for name, path in texts.items():
-        text, layer = path.read_text(encoding="utf-8"), path.relative_to(root).parts[0]
+    for name, (path, layer) in texts.items():
+        text = path.read_text(encoding="utf-8")
         alias = _ALIAS.search(text)
         found[name] = Model(
             name=name,

@@ -25,9 +25,8 @@ from alerting.rules.generations import FOLDER, NAME, PARTIAL, digest, files_in, 
 from alerting.rules.versions import Changes, changes_to, decides_beside_rules, live_versions, take_as_given
 from alerting.rules.waiting import WAITING
 from core.settings import Home
-from orchestration.build import PROJECT
+from orchestration.project import ALERTING, open_project, seed_folders
 
-SEEDS = PROJECT / "seeds"
 KEPT_GENERATIONS = 50  # snapshots and replays name the generation they ran under
 SHADOW_DAYS, DEFAULT_SHADOW_DAYS = "CITYRISK_RULES_SHADOW_DAYS", 14
 
@@ -42,11 +41,12 @@ def publish_rules(home: Home, now: datetime, source: Path | None = None) -> tupl
     Gives its folder and whether it is new: tables that say what the newest one says are not published again. Raises
     RuleError, DeskError, BookError or RulesError for tables that do not load, and then nothing changes.
     """
-    files = tables_of(source)
-    known = generations(home.root)
-    if known and digest(files_in(known[-1])) == digest(files):
-        return known[-1], False
-    return _put(home.root / FOLDER, home, files, now), True
+    with open_project(home) as project:
+        files = tables_of(project, source)
+        known = generations(home.root)
+        if known and digest(files_in(known[-1])) == digest(files):
+            return known[-1], False
+        return _put(home.root / FOLDER, home, files, now), True
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,14 @@ def propose_rules(
     known = generations(home.root)
     if not known:
         return Proposed(publish_rules(home, now, source)[0], True, Changes())
-    files, live = tables_of(source), known[-1]
+    with open_project(home) as project:
+        return _propose(home, engine, now, actor, reason, tables_of(project, source))
+
+
+def _propose(
+    home: Home, engine: sa.Engine, now: datetime, actor: str, reason: str, files: Mapping[str, Path]
+) -> Proposed:
+    live = generations(home.root)[-1]
     take_as_given(engine, load_rules(live, live.name), live)
     with engine.connect() as connection:
         versions = live_versions(connection)
@@ -133,11 +140,12 @@ def _put(parent: Path, home: Home, files: Mapping[str, Path], now: datetime) -> 
     return target
 
 
-def tables_of(source: Path | None) -> Mapping[str, Path]:
-    """File of every table of a generation: from `source` where it has one, else from the seeds."""
-    names = {path.name for path in (SEEDS / "alerting").glob("*.csv")}
+def tables_of(project: Path, source: Path | None = None) -> Mapping[str, Path]:
+    """File of every table of a generation: from `source` where it has one, else from the project's seeds."""
+    seeds = seed_folders(project)
+    names = {path.name for folder in seeds if folder.name == ALERTING for path in folder.glob("*.csv")}
     names |= {*RULE_FILES, *(f"{name}.csv" for name in DESK_TABLES)}
-    folders = [folder for folder in (source, SEEDS / "alerting", SEEDS) if folder is not None]
+    folders = [folder for folder in (source, *seeds) if folder is not None]
     found = {}
     for name in sorted(names):
         path = next((folder / name for folder in folders if (folder / name).is_file()), None)

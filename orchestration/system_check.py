@@ -17,7 +17,7 @@ from core.contract import ContractError
 from core.declarations import DeclarationError
 from core.system import DOMAINS, System, folders, load_planned, load_system, load_systems
 from orchestration.derive import rules
-from orchestration.rules import SEEDS
+from orchestration.project import PROJECT, table_of
 
 _FILES = ("system.yaml", "rules.yaml", "simulation.yaml")
 _FEED_FILE = re.compile(r"\.odcs\.yaml$|\.sample\.|\.expected\.json$")
@@ -62,8 +62,9 @@ def _faults_together(root: Path) -> list[str]:
     """What the engine finds wrong with the rules of all systems: members, thresholds, ids that are there twice."""
     with tempfile.TemporaryDirectory() as scratch:
         for name in (OVERRIDES, WINDOWS):  # rows of these may speak of a system that is not there
-            (Path(scratch) / name).write_text((SEEDS / "alerting" / name).read_text("utf-8").partition("\n")[0] + "\n")
-        shutil.copyfile(SEEDS / THRESHOLDS, Path(scratch) / THRESHOLDS)
+            header = table_of(PROJECT, name).read_text("utf-8").partition("\n")[0]
+            (Path(scratch) / name).write_text(f"{header}\n")
+        shutil.copyfile(table_of(PROJECT, THRESHOLDS), Path(scratch) / THRESHOLDS)
         for name, text in rules.tables(load_systems(root).values()).items():
             (Path(scratch) / name).write_text(text, encoding="utf-8")
         try:

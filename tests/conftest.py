@@ -21,6 +21,8 @@ from xdist.scheduler import LoadFileScheduling
 
 from broker_server import BrokerServer, running_broker
 from core.settings import SECRET_NAMES, Home, open_home
+from core.system import SYSTEMS_ROOT
+from orchestration.project import PROJECT, refresh
 from servers import ServerAbsentError, mariadb, postgres
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,6 +32,11 @@ IN_CI = os.environ.get("CI") == "true"
 KEPT_VARIABLES = ("CITYRISK_SHARED", "CITYRISK_CHROMIUM")
 # Folders whose tests share a city that takes minutes to make: one worker makes it, and begins with it.
 ONE_WORKER = ("tests/golden",)
+
+
+def pytest_sessionstart() -> None:
+    """What dbt and the rule engine read is what the folders of systems say at this moment."""
+    refresh(PROJECT, SYSTEMS_ROOT)
 
 
 # ── places and servers ────────────────────────────────────────────────────────────────────────────────────────────────

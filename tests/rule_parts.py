@@ -13,8 +13,9 @@ from alerting.engine import Registry, Thing, shapes_of
 from alerting.rules import RULE_FILES
 from core.catalogue import load_contracts
 from ingest.stream.live import LiveBatch, micros
+from orchestration.project import PROJECT, seed_folders, table_of
 
-SEEDS = Path(__file__).parents[1] / "dbt_project" / "seeds"
+SEEDS = seed_folders(PROJECT)
 CONTRACTS = load_contracts()
 SHAPES = shapes_of(CONTRACTS.values())
 CITY = Registry(SHAPES)
@@ -25,8 +26,7 @@ def rules_folder(folder: Path) -> Path:
     target = folder / "rules"
     target.mkdir()
     for name in RULE_FILES:
-        found = next(path for path in (SEEDS / "alerting" / name, SEEDS / name) if path.exists())
-        shutil.copy(found, target / name)
+        shutil.copy(table_of(PROJECT, name), target / name)
     return target
 
 

@@ -90,10 +90,10 @@ def _book(home: Home) -> Book:
     """The channels of the newest rules generation, of the seeds where there is none yet."""
     from alerting.channels.book import BookError, load_book
     from alerting.rules.generations import generations
-    from orchestration.build import PROJECT
+    from orchestration.project import open_project, seed_folders
 
-    seeds = PROJECT / "seeds"
     try:
-        return load_book(*reversed(generations(home.root)[-1:]), seeds / "alerting", seeds)
+        with open_project(home) as project:
+            return load_book(*reversed(generations(home.root)[-1:]), *seed_folders(project))
     except BookError as error:
         failed(str(error))

@@ -142,12 +142,22 @@ def reasons_of(notes: Sequence[Note]) -> list[dict[str, object]]:
 @app.command("derive")
 @verb
 def derive_command(
-    check: Annotated[bool, typer.Option("--check", help="Compare only; exit 1 when something is stale.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Compare what is committed; exit 1 when it is stale.")] = False,
+    only_build: Annotated[
+        bool, typer.Option("--only-build", help="Only what dbt reads and nobody commits; builds do it by themselves.")
+    ] = False,
 ) -> None:
-    """Rewrite what contracts imply: staging SQL, sources, docs, dictionary."""
-    from orchestration.derive import stale, write_derived
+    """Rewrite what the folders of systems imply: models, sources and seeds of the warehouse, docs, list of columns."""
+    from orchestration.project import ROOT, is_checkout, project_of, refresh, stale, write_derived
 
     root = project_root()
+    if root == ROOT and not is_checkout():
+        typer.echo(f"an installed copy commits nothing; its dbt project is {project_of(current_home())}")
+        return
+    if only_build:
+        changed = refresh(root / "dbt_project", root / "systems")
+        typer.echo(f"wrote {len(changed)} files of dbt_project/.build" if changed else "the build folder is up to date")
+        return
     if not check:
         for path in write_derived(root):
             typer.echo(f"wrote {path}")

@@ -1,9 +1,7 @@
-"""Everything that contracts imply as text: staging and conformed models, their yml, seeds, docs pages.
+"""Everything that the folders of systems imply as text: staging and conformed models, their yml, seeds, docs pages.
 
-The producers are pure; `write_derived` and `stale` touch the disk. The results are committed, and a test fails when
-one of them is not what its contract implies.
-
-Not here: checks (`quality`), Dagster assets (`orchestration.definitions`).
+Pure but for reading those folders. What dbt reads is never committed; pages for people and one snapshot of columns are.
+Not here: writing and comparing (`orchestration.project`).
 """
 
 from __future__ import annotations
@@ -14,59 +12,38 @@ from pathlib import Path
 from core.catalogue import load_contracts
 from core.contract import Contract
 from core.system import load_systems
-from orchestration.derive import conformed, pages, properties, rules, seeds, staging
+from orchestration.derive import columns, conformed, pages, properties, rules, seeds, staging
 from orchestration.derive.rendering import render
 from orchestration.systems import CONDITIONS, system_rows
 
-# Folders that hold derived files and nothing else: what derive does not name there is a leftover.
-DERIVED_FOLDERS = (
-    "dbt_project/models/staging",
-    "dbt_project/models/conformed",
-    "dbt_project/seeds/generated",
-    "docs/feeds",
-)
+
+def project_texts(systems: Path, *, is_strict: bool = False) -> dict[str, str]:
+    """What dbt reads and nobody writes by hand, by its place in the project's build folder.
+
+    `is_strict`: an element of a contract that nothing uses is an error. Raises ContractError and DeclarationError.
+    """
+    texts = contract_texts(load_contracts(systems, is_strict=is_strict))
+    tables = rules.tables(load_systems(systems).values())
+    return texts | {f"seeds/alerting/{name}": text for name, text in tables.items()}
 
 
-def derive(contracts: Mapping[str, Contract], root: Path) -> dict[Path, str]:
-    """Every derived file of the project at `root` with the text it must have."""
+def contract_texts(contracts: Mapping[str, Contract]) -> dict[str, str]:
+    """Of `project_texts`, what the contracts alone imply."""
     feeds = list(contracts.values())
-    texts: dict[str, str] = {}
-    texts |= {f"dbt_project/models/staging/{name}": text for name, text in staging.models(feeds).items()}
-    texts |= {f"dbt_project/models/staging/{name}": text for name, text in properties.staging(feeds).items()}
-    texts |= {f"dbt_project/models/conformed/{name}": text for name, text in conformed.models(feeds).items()}
-    texts |= {f"dbt_project/models/conformed/{name}": text for name, text in properties.conformed().items()}
-    texts |= {f"dbt_project/seeds/generated/{name}": text for name, text in seeds.tables(feeds).items()}
-    texts |= {f"docs/feeds/{name}": text for name, text in pages.pages(feeds).items()}
-    return {root / name: text for name, text in texts.items()}
+    return {
+        **{f"models/staging/{name}": text for name, text in staging.models(feeds).items()},
+        **{f"models/staging/{name}": text for name, text in properties.staging(feeds).items()},
+        **{f"models/conformed/{name}": text for name, text in conformed.models(feeds).items()},
+        **{f"models/conformed/{name}": text for name, text in properties.conformed().items()},
+        **{f"seeds/generated/{name}": text for name, text in seeds.tables(feeds).items()},
+    }
 
 
-def write_derived(root: Path) -> list[Path]:
-    """Bring the derived files of the project at `root` up to date; leftovers go. Returns what changed."""
-    wanted = _wanted(root)
-    changed = _differing(root, wanted)
-    for path in changed:
-        if path in wanted:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(wanted[path], encoding="utf-8")
-        else:
-            path.unlink()
-    return changed
-
-
-def stale(root: Path) -> list[Path]:
-    """Derived files that are missing, differ from what the contracts imply, or are left over."""
-    return _differing(root, _wanted(root))
-
-
-def _wanted(root: Path) -> dict[Path, str]:
-    texts = derive(load_contracts(root / "systems", is_strict=True), root)
-    rule_tables = rules.tables(load_systems(root / "systems").values())
-    texts |= {root / rules.FOLDER / name: text for name, text in rule_tables.items()}
-    rows = system_rows(root / "systems")
-    return {**texts, root / "docs" / "systems.md": render("systems.md.jinja", rows=rows, conditions=CONDITIONS)}
-
-
-def _differing(root: Path, wanted: Mapping[Path, str]) -> list[Path]:
-    present = {path for folder in DERIVED_FOLDERS for path in (root / folder).glob("*") if path.is_file()}
-    differing = [path for path, text in wanted.items() if not path.is_file() or path.read_text("utf-8") != text]
-    return sorted({*differing, *(present - wanted.keys())})
+def document_texts(systems: Path) -> dict[str, str]:
+    """What people read and review, by its place in the checkout. Raises ContractError and DeclarationError."""
+    feeds = list(load_contracts(systems, is_strict=True).values())
+    return {
+        **{f"docs/feeds/{name}": text for name, text in pages.pages(feeds).items()},
+        "docs/columns.csv": columns.snapshot(feeds),
+        "docs/systems.md": render("systems.md.jinja", rows=system_rows(systems), conditions=CONDITIONS),
+    }

@@ -14,6 +14,7 @@ from alerting.rules import RuleError
 from alerting.rules.generations import generations, load_newest
 from core.settings import Home
 from orchestration.cli import app
+from orchestration.project import PROJECT
 from orchestration.rules import RulesError, publish_rules, tables_of
 
 AT = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
@@ -21,7 +22,7 @@ AT = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 
 def over(folder: Path, name: str, **changes: str) -> Path:
     """A folder that holds one table of the seeds with its first row changed."""
-    with tables_of(None)[name].open(encoding="utf-8", newline="") as file:
+    with tables_of(PROJECT)[name].open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     rows[0] |= changes
     with (folder / name).open("w", encoding="utf-8", newline="") as file:
@@ -36,7 +37,7 @@ def test_a_new_home_has_the_rules_of_the_seeds(home: Home) -> None:
     assert is_new
     assert folder.name == "20261122T040000000000"
     assert load_newest(home.root).generation == folder.name
-    assert {path.name for path in folder.iterdir()} == set(tables_of(None))
+    assert {path.name for path in folder.iterdir()} == set(tables_of(PROJECT))
 
 
 def test_what_says_the_same_is_not_published_again(home: Home) -> None:

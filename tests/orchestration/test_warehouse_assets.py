@@ -21,6 +21,7 @@ from orchestration import batch
 from orchestration.batch import only_run
 from orchestration.definitions import definitions
 from orchestration.lineage import read_models
+from orchestration.project import PROJECT
 from orchestration.warehouse_assets import (
     PUBLISHED,
     STREAM_BUILD_EVERY,
@@ -129,7 +130,7 @@ def test_a_build_waits_for_the_shells_batch_and_keeps_the_home(
 
     monkeypatch.setattr(batch, "time", SimpleNamespace(monotonic=time.monotonic, sleep=let_go))
     with dg.DagsterInstance.ephemeral() as instance:
-        result = dg.materialize([warehouse_asset(read_models(), CONTRACTS)], instance=instance)
+        result = dg.materialize([warehouse_asset(read_models(PROJECT), CONTRACTS)], instance=instance)
     assert waits == [batch.LOCK_POLL_S]
     assert result.success
     assert {key for key in PUBLISHED if result.asset_materializations_for_node("warehouse")} == set(PUBLISHED)

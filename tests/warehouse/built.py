@@ -14,13 +14,14 @@ from core.catalogue import load_contracts
 from core.contract import Contract
 from core.settings import Home
 from ingest import ops
-from orchestration.build import PROJECT, BuildResult, build
+from orchestration.build import SOURCES, UNTIMED, BuildResult, build
 from orchestration.manifest import Manifest, mark_built, write_manifest
+from orchestration.project import DERIVED, PROJECT, digest_of
 from warehouse import synthetic
 
 DAYS = tuple(date(2026, 10, day) for day in (1, 2, 3))
 NOW = datetime(2026, 10, 4, 4, tzinfo=UTC)
-LOWER_HALF = ("path:models/staging", "path:models/conformed", "path:models/core")
+LOWER_HALF = UNTIMED
 
 
 @dataclass
@@ -40,8 +41,10 @@ class Warehouse:
         manifest = write_manifest(
             self.home, self.engine, self.contracts, self.now, f"run{len(self.builds)}", "420500", full_refresh
         )
+        before = digest_of(self.project, *SOURCES)
         result = build(self.home, full_refresh=full_refresh, select=select, project=self.project)
         assert result.success, result.message
+        assert digest_of(self.project, *SOURCES) == before, "dbt wrote over what it was built from"
         mark_built(self.engine, manifest, self.now)
         self.builds.append(manifest)
         return result
@@ -90,7 +93,7 @@ def copy_project(root: Path) -> Path:
     """The parts of the project that a feed touches, as a copy."""
     repository = PROJECT.parent
     shutil.copytree(repository / "systems", root / "systems")
-    for name in ("macros", "seeds", "models/staging", "models/conformed", "models/core", "tests/generic"):
+    for name in (DERIVED, "macros", "seeds", "models/core", "tests/generic"):
         shutil.copytree(PROJECT / name, root / "dbt_project" / name)
     for name in ("dbt_project.yml", "profiles.yml"):
         shutil.copy(PROJECT / name, root / "dbt_project" / name)

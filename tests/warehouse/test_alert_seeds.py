@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.build import PROJECT, build
+from orchestration.build import build
 from orchestration.manifest import write_manifest
+from orchestration.project import PROJECT, seed_folders, table_of
 from rule_parts import set_cell
 from warehouse.built import Warehouse, copy_project, open_warehouse
 
@@ -18,7 +19,6 @@ pytestmark = pytest.mark.slow
 
 TABLES = ("alert_rules", "alert_conditions", "alert_overrides", "maintenance_windows", "thresholds", "colour_ranks")
 CHECKS = ("alert_conditions_have_authority", "alert_rules_have_conditions")
-ALERTING = PROJECT / "seeds" / "alerting"
 
 
 @pytest.fixture(scope="module")
@@ -45,13 +45,14 @@ def failures(made: Warehouse) -> Iterator[Callable[[], set[str]]]:
         return {node.name.split(".")[2] for node in result.nodes if node.status not in ("success", "pass", "skipped")}
 
     yield failed
-    shutil.copytree(ALERTING, made.project / "seeds" / "alerting", dirs_exist_ok=True)
+    for given, broken in zip(seed_folders(PROJECT), seed_folders(made.project), strict=True):
+        shutil.copytree(given, broken, dirs_exist_ok=True)
 
 
 def test_all_rows_load_and_hold(made: Warehouse, failures: Callable[[], set[str]]) -> None:
     assert failures() == set()
     for name in TABLES[:2]:
-        with (ALERTING / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+        with table_of(PROJECT, f"{name}.csv").open(encoding="utf-8", newline="") as file:
             n = len(list(csv.DictReader(file)))
         (schema,) = made.ask(f"select table_schema from information_schema.tables where table_name = '{name}'")[0]
         assert made.ask(f"select count(*) from {schema}.{name}") == [(n,)]
@@ -72,17 +73,18 @@ BROKEN = [
 
 def test_every_broken_row_fails_the_build(made: Warehouse, failures: Callable[[], set[str]]) -> None:
     for table, key, column, value, _ in BROKEN:
-        set_cell(made.project / "seeds" / "alerting", f"{table}.csv", key, column, value)
+        set_cell(table_of(made.project, f"{table}.csv").parent, f"{table}.csv", key, column, value)
     found = failures()
     assert {check for *_, check in BROKEN if not any(name.startswith(check) for name in found)} == set()
 
 
 def test_a_rank_that_is_not_its_colours_fails_the_build(made: Warehouse, failures: Callable[[], set[str]]) -> None:
-    set_cell(made.project / "seeds" / "alerting", "alert_conditions.csv", "gas_methane_lel_red", "severity_rank", "1")
+    folder = table_of(made.project, "alert_conditions.csv").parent
+    set_cell(folder, "alert_conditions.csv", "gas_methane_lel_red", "severity_rank", "1")
     assert failures() == {"alert_conditions_have_authority"}
 
 
 def test_the_tables_of_the_engine_are_the_seeds() -> None:
     """What alerting loads and what the warehouse shows are one file each."""
-    assert all((ALERTING / f"{name}.csv").is_file() for name in TABLES[:4])
+    assert len([table_of(PROJECT, f"{name}.csv") for name in TABLES[:4]]) == 4
     assert not list(Path(PROJECT / "models").rglob("*alert_rule*")), "the warehouse computes no rule"

@@ -1,9 +1,11 @@
-"""What contracts imply is what is committed, and leftovers are noticed."""
+"""What the folders of systems imply is what is built and committed, and whatever happens to it is noticed."""
 
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,9 +16,11 @@ import yaml
 
 from core.catalogue import contract_path, load_contracts
 from core.contract import ENTITY_CONCEPTS, Contract, ContractError
-from orchestration.derive import derive, stale, write_derived
+from core.settings import Home
+from orchestration.derive import contract_texts, document_texts
 from orchestration.derive.entities import fields_of
-from orchestration.derive.pages import reasons_of
+from orchestration.derive.pages import pages, reasons_of
+from orchestration.project import DERIVED, PROJECT, open_project, project_of, refresh, stale, write_derived
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -31,45 +35,112 @@ def test_committed_files_are_current() -> None:
 
 
 def test_every_feed_has_its_files(contracts: dict[str, Contract]) -> None:
-    names = {str(path) for path in derive(contracts, Path())}
+    names = {*contract_texts(contracts), *document_texts(ROOT / "systems")}
     for contract in contracts.values():
-        assert f"dbt_project/models/staging/stg_{contract.slug}.sql" in names
+        assert f"models/staging/stg_{contract.slug}.sql" in names
         assert f"docs/feeds/{contract.id}.md" in names
-    assert {f"dbt_project/models/conformed/all_{entity}.sql" for entity in ENTITY_CONCEPTS} <= names
+    assert {f"models/conformed/all_{entity}.sql" for entity in ENTITY_CONCEPTS} <= names
 
 
-def test_changed_missing_and_leftover_files_are_stale(tmp_path: Path) -> None:
+def test_changed_missing_and_leftover_pages_are_stale(tmp_path: Path) -> None:
     _copy_contracts(tmp_path)
-    assert len(write_derived(tmp_path)) > 40
+    assert len(write_derived(tmp_path)) > 80
     assert stale(tmp_path) == []
-    folder = tmp_path / "dbt_project/models/staging"
+    folder = tmp_path / "docs/feeds"
+    changed, missing, leftover = (folder / f"fire.{name}.md" for name in ("unit", "inspection", "gone"))
+    changed.write_text("by hand\n", "utf-8")
+    missing.unlink()
+    leftover.write_text("of a contract that is gone\n", "utf-8")
+    assert stale(tmp_path) == sorted([changed, missing, leftover])
+    assert write_derived(tmp_path) == sorted([changed, missing, leftover])
+    assert stale(tmp_path) == []
+
+
+def test_a_build_folder_mends_itself(tmp_path: Path) -> None:
+    """By the next build, whatever somebody did in it; and what is as it must be is not written again."""
+    project, systems = tmp_path / "dbt_project", ROOT / "systems"
+    refresh(project, systems)
+    folder = project / DERIVED / "models/staging"
     changed, missing, leftover = (
         folder / f"stg_{name}.sql" for name in ("fire__unit", "fire__inspection", "fire__gone")
     )
     changed.write_text("-- by hand\n", "utf-8")
     missing.unlink()
     leftover.write_text("-- of a contract that is gone\n", "utf-8")
-    assert stale(tmp_path) == sorted([changed, missing, leftover])
-    write_derived(tmp_path)
-    assert stale(tmp_path) == []
+    assert refresh(project, systems) == sorted([changed, missing, leftover])
+    assert refresh(project, systems) == []
     assert not leftover.exists()
 
 
+def test_a_changed_folder_of_a_system_is_taken_up(tmp_path: Path) -> None:
+    _copy_contracts(tmp_path)
+    refresh(tmp_path / "dbt_project", tmp_path / "systems")
+    path = tmp_path / "systems/lifeline/gas/rules.yaml"
+    path.write_text(path.read_text("utf-8").replace("可燃气体浓度", "燃气浓度"), "utf-8")
+    (written,) = refresh(tmp_path / "dbt_project", tmp_path / "systems")
+    assert written.name == "alert_rules.csv"
+    assert "燃气浓度" in written.read_text("utf-8")
+
+
+def test_a_checkout_builds_in_place_and_other_systems_under_the_home(tmp_path: Path) -> None:
+    assert project_of(Home(tmp_path / "var", {})) == PROJECT
+    _copy_contracts(tmp_path)
+    shutil.rmtree(tmp_path / "systems/lifeline/gas")
+    home = Home(tmp_path / "var", {"CITYRISK_SYSTEMS": str(tmp_path / "systems")})
+    with open_project(home) as project:
+        assert project == home.build / "project"
+        names = {str(path.relative_to(project)) for path in project.rglob("*.*ml")}
+        assert {
+            "dbt_project.yml",
+            "profiles.yml",
+            "models/mart/_mart.yml",
+            ".build/models/staging/_staging.yml",
+        } <= names
+        staged = (project / ".build/models/staging/_staging.yml").read_text("utf-8")
+        assert "stg_urban__gas_reading" not in staged
+        assert "stg_urban__tunnel_reading" in staged
+    (project / "macros/names.sql").write_text("-- by hand\n", "utf-8")
+    assert project_of(home) == project
+    assert (project / "macros/names.sql").read_bytes() == (PROJECT / "macros/names.sql").read_bytes()
+
+
+def test_two_processes_at_once_leave_one_whole_build_folder(tmp_path: Path) -> None:
+    project, systems = tmp_path / "dbt_project", ROOT / "systems"
+    command = [sys.executable, "-c", (
+        "import sys; from pathlib import Path; from orchestration.project import refresh; "
+        "print(len(refresh(Path(sys.argv[1]), Path(sys.argv[2]))))"
+    ), str(project), str(systems)]  # fmt: skip
+    both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = sorted(int(process.communicate(timeout=60)[0]) for process in both)
+    assert said[0] == 0
+    assert said[1] > 40
+    assert refresh(project, systems) == []
+
+
+def test_nobody_writes_a_build_folder_that_is_read(tmp_path: Path) -> None:
+    project = tmp_path / "dbt_project"
+    with open_project(Home(tmp_path, {}), project), (project / DERIVED / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)  # a second reader may
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def test_personal_columns_stay_out_of_attributes_and_pages_say_so(contracts: dict[str, Contract]) -> None:
-    texts = derive(contracts, Path())
-    conformed = {path.stem: text for path, text in texts.items() if "conformed" in path.parts and path.suffix == ".sql"}
+    texts = contract_texts(contracts)
+    conformed = {name: text for name, text in texts.items() if "conformed" in name and name.endswith(".sql")}
+    documents = pages(contracts.values())
     for contract in contracts.values():
         personal = [column for column in contract.landed_columns if column.is_personal and column.concept is None]
         for column in personal:
             assert not any(column.landed_name in text for text in conformed.values()), column.landed_name
-        page = texts[Path("docs/feeds") / f"{contract.id}.md"]
+        page = documents[f"{contract.id}.md"]
         assert page.count(", hashed |") == sum(column.mask == "hash" for column in contract.columns)
 
 
 def test_every_derived_column_is_described_in_both_languages(contracts: dict[str, Contract]) -> None:
-    texts = derive(contracts, Path())
+    texts = contract_texts(contracts)
     documents = [
-        yaml.safe_load(text) for path, text in texts.items() if path.name in ("_staging.yml", "_conformed.yml")
+        yaml.safe_load(text) for name, text in texts.items() if name.endswith(("_staging.yml", "_conformed.yml"))
     ]
     models = [model for document in documents for model in document["models"]]
     assert len(models) == len(contracts) + len(ENTITY_CONCEPTS)
@@ -82,7 +153,7 @@ def test_every_derived_column_is_described_in_both_languages(contracts: dict[str
 
 
 def test_seeds_hold_each_feed_metric_and_column_once(contracts: dict[str, Contract]) -> None:
-    texts = {path.name: text for path, text in derive(contracts, Path()).items() if path.suffix == ".csv"}
+    texts = {Path(name).name: text for name, text in contract_texts(contracts).items() if name.endswith(".csv")}
     rows = {name: list(csv.DictReader(io.StringIO(text))) for name, text in texts.items()}
     assert [row["feed_id"] for row in rows["feeds.csv"]] == list(contracts)
     metrics = [row["metric"] for row in rows["metrics.csv"]]
@@ -98,7 +169,7 @@ def test_seeds_hold_each_feed_metric_and_column_once(contracts: dict[str, Contra
 @pytest.mark.parametrize("entity", ENTITY_CONCEPTS)
 def test_branches_of_an_entity_have_the_same_columns(entity: str, contracts: dict[str, Contract]) -> None:
     """A union goes by place: every branch gives the entity's columns, in the entity's order."""
-    text = derive(contracts, Path())[Path(f"dbt_project/models/conformed/all_{entity}.sql")]
+    text = contract_texts(contracts)[f"models/conformed/all_{entity}.sql"]
     fed = sum(entity in contract.entities for contract in contracts.values())
     assert text.count("union all\n") == fed - 1
     assert len({field.name for field in fields_of(entity)}) == len(fields_of(entity))
@@ -114,12 +185,10 @@ def test_a_reserved_word_is_refused(contracts: dict[str, Contract]) -> None:
     feed = contracts["weather.station"]
     bad = replace(feed, columns=(*feed.columns, replace(feed.columns[-1], name="order")))
     with pytest.raises(ContractError, match=r"weather\.station: column 'order' is a reserved word"):
-        derive({feed.id: bad}, Path())
+        contract_texts({feed.id: bad})
 
 
 def _copy_contracts(root: Path) -> None:
-    import shutil
-
     shutil.copytree(ROOT / "systems", root / "systems")
 
 
@@ -141,8 +210,8 @@ def test_the_sql_of_a_wide_new_feed_passes_the_lint(tmp_path: Path) -> None:
         ]  # fmt: skip
         path = tmp_path / f"systems/lifeline/gas/feeds/{feed_id.partition('.')[2]}.odcs.yaml"
         path.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
-    texts = derive(load_contracts(tmp_path / "systems"), ROOT)
-    derived = {Path(path).name: text for path, text in texts.items() if str(path).endswith(".sql")}
+    texts = contract_texts(load_contracts(tmp_path / "systems"))
+    derived = {Path(name).name: text for name, text in texts.items() if name.endswith(".sql")}
     assert not [(name, line) for name, text in derived.items() for line in text.splitlines() if len(line) > 200]
     folder = tmp_path / "linted"
     folder.mkdir()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.build import PROJECT
+from orchestration.project import PROJECT
 from warehouse import synthetic
 from warehouse.built import DAYS, Warehouse, open_warehouse
 
@@ -54,7 +54,7 @@ def index(city: Warehouse) -> dict[date, list[tuple[object, ...]]]:
 @pytest.mark.case("engineer.3", "engineer.4")
 def test_each_day_is_scored_by_the_version_that_was_in_force(tmp_path: Path) -> None:
     project = tmp_path / "dbt_project"
-    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns(".build", "target"))
+    shutil.copytree(PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
     city = open_warehouse(tmp_path / "home", project)
     synthetic.land_city(city.home, city.engine, city.contracts, DAYS, n=6)
     add_version(project, DAYS[2])

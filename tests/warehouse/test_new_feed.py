@@ -23,11 +23,11 @@ from ingest.conform import ConformContext, conform
 from ingest.propose import propose
 from ingest.pull import file_payload, read
 from orchestration import build as building
-from orchestration.derive import write_derived
+from orchestration.project import PROJECT, write_derived
 from orchestration.publish import publish
 from orchestration.system_check import write_skeleton
 from warehouse import synthetic
-from warehouse.built import DAYS, NOW, PROJECT, Warehouse, copy_project, open_warehouse
+from warehouse.built import DAYS, NOW, Warehouse, copy_project, open_warehouse
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +157,7 @@ def river_levels() -> str:
 @pytest.mark.slow
 def test_a_new_feed_is_one_contract_file(foreign: Warehouse) -> None:
     project = foreign.project.parent
-    for name in ("dbt_project/models/staging/stg_water__level.sql", "docs/feeds/water.level.md"):
+    for name in ("dbt_project/.build/models/staging/stg_water__level.sql", "docs/feeds/water.level.md"):
         assert (project / name).is_file()
     assert foreign.ask("select metric, count(*) from core.reading group by 1 order by 1") == [
         ("rain_1h_mm", 6),

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.catalogue import load_contracts
-from orchestration.build import PROJECT
+from orchestration.project import PROJECT
 
 SEEDS = PROJECT / "seeds"
 ROLES = {"lead", "responsible", "build", "monitor", "command", "dispose"}

@@ -12,8 +12,8 @@ import yaml
 
 from core.catalogue import contract_path
 from orchestration.build import build
-from orchestration.derive import write_derived
 from orchestration.manifest import write_manifest
+from orchestration.project import write_derived
 from orchestration.schema import schema_changes
 from warehouse import synthetic
 from warehouse.built import DAYS, LOWER_HALF, Warehouse, copy_project, open_warehouse

@@ -15,10 +15,11 @@ from alerting.channels.book import BookError, load_book
 from alerting.episode import Change
 from core.settings import Home
 from orchestration.cli import app
+from orchestration.project import PROJECT, table_of
 
 
 def rows(name: str) -> list[dict[str, str]]:
-    with (SEEDS / "alerting" / f"{name}.csv").open(encoding="utf-8", newline="") as file:
+    with table_of(PROJECT, f"{name}.csv").open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
@@ -68,7 +69,7 @@ def test_a_row_that_cannot_be_used_is_named(tmp_path: Any, change: dict[str, str
         writer.writeheader()
         writer.writerow(row)
     with pytest.raises(BookError, match=f"channels.csv, {row['channel_id']}: .*{reason}"):
-        load_book(tmp_path, SEEDS / "alerting", SEEDS)
+        load_book(tmp_path, *SEEDS)
 
 
 def test_the_command_line_lists_channels_and_deliveries(city: City) -> None:

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,8 +28,9 @@ from alerting.joining import Subject
 from alerting.notices import flush
 from alerting.store import RULES, Origin, apply
 from core.settings import Home
+from orchestration.project import PROJECT, seed_folders
 
-SEEDS = Path(__file__).resolve().parents[3] / "dbt_project" / "seeds"
+SEEDS = seed_folders(PROJECT)
 START = datetime(2026, 6, 1, 0, 0, tzinfo=UTC)
 RANKS = {"red": 4, "orange": 3, "yellow": 2, "blue": 1}
 PATIENCE = Patience(timeout=timedelta(seconds=5), poll=timedelta(seconds=0.01))
@@ -109,9 +109,8 @@ class City:
 
 
 def found_city(engine: sa.Engine, home: Home) -> City:
-    folders = (SEEDS / "alerting", SEEDS)
     quiet = replace(home, environment={**home.environment, "CITYRISK_CAP_PORT": "0"})
-    return City(engine, load_desk(*folders), load_book(*folders), quiet)
+    return City(engine, load_desk(*SEEDS), load_book(*SEEDS), quiet)
 
 
 @asynccontextmanager

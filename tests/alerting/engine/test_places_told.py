@@ -51,7 +51,7 @@ def chain(home: Home, store: sa.Engine) -> Chain:
 
 @pytest.fixture(scope="module")
 def desk() -> Desk:
-    return load_desk(SEEDS / "alerting", SEEDS)
+    return load_desk(*SEEDS)
 
 
 def frame(number: int, part: Part, text: bytes, at: datetime = T0) -> bytes:
@@ -94,7 +94,7 @@ def test_the_place_in_the_building_stands_in_alert_notice_and_cap(chain: Chain, 
     assert ("Place inside", where_en) in facts_of(shown, "en")
 
     head = Head("id", "duty@city.example", T0, "Actual", "Alert", True)
-    infos = etree.fromstring(build(alert, head, load_book(SEEDS / "alerting", SEEDS).cap)).iter(f"{{{NAMESPACE}}}info")
+    infos = etree.fromstring(build(alert, head, load_book(*SEEDS).cap)).iter(f"{{{NAMESPACE}}}info")
     for info, where in zip(infos, (where_zh, where_en), strict=True):
         texts = {name: info.findtext(f".//{{{NAMESPACE}}}{name}") for name in ("areaDesc", "description")}
         assert all(where in (text or "") for text in texts.values()), texts

@@ -106,7 +106,7 @@ def test_an_alarm_of_an_unknown_terminal_rings_under_its_sender(
     assert {change.rule_id for change in chain.changes} == {rule_id}
     assert not any(feed.waiting.rows for feed in chain.ticker.feeds.values()), "it lands nowhere"
 
-    desk, book = load_desk(SEEDS / "alerting", SEEDS), load_book(SEEDS / "alerting", SEEDS)
+    desk, book = load_desk(*SEEDS), load_book(*SEEDS)
     apply(store, desk, chain.changes, Subjects(rules(), CITY, desk.routing, "420500"), T0)
     (notice_id,) = flush(store, desk, T0 + timedelta(minutes=5))
     with store.connect() as connection:

@@ -131,7 +131,7 @@ def test_alerts_of_a_process_killed_at_random_are_the_replay(
 ) -> None:
     """The way of live readings: folded, applied with the position, saved now and then; a kill forgets the rest."""
     chance, alerts = random.Random(seed), open_ops(f"sqlite:///{tmp_path / 'ops.db'}")
-    desk, registry = load_desk(SEEDS / "alerting", SEEDS), town()
+    desk, registry = load_desk(*SEEDS), town()
     subjects = Subjects(rules, registry, desk.routing, "420500")
     knowledge = Knowledge(tmp_path, rules, registry, desk, subjects, "")
     live = [replace(b, sequence=n) for n, b in enumerate([*stream, LiveBatch("clock", END, "", {})], 1)]

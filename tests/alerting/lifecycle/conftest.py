@@ -15,14 +15,15 @@ from alerting.desk import Desk, load_desk
 from alerting.episode import EpisodeChange
 from alerting.joining import Subject
 from ingest.ops import open_ops
+from orchestration.project import PROJECT, seed_folders
 
-SEEDS = Path(__file__).resolve().parents[3] / "dbt_project" / "seeds"
+SEEDS = seed_folders(PROJECT)
 
 
 @pytest.fixture(scope="session")
 def desk() -> Desk:
     """The desk that the seeds describe."""
-    return load_desk(SEEDS / "alerting", SEEDS)
+    return load_desk(*SEEDS)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from alerting.desk import load_desk
 from alerting.episode import Change
 from alerting.store import apply
 from ingest.ops import open_ops
-engine, desk, first = open_ops(sys.argv[1]), load_desk(SEEDS / "alerting", SEEDS), int(sys.argv[2])
+engine, desk, first = open_ops(sys.argv[1]), load_desk(*SEEDS), int(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
 for n in range(first, first + 10):

@@ -38,6 +38,7 @@ from ingest.stream.client import connected
 from ingest.stream.live import LiveBatch
 from ingest.stream.running import read_running
 from ingest.stream.streams import ensure_streams
+from orchestration.project import PROJECT, table_of
 from orchestration.rules import propose_rules, publish_rules
 from waiting import until
 
@@ -277,7 +278,7 @@ def test_newer_rules_are_taken_up_and_ones_that_do_not_load_are_not(broker: Brok
         asyncio.run(publish(home, range(2)))
         milder = tmp_path / "milder"
         milder.mkdir()
-        source = ROOT / "dbt_project" / "seeds" / "alerting" / "alert_rules.csv"
+        source = table_of(PROJECT, "alert_rules.csv")
         text = source.read_text("utf-8").replace("可燃气体浓度（爆炸下限百分比）", "可燃气体浓度")
         (milder / "alert_rules.csv").write_text(text, encoding="utf-8")
         done = propose_rules(home, engine, datetime.now(UTC), "li", "a shorter name", milder)

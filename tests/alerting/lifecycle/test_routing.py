@@ -9,23 +9,20 @@ import pytest
 from alerting.desk import Desk, DeskError, load_desk
 from alerting.legal import Guides
 from alerting.routing import ROLES, Routing, RoutingError
+from orchestration.project import PROJECT, seed_folders, table_of
 
-SEEDS = Path(__file__).resolve().parents[3] / "dbt_project" / "seeds"
 TODAY = date(2026, 6, 1)
 
 
 def rows(name: str) -> list[dict[str, str]]:
-    with (SEEDS / f"{name}.csv").open(encoding="utf-8") as file:
+    with table_of(PROJECT, f"{name}.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 
 def kinds() -> set[tuple[str, str]]:
     """Every kind of risk that a rule, a threshold or a feed has."""
-    found = {(row["domain"], row["subdomain"]) for row in rows("thresholds") + rows("generated/feeds")}
-    path = SEEDS / "alerting" / "alert_rules.csv"
-    if path.is_file():
-        found |= {(row["domain"], row["subdomain"]) for row in rows("alerting/alert_rules")}
-    return found
+    tables = rows("thresholds"), rows("generated/kinds"), rows("alert_rules")
+    return {(row["domain"], row["subdomain"]) for table in tables for row in table}
 
 
 @pytest.mark.parametrize("city", ["420500", "520300"])
@@ -58,7 +55,7 @@ def test_a_kind_that_nobody_is_named_for_goes_to_who_commands(desk: Desk) -> Non
 def test_a_new_kind_of_risk_goes_to_the_department_that_owns_it() -> None:
     """Without a row of responsibility: whose feed registers the objects, where the city has that department."""
     owners = {("lifeline", "ropeway"): "transport", ("lifeline", "ice_rink"): "sports", ("lifeline", "gas"): "urban"}
-    desk = load_desk(SEEDS / "alerting", SEEDS, owners=owners)
+    desk = load_desk(*seed_folders(PROJECT), owners=owners)
 
     def unit(subdomain: str) -> tuple[str, str]:
         found = desk.routing.disposing("420502001", "lifeline", subdomain, TODAY)

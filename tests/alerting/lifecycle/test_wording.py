@@ -13,11 +13,11 @@ from alerting.legal import matters_of
 from alerting.rules import load_rules
 from alerting.wording import Wording
 from core.contract import PLACE_ROLES
+from orchestration.project import PROJECT, table_of
 from rule_parts import rules_folder
 
 # A place in words needs none; of an unknown device it is said who sent.
 SPOT_ROLES = {*PLACE_ROLES, "device"} - {"text"}
-SEEDS = Path(__file__).resolve().parents[3] / "dbt_project" / "seeds"
 # A word of a language; codes of standards, formulas and symbols of units (`km/h`, `%LEL`, `CAP 1.2`) are none.
 ENGLISH = re.compile(r"[a-z]{4}|\b(of|by|per|day|low|bit)\b")
 HAN = re.compile(r"[\u4e00-\u9fff]")
@@ -45,7 +45,7 @@ def test_every_wording_is_of_something_cited(cited: set[tuple[str, str]]) -> Non
     texts = cited | {("standard", "突发事件应对法"), ("clause", "art. 61")}  # cited by what people report
     texts |= {("spot", role) for role in SPOT_ROLES}
     texts |= {("unit", name) for name in ("1", "code", "class", "bool")}
-    with (SEEDS / "alerting" / "wordings.csv").open(encoding="utf-8", newline="") as file:
+    with table_of(PROJECT, "wordings.csv").open(encoding="utf-8", newline="") as file:
         rows = [(row["kind"], row["text"]) for row in csv.DictReader(file)]
     assert len(set(rows)) == len(rows)
     assert set(rows) <= texts

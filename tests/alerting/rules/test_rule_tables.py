@@ -12,7 +12,8 @@ import pytest
 from alerting.engine import Engine, Registry
 from alerting.engine.limits import Limits
 from alerting.rules import RuleError, RuleSet, load_rules
-from rule_parts import CONTRACTS, SEEDS, SHAPES, batch, rules_folder, set_cell, thing
+from orchestration.project import PROJECT, table_of
+from rule_parts import CONTRACTS, SHAPES, batch, rules_folder, set_cell, thing
 
 GRADES = {"text read", "secondary", "unconfirmed", "design"}
 PROBED = ("reading", "event")
@@ -124,7 +125,7 @@ def test_the_worst_level_may_be_called_one_or_two(rules: RuleSet) -> None:
 
 def test_levels_of_bridges_run_both_ways() -> None:
     """In JT/T 1037 level 1 is the mildest class, in the lifeline project's documents the worst."""
-    with (SEEDS / "thresholds.csv").open(encoding="utf-8", newline="") as file:
+    with table_of(PROJECT, "thresholds.csv").open(encoding="utf-8", newline="") as file:
         found = {row["rule_id"]: (float(row["threshold"]), row["severity_rank"]) for row in csv.DictReader(file)}
     lifeline = [found[f"bridge_bearing_reaction_drop_vs_base_{level}"] for level in (1, 2, 3)]
     jtt_1037 = [found[f"bridge_main_girder_or_cable_ratio_to_design_value_{level}"] for level in (1, 2, 3)]

@@ -28,8 +28,9 @@ from core.settings import Home
 from ingest.ops import open_ops
 from ingest.stream.live import LiveBatch
 from orchestration.cli import app
+from orchestration.project import PROJECT, table_of
 from orchestration.rules import Proposed, propose_rules, publish_rules
-from rule_parts import SEEDS, gas, rules_folder, set_cell
+from rule_parts import gas, rules_folder, set_cell
 from shell_user import is_now
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -178,7 +179,7 @@ def test_a_proposal_expires_and_a_newer_one_replaces_it(home: Home, store: sa.En
 def test_words_need_no_second_name_and_who_is_told_does(home: Home, store: sa.Engine, tmp_path: Path) -> None:
     folder = rules_folder(tmp_path)
     for name in ("wordings.csv", "routes.csv"):
-        shutil.copy(SEEDS / "alerting" / name, folder / name)
+        shutil.copy(table_of(PROJECT, name), folder / name)
     words = (folder / "wordings.csv").read_text("utf-8").splitlines(keepends=True)
     (folder / "wordings.csv").write_text("".join(words[:-1]), encoding="utf-8")
     done = propose(home, store, folder)
@@ -190,21 +191,21 @@ def test_words_need_no_second_name_and_who_is_told_does(home: Home, store: sa.En
 
 
 @pytest.mark.case("live.F4")
-@pytest.mark.parametrize("table", ["alerting/contacts", "responsibilities", "organisations"])
+@pytest.mark.parametrize("table", ["contacts", "responsibilities", "organisations"])
 def test_who_disposes_and_whose_number_rings_need_a_second_name(
     home: Home, store: sa.Engine, tmp_path: Path, table: str
 ) -> None:
-    folder, name = rules_folder(tmp_path), table.rpartition("/")[2]
-    text = (SEEDS / f"{table}.csv").read_text("utf-8")
-    (folder / f"{name}.csv").write_text(text + "\n", encoding="utf-8")
+    folder, name = rules_folder(tmp_path), f"{table}.csv"
+    text = table_of(PROJECT, name).read_text("utf-8")
+    (folder / name).write_text(text + "\n", encoding="utf-8")
     done = propose(home, store, folder)
-    assert (done.changes.tables, done.request_id is None) == ((name,), False)
+    assert (done.changes.tables, done.request_id is None) == ((table,), False)
 
 
 @pytest.mark.case("live.F4")
 def test_tables_that_came_by_another_way_are_not_taken_up(home: Home, store: sa.Engine, tmp_path: Path) -> None:
     given, folder = known(home, store), rules_folder(tmp_path)
-    (folder / "routes.csv").write_text((SEEDS / "alerting/routes.csv").read_text("utf-8") + "\n", encoding="utf-8")
+    (folder / "routes.csv").write_text(table_of(PROJECT, "routes.csv").read_text("utf-8") + "\n", encoding="utf-8")
     stranger, _ = publish_rules(home, LATER, folder)  # beside the request, as a crash within an approval leaves it
     watch = Watch(home, store, CONTRACTS)
     assert watch.newer(given) is None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from live_city import AS_OF, LiveCity, folded, landed_city
@@ -15,9 +14,9 @@ from alerting.rules import RULE_FILES, RuleSet, load_rules
 from city.live.history import history
 from city.live.plan import Plan, make_plan
 from city.profiles import CITIES
+from orchestration.project import PROJECT, table_of
 
 pytestmark = pytest.mark.slow
-SEEDS = Path(__file__).resolve().parents[3] / "dbt_project" / "seeds"
 # Where most devices of a gateway are left out of the play, one silent device silences the gateway.
 GATEWAYS = {"gas_gateway_silent", "tunnel_gateway_silent"}
 
@@ -27,7 +26,7 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
     """The rules as committed."""
     folder = tmp_path_factory.mktemp("rules")
     for name in RULE_FILES:
-        shutil.copy(next(SEEDS.glob(f"**/{name}")), folder / name)
+        shutil.copy(table_of(PROJECT, name), folder / name)
     return load_rules(folder)
 
 

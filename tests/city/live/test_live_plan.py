@@ -17,8 +17,7 @@ from city.live.noise import hour_of
 from city.live.plan import make_plan
 from city.live.play import note_truth
 from city.profiles import CITIES
-
-SEEDS = Path(__file__).resolve().parents[3] / "dbt_project" / "seeds" / "alerting"
+from orchestration.project import PROJECT, table_of
 
 
 @pytest.fixture(scope="module", params=CITIES)
@@ -30,7 +29,7 @@ def fleet(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 def rule_rows(name: str) -> list[dict[str, str]]:
-    with (SEEDS / name).open(encoding="utf-8", newline="") as file:
+    with table_of(PROJECT, name).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
 
