@@ -1,8 +1,10 @@
 """Building a city: draw it, spoil some of it, and put it behind public doors."""
 
 import json
+import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,16 +14,12 @@ from city import (
     door_http,
     door_sql,
     drops,
-    dust,
     fire,
     fire_devices,
     geology,
     hazards,
-    hydrology,
     lifts,
-    outfalls,
     pipes,
-    sensors,
     sky,
     tailings,
     vehicles,
@@ -29,36 +27,20 @@ from city import (
 )
 from city.clock import Span, whole_hour
 from city.clocks_wrong import plant_wrong_zone
+from city.declared import Declared, declared
+from city.defects import plantings
+from city.doors import Door, departments_of, doors_of
 from city.geography import County, load_counties
-from city.plan import row_plan
 from city.planting import Planted, plant
 from city.profiles import Profile, load_profile
+from city.registers import draw_registers
 from city.streams import Streams
 from city.table import SourceTable
 from city.truth import Truth
+from core.system import systems_root
 
-_SQL = {
-    "fire": {"t_xfdw": "fire.unit", "t_xfxc": "fire.inspection", "t_xfsb": "fire.device"},
-    "housing": {"t_project": "housing.site", "t_attendance": "housing.attendance", "t_dust": "housing.dust_monitor"},
-    "resources": {"device": "resources.geo_device", "reading": "resources.geo_reading"},
-    "transport": {"t_vehicle": "transport.vehicle"},
-}
-_HTTP = {
-    "weather.station": None,
-    "weather.observation": None,
-    "weather.warning": None,
-    "emergency.major_hazard": "substances",
-    "ecology.outfall": None,
-    "water.station": None,
-}
-# In this order each draws its token from one stream; new ones come last so that no other moves.
-_HTTP_DEPARTMENTS = ("weather", "emergency", "ecology", "water")
-# Registers whose good rows `city.live` needs: what a device says depends on what it is.
-_LIVE = (
-    *("transport.vehicle", "fire.device", "housing.dust_monitor", "ecology.outfall", "water.station"),
-    *("urban.gas_device", "urban.tunnel_device", "emergency.tailings_pond", "emergency.tailings_point"),
-)
 DEFAULT_PORT = 8766
+Tables = dict[str, SourceTable]
 
 
 @dataclass(frozen=True)
@@ -73,6 +55,7 @@ class CityBuild:
     scale: float
     db_urls: dict[str, str]
     tokens: dict[str, str]
+    doors: dict[str, Door]
 
     @property
     def root(self) -> Path:
@@ -82,13 +65,15 @@ class CityBuild:
     def env(self, port: int = DEFAULT_PORT) -> dict[str, str]:
         """Every environment value a client of this city needs, with the HTTP service on `port` of this machine."""
         values = {}
-        for department in _HTTP_DEPARTMENTS:
-            values[f"CITYRISK_{department.upper()}_URL"] = f"http://127.0.0.1:{port}/{department}"
-            values[f"CITYRISK_{department.upper()}_TOKEN"] = self.tokens[department]
-        for department, url in self.db_urls.items():
-            values[f"CITYRISK_{department.upper()}_DB_URL"] = url
-        for department in ("emergency", "resources", "market", "urban"):
-            values[f"CITYRISK_{department.upper()}_DROP"] = str(self.root / "drop" / department)
+        for department, setting in departments_of(self.doors, "http").items():
+            values[setting] = f"http://127.0.0.1:{port}/{department}"
+        for door in self.doors.values():
+            if door.token_setting:
+                values[door.token_setting] = self.tokens[door.department]
+        for department, setting in departments_of(self.doors, "sql").items():
+            values[setting] = self.db_urls[department]
+        for department, setting in departments_of(self.doors, "files").items():
+            values[setting] = str(self.root / "drop" / department)
         return values
 
     def write_env(self, port: int = DEFAULT_PORT) -> None:
@@ -106,6 +91,7 @@ class CityBuild:
             "scale": self.scale,
             "db_urls": self.db_urls,
             "tokens": self.tokens,
+            "doors": {feed_id: asdict(door) for feed_id, door in self.doors.items()},
         }
         (self.root / "build.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
 
@@ -114,6 +100,7 @@ class CityBuild:
         """The city built earlier under `home`; raises FileNotFoundError when there is none."""
         facts: dict[str, Any] = json.loads((home / "city" / "build.json").read_text(encoding="utf-8"))
         facts["as_of"] = datetime.fromisoformat(facts["as_of"])
+        facts["doors"] = {feed_id: Door(**door) for feed_id, door in facts["doors"].items()}
         return cls(home=home, **facts)
 
 
@@ -130,137 +117,190 @@ def build_city(
     """Build `city` under `home/city` (an older build there is replaced) and return how to reach it.
 
     `as_of` is an aware instant, cut to its full hour; history covers the `days` times 24 hours before it. `db_urls`
-    maps fire, housing, resources, transport to SQLAlchemy URLs; a department without one gets a SQLite file. Raises
+    maps departments to SQLAlchemy URLs; one without gets a SQLite file. Raises
     ValueError for an unknown city, a naive `as_of`, or fewer than one day.
     """
     if as_of.tzinfo is None or days < 1 or scale <= 0:
         raise ValueError("as_of must be aware, days at least 1, scale above 0")
-    home = home.resolve()
-    profile, span, streams = load_profile(city), Span(whole_hour(as_of), days), Streams(city, seed)
+    home, systems = home.resolve(), systems_root(os.environ)
+    profile, span, streams = load_profile(city, systems), Span(whole_hour(as_of), days), Streams(city, seed)
+    simulated = declared(systems)
     root = home / "city"
     if root.exists():
         shutil.rmtree(root)
     (root / "db").mkdir(parents=True)
     truth = Truth()
-    tables = draw(profile, span, streams, scale, truth)
+    tables = draw(profile, span, streams, scale, truth, simulated)
+    doors = {feed_id: door for feed_id, door in doors_of(simulated.contracts.values()).items() if feed_id in tables}
     (root / "live").mkdir()
-    for feed_id in _LIVE:
+    for feed_id in tables.keys() & set(simulated.registers):
         tables[feed_id].frame.write_parquet(root / "live" / f"{feed_id}.parquet")
-    planted: dict[str, list[Planted]] = {}
-    if defects:
-        plan = row_plan(profile)
-        for feed_id, table in tables.items():
-            planted[feed_id] = plant(table, plan.get(feed_id, []), scale, streams.get(f"defects.{feed_id}"))
-        plant_wrong_zone(tables["weather.observation"], truth, span, streams)
-        plant_wrong_zone(tables["resources.geo_reading"], truth, span, streams)
-    urls = {name: f"sqlite:///{root / 'db' / name}.db" for name in _SQL} | (db_urls or {})
-    _serve_tables(root, tables, urls)
-    _drop_files(root, tables, planted, truth, span, streams, defects)
-    _note_table_rows(tables, planted, truth)
+    planted = _planted(tables, simulated, profile, span, streams, scale, truth) if defects else {}
+    urls = {name: f"sqlite:///{root / 'db' / name}.db" for name in departments_of(doors, "sql")} | (db_urls or {})
+    _serve_tables(root, tables, doors, urls)
+    _drop_files(root, tables, doors, simulated, planted, truth, span, streams, defects)
+    _note_table_rows(tables, doors, planted, truth)
     truth.write(root / "truth.parquet")
-    rng = streams.get("tokens")
-    tokens = {name: rng.bytes(16).hex() for name in _HTTP_DEPARTMENTS}
-    build = CityBuild(home, city, span.as_of, days, seed, scale, urls, tokens)
+    tokens = {name: streams.get(f"token.{name}").bytes(16).hex() for name in departments_of(doors, "http")}
+    build = CityBuild(home, city, span.as_of, days, seed, scale, urls, tokens, doors)
     build.save()
     build.write_env()
     return build
 
 
-def draw(profile: Profile, span: Span, streams: Streams, scale: float, truth: Truth) -> dict[str, SourceTable]:
-    """All feeds of a city without any defect, by feed id; incidents go to `truth`."""
+def _planted(
+    tables: Tables, simulated: Declared, profile: Profile, span: Span, streams: Streams, scale: float, truth: Truth
+) -> dict[str, list[Planted]]:
+    """Spoil rows of every feed as its system declares; what was planted where."""
+    planted = {}
+    for feed_id, table in tables.items():
+        department = simulated.departments.get(feed_id)
+        plan = plantings(department, simulated.contracts[feed_id], profile) if department else []
+        planted[feed_id] = plant(table, plan, scale, streams.get(f"defects.{feed_id}"))
+    for feed_id in ("weather.observation", "resources.geo_reading"):
+        if feed_id in tables:
+            plant_wrong_zone(tables[feed_id], truth, span, streams)
+    return planted
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """What every maker of tables is given."""
+
+    profile: Profile
+    counties: list[County]
+    storms: list[sky.Storm]
+    span: Span
+    streams: Streams
+    scale: float
+    truth: Truth
+
+    def size(self, name: str) -> int:
+        """A count of the city at its scale."""
+        return self.profile.count(name, self.scale)
+
+
+def draw(
+    profile: Profile, span: Span, streams: Streams, scale: float, truth: Truth, simulated: Declared | None = None
+) -> Tables:
+    """All feeds of a city without any defect, by feed id; incidents go to `truth`. A system that is away draws none."""
+    simulated = simulated or declared()
     counties = load_counties(profile.code)
     storms = sky.draw_storms(span, counties, streams.get("storms"))
-
-    def size(name: str) -> int:
-        return profile.count(name, scale)
-
-    geo_sizes = geology.GeoSizes(
-        size("geo_points"),
-        size("geo_points_basic"),
-        size("geo_devices_basic"),
-        size("geo_points_automatic"),
-        size("geo_devices_automatic"),
-    )
-    office = weather.build(profile, counties, storms, span, streams, truth, size("weather_stations"))
-    pond_sizes = (size("tailings_ponds"), size("points_per_pond"))
-    dams = tailings.build(profile, counties, storms, span, streams, truth, pond_sizes)
-    slopes = geology.build(profile, counties, storms, span, streams, truth, geo_sizes)
-    brigade = fire.build(profile, counties, span, streams, size("fire_units"))
-    crews = (size("construction_sites"), size("workers_per_site"))
-    bureau = construction.build(profile, counties, span, streams, crews)
-    tables = [office.stations, office.observations, office.warnings, dams.ponds, dams.points, dams.readings]
-    tables += [slopes.points, slopes.devices, slopes.readings, brigade.units, brigade.inspections]
-    tables += [bureau.sites, bureau.attendance]
-    tables.append(hazards.build(profile, counties, span, streams, size("major_hazards")))
-    tables.append(lifts.build(profile, counties, span, streams, size("elevators")))
-    tables.append(pipes.build(profile, counties, span, streams, size("pipes")))
-    tables += _reporting(profile, counties, span, streams, scale, brigade.units, bureau.sites)
-    return {table.feed_id: table for table in tables}
+    given = _Drawing(profile, counties, storms, span, streams, scale, truth)
+    tables = draw_registers(simulated, profile, counties, span, streams, scale, {})
+    for feeds, make in _MAKERS.items():
+        if simulated.contracts.keys() >= set(feeds):
+            tables |= {table.feed_id: table for table in make(given, tables)}
+    return tables
 
 
-def _reporting(
-    profile: Profile,
-    counties: list[County],
-    span: Span,
-    streams: Streams,
-    scale: float,
-    units: SourceTable,
-    sites: SourceTable,
-) -> list[SourceTable]:
-    """Registers of the devices that report by themselves (`city.live` plays them)."""
-
-    def size(name: str) -> int:
-        return profile.count(name, scale)
-
-    fleet = (size("vehicles"), size("vehicle_firms"), size("drivers"))
-    stations = (size("river_stations"), size("rain_stations"))
-    return [
-        vehicles.build(profile, counties, span, streams, fleet),
-        fire_devices.build(profile, units, span, streams),
-        dust.build(profile, sites, span, streams),
-        outfalls.build(profile, counties, span, streams, size("outfalls")),
-        hydrology.build(profile, counties, span, streams, stations),
-        sensors.build_gas(profile, counties, span, streams, size("gas_detectors")),
-        sensors.build_tunnels(profile, counties, span, streams, size("tunnel_compartments")),
-    ]
+def _weather(given: _Drawing, tables: Tables) -> list[SourceTable]:
+    office = weather.build(
+        given.profile, given.counties, given.storms, given.span, given.streams, given.truth,
+        given.size("weather_stations"),
+    )  # fmt: skip
+    return [office.stations, office.observations, office.warnings]
 
 
-def _serve_tables(root: Path, tables: dict[str, SourceTable], urls: dict[str, str]) -> None:
-    for feed_id, explode in _HTTP.items():
-        door_http.write(tables[feed_id], root / "http" / f"{feed_id}.parquet", explode)
-    for department, feeds in _SQL.items():
-        door_sql.write({name: tables[feed_id] for name, feed_id in feeds.items()}, urls[department])
+def _tailings(given: _Drawing, tables: Tables) -> list[SourceTable]:
+    sizes = given.size("tailings_ponds"), given.size("points_per_pond")
+    dams = tailings.build(
+        given.profile, given.counties, given.storms, given.span, given.streams, given.truth, sizes
+    )  # fmt: skip
+    return [dams.ponds, dams.points, dams.readings]
+
+
+def _geology(given: _Drawing, tables: Tables) -> list[SourceTable]:
+    sizes = geology.GeoSizes(
+        given.size("geo_points"), given.size("geo_points_basic"), given.size("geo_devices_basic"),
+        given.size("geo_points_automatic"), given.size("geo_devices_automatic"),
+    )  # fmt: skip
+    slopes = geology.build(given.profile, given.counties, given.storms, given.span, given.streams, given.truth, sizes)
+    return [slopes.points, slopes.devices, slopes.readings]
+
+
+def _fire(given: _Drawing, tables: Tables) -> list[SourceTable]:
+    brigade = fire.build(given.profile, given.counties, given.span, given.streams, given.size("fire_units"))
+    return [brigade.units, brigade.inspections]
+
+
+def _vehicles(given: _Drawing, tables: Tables) -> list[SourceTable]:
+    fleet = given.size("vehicles"), given.size("vehicle_firms"), given.size("drivers")
+    return [vehicles.build(given.profile, given.counties, given.span, given.streams, fleet)]
+
+
+def _one(build: Callable[..., SourceTable], count: str) -> Callable[[_Drawing, Tables], list[SourceTable]]:
+    return lambda given, tables: [build(given.profile, given.counties, given.span, given.streams, given.size(count))]
+
+
+# What takes code of its own, by the feeds that it fills; each may use the tables of those before it.
+_MAKERS: Mapping[tuple[str, ...], Callable[[_Drawing, Tables], list[SourceTable]]] = {
+    ("weather.station", "weather.observation", "weather.warning"): _weather,
+    ("emergency.tailings_pond", "emergency.tailings_point", "emergency.tailings_reading"): _tailings,
+    ("resources.geo_point", "resources.geo_device", "resources.geo_reading"): _geology,
+    ("fire.unit", "fire.inspection"): _fire,
+    ("fire.device", "fire.unit"): lambda given, tables: [
+        fire_devices.build(given.profile, tables["fire.unit"], given.span, given.streams)
+    ],
+    ("housing.attendance", "housing.site"): lambda given, tables: [
+        construction.attendance(tables["housing.site"], given.size("workers_per_site"), given.span, given.streams)
+    ],
+    ("emergency.major_hazard",): _one(hazards.build, "major_hazards"),
+    ("market.elevator",): _one(lifts.build, "elevators"),
+    ("urban.pipe",): _one(pipes.build, "pipes"),
+    ("transport.vehicle",): _vehicles,
+}
+
+
+def _serve_tables(root: Path, tables: Tables, doors: Mapping[str, Door], urls: Mapping[str, str]) -> None:
+    for feed_id, door in doors.items():
+        if door.kind == "http":
+            door_http.write(tables[feed_id], root / "http" / f"{feed_id}.parquet", door.explode)
+    for department in departments_of(doors, "sql"):
+        mine = {
+            door.path: tables[feed_id]
+            for feed_id, door in doors.items()
+            if door.kind == "sql" and door.department == department
+        }
+        door_sql.write(mine, urls[department])
 
 
 def _drop_files(
     root: Path,
-    tables: dict[str, SourceTable],
+    tables: Tables,
+    doors: Mapping[str, Door],
+    simulated: Declared,
     planted: dict[str, list[Planted]],
     truth: Truth,
     span: Span,
     streams: Streams,
     defects: bool,
 ) -> None:
-    def drop(folder: str, feed_id: str) -> drops.Drop:
-        return drops.Drop(root / "drop" / folder, tables[feed_id], planted.get(feed_id, []), truth, span)
+    for feed_id, door in doors.items():
+        if door.kind != "files":
+            continue
+        folder = root / "drop" / door.department / door.path
+        drop = drops.Drop(folder, tables[feed_id], planted.get(feed_id, []), truth, span)
+        if (write := drops.WRITERS.get(feed_id)) is not None:
+            write(drop, streams.get(f"drop.{feed_id}"), defects)
+            continue
+        department = simulated.departments[feed_id]
+        drops.write_register(
+            drop, simulated.contracts[feed_id], department.file_title or simulated.contracts[feed_id].name_zh,
+            department.file_days_ago,
+        )  # fmt: skip
 
-    drops.write_ponds(drop("emergency/pond", "emergency.tailings_pond"), defects)
-    drops.write_points(drop("emergency/point", "emergency.tailings_point"), defects)
-    readings = drop("emergency/reading", "emergency.tailings_reading")
-    drops.write_readings(readings, streams.get("drop.reading"), defects)
-    drops.write_geo_points(drop("resources/point", "resources.geo_point"), streams.get("drop.geo_point"), defects)
-    drops.write_lifts(drop("market/elevator", "market.elevator"), defects)
-    drops.write_pipes(drop("urban/pipe", "urban.pipe"), defects)
-    drops.write_register(drop("urban/gas_device", "urban.gas_device"), "燃气监测设备")
-    drops.write_register(drop("urban/tunnel_device", "urban.tunnel_device"), "管廊监测设备")
 
-
-def _note_table_rows(tables: dict[str, SourceTable], planted: dict[str, list[Planted]], truth: Truth) -> None:
+def _note_table_rows(
+    tables: Tables, doors: Mapping[str, Door], planted: dict[str, list[Planted]], truth: Truth
+) -> None:
     """Planted rows of HTTP and SQL feeds, by their key as sent."""
-    by_key = [*_HTTP, *(feed_id for feeds in _SQL.values() for feed_id in feeds.values())]
-    for feed_id in by_key:
+    for feed_id, door in doors.items():
+        if door.kind == "files":
+            continue
         table = tables[feed_id]
-        ref_of = door_http.source_ref if feed_id in _HTTP else _sql_ref
+        ref_of = door_http.source_ref if door.kind == "http" else _sql_ref
         wanted = {one.uid: one for one in planted.get(feed_id, [])}
         rows = table.frame.filter(table.frame["_uid"].is_in(list(wanted))).to_dicts() if wanted else []
         for row in rows:

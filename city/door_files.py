@@ -35,15 +35,15 @@ def text_frame(table: SourceTable) -> pl.DataFrame:
     return frame
 
 
-def csv_bytes(frame: pl.DataFrame, *, utf8_every: int = 0) -> bytes:
-    """Source columns as CSV in GB18030 with CRLF; with `utf8_every`, each such line is UTF-8 instead (header never)."""
+def csv_bytes(frame: pl.DataFrame, *, utf8_every: int = 0, encoding: str = "gb18030") -> bytes:
+    """Source columns as CSV with CRLF; with `utf8_every`, each such line is UTF-8 instead (header never)."""
     columns = [name for name in frame.columns if not name.startswith("_")]
     text = frame.select(columns).write_csv(line_terminator="\r\n")
     if not utf8_every:
-        return text.encode("gb18030")
+        return text.encode(encoding)
     lines = text.splitlines(keepends=True)
     return b"".join(
-        line.encode("utf-8" if number and number % utf8_every == 0 else "gb18030") for number, line in enumerate(lines)
+        line.encode("utf-8" if number and number % utf8_every == 0 else encoding) for number, line in enumerate(lines)
     )
 
 

@@ -1,6 +1,7 @@
 """The file drops of four departments, with whole files that went wrong among them."""
 
 import os
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,6 +16,8 @@ from city.geography import to_gcj02
 from city.planting import Planted
 from city.table import SourceTable
 from city.truth import Truth
+from core.declarations import DeclarationError
+from ingest.contract import Contract
 
 _NUMERALS = "零一二三四五六七八九"
 _UTF8_EVERY = 7
@@ -267,9 +270,29 @@ def write_pipes(drop: Drop, defects: bool) -> None:
         drop.note_file("truncated_file", torn)
 
 
-def write_register(drop: Drop, title: str) -> None:
-    """A register of devices as one CSV."""
-    rows = door_files.text_frame(drop.table)
-    name = f"{title}_{drop.span.day_before(16):%Y%m%d}.csv"
-    drop.put(name, door_files.csv_bytes(rows), drop.day(16, 9))
-    drop.note_rows(rows["_uid"].to_list(), name, 2)
+def write_register(drop: Drop, contract: Contract, title: str, days_ago: int) -> None:
+    """A register as one file in the form that its contract declares."""
+    name = f"{title}_{drop.span.day_before(days_ago):%Y%m%d}.{contract.server.file_format}"
+    at = drop.day(days_ago, 9)
+    if contract.server.file_format == "csv":
+        rows = door_files.text_frame(drop.table)
+        encoding = str(contract.server.options.get("encoding", "utf-8"))
+        drop.put(name, door_files.csv_bytes(rows, encoding=encoding), at)
+        drop.note_rows(rows["_uid"].to_list(), name, 2)
+        return
+    raise DeclarationError(
+        f"{contract.id}: the simulated city writes no {contract.server.file_format} of a declared register; "
+        "expected csv"
+    )
+
+
+Write = Callable[[Drop, np.random.Generator, bool], None]
+# Feeds whose files have forms and faults of their own.
+WRITERS: Mapping[str, Write] = {
+    "emergency.tailings_pond": lambda drop, rng, defects: write_ponds(drop, defects),
+    "emergency.tailings_point": lambda drop, rng, defects: write_points(drop, defects),
+    "emergency.tailings_reading": write_readings,
+    "resources.geo_point": write_geo_points,
+    "market.elevator": lambda drop, rng, defects: write_lifts(drop, defects),
+    "urban.pipe": lambda drop, rng, defects: write_pipes(drop, defects),
+}

@@ -15,14 +15,6 @@ from starlette.routing import Route
 from city.build import CityBuild
 from city.door_http import parse_since
 
-ROUTES = {
-    "/weather/v1/stations": "weather.station",
-    "/weather/v1/observations": "weather.observation",
-    "/weather/v1/warnings": "weather.warning",
-    "/emergency/api/v2/hazards": "emergency.major_hazard",
-    "/ecology/v1/outfalls": "ecology.outfall",
-    "/water/v1/stations": "water.station",
-}
 _MAX_SIZE = 5000
 
 
@@ -74,9 +66,18 @@ class _Service:
 
     def __init__(self, build: CityBuild, limits: Limits, clock: Callable[[], float]) -> None:
         self._tokens, self._limits, self._clock = build.tokens, limits, clock
-        self._feeds = {path: _load(build.root / "http" / f"{feed}.parquet") for path, feed in ROUTES.items()}
+        self._feeds = {
+            f"/{door.department}{door.path}": _load(build.root / "http" / f"{feed_id}.parquet")
+            for feed_id, door in build.doors.items()
+            if door.kind == "http"
+        }
         self._buckets: dict[str, _Bucket] = {}
         self._answers = 0
+
+    @property
+    def paths(self) -> list[str]:
+        """The paths of its feeds."""
+        return list(self._feeds)
 
     async def answer(self, request: Request) -> Response:
         """One page of one feed, or 401, 429, 500, 400 as the case may be."""
@@ -116,4 +117,4 @@ def _refusal(status: int, message: str, headers: dict[str, str] | None = None) -
 def make_app(build: CityBuild, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic) -> Starlette:
     """The service of a built city; `clock` gives seconds for the rate limit."""
     service = _Service(build, limits or Limits(), clock)
-    return Starlette(routes=[Route(path, service.answer, methods=["GET"]) for path in ROUTES])
+    return Starlette(routes=[Route(path, service.answer, methods=["GET"]) for path in service.paths])

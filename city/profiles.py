@@ -1,6 +1,7 @@
 """City profiles: codes as data (`systems/_city/<city>.yaml`), sizes as the systems of the city declare them."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import yaml
 
@@ -41,8 +42,8 @@ class Profile:
         return min(entry.n, max(entry.floor, round(entry.n * scale))) if scale < 1 else round(entry.n * scale)
 
 
-def load_profile(city: str) -> Profile:
-    """Read a profile by name; raises ValueError for a city that has none."""
+def load_profile(city: str, systems: Path = SYSTEMS_ROOT) -> Profile:
+    """Read a profile by name, with the counts of that folder's systems; raises ValueError for a city that has none."""
     if city not in CITIES:
         raise ValueError(f"no profile for city {city!r}; known: {', '.join(CITIES)}")
     text = (SYSTEMS_ROOT / "_city" / f"{city}.yaml").read_text(encoding="utf-8")
@@ -55,16 +56,16 @@ def load_profile(city: str) -> Profile:
         retired_area=raw["retired_area"]["code"],
         successor_area=raw["retired_area"]["successor"],
         mean_temperature_c=raw["mean_temperature_c"],
-        sizes=sizes_of(city),
+        sizes=sizes_of(city, systems),
         hazard_grades=raw["hazard_grades"],
     )
 
 
-def sizes_of(city: str) -> dict[str, Size]:
+def sizes_of(city: str, systems: Path) -> dict[str, Size]:
     """How many of each thing that can be simulated a city has, from the folders of its systems."""
     return {
         name: Size(int(count.n), count.source == "given", how.floor, how.is_scaled)
-        for system in load_systems().values()
+        for system in load_systems(systems).values()
         for name, count in system.sizes.get(city, {}).items()
         if (how := system.scalings.get(name)) is not None
     }

@@ -16,6 +16,8 @@ from city.truth import Truth
 
 _BEACH_MIN_M = {1: 150.0, 2: 100.0, 3: 70.0, 4: 50.0, 5: 40.0}
 _CLASS_ZH = {1: "一等", 2: "二等", 3: "三等", 4: "四等", 5: "五等"}
+# Red depth of the phreatic line by dam height, straight between the ends that GB 50863 gives.
+_HEIGHTS_M, _RED_DEPTHS_M = (0, 30, 60, 100, 150, 300), (2, 2, 4, 6, 8, 10)
 _STATES = np.array(["正常", "维护", "校准", "故障"])
 # Point kinds in the order they stand on a dam: water (level, beach, rain), seepage, pore pressure, displacement.
 POINT_KINDS = "wsspdsspdspd"
@@ -82,6 +84,12 @@ def build(
             "安装日期": [span.day_before(int(d)) for d in rng.integers(300, 1500, n * per_pond)],
             "经度": spots.lon,
             "纬度": spots.lat,
+            # What the live sensors need to know of their pond: its limits, and which of them a point measures.
+            "_kind": [POINT_KINDS[j % len(POINT_KINDS)] for _ in codes for j in range(per_pond)],
+            "_beach_min_m": np.repeat(beach_min, per_pond),
+            "_level_max_m": np.repeat(level_max, per_pond),
+            "_red_depth_m": np.repeat(np.interp(height, _HEIGHTS_M, _RED_DEPTHS_M), per_pond),
+            "_deepest_red_m": np.repeat(_deepest_red_m(height), per_pond),
         }
     )
     rain = sky.rain_mm(storms, places, span, streams.get("tailings.rain"))
@@ -94,6 +102,14 @@ def _people_downstream(n: int, rng: np.random.Generator) -> list[int | None]:
     """People downstream of each pond; some are not counted yet."""
     counts = rng.gamma(1.2, 180, n).astype(int)
     return [None if gone else int(c) for c, gone in zip(counts, rng.random(n) < 0.06, strict=True)]
+
+
+def _deepest_red_m(height_m: Floats) -> Floats:
+    """The largest red limit of the phreatic depth that any reading of GB 50863 gives a dam of each height."""
+    deepest: Floats = np.array(_RED_DEPTHS_M[1:], dtype=float)[
+        np.searchsorted(_HEIGHTS_M[1:-1], height_m, side="right")
+    ]
+    return deepest
 
 
 @dataclass(frozen=True)
@@ -114,7 +130,7 @@ def _water(pond: _Ponds, rng: np.random.Generator) -> tuple[Floats, Floats, Floa
     rise = np.minimum(rise, 0.9)
     usual = pond.beach_min * rng.uniform(1.7, 2.6, n)
     beach = np.maximum(usual[:, None] * (1 - 0.25 * rise), 1.25 * pond.beach_min[:, None])
-    red: Floats = np.interp(pond.height, [0, 30, 60, 100, 150, 300], [2, 2, 4, 6, 8, 10])
+    red: Floats = np.interp(pond.height, _HEIGHTS_M, _RED_DEPTHS_M)
     depth = (red * rng.uniform(1.6, 2.2, n))[:, None] - 0.6 * rise
     return rise, beach, depth
 

@@ -15,6 +15,7 @@ from typing import Any
 import jsonschema_rs
 import yaml
 
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _DECIMAL = re.compile(r"[-+]?(0|[1-9][0-9]*)$")  # numbers as JSON writes them; a code with a leading zero is a text
 
 
@@ -41,6 +42,14 @@ def read_declaration(path: Path, kind: str) -> dict[str, Any]:
     if not isinstance(document, dict):  # every schema asks for one; said again for the type checker
         raise DeclarationError(f"{path}:1: a {type(document).__name__} found, expected a mapping")
     return document
+
+
+def seconds(duration: str) -> int:
+    """A duration as declarations write it (`10 min`) in seconds. Raises ValueError."""
+    found = re.fullmatch(r"(\d+) (s|min|h|d)", duration)
+    if found is None:
+        raise ValueError(f"{duration!r} is no duration; expected a number and one of {', '.join(_SECONDS)}")
+    return int(found[1]) * _SECONDS[found[2]]
 
 
 def line_of(node: yaml.Node | None, place: Sequence[str | int]) -> int:

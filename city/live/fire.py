@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
-from city.fire_devices import SENSORS
+from city.fire_devices import SENSORS, UNIT
 from city.live.noise import DAY_S, between, chance, wave
 from city.live.regular import Regular
 from city.live.utterance import Said, Utterance
 from ingest.protocols import gb26875
 
 STATE_FEED, READING_FEED = "fire.device_state", "fire.device_reading"
+SPEAKER = "czdz"  # the unit speaks for the sensors behind it
 _PART_STATE, _ANALOGUE, _OPERATION, _UNIT_STATE = 2, 3, 4, 21
 _PLACES = ("大厅", "走廊", "楼梯间", "配电室", "地下车库", "厨房")
 
@@ -87,3 +90,14 @@ class TransmissionUnit(Regular):
             gb26875.Unit(self.device_id), serial, datetime.fromtimestamp(sent_at, UTC), kind, objects
         )
         return Utterance(sent_at, self.channel, self.raw_feed, self.device_id, frame, str(serial), said, n)
+
+
+def transmission_units(rows: Sequence[Mapping[str, Any]], key: Callable[[str], int], every_s: int) -> list[Regular]:
+    """The units of a register of devices, each with its sensors."""
+    by_unit: dict[str, dict[str, str]] = defaultdict(dict)
+    for row in rows:
+        by_unit[row[SPEAKER]][row["sblx"]] = row["sbbm"]
+    return [
+        TransmissionUnit(unit, key(unit), every_s, {kind: id for kind, id in kinds.items() if kind != UNIT})
+        for unit, kinds in by_unit.items()
+    ]

@@ -30,8 +30,9 @@ class Incident:
     """One incident at one device. Times are whole seconds since 1970 UTC; `rule_id` is '' where no rule tells of it.
 
     `object_id` and `device_id` are the department's own codes. `curves` replace values by metric; `marks` tell what no
-    curve can: `silent` (so many seconds after it began), `drives`, `alarm_bit`, `behaviour`, `part_state` with
-    `part_type` and `parts` (how many of them). `also` are further alerts that rules cannot help to give: rule, colour.
+    curve can: `silent` (so many seconds after it began), `flag` (the state that the device names), `drives`,
+    `alarm_bit`, `behaviour`, `part_state` with `part_type` and `parts` (how many of them). `also` are further alerts
+    that rules cannot help to give: rule, colour.
     """
 
     rule_id: str

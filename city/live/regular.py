@@ -88,6 +88,8 @@ class Regular:
 
     def flag(self, at: int) -> str:
         """The quality flag of a moment: now and then a spell of maintenance or calibration, never in an incident."""
+        if self.incidents and (said := self.mark("flag", at)) is not None:
+            return str(said)
         spell = at // (self.every_s * SPELL_REPORTS)
         if chance(self.key, spell, _SPELL) >= SERVICED or (self.incidents and self.is_tense(at)):
             return "normal"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from city.geography import METRES_PER_DEGREE
 from city.live.noise import DAY_S, between, chance
@@ -128,3 +129,14 @@ class Vehicle(Regular):
 def _serial(at: int) -> int:
     """The number of a message; the highest are left to the session's own."""
     return at // 5 % 0xE000 & ~1
+
+
+def vehicles(rows: Sequence[Mapping[str, Any]], key: Callable[[str], int], every_s: int) -> list[Regular]:
+    """The terminals of a register of vehicles."""
+    return [
+        Vehicle(
+            terminal := str(row["zdh"]), key(terminal), every_s, int(row["zdxy"][-4:]), float(row["xs"]),
+            (float(row["_lon"]), float(row["_lat"])),
+        )
+        for row in rows
+    ]  # fmt: skip

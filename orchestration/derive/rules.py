@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from core.declarations import DeclarationError, read_declaration
+from core.declarations import DeclarationError, read_declaration, seconds
 from core.severity import RANKS
 from core.system import System
 
 FOLDER = "dbt_project/seeds/alerting"
-_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400}
 _COMPARISONS = {"at_least": "ge", "above": "gt", "at_most": "le", "below": "lt", "in": "in", "bits": "bits"}
 _RULE_COLUMNS = (
     "rule_id", "name_zh", "name_en", "domain", "subdomain", "object_type", "kind", "key", "feeds", "members",
@@ -112,14 +110,6 @@ def _condition_row(rule_id: str, rule: Element, condition: Element, version: str
         "threshold_id": condition.get("threshold"), "standard": basis.get("standard"), "clause": basis.get("clause"),
         "evidence_grade": basis.get("grade"), "basis": condition["why"], "version": version,
     }  # fmt: skip
-
-
-def seconds(duration: str) -> int:
-    """A duration as rules write it (`10 min`) in seconds. Raises ValueError."""
-    found = re.fullmatch(r"(\d+) (s|min|h|d)", duration)
-    if found is None:
-        raise ValueError(f"{duration!r} is no duration; expected a number and one of {', '.join(_SECONDS)}")
-    return int(found[1]) * _SECONDS[found[2]]
 
 
 def _csv(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> str:

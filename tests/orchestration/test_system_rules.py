@@ -12,7 +12,8 @@ import pytest
 from core.declarations import DeclarationError
 from core.severity import COLOURS, RANKS
 from core.system import SYSTEMS_ROOT, load_system
-from orchestration.derive.rules import seconds, tables
+from core.declarations import seconds
+from orchestration.derive.rules import tables
 from orchestration.system_check import check_folders
 
 ROW = "gas_combustible_gas_detector_concentration_2"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,7 @@ def test_how_time_is_cut_changes_nothing(fleet: Fleet, hours: Sequence[Utterance
 
 
 def test_another_seed_says_other_things(fleet: Fleet, hours: Sequence[Utterance]) -> None:
-    other = Fleet(fleet.city, fleet.seed + 1, fleet.registers)
+    other = replace(fleet, seed=fleet.seed + 1)
     there = {one.body for one in spoken(other.speakers(), START, START + 600)}
     assert len({one.body for one in hours} & there) < 0.05 * len(there)
 
