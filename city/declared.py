@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.catalogue import load_contracts
+from core.contract import Contract
 from core.declarations import DeclarationError, read_declaration, seconds
 from core.system import folders, systems_root
-from ingest.catalogue import load_contracts
-from ingest.contract import Contract
 
 Element = Mapping[str, Any]
 Where = Mapping[str, frozenset[Any]]

@@ -9,8 +9,8 @@ from city import planting
 from city.declared import Department
 from city.planting import Change, Planting
 from city.profiles import Profile
+from core.contract import Column, Contract
 from core.declarations import DeclarationError
-from ingest.contract import Column, Contract
 
 Element = Mapping[str, Any]
 # Rows of each reason in a feed for which nothing is declared, at full size.

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
 
+from core.contract import Contract
 from core.declarations import DeclarationError
-from ingest.contract import Contract
 
 _URL = re.compile(r"\$\{(CITYRISK_[A-Z0-9_]+_URL)\}(/.*)")
 _DROP = re.compile(r"\$\{(CITYRISK_[A-Z0-9_]+_DROP)\}/(.*)")

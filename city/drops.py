@@ -16,8 +16,8 @@ from city.geography import to_gcj02
 from city.planting import Planted
 from city.table import SourceTable
 from city.truth import Truth
+from core.contract import Contract
 from core.declarations import DeclarationError
-from ingest.contract import Contract
 
 _NUMERALS = "零一二三四五六七八九"
 _UTF8_EVERY = 7

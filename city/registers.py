@@ -14,8 +14,8 @@ from city.geography import County, Places, scatter
 from city.profiles import Profile
 from city.streams import Streams
 from city.table import SourceTable
+from core.contract import Contract
 from core.declarations import DeclarationError
-from ingest.contract import Contract
 
 _TYPES: Mapping[str, pl.DataType] = {
     "string": pl.String(), "integer": pl.Int64(), "number": pl.Float64(), "date": pl.Date(),

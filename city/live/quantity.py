@@ -96,7 +96,7 @@ def level(raw: float | list[Any], row: Mapping[str, Any]) -> float:
     column, factor, offset = raw
     if row.get(column) is None:
         raise DeclarationError(f"column {column!r} is not in the register of the device, or empty there")
-    return float(row[column]) * factor + offset
+    return float(row[column]) * float(factor) + float(offset)
 
 
 def rains(sky_key: int, at: int) -> bool:

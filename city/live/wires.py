@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Protocol
 
 from city.declared import DeviceKind
+from core.contract import Column, Contract
 from core.declarations import DeclarationError
-from ingest.contract import Column, Contract
 from ingest.protocols import hj212, sl651
 
 _BEIJING = timezone(timedelta(hours=8))

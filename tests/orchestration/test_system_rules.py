@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from core.declarations import DeclarationError
+from core.declarations import DeclarationError, seconds
 from core.severity import COLOURS, RANKS
 from core.system import SYSTEMS_ROOT, load_system
-from core.declarations import seconds
 from orchestration.derive.rules import tables
 from orchestration.system_check import check_folders
 

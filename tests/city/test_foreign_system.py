@@ -1,0 +1,148 @@
+"""A system that nobody of us wrote is simulated from its folder alone: register, devices, defects and incidents."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from sample_city import AS_OF
+
+from city.build import CityBuild, build_city
+from city.live.fleet import Fleet
+from city.live.history import history
+from city.live.plan import make_plan
+from core.catalogue import load_contracts
+from core.declarations import DeclarationError
+from core.system import SYSTEMS_ROOT
+
+SYSTEM = """\
+id: W99
+name: {zh: 测试系统, en: System of a test}
+summary: {zh: 只有一个文件夹, en: One folder and nothing else}
+subdomain: probe
+owner: probing
+size: {of: probes, cities: {yichang: {probes: {n: 40, source: assumed}}}}
+"""
+SIMULATION = """\
+counts: {probes: {floor: 10}}
+departments:
+  probing.probe_device:
+    rows: probes
+    columns:
+      监测部位编码: {text: "PB{county}{n:05}"}
+      设备编码: {text: "PD{city}{n:06}"}
+      部位类型: {choice: {调压站: 1, 阀门井: 1}}
+      部位名称: {text: "{county_name}{部位类型}{n}"}
+      采集网关: {text: "PW{city}{group:04}", groups_of: 4}
+      行政区划代码: {area: street}
+      经度: {place: lon}
+      纬度: {place: lat}
+      影响人数: {gamma: [1.5, 90]}
+      安装日期: {ago: [40 d, 1200 d]}
+devices:
+  probing.probe_reading:
+    every: 1 min
+    values:
+      methane_pct_lel: {where: {部位类型: [阀门井]}, noise: [1, 4], serviced: {shows: 55}, decimals: 2}
+      methane_pct_vol: {follows: [methane_pct_lel, 0.01], where: {部位类型: [阀门井]}}
+      air_temperature_c: {base: 15, daily: [8, 15], weekend: 1, rain: {hours: 3, each_mm: -0.5}, decimals: 1}
+incidents:
+  - {rule: probe_high, colour: red, feed: probing.probe_reading, minutes: 20, where: {部位类型: [阀门井]},
+     curves: {methane_pct_lel: [[0, 2], [5, 影响人数, 0, 60], [15, 60], [20, 2]]}}
+"""
+
+
+@pytest.fixture
+def systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of systems with one system, whose contracts are those of gas under another name."""
+    folder = tmp_path / "systems" / "work_safety" / "probe"
+    (folder / "feeds").mkdir(parents=True)
+    for name in ("device", "reading"):
+        text = (SYSTEMS_ROOT / "lifeline/gas/feeds" / f"gas_{name}.odcs.yaml").read_text(encoding="utf-8")
+        text = text.replace("urban", "probing").replace("URBAN", "PROBING").replace("gas_", "probe_")
+        (folder / "feeds" / f"probe_{name}.odcs.yaml").write_text(
+            text.replace("probe_pressure", "gas_pressure").replace("domain: lifeline", "domain: work_safety"),
+            encoding="utf-8",
+        )
+    (folder / "system.yaml").write_text(SYSTEM, encoding="utf-8")
+    (folder / "simulation.yaml").write_text(SIMULATION, encoding="utf-8")
+    monkeypatch.setenv("CITYRISK_SYSTEMS", str(tmp_path / "systems"))
+    return tmp_path / "systems"
+
+
+def test_a_foreign_folder_is_a_city(systems: Path, tmp_path: Path) -> None:
+    build = build_city(tmp_path, "yichang", 1, 7, 0.5, AS_OF)
+    assert CityBuild.load(tmp_path) == build
+    assert build.env() == {"CITYRISK_PROBING_DROP": str(build.root / "drop" / "probing")}
+    (file,) = (build.root / "drop" / "probing" / "probe_device").iterdir()
+    register = pl.read_csv(file, encoding="gb18030", infer_schema=False)
+    planted = pl.read_parquet(build.root / "truth.parquet").filter(pl.col("kind") == "defect")
+    assert set(planted["reason"]) == {
+        *("missing_key", "wrong_type", "out_of_range", "unknown_area_code", "retired_area_code"),
+        *("swapped_lat_lon", "duplicate"),
+    }
+    assert {ref.partition(":")[0] for ref in planted["source_ref"]} == {file.name}
+    extra = planted.filter(~pl.col("reason").is_in(["retired_area_code", "swapped_lat_lon"])).height
+    assert register.height == 20 + extra
+
+    fleet, contracts = Fleet.load(tmp_path), load_contracts(systems)
+    plan = make_plan(fleet, AS_OF, AS_OF + timedelta(hours=1))
+    (incident,) = plan.incidents
+    documents = [(one.device_id, json.loads(one.body)) for one in history(fleet, plan)]
+    assert len({device for device, _ in documents}) == 20
+    known = {column.physical_name for column in contracts["probing.probe_reading"].columns}
+    assert set().union(*(document for _, document in documents)) < known
+    worst = {
+        device: max(d["ch4Lel"] for who, d in documents if who == device and d["st"] == "0" and "ch4Lel" in d)
+        for device, d in documents
+        if "ch4Lel" in d
+    }
+    assert [device for device, value in worst.items() if value > 10] == [incident.device_id]
+    assert worst[incident.device_id] == 60
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ("rows: nobodies", "'nobodies' is no count of yichang"),
+        ("{部位类型}{n}", "nothing is called"),
+        ("where: {部位类型: [阀门井]}, noise", "probing.probe_reading/values: 'methane' is no column"),
+    ],
+)
+def test_what_cannot_be_simulated_is_told(systems: Path, tmp_path: Path, wrong: str, told: str) -> None:
+    path = systems / "work_safety" / "probe" / "simulation.yaml"
+    text = path.read_text(encoding="utf-8")
+    match wrong.partition(":")[0]:
+        case "rows":
+            text = text.replace("rows: probes", wrong)
+        case "where":
+            text = text.replace("methane_pct_lel: {where", "methane: {where").replace(
+                "follows: [methane_pct_lel", "follows: [methane"
+            )
+        case _:
+            text = text.replace("{county_name}{部位类型}{n}", "{nowhere}{n}")
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DeclarationError, match=told):
+        _speakers(tmp_path)
+
+
+def _speakers(home: Path) -> int:
+    build_city(home, "yichang", 1, 7, 0.5, AS_OF)
+    return len(Fleet.load(home).speakers())
+
+
+def test_only_what_is_there_is_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A city without weather, slopes and ponds; a register that hangs on one that is away is not there either."""
+    shutil.copytree(SYSTEMS_ROOT, tmp_path / "systems")
+    for away in ("natural_hazard", "work_safety", "public_safety/fire_unit"):
+        shutil.rmtree(tmp_path / "systems" / away)
+    monkeypatch.setenv("CITYRISK_SYSTEMS", str(tmp_path / "systems"))
+    build = build_city(tmp_path, "yichang", 1, 7, 0.02, AS_OF)
+    assert {feed_id.partition(".")[0] for feed_id in build.doors} == {"urban", "housing", "market", "transport"}
+    assert {one.raw_feed for one in Fleet.load(tmp_path).speakers()} == {
+        *("urban.gas_reading", "urban.tunnel_reading", "housing.dust_reading", "transport.vehicle_position")
+    }
