@@ -8,6 +8,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Container
+from datetime import UTC, datetime
 from pathlib import Path
 
 from alerting.rules import RuleError, load_rules
@@ -16,6 +17,8 @@ from core.catalogue import feed_ids, load_contract, owners_of
 from core.contract import ContractError
 from core.declarations import DeclarationError
 from core.system import DOMAINS, System, folders, load_planned, load_system, load_systems
+from ingest.propose import propose
+from ingest.sample import as_text, outcome, sample_faults, sample_of
 from orchestration.derive import rules
 from orchestration.project import PROJECT, table_of
 
@@ -35,6 +38,16 @@ owner: {owner}
 size:
   of: {name}
   cities: {{}}
+"""
+_SAMPLE_ROWS = """\
+编号,名称,行政区划代码,经度,纬度
+X0001,第一个对象,420503,111.2865,30.6918
+X0002,第二个对象,420505,111.4277,30.5301
+X0003,第三个对象,420502,111.3040,30.7080
+"""
+_SAMPLE_TROUBLE = """\
+,没有编号的对象,420503,111.2871,30.6922
+X0001,第一个对象,420503,111.2865,30.6918
 """
 
 
@@ -95,6 +108,8 @@ def _faults(system: System, feeds: Container[str]) -> list[str]:
         except ContractError as error:
             found.append(f"{path}: {error}")
             continue
+        if not contract.is_draft:
+            found += sample_faults(contract, path)
         if contract.domain != system.domain and not contract.is_draft:
             found.append(f"{path}: domain is {contract.domain!r}, its folder stands under {system.domain!r}; move one")
         if contract.subdomain != system.subdomain and not contract.is_draft:
@@ -143,6 +158,8 @@ def write_skeleton(root: Path, place: str, system_id: str | None = None) -> Path
     folder = root / domain / name
     if folder.exists():
         raise ValueError(f"{folder} exists; choose another name")
+    if next(root.glob(f"*/*/feeds/{name}.odcs.yaml"), None) is not None:
+        raise ValueError(f"a feed {name!r} stands in another system; choose another name")
     systems, planned = load_systems(root), load_planned(root)
     chosen = system_id or _free_id(_LETTERS[domain], {*systems, *planned})
     if chosen in systems:
@@ -151,9 +168,22 @@ def write_skeleton(root: Path, place: str, system_id: str | None = None) -> Path
     zh, en = (words.name_zh, words.name_en) if words else (name, name.replace("_", " ").capitalize())
     owners = [s.owner for s in sorted(systems.values(), key=lambda s: s.domain != domain)]
     (folder / "feeds").mkdir(parents=True)
-    text = _SKELETON.format(id=chosen, zh=zh, en=en, name=name, owner=owners[0] if owners else name)
+    owner = owners[0] if owners else name
+    text = _SKELETON.format(id=chosen, zh=zh, en=en, name=name, owner=owner)
     (folder / "system.yaml").write_text(text, encoding="utf-8")
+    _write_feed(folder / "feeds", owner, name)
     return folder
+
+
+def _write_feed(feeds: Path, owner: str, name: str) -> None:
+    """A first feed to be replaced: a draft contract, its sample and what must come of it."""
+    payload, path = feeds / f"{name}.sample.csv", feeds / f"{name}.odcs.yaml"
+    payload.write_text(_SAMPLE_ROWS, encoding="utf-8")
+    path.write_text(propose(payload, f"{owner}.{name}").yaml_text, encoding="utf-8")
+    payload.write_text(_SAMPLE_ROWS + _SAMPLE_TROUBLE, encoding="utf-8")
+    sample = sample_of(load_contract(path), path)
+    found = outcome(sample, datetime(2026, 1, 1, tzinfo=UTC))
+    sample.expected.write_text(as_text(found), encoding="utf-8")
 
 
 def _free_id(letter: str, taken: set[str]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import sqlalchemy as sa
 import typer
 
+from core.contract import Contract
 from ingest import ops
 from orchestration.cli.shell import (
     Json,
@@ -81,9 +83,9 @@ def show_feed(feed_id: str, as_json: Json = False) -> None:
 @feed_app.command("check")
 @verb
 def check_feed_command(feed_id: str, as_json: Json = False) -> None:
-    """Look the contract over, then run its checks on what landed and is not admitted yet.
+    """Look the contract and its sample over, then run its checks on what landed and is not admitted yet.
 
-    Exit 1 when the contract has an error, or a check fails or is raised.
+    Exit 1 when the contract has an error, its sample is not as expected, or a check fails or is raised.
     """
     from core.catalogue import contract_path
     from ingest.lint import look_over
@@ -110,6 +112,10 @@ def check_feed_command(feed_id: str, as_json: Json = False) -> None:
     except ImportError as error:
         failed(f"the checks cannot run ({error}); install the extra `quality`")
     rows += [
+        {"check": "sample", "severity": "error", "verdict": "failed", "message": fault}
+        for fault in _sample_faults(contract, contract_path(feed_id, systems()))
+    ]
+    rows += [
         {"check": v.check_id, "severity": v.severity, "verdict": v.verdict, "message": v.message_en} for v in verdicts
     ]
     well = "the contract is in order; no batch waits for its checks"
@@ -118,6 +124,29 @@ def check_feed_command(feed_id: str, as_json: Json = False) -> None:
     print_rows(rows, as_json, empty=well)
     if any(row["verdict"] != "passed" and row["severity"] == "error" for row in rows):
         raise typer.Exit(1)
+
+
+def _sample_faults(contract: Contract, path: Path) -> list[str]:
+    """What is wrong with the sample; a draft may have none yet."""
+    from ingest.sample import sample_faults
+
+    is_there = any(path.parent.glob(f"{path.name.removesuffix('.odcs.yaml')}.sample.*"))
+    return sample_faults(contract, path) if is_there or not contract.is_draft else []
+
+
+@feed_app.command("sample")
+@verb
+def show_sample(feed_id: str, at: Annotated[datetime, typer.Option(help="When it counts as received, UTC.")]) -> None:
+    """What comes of the feed's sample today, in the form of its expected file: to be compared with the agreement."""
+    from core.catalogue import contract_path
+    from ingest.sample import SampleError, as_text, outcome, sample_of
+
+    contract = contract_of(feed_id, with_drafts=True)
+    try:
+        sample = sample_of(contract, contract_path(feed_id, systems()))
+        typer.echo(as_text(outcome(sample, at.replace(tzinfo=UTC))), nl=False)
+    except SampleError as error:
+        failed(str(error))
 
 
 @feed_app.command("held")

@@ -82,4 +82,7 @@ def new_system(
         folder = write_skeleton(root, place, system_id)
     except (DeclarationError, ValueError) as error:
         failed(str(error))
-    typer.echo(f"wrote {folder}; put contracts under feeds/ (`cityrisk feed new SAMPLE`), then `cityrisk system check`")
+    typer.echo(
+        f"wrote {folder}; replace the draft feed under feeds/ and its sample (`cityrisk feed new SAMPLE`), then "
+        "`cityrisk system check`"
+    )
