@@ -36,6 +36,7 @@ from city.profiles import Profile, load_profile
 from city.registers import draw_registers
 from city.streams import Streams
 from city.table import SourceTable
+from city.template import write_templates
 from city.truth import Truth
 from core.system import systems_root
 
@@ -135,6 +136,7 @@ def build_city(
     (root / "live").mkdir()
     for feed_id in tables.keys() & set(simulated.registers):
         tables[feed_id].frame.write_parquet(root / "live" / f"{feed_id}.parquet")
+    write_templates(root, tables, simulated, span)
     planted = _planted(tables, simulated, profile, span, streams, scale, truth) if defects else {}
     urls = {name: f"sqlite:///{root / 'db' / name}.db" for name in departments_of(doors, "sql")} | (db_urls or {})
     _serve_tables(root, tables, doors, urls)

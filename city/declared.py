@@ -40,6 +40,20 @@ class Placing:
 
 
 @dataclass(frozen=True, slots=True)
+class GoesOn:
+    """How a feed goes on after the built days.
+
+    It repeats a period of so many seconds. `holds` are columns that stay at a device's last value, `numbers` is the
+    column by which events are numbered on, `stays` are times that do not move.
+    """
+
+    period_s: int
+    holds: tuple[str, ...] = ()
+    numbers: str = ""
+    stays: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Department:
     """One served feed. `rows` is None where the rows are made by code of the city, `defects` where none is declared."""
 
@@ -51,6 +65,7 @@ class Department:
     file_days_ago: int
     defects: tuple[Element, ...] | None
     without: frozenset[str]
+    goes_on: GoesOn | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +175,13 @@ def _department(feed_id: str, raw: Element) -> Department:
         file_days_ago=file.get("days_ago", 16),
         defects=tuple(defects) if isinstance(defects, list) else None,
         without=frozenset(defects["without"]) if isinstance(defects, dict) else frozenset(),
+        goes_on=_goes_on(raw["goes_on"]) if "goes_on" in raw else None,
+    )
+
+
+def _goes_on(raw: Element) -> GoesOn:
+    return GoesOn(
+        seconds(raw["repeats"]), tuple(raw.get("holds", ())), raw.get("numbers", ""), frozenset(raw.get("stays", ()))
     )
 
 

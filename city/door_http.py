@@ -70,16 +70,21 @@ def _records(table: SourceTable, explode: str | None) -> tuple[list[str], list[i
     return [_dump(record) for record in groups.values()], list(range(len(groups)))
 
 
-def write(table: SourceTable, path: Path, explode: str | None = None) -> None:
-    """Write the feed's records as Parquet (cursor in epoch seconds or null, JSON text), in sending order."""
+def records(table: SourceTable, explode: str | None = None) -> pl.DataFrame:
+    """The feed's records in sending order: `cursor` in epoch seconds or null, `body` as JSON text."""
     bodies, positions = _records(table, explode)
     cursor: pl.Series | None = None
     if table.sent:
         local = table.frame[table.sent].dt.replace_time_zone(BEIJING.key)
         cursor = local.dt.epoch("s")[positions]
     frame = pl.DataFrame({"cursor": cursor if cursor is not None else [None] * len(bodies), "body": bodies})
+    return frame.with_columns(pl.col("cursor").cast(pl.Int64))
+
+
+def write(table: SourceTable, path: Path, explode: str | None = None) -> None:
+    """Write the feed's records as Parquet."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    frame.with_columns(pl.col("cursor").cast(pl.Int64)).write_parquet(path, compression="lz4")
+    records(table, explode).write_parquet(path, compression="lz4")
 
 
 def parse_since(text: str) -> int:

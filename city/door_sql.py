@@ -55,6 +55,17 @@ def write(tables: dict[str, SourceTable], url: str) -> None:
         engine.dispose()
 
 
+def append(name: str, table: SourceTable, url: str) -> None:
+    """Put further rows into a table that `write` made."""
+    engine = sa.create_engine(url)
+    shaped = sa.Table(name, sa.MetaData(), *_columns(table, engine.dialect.name))
+    try:
+        with engine.begin() as connection:
+            _fill(connection, shaped, as_text(table.frame.select(table.columns)))
+    finally:
+        engine.dispose()
+
+
 def _fill(connection: sa.Connection, table: sa.Table, frame: pl.DataFrame) -> None:
     """Bulk load, each database by its fastest plain way; a driver's own row-by-row binding is ten times slower."""
     quote = connection.dialect.identifier_preparer.quote

@@ -1,21 +1,30 @@
 """The HTTP departments with tokens, paging, `since`, a rate limit and now and then a fault."""
 
 import asyncio
+import logging
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from city.build import CityBuild
+from city.declared import declared
 from city.door_http import parse_since
+from city.onward import Onward
+
+log = logging.getLogger(__name__)
 
 _MAX_SIZE = 5000
+GO_ON_EVERY_S = 30.0
 
 
 @dataclass
@@ -71,8 +80,19 @@ class _Service:
             for feed_id, door in build.doors.items()
             if door.kind == "http"
         }
+        self._build, self._onward = build, Onward(build, declared())
         self._buckets: dict[str, _Bucket] = {}
         self._answers = 0
+
+    def go_on(self, now: datetime) -> None:
+        """Let the departments live up to an instant: rows, files, and what is served here."""
+        for feed_id, records in self._onward.advance(now).items():
+            door = self._build.doors[feed_id]
+            path = f"/{door.department}{door.path}"
+            old = self._feeds[path]
+            self._feeds[path] = _Feed(
+                pl.concat([old.cursor, records["cursor"]]), pl.concat([old.body, records["body"]])
+            )
 
     @property
     def paths(self) -> list[str]:
@@ -114,7 +134,41 @@ def _refusal(status: int, message: str, headers: dict[str, str] | None = None) -
     return JSONResponse({"code": status, "message": message}, status_code=status, headers=headers)
 
 
-def make_app(build: CityBuild, limits: Limits | None = None, clock: Callable[[], float] = time.monotonic) -> Starlette:
-    """The service of a built city; `clock` gives seconds for the rate limit."""
+def make_app(
+    build: CityBuild,
+    limits: Limits | None = None,
+    clock: Callable[[], float] = time.monotonic,
+    now: Callable[[], datetime] | None = None,
+) -> Starlette:
+    """The service of a built city; `clock` gives seconds for the rate limit.
+
+    With `now` the departments go on; what happened while nobody served is there before the first answer.
+    """
     service = _Service(build, limits or Limits(), clock)
-    return Starlette(routes=[Route(path, service.answer, methods=["GET"]) for path in service.paths])
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if now is None:
+            yield
+            return
+        await _go_on(service, now())
+        task = asyncio.create_task(_keep_going(service, now))
+        yield
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    routes = [Route(path, service.answer, methods=["GET"]) for path in service.paths]
+    return Starlette(routes=routes, lifespan=lifespan)
+
+
+async def _keep_going(service: _Service, now: Callable[[], datetime]) -> None:
+    while True:
+        await asyncio.sleep(GO_ON_EVERY_S)
+        await _go_on(service, now())
+
+
+async def _go_on(service: _Service, now: datetime) -> None:
+    try:
+        await asyncio.to_thread(service.go_on, now)
+    except (OSError, SQLAlchemyError):  # a database that is away for a while; its rows come with the next round
+        log.exception("departments stand still for a moment")

@@ -2,6 +2,7 @@
 
 import argparse
 import socket
+from datetime import UTC, datetime
 from pathlib import Path
 
 import uvicorn
@@ -17,7 +18,7 @@ def serve(home: Path, port: int = DEFAULT_PORT) -> None:
     build = CityBuild.load(home.resolve())
     with socket.create_server((HOST, port)) as listening:
         build.write_env(listening.getsockname()[1])
-        config = uvicorn.Config(make_app(build), log_level="warning")
+        config = uvicorn.Config(make_app(build, now=lambda: datetime.now(UTC)), log_level="warning")
         uvicorn.Server(config).run(sockets=[listening])
 
 
