@@ -15,12 +15,11 @@ import sqlalchemy as sa
 
 from alerting import tables
 from alerting.desk import Desk, DeskError, load_desk
+from alerting.engine.rule import MaintenanceWindow, RuleError, RuleSet
 from alerting.engine.world import Registry
 from alerting.registry import load_registry
-from alerting.rules.fault import RuleError
 from alerting.rules.generations import generations, newest_generation
 from alerting.rules.load import load_rules
-from alerting.rules.model import MaintenanceWindow, RuleSet
 from alerting.rules.versions import UnapprovedRules, check_approved, take_as_given
 from alerting.subjects import Subjects, city_of
 from core.catalogue import owners_of

@@ -13,7 +13,8 @@ import orjson
 import sqlalchemy as sa
 
 from alerting import tables
-from alerting.engine.senders import UNKNOWN_ALARM, UNREADABLE_ALARM
+from alerting.engine.evaluators.sender import UNREADABLE_ALARM
+from alerting.engine.evaluators.stranger import UNKNOWN_ALARM
 from alerting.lifecycle import Row, Verb
 from alerting.replay import Episode, Finding, by_start
 from alerting.work import rows_of

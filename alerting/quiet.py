@@ -15,10 +15,10 @@ import sqlalchemy as sa
 
 from alerting import tables
 from alerting.engine.limits import is_within
+from alerting.engine.rule import RuleSet
 from alerting.engine.world import Registry, Thing
 from alerting.labels import all_hold, labels_of, of_mapping
 from alerting.lifecycle import WORKED_ON, Row
-from alerting.rules.model import RuleSet
 from alerting.work import rows_of
 from core.settings import Home
 

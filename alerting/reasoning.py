@@ -16,12 +16,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from alerting.engine import Engine, generation_of
+from alerting.engine.rule import RuleSet
 from alerting.episode import EpisodeChange
 from alerting.knowledge import Knowledge
 from alerting.lifecycle import Row
 from alerting.rules.generations import generation_named
 from alerting.rules.load import load_rules
-from alerting.rules.model import RuleSet
 from alerting.snapshots import read_snapshot, sweep, write_snapshot
 from core.settings import Home
 from ingest.stream.live import EPOCH, LiveBatch

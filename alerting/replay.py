@@ -16,9 +16,9 @@ import sqlalchemy as sa
 
 from alerting.engine import Engine, Registry
 from alerting.engine.judge import Judge
+from alerting.engine.rule import RuleSet
 from alerting.episode import Change, EpisodeChange, started_at_of
 from alerting.history import landed_batches
-from alerting.rules.model import RuleSet
 from core.settings import Home
 from core.severity import RANKS
 from ingest.stream.live import CLOCK_FEED, LiveBatch

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 
 from alerting import tables
 from alerting.engine import Engine, Registry
+from alerting.engine.rule import MaintenanceWindow, RuleSet
 from alerting.episode import Change, EpisodeChange
 from alerting.requests import Request
-from alerting.rules.model import MaintenanceWindow, RuleSet
 from alerting.rules.versions import Changes
 from alerting.work import in_transaction
 from core.severity import RANKS

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import Counter
 
+from alerting.engine.rule import Rule, RuleSet
 from alerting.engine.world import Registry
 from alerting.episode import EpisodeChange
 from alerting.joining import Subject
 from alerting.routing import Routing
-from alerting.rules.model import Rule, RuleSet
 
 
 class Subjects:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from alerting.engine.limits import Limits
-from alerting.rules.model import Condition
+from alerting.engine.rule import Condition
 
 _ALWAYS = ("mean", "min", "drop", "rate")  # these build up from quiet values too
 

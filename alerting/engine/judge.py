@@ -9,9 +9,9 @@ from typing import Any
 from alerting.engine.gates import mask_of
 from alerting.engine.levels import NO_LEVEL, Hit, Track
 from alerting.engine.limits import Limit, word_of
+from alerting.engine.rule import Condition, Rule
 from alerting.engine.series import FROM_START, Run, Series, value_of
 from alerting.engine.world import FeedShape
-from alerting.rules.model import Condition, Rule
 
 _MINUTE_US = 60_000_000
 _BEIJING_MINUTES = 8 * 60

@@ -8,11 +8,11 @@ neither ticks nor delays move an episode; a timer only tells earlier what the ne
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from alerting.engine.rule import Condition
 from alerting.episode import Change
-from alerting.rules.model import Condition
 from alerting.spots import Spot
 
 PEAK_EVERY_US = 300_000_000  # a rising value is told at most every five minutes; `cleared` has the last word
@@ -31,7 +31,6 @@ class Hit:
 
 
 Hits = Sequence[Hit | None]
-Say = Callable[["Track", Change, int, Hit, int, int, str], None]  # track, change, level, hit, at, known, evidence
 
 
 class Track:
@@ -79,18 +78,39 @@ class Track:
 
 
 @dataclass(frozen=True, slots=True)
-class Levels:
-    """How the levels of one rule open and end."""
+class Transition:
+    """What a judgement or a timer changed in a track, which is as it stands after it; instants are microseconds."""
 
-    count: int
+    track: Track
+    change: Change
+    rank: int  # of the level concerned: 4 red … 1 blue
+    hit: Hit
+    at: int
+    known_at: int
+    evidence: str
+    is_past: bool
+
+
+Emit = Callable[[Transition], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """How the levels of one rule open and end; `ranks` are their colours, mildest first."""
+
+    ranks: tuple[int, ...]
     hold_us: int
     clear_us: int
     is_cleared_by_rest: bool
     max_late_us: int
     is_past: bool = False  # of past danger: judged in event time alone, and told only once its hold has passed
+    count: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "count", len(self.ranks))
 
     def take(
-        self, t: Track, at: int, received: int, met: int, kept: int, hits: Hits, say: Say, late_us: int | None = None
+        self, t: Track, at: int, received: int, met: int, kept: int, hits: Hits, emit: Emit, late_us: int | None = None
     ) -> None:
         """One judgement: the highest level met, the highest not contradicted (-1 none), what was compared.
 
@@ -100,25 +120,25 @@ class Levels:
         """
         if at < t.at:
             if NO_LEVEL < met == t.level and at >= t.started_at:
-                self._peak(t, hits[met], at, received, say)
+                self._peak(t, hits[met], at, received, emit)
             return
-        self.ripen(t, at, received, say, met)
+        self.pass_holds(t, at, received, emit, met)
         t.at = at
         was_silent = t.level == NO_LEVEL and not any(t.since)
         if met > NO_LEVEL:
             if was_silent:
                 self._start(t, at, received - at if late_us is None else late_us)
             self._rise(t, at, received, met, hits)
-        self._fall(t, at, received, met, kept, say)
+        self._fall(t, at, received, met, kept, emit)
         if was_silent and self.hold_us and any(t.since):
             first = next(i for i, since in enumerate(t.since) if since)
-            self._tell(t, Change.PENDING, first, at, received, "reading", say)
+            self._emit(t, Change.PENDING, first, at, received, "reading", emit)
         if not self.hold_us:
-            self.ripen(t, at, received, say)
+            self.pass_holds(t, at, received, emit)
         if met == t.level > NO_LEVEL:
-            self._peak(t, hits[met], at, received, say)
+            self._peak(t, hits[met], at, received, emit)
 
-    def ripen(self, t: Track, until: int, known: int, say: Say, sure: int = NO_LEVEL) -> None:
+    def pass_holds(self, t: Track, until: int, known: int, emit: Emit, sure: int = NO_LEVEL) -> None:
         """Switch on the levels whose hold passed at or before an event instant, each at its own.
 
         Levels above `sure` have no reading that confirms them at `until`: a clock that jumped forward is no hold, so
@@ -135,30 +155,30 @@ class Levels:
             t.level = i
             if i + 1 < self.count and t.since[i + 1] and t.since[i + 1] + self.hold_us == at:
                 continue  # a higher level comes on at the same instant: only that one is told
-            self._tell(t, Change.OPENED if before == NO_LEVEL else Change.UPGRADED, i, at, known, "reading", say)
+            self._emit(t, Change.OPENED if before == NO_LEVEL else Change.UPGRADED, i, at, known, "reading", emit)
             before, t.told_at = i, at
             hit = t.hits[i]
             t.peak = hit.value if hit else None
 
-    def ring(self, t: Track, due: int, say: Say) -> None:
+    def on_timer(self, t: Track, due: int, emit: Emit) -> None:
         """A timer of this track went off at stream instant `due`; one that was overtaken does nothing."""
         if due in t.due:
             highest = max(i for i, found in enumerate(t.due) if found == due)
-            self.ripen(t, t.since[highest] + self.hold_us, due, say)
+            self.pass_holds(t, t.since[highest] + self.hold_us, due, emit)
         if due == t.rest_due:
             t.rest_due = 0
-            self.end(t, t.breach_at + self.clear_us, due, "rest", say)
+            self.end(t, t.breach_at + self.clear_us, due, "rest", emit)
 
-    def end(self, t: Track, at: int, known: int, evidence: str, say: Say) -> None:
+    def end(self, t: Track, at: int, known: int, evidence: str, emit: Emit) -> None:
         """End what is on or pending at once."""
         level = t.level
         pending = next((i for i, since in enumerate(t.since) if since), NO_LEVEL)
         t.level = NO_LEVEL
         t.since, t.due, t.clear = [0] * self.count, [0] * self.count, [0] * self.count
         if level > NO_LEVEL:
-            self._tell(t, Change.CLEARED, level, at, known, evidence, say)
+            self._emit(t, Change.CLEARED, level, at, known, evidence, emit)
         elif pending > NO_LEVEL:
-            self._tell(t, Change.WITHDRAWN, pending, at, known, evidence, say)
+            self._emit(t, Change.WITHDRAWN, pending, at, known, evidence, emit)
         t.known.clear()
         t.hits = [None] * self.count
         t.number, t.peak, t.rest_due, t.spot = 0, None, 0, ()
@@ -178,7 +198,7 @@ class Levels:
             t.rest_due = max(at, received) + self.clear_us
         t.breach_at = at
 
-    def _fall(self, t: Track, at: int, received: int, met: int, kept: int, say: Say) -> None:
+    def _fall(self, t: Track, at: int, received: int, met: int, kept: int, emit: Emit) -> None:
         """Pending levels that are not met any more, and levels that have been normal for the clear time."""
         is_pending = any(t.since)
         for i in range(max(met, t.level) + 1, self.count):
@@ -186,7 +206,7 @@ class Levels:
         if t.level == NO_LEVEL:
             if is_pending and not any(t.since):
                 pending = next(i for i, hit in enumerate(t.hits) if hit)
-                self._tell(t, Change.WITHDRAWN, pending, at, received, "reading", say)
+                self._emit(t, Change.WITHDRAWN, pending, at, received, "reading", emit)
                 t.number, t.hits, t.spot = 0, [None] * self.count, ()
                 t.marks.clear()
             return
@@ -199,20 +219,20 @@ class Levels:
             t.clear[level] = 0
             level -= 1
         if level == NO_LEVEL:
-            self.end(t, at, received, "reading", say)
+            self.end(t, at, received, "reading", emit)
         elif level < t.level:
             t.level = level
-            self._tell(t, Change.DOWNGRADED, level, at, received, "reading", say)
+            self._emit(t, Change.DOWNGRADED, level, at, received, "reading", emit)
 
-    def grow(self, t: Track, hit: Hit | None, at: int, received: int, say: Say) -> None:
+    def grow(self, t: Track, hit: Hit | None, at: int, received: int, emit: Emit) -> None:
         """Tell at once that more take part in what is on, also where no value is worse for it."""
         t.hits[t.level] = hit or t.hits[t.level]
         if hit is not None and hit.value is not None and (t.peak is None or hit.value > t.peak):
             t.peak = hit.value
         t.told_at = at
-        self._tell(t, Change.PEAK, t.level, at, received, "reading", say)
+        self._emit(t, Change.PEAK, t.level, at, received, "reading", emit)
 
-    def _peak(self, t: Track, hit: Hit | None, at: int, received: int, say: Say) -> None:
+    def _peak(self, t: Track, hit: Hit | None, at: int, received: int, emit: Emit) -> None:
         if hit is None or hit.value is None:
             return
         if t.peak is not None and not is_worse(hit.condition, hit.value, t.peak):
@@ -220,16 +240,16 @@ class Levels:
         t.peak = hit.value
         if at - t.told_at >= PEAK_EVERY_US:
             t.told_at = at
-            self._tell(t, Change.PEAK, t.level, at, received, "reading", say)
+            self._emit(t, Change.PEAK, t.level, at, received, "reading", emit)
 
-    def _tell(self, t: Track, change: Change, level: int, at: int, known: int, evidence: str, say: Say) -> None:
+    def _emit(self, t: Track, change: Change, level: int, at: int, known: int, evidence: str, emit: Emit) -> None:
         if self.is_past and change in (Change.PENDING, Change.WITHDRAWN):
             return
         hit = t.hits[level] or next((h for h in t.hits if h is not None), None)
         if hit is None:
             raise AssertionError(f"episode of {t.key} has a level but nothing that was compared")
         t.number += 1
-        say(t, change, level, hit, at, known, evidence)
+        emit(Transition(t, change, self.ranks[level], hit, at, known, evidence, self.is_past))
 
 
 def is_worse(condition: Condition, value: float, than: float) -> bool:

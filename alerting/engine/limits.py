@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
+from alerting.engine.rule import Condition, Override, Rule
 from alerting.engine.world import Registry
-from alerting.rules.model import Condition, Override, Rule
 
 _NARROWER = {"city": 0, "area": 1, "object": 2, "device": 3}
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from alerting.rules.model import Aggregate, Condition
+from alerting.engine.rule import Aggregate, Condition
 
 _MINUTE_US = 60_000_000
 _BEIJING_US = 8 * 60 * _MINUTE_US

@@ -3,9 +3,8 @@
 Not here: comparing readings with them (`alerting.engine`), publishing them (`orchestration.rules`).
 """
 
-from alerting.rules.fault import RuleError
+from alerting.engine.rule import Condition, MaintenanceWindow, Override, Rule, RuleError, RuleSet
 from alerting.rules.load import RULE_FILES, load_rules
-from alerting.rules.model import Condition, MaintenanceWindow, Override, Rule, RuleSet
 
 __all__ = [
     "RULE_FILES",

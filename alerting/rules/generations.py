@@ -9,8 +9,8 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from alerting.engine.rule import RuleSet
 from alerting.rules.load import load_rules
-from alerting.rules.model import RuleSet
 
 FOLDER = "rules"
 PARTIAL = ".partial"

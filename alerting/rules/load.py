@@ -14,20 +14,20 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, get_args
 
-from alerting.rules.check import check_rules
-from alerting.rules.fault import RuleError
-from alerting.rules.model import (
+from alerting.engine.evaluators import EVALUATORS
+from alerting.engine.rule import (
     Aggregate,
     ClearBy,
     Comparison,
     Condition,
     Key,
-    Kind,
     MaintenanceWindow,
     Override,
     Rule,
+    RuleError,
     RuleSet,
 )
+from alerting.rules.check import check_rules
 from core.severity import RANKS
 
 RULES, CONDITIONS, OVERRIDES, WINDOWS, THRESHOLDS = (
@@ -255,7 +255,7 @@ def _rule(
     thresholds: Mapping[str, _Row],
 ) -> Rule:
     rule_id = row.needed("rule_id")
-    own, kind = conditions.get(rule_id, ()), row.one_of("kind", get_args(Kind))
+    own, kind = conditions.get(rule_id, ()), row.one_of("kind", EVALUATORS)
     if not own:
         raise row.fault("rule_id", f"{rule_id!r} has no row in {CONDITIONS}")
     ids = {condition.condition_id for _, condition in own}
@@ -278,7 +278,7 @@ def _rule(
         kind=kind,
         key=row.one_of("key", get_args(Key)),
         feeds=row.words("feeds"),
-        members=(rule_id,) if kind == "over_range" else row.words("members"),
+        members=row.words("members"),
         is_member_only=row.flag("is_member_only"),
         hold_s=row.whole("hold_s"),
         clear_s=row.whole("clear_s"),

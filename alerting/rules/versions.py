@@ -14,9 +14,9 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from alerting import tables
+from alerting.engine.rule import RuleSet
 from alerting.rules.generations import NAME, digest, files_in
 from alerting.rules.load import RULE_FILES, WINDOWS
-from alerting.rules.model import RuleSet
 
 RELEASE = "release"
 # Tables of places and wordings: they decide neither what rings nor who is told.

@@ -1,4 +1,4 @@
-"""By which gateway or feed an alert's readings beyond their range came; see `alerting.engine.members`."""
+"""By which gateway or feed an alert's readings beyond their range came; see `alerting.engine.evaluators.over_range`."""
 
 from __future__ import annotations
 

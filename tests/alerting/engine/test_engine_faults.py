@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from alerting.engine import Engine, Registry, fold
-from alerting.engine.faults import with_faults
+from alerting.engine import Engine, Registry
+from alerting.engine.evaluators import fault
+from alerting.engine.evaluators.fault import with_faults
 from alerting.engine.marks import NEVER_PUBLIC
 from alerting.episode import Change, EpisodeChange
 from alerting.rules import RuleError, RuleSet, load_rules
@@ -109,7 +110,7 @@ def test_a_batch_in_which_nobody_is_broken_is_not_looked_through(
         looked.append(received)
         return with_faults(shape, columns, received)
 
-    monkeypatch.setattr(fold, "with_faults", counted)
+    monkeypatch.setattr(fault, "with_faults", counted)
     engine = Engine(rules, CITY)
     engine.fold(gas(0))
     assert not looked

@@ -157,7 +157,7 @@ def test_a_worse_colour_lies_further_on_the_dangerous_side(rules: RuleSet) -> No
     [
         ("alert_rules.csv", "gas_methane_lel", "hold_s", "soon", "alert_rules.csv row 2, hold_s: 'soon' is not"),
         ("alert_rules.csv", "gas_methane_lel", "hold_s", "-1", "expected a whole number from 0"),
-        ("alert_rules.csv", "gas_methane_lel", "kind", "guess", "'guess' found, expected one of reading, event"),
+        ("alert_rules.csv", "gas_methane_lel", "kind", "guess", "'guess' found, expected one of composite, event"),
         ("alert_rules.csv", "gas_methane_lel", "name_zh", "", "name_zh: empty"),
         ("alert_rules.csv", "gas_methane_lel", "valid_from", "June", "'June' is not a date"),
         ("alert_rules.csv", "gas_methane_lel", "n_of", "2", "expected both"),

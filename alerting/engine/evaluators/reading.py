@@ -1,34 +1,37 @@
-"""Rules on readings and events of one feed: batches in, judgements into the state machine of each device."""
+"""Rules on rows of one feed: what thresholds, events, faults and rows of unknown devices have in common.
+
+Batches in, judgements into the state machine of each device.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Any
 
+from alerting.engine.changes import Subject, change_of
+from alerting.engine.context import Context
+from alerting.engine.evaluators.base import PART, SECOND_US, Columns, Evaluator, device_subject, levels_of
 from alerting.engine.gates import gates_of
 from alerting.engine.judge import Judge, Judgement
-from alerting.engine.levels import NO_LEVEL, Levels, Say, Track
+from alerting.engine.levels import NO_LEVEL, Track, Transition
 from alerting.engine.limits import Limit, Limits, word_of
 from alerting.engine.marks import CLOCK_WRONG, OVER_RANGE, Marks, Received
+from alerting.engine.rule import Rule
 from alerting.engine.series import Series
+from alerting.engine.states import Tracks
 from alerting.engine.world import FeedShape
-from alerting.rules.model import Rule
+from alerting.episode import EpisodeChange
 from alerting.spots import spot_of
 from ingest.stream.live import EPOCH
 
-PART = "/"  # between a device and one of its parts in a key
-PAST = "\x01"  # before the key of a timer of past danger
+PAST = "\x01"  # before the key of a timer of past danger, and before the department of its states
 
 PAST_REST_US = 60_000_000  # so long after the last late row nobody waits for another one that would end a past danger
 
-_SECOND_US = 1_000_000
-_BEIJING_US = 8 * 3600 * _SECOND_US
-_DAY_US = 24 * 3600 * _SECOND_US
-
-Push = Callable[[int, "ReadingRule", str], None]  # a timer: stream instant, rule, key
-Columns = Mapping[str, Sequence[Any]]
+_BEIJING_US = 8 * 3600 * SECOND_US
+_DAY_US = 24 * 3600 * SECOND_US
 
 
 @dataclass(slots=True)
@@ -36,14 +39,14 @@ class _Row:
     """One row as a rule sees it: `at` is rule time, `receipt` the first door, `received` stream time."""
 
     i: int
-    cells: Mapping[str, Any]
+    cells: dict[str, Any]
     at: int
     receipt: int
     received: int
     marks: Marks
 
 
-class ReadingRule:
+class ReadingEvaluator(Evaluator):
     """One rule on one feed. Feeds of one department share `tracks`: a device may speak through two of them.
 
     `past` are the states of late rows: what they show is past danger, and nothing in them touches the present. A code
@@ -51,37 +54,37 @@ class ReadingRule:
     other, but ends none.
     """
 
-    def __init__(
-        self, rule: Rule, shape: FeedShape, limits: Limits, tracks: dict[str, Track], past: dict[str, Track], say: Say,
-        say_past: Say, push: Push,
-    ) -> None:  # fmt: skip
-        self.rule, self.shape, self.limits, self.tracks, self.past = rule, shape, limits, tracks, past
-        self.say, self.say_past, self.push = say, say_past, push
+    def __init__(self, rule: Rule, context: Context, shape: FeedShape, limits: Limits, tracks: Tracks, past: Tracks):
         self.judge = Judge(rule, shape)
+        super().__init__(rule, context, tracks, levels_of(rule, self.judge.ranks), shape.feed_id)
+        self.shape, self.limits, self.past = shape, limits, past
         self.gates = gates_of(limits)
-        self.levels = levels_of(rule, len(self.judge.ranks))
         self.past_levels = replace(self.levels, is_past=True)
         self.is_event = all(c.comparison in ("in", "bits") for c in rule.conditions)
-        self.max_late_us = rule.max_late_s * _SECOND_US
+        self.max_late_us = rule.max_late_s * SECOND_US
         self.key = _key_column(rule, shape)
         self.prefix = "" if rule.key == "area" else f"{shape.department}:"
         self.has_timers = bool(rule.hold_s) or rule.clear_by == "rest"
         self.is_dated = limits.is_dated or bool(rule.valid_from or rule.valid_to)
 
-    def fold(self, columns: Mapping[str, Sequence[Any]], received: int) -> None:
+    # ── rows ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+    def fold(self, columns: Columns, received: int) -> None:
         """Take a batch's usable rows in order; quiet ones of devices without a state cost next to nothing."""
-        keys, tracks = columns.get(self.key), self.tracks
+        keys, tracks, past = columns.get(self.key), self.tracks, self.past
         if not keys:
+            return
+        gates = []
+        for gate in self.gates:
+            values = columns.get(gate.metric)
+            if values is not None and gate.may_open(values):
+                gates.append((gate, values))
+        if not (gates or tracks or past or self.rule.reset_when):
             return
         devices, resets = keys, self._resets(columns)
         if self.rule.part_column is not None:
             parts = columns.get(self.rule.part_column) or [None] * len(keys)
             keys = [f"{key}{PART}{part}" for key, part in zip(keys, parts, strict=True)]
-        gates = [(g, columns[g.metric]) for g in self.gates if g.metric in columns]
-        past = self.past
-        is_busy = bool(tracks) and not tracks.keys().isdisjoint(keys)
-        is_busy = is_busy or (bool(past) and not past.keys().isdisjoint(keys))
-        gates = [(gate, values) for gate, values in gates if gate.may_open(values)]
+        is_busy = not (tracks.keys().isdisjoint(keys) and past.keys().isdisjoint(keys))
         if not (gates or is_busy or resets):
             return
         receipts = Received(columns, received)
@@ -94,7 +97,7 @@ class ReadingRule:
                 continue
             self._row(key, i, columns, receipts, received)
 
-    def _resets(self, columns: Mapping[str, Sequence[Any]]) -> frozenset[int]:
+    def _resets(self, columns: Columns) -> frozenset[int]:
         """Rows that say that a device was reset."""
         if self.rule.reset_when is None:
             return frozenset()
@@ -106,26 +109,28 @@ class ReadingRule:
         """End all that the parts of a device had open before it was reset."""
         for key in sorted(k for k in self.tracks if k.partition(PART)[0] == device and self.tracks[k].at <= at):
             t = self.tracks[key]
-            self.levels.ripen(t, at, received, self.say)
-            self.levels.end(t, at, received, "reading", self.say)
+            self.levels.pass_holds(t, at, received, self.emit)
+            self.levels.end(t, at, received, "reading", self.emit)
             t.at = at
             if t.is_idle:
                 del self.tracks[key]
 
-    def ring(self, key: str, due: int) -> None:
+    def on_timer(self, key: str, due: int) -> None:
         """A timer went off; its track may have moved on or gone."""
         if key.startswith(PAST):
             self._end_past(key.removeprefix(PAST), due)
             return
         t = self.tracks.get(key)
         if t is not None:
-            self.levels.ring(t, due, self.say)
+            self.levels.on_timer(t, due, self.emit)
             if t.is_idle:
                 del self.tracks[key]
 
-    def timers(self, t: Track) -> list[int]:
-        """The stream instants at which a track wants to be rung."""
-        return sorted({due for due in (*t.due, t.rest_due) if due})
+    def timers(self) -> Iterator[tuple[int, str]]:
+        """Those of the present, and those that end past danger."""
+        yield from super().timers()
+        for t in self.past.values():
+            yield t.rest_due, PAST + t.key
 
     def _row(self, key: str, i: int, columns: Columns, receipts: Received, received: int) -> None:
         receipt, marks = receipts.at(i), receipts.marks(i)
@@ -152,7 +157,7 @@ class ReadingRule:
             t = self.tracks[key] = Track(key, self.levels.count)
         if self.shape.is_stream and not is_late:
             at = self._in_arrival_order(t, row)
-        before = self.timers(t) if self.has_timers else ()
+        before = self.dues(t) if self.has_timers else ()
         if self.judge.memories:
             self.judge.note(t, row.cells, at, row.marks.outside)
         judged_at = max(at, t.at) if self.judge.memories else at
@@ -172,11 +177,11 @@ class ReadingRule:
             if found.met > NO_LEVEL:
                 self._mark(t, row, found, columns)
             late_us = row.receipt - row.at if not is_late else self.max_late_us + 1
-            self.levels.take(t, judged_at, row.received, met, kept, found.hits, self.say, late_us=late_us)
+            self.levels.take(t, judged_at, row.received, met, kept, found.hits, self.emit, late_us=late_us)
         if self.has_timers:
-            for due in self.timers(t):
+            for due in self.dues(t):
                 if due not in before:
-                    self.push(due, self, key)
+                    self.context.set_timer(due, self, key)
         if self.judge.memories:
             self.judge.forget(t)
         if t.is_idle:
@@ -206,21 +211,21 @@ class ReadingRule:
                     t.hits[level] = hit or t.hits[level]
             if found.met > NO_LEVEL:
                 self._mark(t, row, found, columns)
-            self.past_levels.take(t, judged_at, row.received, met, kept, found.hits, self.say_past)
+            self.past_levels.take(t, judged_at, row.received, met, kept, found.hits, self.emit)
         if self.judge.memories:
             self.judge.forget(t)
         if t.is_idle:
             del self.past[key]
         else:
             t.rest_due = row.received + PAST_REST_US
-            self.push(t.rest_due, self, PAST + key)
+            self.context.set_timer(t.rest_due, self, PAST + key)
 
     def _end_past(self, key: str, due: int) -> None:
         """No late row came for a while: what the last one showed stood until its hold had passed, and is over."""
         t = self.past.get(key)
         if t is not None and t.rest_due == due:
-            self.past_levels.ripen(t, t.at + self.levels.hold_us, due, self.say_past)
-            self.past_levels.end(t, t.at, due, "rest", self.say_past)
+            self.past_levels.pass_holds(t, t.at + self.levels.hold_us, due, self.emit)
+            self.past_levels.end(t, t.at, due, "rest", self.emit)
             del self.past[key]
 
     def _is_of_known(self, key: str, row: _Row) -> bool:
@@ -231,7 +236,7 @@ class ReadingRule:
         on = _beijing_day(row.at) if self.is_dated else None
         found = self.judge.judge(Track(key, self.levels.count), row.cells, self._limits(key, on), row.at)
         if found is not None and row.at < t.at:
-            self.levels.take(t, row.at, row.received, found.met, found.kept, found.hits, self.say)
+            self.levels.take(t, row.at, row.received, found.met, found.kept, found.hits, self.emit)
         return True
 
     def _in_arrival_order(self, t: Track, row: _Row) -> int:
@@ -265,21 +270,33 @@ class ReadingRule:
         return (rule.valid_from is None or on >= rule.valid_from) and (rule.valid_to is None or on <= rule.valid_to)
 
     @staticmethod
-    def _see_place(t: Track, i: int, columns: Mapping[str, Sequence[Any]]) -> None:
+    def _see_place(t: Track, i: int, columns: Columns) -> None:
         lon, lat, area = (columns.get(name) for name in ("_lon", "_lat", "_area_code"))
         if lon is not None and lat is not None and lon[i] is not None and lat[i] is not None:
             t.place = lon[i], lat[i], area[i] if area is not None else None
 
+    # ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────────
+    def emit(self, transition: Transition) -> None:
+        """Tell a change; past danger is told as it is, for no rule looks at it and nobody counts it."""
+        if transition.is_past:
+            self.context.publish(self.change_of(transition))
+        else:
+            super().emit(transition)
 
-def levels_of(rule: Rule, count: int) -> Levels:
-    """The state machine of a rule."""
-    return Levels(
-        count=count,
-        hold_us=rule.hold_s * _SECOND_US,
-        clear_us=rule.clear_s * _SECOND_US,
-        is_cleared_by_rest=rule.clear_by == "rest",
-        max_late_us=rule.max_late_s * _SECOND_US,
-    )
+    def change_of(self, transition: Transition) -> EpisodeChange:
+        """Past danger of a member stands in the list by itself, under the rule that looks at it."""
+        subject = self.subject(transition.track.key)
+        if transition.is_past and self.rule.is_member_only:
+            rule_id = self.rule.rule_id
+            owners = (one.rule_id for one in self.context.ruleset.rules if rule_id in one.members)
+            subject = replace(subject, rule_id=next(owners, rule_id))
+        return change_of(transition, subject, self.context.registry, self.marks)
+
+    def subject(self, key: str) -> Subject:
+        """The device and its object, or the object or area that the rule's key names."""
+        if self.rule.key == "device":
+            return device_subject(self.rule.rule_id, self.prefix + key, self.context)
+        return Subject(self.rule.rule_id, self.prefix + key, None)
 
 
 def _n_of(t: Track, n_of: tuple[int, int], at: int, met: int, kept: int) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 """The rule model: a rule is a family of levels, a level is a set of conditions, every condition names its standard.
 
-Pure records. Not here: the tables' text form (`alerting.rules.load`), running them (`alerting.engine`).
+Pure records; `alerting.rules` reads them from tables.
 """
 
 from __future__ import annotations
@@ -12,11 +12,14 @@ from typing import Literal
 
 from core.severity import COLOURS, RANKS
 
-Kind = Literal["reading", "event", "silence", "fault", "over_range", "rollup", "composite", "sender"]
 Key = Literal["device", "object", "area", "gateway", "feed", "sender"]
 Comparison = Literal["ge", "gt", "le", "lt", "in", "bits"]
 Aggregate = Literal["last", "sum", "mean", "max", "min", "count", "minutes", "drop", "rate", "run"]
 ClearBy = Literal["reading", "rest"]
+
+
+class RuleError(ValueError):
+    """A rule that cannot be used: names file, row and column where it knows them, what was found and expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +77,10 @@ class Rule:
     domain: str
     subdomain: str
     object_type: str
-    kind: Kind
+    kind: str  # of an evaluator, see `alerting.engine.evaluators`
     key: Key
     feeds: tuple[str, ...]
-    members: tuple[str, ...]  # of roll-ups and composites: the rules whose episodes they look at; of over_range: itself
+    members: tuple[str, ...]  # the rules whose episodes roll-ups and composites look at
     is_member_only: bool  # feeds a roll-up and never becomes an alert by itself
     hold_s: int
     clear_s: int
