@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from alerting.engine.evaluators.base import Evaluator
+from alerting.engine.evaluators.evaluator import Evaluator
 from alerting.engine.rule import Rule, RuleError, RuleSet
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from alerting.engine.context import Context
-from alerting.engine.evaluators.base import each_condition, needs
+from alerting.engine.evaluators.evaluator import each_condition, needs
 from alerting.engine.evaluators.members import MembersEvaluator, check_members
 from alerting.engine.levels import Hit
 from alerting.engine.open_episodes import Member

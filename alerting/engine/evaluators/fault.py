@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar, Self
 
 from alerting.engine.context import Context
-from alerting.engine.evaluators.base import Columns, Evaluator, needs
+from alerting.engine.evaluators.evaluator import Columns, Evaluator, needs
 from alerting.engine.evaluators.reading import PAST, ReadingEvaluator
 from alerting.engine.limits import Limits
 from alerting.engine.marks import DEVICE_FAULT, FAULT_FLAG, FLAGS, Received

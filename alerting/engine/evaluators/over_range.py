@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from alerting.engine.changes import marks_of
 from alerting.engine.context import Context
-from alerting.engine.evaluators.base import PART, needs
+from alerting.engine.evaluators.evaluator import PART, needs
 from alerting.engine.evaluators.members import MembersEvaluator, check_counted_colours
 from alerting.engine.levels import NO_LEVEL, Hit, Track, Transition
 from alerting.engine.marks import OVER_RANGE

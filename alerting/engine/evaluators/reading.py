@@ -12,7 +12,7 @@ from typing import Any
 
 from alerting.engine.changes import Subject, change_of
 from alerting.engine.context import Context
-from alerting.engine.evaluators.base import PART, SECOND_US, Columns, Evaluator, device_subject, levels_of
+from alerting.engine.evaluators.evaluator import PART, SECOND_US, Columns, Evaluator, device_subject, levels_of
 from alerting.engine.gates import gates_of
 from alerting.engine.judge import Judge, Judgement
 from alerting.engine.levels import NO_LEVEL, Track, Transition

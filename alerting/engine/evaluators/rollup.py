@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from alerting.engine.evaluators.base import needs
+from alerting.engine.evaluators.evaluator import needs
 from alerting.engine.evaluators.members import MembersEvaluator, check_counted_colours, check_members
 from alerting.engine.levels import Hit, Transition
 from alerting.engine.open_episodes import COMPARED, Member

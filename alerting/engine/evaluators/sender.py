@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from alerting.engine.changes import Subject
 from alerting.engine.context import Context
-from alerting.engine.evaluators.base import SECOND_US, Columns, Evaluator, levels_of
+from alerting.engine.evaluators.evaluator import SECOND_US, Columns, Evaluator, levels_of
 from alerting.engine.evaluators.stranger import BETWEEN, NO_PROOF, sender_object
 from alerting.engine.levels import Hit, Track, Transition
 from alerting.engine.marks import RECEIVED, UNREADABLE

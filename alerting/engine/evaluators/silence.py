@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from alerting.engine.changes import Subject
 from alerting.engine.context import Context
-from alerting.engine.evaluators.base import SECOND_US, Columns, Evaluator, device_subject, levels_of, needs
+from alerting.engine.evaluators.evaluator import SECOND_US, Columns, Evaluator, device_subject, levels_of, needs
 from alerting.engine.judge import is_in_span
 from alerting.engine.levels import Hit, Track, Transition
 from alerting.engine.limits import word_of

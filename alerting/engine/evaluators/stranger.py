@@ -12,7 +12,7 @@ from typing import ClassVar, Self
 
 from alerting.engine.changes import Subject, marks_of
 from alerting.engine.context import Context
-from alerting.engine.evaluators.base import PART, Columns, Evaluator
+from alerting.engine.evaluators.evaluator import PART, Columns, Evaluator
 from alerting.engine.evaluators.reading import ReadingEvaluator
 from alerting.engine.levels import Transition
 from alerting.engine.limits import Limits

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar, Self
 
 from alerting.engine.context import Context
-from alerting.engine.evaluators.base import Columns, Evaluator, needs
+from alerting.engine.evaluators.evaluator import Columns, Evaluator, needs
 from alerting.engine.evaluators.reading import PAST, ReadingEvaluator
 from alerting.engine.evaluators.stranger import STRANGER, Stranger
 from alerting.engine.levels import Transition
