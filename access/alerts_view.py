@@ -18,6 +18,7 @@ from access.alerts import desk_of
 from access.live import OpsReader
 from access.rights import Reader
 from access.serving import GenerationError, Home, NoGenerationError, open_mart
+from access.systems import CitySystem
 from alerting import lifecycle, tables
 from alerting.channels.book import BookError, load_book
 from alerting.channels.claims import undelivered_query
@@ -56,7 +57,10 @@ _WORST = (
 
 @dataclass(frozen=True, slots=True)
 class AlertFilter:
-    """Which alerts to show; None and empty take all. `area_code` means the area and everything below it."""
+    """Which alerts to show; None and empty take all. `area_code` means the area and everything below it.
+
+    `system`: those of its rules, and those that people entered for its kind of risk.
+    """
 
     states: Sequence[str] = WORKED_ON
     colours: Sequence[str] = COLOURS
@@ -64,6 +68,7 @@ class AlertFilter:
     area_code: str | None = None
     is_exercise: bool | None = None
     newest_first: bool = False
+    system: CitySystem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,14 @@ def board(
         row["last_heard_at"] = heard_at.get(row["alert_id"])
     n_matching = live.scalar(sa.select(sa.func.count()).select_from(table).where(*conditions)) or 0
     return Board(rows, n_matching, _counts(live), heartbeat(live))
+
+
+def open_counts(live: OpsReader, reader: Reader, system: CitySystem) -> Mapping[str, int]:
+    """Alerts of a system that somebody must still deal with, exercises aside, by colour."""
+    table = tables.alert
+    wanted = AlertFilter(states=lifecycle.WORKED_ON, system=system, is_exercise=False)
+    query = sa.select(table.c.colour, sa.func.count()).where(*_where(reader, wanted)).group_by(table.c.colour)
+    return {row[0]: row[1] for row in live.execute(query)}
 
 
 def heartbeat(live: OpsReader) -> Heartbeat:
@@ -255,7 +268,15 @@ def _where(reader: Reader, wanted: AlertFilter) -> list[sa.ColumnElement[bool]]:
         conditions.append(table.c.area_code.like(Reader(area_code=wanted.area_code).area_pattern))
     if wanted.is_exercise is not None:
         conditions.append(table.c.is_exercise == wanted.is_exercise)
+    if wanted.system is not None:
+        conditions.append(_of_system(wanted.system))
     return conditions
+
+
+def _of_system(system: CitySystem) -> sa.ColumnElement[bool]:
+    a = tables.alert.c
+    entered = sa.and_(a.origin == "person", a.domain == system.domain, a.subdomain == system.subdomain)
+    return sa.or_(a.rule_id.in_(system.rule_ids), entered)
 
 
 def _instant(found: datetime | str) -> datetime:

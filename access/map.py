@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
 from typing import Any
@@ -39,6 +39,8 @@ class ObjectFilter:
     domain: str | None = None
     area_code: str | None = None
     colours: tuple[str | None, ...] | None = None
+    subdomain: str | None = None
+    object_types: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ def object_facts(mart: Mart, reader: Reader, object_id: str) -> dict[str, Any] |
 
 def colour_counts(mart: Mart, reader: Reader, wanted: ObjectFilter) -> Mapping[str | None, int]:
     """Number of objects by residual colour under the filter (its colours aside)."""
-    conditions, parameters = _where(reader, ObjectFilter(wanted.domain, wanted.area_code))
+    conditions, parameters = _where(reader, replace(wanted, colours=None))
     frame = mart.frame(
         f"select residual_colour, count(*) as n from mart.risk_object as o where {conditions} group by residual_colour",
         parameters,
@@ -150,6 +152,12 @@ def _where(reader: Reader, wanted: ObjectFilter) -> tuple[str, Sequence[Any]]:
     if wanted.area_code is not None:
         conditions.append("o.area_code like ?")
         parameters.append(Reader(area_code=wanted.area_code).area_pattern)
+    if wanted.subdomain is not None:
+        conditions.append("o.subdomain = ?")
+        parameters.append(wanted.subdomain)
+    if wanted.object_types is not None:
+        conditions.append("list_contains(?, o.object_type)")
+        parameters.append(list(wanted.object_types))
     if wanted.colours is not None:
         conditions.append("list_contains(?, coalesce(o.residual_colour, 'none'))")
         parameters.append([colour or "none" for colour in wanted.colours])

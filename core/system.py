@@ -78,12 +78,9 @@ class DeviceKind:
 class PagePart:
     """One part of a system's page: `of` is the metric of a trend (with what to `take` of it) or a part's own module."""
 
-    kind: Literal["summary", "map", "worst", "alerts", "register", "trend", "part"]
+    kind: Literal["summary", "alerts", "map", "worst", "trend", "index", "register", "devices", "feeds", "part"]
     of: str = ""
     take: Literal["max", "min", "mean"] = "max"
-
-
-DEFAULT_PAGE = (PagePart("summary"), PagePart("map"), PagePart("worst"), PagePart("alerts"), PagePart("register"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,8 @@ class System:
     """One system: names, who owns it, where its objects count, how large it is in each city, what its page shows.
 
     `size_of` names the count that states how large it is. `folder` is None for one that is only planned, whose other
-    fields are empty. `roles` are those that another department than the owner has.
+    fields are empty. `roles` are those that another department than the owner has. `page` is empty where the folder
+    does not say: then the page has the usual parts.
     """
 
     id: str
@@ -183,7 +181,7 @@ def load_system(folder: Path) -> System:
             kind: DeviceKind(**_shown(words, folder), feed=words["feed"], stands_at=words.get("stands_at"))
             for kind, words in document.get("devices", {}).items()
         },
-        page=tuple(map(_page_part, document["page"])) if "page" in document else DEFAULT_PAGE,
+        page=tuple(map(_page_part, document.get("page", ()))),
     )
 
 

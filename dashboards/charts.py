@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -100,6 +101,81 @@ def trend(frame: pl.DataFrame, domains: Sequence[str], words: Words) -> dict[str
             "axisLabel": _TEXT,
             "splitLine": {"lineStyle": {"color": "#1f2c3d"}},
         },
+        "series": series,
+    }
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a chart: a value for each label of the axis, None where nothing was measured."""
+
+    name: str
+    values: Sequence[float | None]
+    colour: str
+    dash: str = "solid"
+    width: float = 1.6
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A level across the chart, with its word."""
+
+    name: str
+    value: float
+    colour: str
+
+
+def lines(labels: Sequence[str], drawn: Sequence[Line], marks: Sequence[Mark] = ()) -> dict[str, Any]:
+    """Lines over an axis of labels; gaps stay gaps. Marks outside of what was measured are not drawn."""
+    series: list[dict[str, Any]] = [
+        {
+            "name": line.name,
+            "type": "line",
+            "data": list(line.values),
+            "showSymbol": False,
+            "connectNulls": False,
+            "lineStyle": {"width": line.width, "type": line.dash, "color": line.colour},
+            "itemStyle": {"color": line.colour},
+        }
+        for line in drawn
+    ]
+    if marks and series:
+        series[0]["markLine"] = {
+            "silent": True,
+            "symbol": "none",
+            "data": [
+                {
+                    "yAxis": mark.value,
+                    "lineStyle": {"color": mark.colour, "type": "dotted", "width": 1.5},
+                    "label": {**_TEXT, "formatter": mark.name, "color": mark.colour, "position": "insideEndTop"},
+                }
+                for mark in marks
+            ],
+        }
+    return {
+        "animation": False,
+        "textStyle": _TEXT,
+        "grid": {"left": 50, "right": 14, "top": 34, "bottom": 26},
+        "legend": {
+            "type": "scroll",
+            "top": 0,
+            "left": 0,
+            "textStyle": _TEXT,
+            "itemWidth": 26,
+            "itemGap": 12,
+            "itemStyle": {"opacity": 0},
+            "pageIconColor": look.MUTED,
+            "pageTextStyle": _TEXT,
+        },
+        "tooltip": {"trigger": "axis", **_TOOLTIP},
+        "xAxis": {
+            "type": "category",
+            "boundaryGap": False,
+            "data": list(labels),
+            "axisLine": {"lineStyle": {"color": look.LINE}},
+            "axisLabel": _TEXT,
+        },
+        "yAxis": {"type": "value", "scale": True, "axisLabel": _TEXT, "splitLine": {"lineStyle": {"color": "#1f2c3d"}}},
         "series": series,
     }
 

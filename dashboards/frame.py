@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import escape
@@ -75,8 +75,11 @@ def edition_words(scene: Scene, edition: city.Edition) -> list[str]:
     return [*said, words("edition.zone")]
 
 
-def warn_when_stale(scene: Scene, mart: serving.Mart) -> None:
-    """Say in a banner that the data are old, or that feeds are silent: stale data never look fresh."""
+def warn_when_stale(scene: Scene, mart: serving.Mart, feed_ids: Collection[str] | None = None) -> None:
+    """Say in a banner that the data are old, or that feeds are silent: stale data never look fresh.
+
+    `feed_ids`: the feeds that the page is made of, where it is not all of them.
+    """
     said = []
     age = scene.now - mart.published_at
     if age > serving.stale_after(scene.home):
@@ -84,7 +87,11 @@ def warn_when_stale(scene: Scene, mart: serving.Mart) -> None:
         said.append(look.banner("bad", scene.words("banner.stale", age=age_words(scene.words, age), at=at)))
     with live.ops_reader(scene.home) as ops:
         facts = feeds.feed_facts(mart, ops, scene.now)
-    silent = [scene.words.pick(fact.name_zh, fact.name_en) for fact in facts if fact.freshness == "silent"]
+    silent = [
+        scene.words.pick(fact.name_zh, fact.name_en)
+        for fact in facts
+        if fact.freshness == "silent" and (feed_ids is None or fact.feed_id in feed_ids)
+    ]
     if silent:
         separator = "、" if scene.words.language == "zh" else ", "
         said.append(look.banner("warn", scene.words("banner.silent", n=len(silent), names=separator.join(silent))))

@@ -36,6 +36,8 @@ STATE: Mapping[str, tuple[str, str]] = {
     "failed": ("#ff8f8f", "✕"),
     "raised": ("#f2c66d", "!"),
     # How a device stands.
+    "online": ("#6fcf97", "●"),
+    "faulty": ("#f2c66d", "!"),
     "connected": ("#6fcf97", "●"),
     "heard": ("#6fcf97", "◒"),
     "unknown": ("#f2c66d", "?"),
@@ -101,6 +103,7 @@ STYLE = f"""<style>
 .cr tr:last-child td {{ border-bottom: 0; }}
 .cr td.n, .cr th.n {{ text-align: right; white-space: nowrap; }}
 .cr td.keep {{ white-space: nowrap; }}
+.cr .scroll td.wide {{ min-width: 13rem; }}
 .cr td small {{ color: {MUTED}; display: block; }}
 .cr .bar {{ height: .5rem; border-radius: 1px; background: currentColor; min-width: 2px; }}
 .cr .track {{ width: 100%; min-width: 4rem; background: #22303f; border-radius: 1px; margin-top: .42em; }}
@@ -136,6 +139,7 @@ STYLE = f"""<style>
 .cr .history {{ list-style: none; margin: 0; padding: 0; font-size: .85rem; }}
 .cr .history li {{ border-left: 2px solid {LINE}; padding: .1rem 0 .45rem .75rem; margin-left: .3rem; }}
 .cr .history .when {{ color: {MUTED}; }} .cr .history q {{ display: block; color: {INK}; quotes: "“" "”"; }}
+.cr td a {{ color: {INK}; text-decoration: underline; text-decoration-color: #4fb3c8; text-underline-offset: 3px; }}
 .cr code {{ background: #22303f; padding: .1em .4em; border-radius: 3px; }}
 @media (max-width: 1100px) {{ .cr .cards {{ grid-template-columns: repeat(2, 1fr); }}
   .cr .card.lead {{ grid-column: 1 / -1; }} .cr .tiles {{ grid-template-columns: repeat(4, 1fr); }} }}
@@ -145,7 +149,8 @@ STYLE = f"""<style>
   .cr .board thead {{ display: none; }}
   .cr .board tbody tr {{ display: grid; grid-template-columns: 1fr 1fr; padding: .35rem 0;
     border-bottom: 1px solid {LINE}; }}
-  .cr .board td {{ border: 0; padding: .12rem .6rem; }} .cr .board td.wide {{ grid-column: 1 / -1; }}
+  .cr .board td {{ border: 0; padding: .12rem .6rem; }}
+  .cr .board .scroll td.wide {{ grid-column: 1 / -1; min-width: 0; }}
   .cr .board td.n {{ text-align: left; }}
   [data-testid="stColumn"]:has(.st-key-alert_chosen) {{ order: -1; }} }}
 .cr .door {{ display: block; width: 100%; box-sizing: border-box; padding: .45rem .75rem; text-align: center;

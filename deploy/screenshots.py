@@ -1,4 +1,4 @@
-"""Draw the README's pictures: every page of a home, both languages, laptop and phone.
+"""Draw the README's pictures: every page of a home and that of one system, both languages, laptop and phone.
 
 `python deploy/screenshots.py HOME [--out docs/screenshots]`. Starts the pages of that home, draws them in the
 Chromium of the machine, and stops them again. Nothing is asked of the network. Alerts are those of the home's store,
@@ -26,7 +26,10 @@ sys.path.insert(0, str(ROOT))
 
 from dashboards.serve import command  # noqa: E402 the project may not be installed
 
-PAGES = {"today": "", "alerts": "alerts", "map": "map", "feeds": "feeds", "devices": "devices"}
+PAGES = {
+    "today": "", "alerts": "alerts", "map": "map", "feeds": "feeds", "devices": "devices", "systems": "systems",
+    "system": "system-L02",
+}  # fmt: skip
 LANGUAGES = ("zh", "en")
 SIZES = {"": (1366, 768), "_phone": (390, 844)}
 START_UP_S = 60
@@ -38,6 +41,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("home", type=Path)
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "screenshots")
+    parser.add_argument("--pages", nargs="+", choices=PAGES, default=list(PAGES))
     options = parser.parse_args()
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if chromium is None:
@@ -53,11 +57,11 @@ def main() -> int:
         wait_for(f"{url}/_stcore/health")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-            for name, path in PAGES.items():
+            for name in options.pages:
                 for language in LANGUAGES:
                     for suffix, size in SIZES.items():
                         out = options.out / f"{name}_{language}{suffix}.png"
-                        draw(browser, f"{url}/{path}?lang={language}", size, out)
+                        draw(browser, f"{url}/{PAGES[name]}?lang={language}", size, out)
                         print(out)
             browser.close()
     finally:

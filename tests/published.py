@@ -123,9 +123,10 @@ create table mart.risk_object (object_id text, domain text, subdomain text, obje
   score double, unscored_reason text, unscored_reason_zh text, unscored_reason_en text, area_reason text,
   area_reason_zh text, area_reason_en text);
 create table mart.device (device_id text, object_id text, protocol text, metric_list text, status text,
-  last_observed_at timestamptz);
+  last_observed_at timestamptz, name_zh text, domain text, subdomain text, feed_id text, area_code text, lon double,
+  lat double);
 create table mart.reading_hourly (device_id text, metric text, unit text, hour timestamptz, mean_value double,
-  min_value double, max_value double, n bigint, n_flagged bigint);
+  min_value double, max_value double, n bigint, n_flagged bigint, n_fault bigint, feed_id text, landed_on date);
 create table mart.alert (alert_id text, rule_id text, domain text, subdomain text, object_id text, area_code text,
   colour text, severity_rank integer, state text, is_exercise boolean, opened_at timestamptz,
   acknowledged_at timestamptz, resolved_at timestamptz, closed_at timestamptz, peak_value double, threshold double,
@@ -296,9 +297,19 @@ def _objects() -> list[tuple[object, ...]]:
 
 
 def _devices(now: datetime) -> list[tuple[object, ...]]:
+    where = ("work_safety", "major_hazard", "emergency.major_hazard", "420505", 111.42, 30.53)
     return [
-        ("emergency:D1", "emergency:W0001", "hj212", "pressure_kpa", "online", now - timedelta(minutes=3)),
-        ("emergency:D2", "emergency:W0001", "hj212", "level_m", "silent", now - timedelta(days=3)),
+        (
+            "emergency:D1",
+            "emergency:W0001",
+            "hj212",
+            "pressure_kpa",
+            "online",
+            now - timedelta(minutes=3),
+            None,
+            *where,
+        ),
+        ("emergency:D2", "emergency:W0001", "hj212", "level_m", "silent", now - timedelta(days=3), None, *where),
     ]
 
 

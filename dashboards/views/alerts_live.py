@@ -23,6 +23,7 @@ from dashboards.views import alert_detail, alert_entry, requests
 
 REFRESH_S = 1.0
 MAP_REFRESH_S = 5.0
+ASKED = "alert"  # in the address: the alert that a link of another page chose
 _CLICK = "function (event) { if (event.data && event.data.pick) return event.data.pick + '|' + Date.now(); }"
 
 
@@ -31,6 +32,9 @@ def draw(scene: Scene) -> None:
     words = scene.words
     title_line(scene, words("nav.alerts"), [words("alerts.subtitle"), words("edition.zone")])
     counties = alerts.places(scene.home)
+    if asked := st.query_params.get(ASKED):  # once: from then on people choose
+        choose(asked)
+        del st.query_params[ASKED]
     _heart(scene)
     wanted = _filters(scene, counties)
     left, right = st.columns([2, 1])

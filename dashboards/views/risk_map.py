@@ -10,9 +10,8 @@ import streamlit as st
 
 from access import city, serving
 from access import map as risk
-from dashboards import charts, look
-from dashboards.frame import Scene, clock, edition_words, title_line, warn_when_stale
-from dashboards.language import Words
+from dashboards import charts, look, object_facts
+from dashboards.frame import Scene, edition_words, title_line, warn_when_stale
 
 _LISTED, _WORST = 200, 8
 # More objects than a map can show apart: the first look is then at those that somebody must act on.
@@ -95,7 +94,7 @@ def _draw_map(scene: Scene, counties: pl.DataFrame, objects: pl.DataFrame, area_
 def _legend(scene: Scene, page: risk.ObjectPage, counts: Any) -> None:
     words = scene.words
     marks = "".join(
-        f"<span>{look.risk_mark(colour, _grade(words, colour))} {counts.get(colour, 0)}</span>"
+        f"<span>{look.risk_mark(colour, object_facts.grade(words, colour))} {counts.get(colour, 0)}</span>"
         for colour in (*risk.COLOURS, None)
     )
     n_shown = page.frame.height
@@ -123,41 +122,7 @@ def _facts(scene: Scene, mart: serving.Mart, objects: pl.DataFrame) -> None:
     if facts is None:
         st.html(f'<div class="cr"><p class="quiet">{escape(words("map.pick"))}</p></div>')
         return
-    st.html(f'<div class="cr"><h2>{escape(facts["name_zh"])}</h2>{look.facts(_pairs(scene, facts))}</div>')
-
-
-def _pairs(scene: Scene, facts: dict[str, Any]) -> list[tuple[str, str]]:
-    words = scene.words
-    inherent, residual = (
-        look.risk_mark(facts[name], _grade(words, facts[name])) for name in ("inherent_colour", "residual_colour")
-    )
-    pairs = [
-        (words("map.residual"), residual),
-        (words("map.inherent"), inherent),
-        (words("map.score"), "–" if facts["score"] is None else f"{facts['score']:.1f}"),
-        (words("map.domain"), words(f"domain.{facts['domain']}")),
-        (words("map.object_type"), _kind(scene, facts)),
-        (
-            words("map.area"),
-            scene.name(facts["area_name_zh"], facts["area_name_en"]) or escape(facts["area_code"] or "–"),
-        ),
-        (words("map.department"), scene.name(facts["department_zh"], facts["department_en"])),
-        (words("map.place"), f"{facts['lon']:.5f}, {facts['lat']:.5f}"),
-    ]
-    pairs += [
-        (words(key), scene.name(facts[f"{about}_zh"], facts[f"{about}_en"]))
-        for key, about in (("map.unscored_reason", "unscored_reason"), ("map.area_reason", "area_reason"))
-        if facts.get(about) is not None  # a generation of before has no reasons
-    ]
-    if facts["n_devices"]:
-        online = words("map.devices_value", online=facts["n_devices_online"], n=facts["n_devices"])
-        pairs.append((words("map.devices"), online))
-    if facts["last_observed_at"] is not None:
-        pairs.append((words("map.last_observed"), clock(facts["last_observed_at"], with_year=True)))
-    if facts["hazard_grade"] is not None:
-        grade = words("map.hazard_value", grade=facts["hazard_grade"], r=f"{facts['r_value']:.1f}")
-        pairs.append((words("map.hazard_grade"), grade))
-    return [*pairs, ("ID", escape(facts["object_id"]))]
+    st.html(f'<div class="cr"><h2>{escape(facts["name_zh"])}</h2>{look.facts(object_facts.pairs(scene, facts))}</div>')
 
 
 def _listing(scene: Scene, objects: pl.DataFrame) -> None:
@@ -165,8 +130,8 @@ def _listing(scene: Scene, objects: pl.DataFrame) -> None:
     rows = [
         [
             look.risk_mark(row["residual_colour"], words(f"colour_short.{row['residual_colour'] or 'none'}")),
-            escape(row["name_zh"] or row["object_id"])
-            + f"<small>{_kind(scene, row)} · {scene.name(row['area_name_zh'], row['area_name_en']) or '–'}</small>",
+            f"{escape(row['name_zh'] or row['object_id'])}<small>{object_facts.kind(scene, row)}"
+            f" · {scene.name(row['area_name_zh'], row['area_name_en']) or '–'}</small>",
             "–" if row["score"] is None else f"{row['score']:.1f}",
         ]
         for row in objects.head(_WORST).iter_rows(named=True)
@@ -174,14 +139,6 @@ def _listing(scene: Scene, objects: pl.DataFrame) -> None:
     heads = [(words("map.residual"), "keep"), (words("map.name"), ""), (words("map.score"), "n")]
     if rows:
         st.html(f'<div class="cr"><h2>{words("map.objects")}</h2>{look.table(heads, rows)}</div>')
-
-
-def _kind(scene: Scene, row: dict[str, Any]) -> str:
-    return scene.name(row["kind_zh"], row["kind_en"]) or escape(row["object_type"] or "–")
-
-
-def _grade(words: Words, colour: str | None) -> str:
-    return words(f"colour.{colour or 'none'}")
 
 
 def _choose() -> None:

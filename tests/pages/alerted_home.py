@@ -56,13 +56,21 @@ class AlertedHome:
         apply(self.engine, self.desk, [], _well, at, position)
 
     def breach(
-        self, subject: Subject, object_id: str, colour: str, value: float, minutes_ago: float = 0, late: bool = False
+        self,
+        subject: Subject,
+        object_id: str,
+        colour: str,
+        value: float,
+        minutes_ago: float = 0,
+        late: bool = False,
+        rule_id: str | None = None,
     ) -> str:
         """A rule's episode opens at an object; returns the alert's id."""
         at = datetime.now(UTC) - timedelta(minutes=minutes_ago)
-        metric, unit, threshold, standard, clause, grade = MEASURED[subject.object_type]
+        metric, unit, threshold, standard, clause, grade = MEASURED.get(subject.object_type, MEASURED["gas_space"])
+        rule_id = rule_id or f"{subject.subdomain}_rule"
         change = EpisodeChange(
-            episode_id_of(metric, object_id, "d1", at), 1, Change.OPENED, f"{subject.subdomain}_rule", object_id, "d1",
+            episode_id_of(metric, object_id, "d1", at), 1, Change.OPENED, rule_id, object_id, "d1",
             metric, colour, RANKS[colour], value, threshold, unit, f"{metric}_{colour}", standard, clause, grade,
             colour, at, at, is_late=late,
         )  # fmt: skip

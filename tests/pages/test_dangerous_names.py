@@ -104,7 +104,7 @@ def is_harmless(page: Page, asked: list[str]) -> None:
     assert asked == []
 
 
-@pytest.mark.parametrize("path", ["today", "feeds", "devices"])
+@pytest.mark.parametrize("path", ["today", "feeds", "devices", "systems", "system-L08"])
 def test_pages_draw_names_as_they_are(page: Page, hostile_site: Site, asked: list[str], path: str) -> None:
     open_page(page, hostile_site, path)
     if path == "today":

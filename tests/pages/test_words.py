@@ -20,7 +20,7 @@ from ingest.pull import FAILURES
 FOLDER = Path(__file__).resolve().parents[2] / "dashboards"
 # Keys that are put together from a value: every value that the value may have.
 FAMILIES = {
-    "domain": DOMAINS,
+    "domain": (*DOMAINS, "command"),
     "colour": (*COLOURS, "none"),
     "colour_short": (*COLOURS, "none"),
     "confidence": ("A", "B", "C", "D"),

@@ -30,6 +30,7 @@ select
   device.department_code,
   device.domain,
   device.subdomain,
+  device.feed_id,
   device.area_code,
   device.lon,
   device.lat,
