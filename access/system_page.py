@@ -87,15 +87,15 @@ class Hour:
     mean: float | None
     low: float | None
     high: float | None
-    devices: int
 
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """Hours of a quantity, oldest first, and when it was measured last at all."""
+    """Hours of a quantity, oldest first; the last hour in which it was measured at all, and by how many devices."""
 
     hours: tuple[Hour, ...]
     last_hour: datetime | None
+    devices: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,23 +236,30 @@ def device_places(mart: Mart, reader: Reader, system: CitySystem, limit: int) ->
 
 def trend(mart: Mart, reader: Reader, system: CitySystem, metric: str, span: timedelta, now: datetime) -> Trend:
     """A quantity by hour over the system's devices, for `span` up to `now`: what is missing at its end is missing."""
-    parameters: dict[str, Any] = {"feeds": list(system.feed_ids), "metric": metric}
-    where = "list_contains($feeds, r.feed_id) and r.metric = $metric"
+    feeds = {f"feed{n}": feed_id for n, feed_id in enumerate(system.feed_ids)}  # a list would be joined, not filtered
+    parameters: dict[str, Any] = {**feeds, "metric": metric}
+    where = f"r.metric = $metric and r.feed_id in ({', '.join(f'${name}' for name in feeds) or 'null'})"
     if reader.area_code is not None:
         where += " and r.device_id in (select device_id from mart.device where coalesce(area_code, '') like $branch)"
         parameters["branch"] = reader.area_pattern
-    newest = mart.row(f"select max(r.hour) as hour from mart.reading_hourly as r where {where}", parameters)
     frame = mart.frame(
         f"""
-        select r.hour, avg(r.mean_value) as mean, min(r.min_value) as low, max(r.max_value) as high,
-               count(distinct r.device_id) as devices
+        select r.hour, avg(r.mean_value) as mean, min(r.min_value) as low, max(r.max_value) as high
         from mart.reading_hourly as r where {where} and r.hour > $since and r.hour <= $now
         group by r.hour order by r.hour
         """,
         {**parameters, "since": now - span, "now": now},
     )
     hours = tuple(Hour(**row) for row in frame.iter_rows(named=True))
-    return Trend(hours, newest["hour"] if newest else None)
+    last: datetime | None = hours[-1].hour if hours else None
+    if last is None:
+        newest = mart.row(f"select max(r.hour) as hour from mart.reading_hourly as r where {where}", parameters)
+        last = newest["hour"] if newest else None
+    counted = mart.row(
+        f"select count(distinct r.device_id) as n from mart.reading_hourly as r where {where} and r.hour = $last",
+        {**parameters, "last": last},
+    )
+    return Trend(hours, last, counted["n"] if counted else 0)
 
 
 def index_factors(mart: Mart, reader: Reader, system: CitySystem, area_code: str, days: int) -> tuple[FactorDay, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -26,16 +27,13 @@ def main() -> None:
     st.html(look.STYLE)
     scene = frame.Scene(home, words, rights.CITY_WIDE, frame.present(), user)
     known = city_systems(home)
-    overview = partial(systems.draw, known)
     pages = [
-        st.Page(
-            frame.page("nav.today", city_today.draw, scene), title=words("nav.today"), url_path="today", default=True
-        ),
+        _page(words("nav.today"), "today", city_today.draw, scene, default=True),
         st.Page(partial(alerts_live.draw, scene), title=words("nav.alerts"), url_path="alerts"),
-        st.Page(frame.page("nav.map", risk_map.draw, scene), title=words("nav.map"), url_path="map"),
-        st.Page(frame.page("nav.feeds", feed_health.draw, scene), title=words("nav.feeds"), url_path="feeds"),
+        _page(words("nav.map"), "map", risk_map.draw, scene),
+        _page(words("nav.feeds"), "feeds", feed_health.draw, scene),
         st.Page(partial(device_health.draw, scene), title=words("nav.devices"), url_path="devices"),
-        st.Page(frame.page("nav.systems", overview, scene), title=words("nav.systems"), url_path="systems"),
+        _page(words("nav.systems"), "systems", partial(systems.draw, known), scene),
     ]
     st.navigation({"": pages, **_of_domains(known, words, scene)}, position="top").run()
 
@@ -46,11 +44,17 @@ def _of_domains(known: CitySystems, words: Words, scene: frame.Scene) -> dict[st
     for domain in DOMAINS:
         for one in known.built.values():
             if one.domain == domain:
-                title = words.pick(one.name_zh, one.name_en)
-                drawn = frame.page("nav.systems", partial(system.draw, one), scene)
-                path = systems.PATH.format(id=one.id)
-                menus.setdefault(words(f"domain.{domain}"), []).append(st.Page(drawn, title=title, url_path=path))
+                title, path = words.pick(one.name_zh, one.name_en), systems.PATH.format(id=one.id)
+                drawn = _page(title, path, partial(system.draw, one), scene)
+                menus.setdefault(words(f"domain.{domain}"), []).append(drawn)
     return menus
+
+
+def _page(
+    title: str, path: str, draw: Callable[[frame.Scene, serving.Mart], None], scene: frame.Scene, default: bool = False
+) -> StreamlitPage:
+    """A page that draws the newest generation."""
+    return st.Page(frame.page(title, draw, scene), title=title, url_path=path, default=default)
 
 
 if __name__ == "__main__":

@@ -99,7 +99,7 @@ def warn_when_stale(scene: Scene, mart: serving.Mart, feed_ids: Collection[str] 
         st.html(f'<div class="cr" style="display:grid;gap:.4rem">{"".join(said)}</div>')
 
 
-def with_mart(title_key: str, draw: Callable[[Scene, serving.Mart], None], scene: Scene) -> None:
+def with_mart(title: str, draw: Callable[[Scene, serving.Mart], None], scene: Scene) -> None:
     """Draw a page on the newest generation, or say plainly why there is none; redraw when a newer one appears."""
     shown: str | None = None
     try:
@@ -107,14 +107,14 @@ def with_mart(title_key: str, draw: Callable[[Scene, serving.Mart], None], scene
             shown = mart.generation.name
             draw(scene, mart)
     except serving.NoGenerationError:
-        title_line(scene, scene.words(title_key), [scene.words("app.name")])
+        title_line(scene, title, [scene.words("app.name")])
         command = f"CITYRISK_HOME={shlex.quote(str(scene.home.root))} cityrisk run"
         st.html(
             f'<div class="cr"><h2>{escape(scene.words("banner.none_title"))}</h2>'
             f'<p class="quiet">{escape(scene.words("banner.none_text"))}</p><code>{escape(command)}</code></div>'
         )
     except serving.GenerationError as error:
-        title_line(scene, scene.words(title_key), [scene.words("app.name")])
+        title_line(scene, title, [scene.words("app.name")])
         st.html(
             f'<div class="cr"><h2>{escape(scene.words("banner.broken_title"))}</h2>'
             f"{look.banner('bad', str(error))}</div>"
@@ -140,9 +140,9 @@ def present() -> datetime:
     return datetime.now(UTC)
 
 
-def page(title_key: str, draw: Callable[[Scene, serving.Mart], None], scene: Scene) -> Callable[[], None]:
+def page(title: str, draw: Callable[[Scene, serving.Mart], None], scene: Scene) -> Callable[[], None]:
     """A page for the navigation."""
-    return functools.partial(with_mart, title_key, draw, scene)
+    return functools.partial(with_mart, title, draw, scene)
 
 
 @st.fragment(run_every=WATCH_EVERY_S)

@@ -21,11 +21,14 @@ FACTORS = ("hazard", "exposure", "vulnerability", "lack_of_capacity")
 
 
 def publish_systems(home: Home, now: datetime, systems: Iterable[CitySystem]) -> None:
-    """Put rows of these systems into the newest generation: nobody reads it yet."""
+    """Put rows of these systems into the newest generation, which nobody reads yet, in place of its own of them."""
     generation = serving.newest(home)
     assert generation is not None
     with duckdb.connect(str(generation)) as mart:
         for system in systems:
+            mart.execute(
+                "delete from mart.risk_object where list_contains(?, object_type)", [list(system.object_types)]
+            )
             for table, rows in (
                 ("risk_object", _objects(system)),
                 ("device", _devices(system, now)),

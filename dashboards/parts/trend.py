@@ -93,7 +93,7 @@ def _lines(view: View, metric: Metric, span: timedelta) -> None:
     labels = [hour.astimezone(BEIJING).strftime("%m-%d %H:00") for hour in axis]
     charts.show(charts.lines(labels, drawn, marks), view.key(f"trend{view.named.of}_{scene.words.language}"), "280px")
     unit = scene.words.pick_one(wording(scene.home).of("unit", metric.unit)) or "–"
-    view.quiet(view.say("newest", at=clock(found.last_hour), age=age, n=found.hours[-1].devices, unit=unit))
+    view.quiet(view.say("newest", at=clock(found.last_hour), age=age, n=f"{found.devices:,}", unit=unit))
 
 
 def _hours(now: datetime, span: timedelta) -> list[datetime]:
