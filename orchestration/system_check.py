@@ -24,6 +24,7 @@ from orchestration.project import PROJECT, table_of
 
 _FILES = ("system.yaml", "rules.yaml", "simulation.yaml")
 _FEED_FILE = re.compile(r"\.odcs\.yaml$|\.sample\.|\.expected\.json$")
+_PARTS = Path(__file__).parent.parent / "dashboards" / "parts"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 _LETTERS = dict(zip(DOMAINS, "LPWNC", strict=True))
 _SKELETON = """\
@@ -97,7 +98,7 @@ def _strange_files(folder: Path) -> list[str]:
 
 def _faults(system: System, feeds: Container[str]) -> list[str]:
     assert system.folder is not None  # it was read from one
-    found = [*_strange_files(system.folder), *_rule_faults(system, feeds)]
+    found = [*_strange_files(system.folder), *_rule_faults(system, feeds), *_page_faults(system)]
     owner = owners_of(load_contract(path, is_strict=False) for path in _readable(system))
     wrong = {one for (_, subdomain), one in owner.items() if subdomain == system.subdomain} - {system.owner}
     found += [f"{system.folder}/system.yaml: owner is {system.owner!r}, its feeds are of {one!r}, who is asked to "
@@ -133,6 +134,26 @@ def _readable(system: System) -> list[Path]:
             load_contract(path, is_strict=False)
             readable.append(path)
     return readable
+
+
+def _page_faults(system: System) -> list[str]:
+    """Parts of its page that are no module, and trends of what none of its feeds measures."""
+    parts = sorted(path.stem for path in _PARTS.glob("*.py") if path.stem != "__init__")
+    contracts = [load_contract(path, is_strict=False) for path in _readable(system)]
+    metrics = sorted({column.name for one in contracts for column in one.columns if column.is_metric})
+    place = f"{system.folder}/system.yaml: page"
+    return [
+        *(
+            f"{place}: part {one.of!r} is no module of dashboards/parts; write it, or name one of {', '.join(parts)}"
+            for one in system.page
+            if one.kind == "part" and one.of not in parts
+        ),
+        *(
+            f"{place}: trend of {one.of!r}, which no feed of it measures; there is {', '.join(metrics) or 'nothing'}"
+            for one in system.page
+            if one.kind == "trend" and one.of and one.of not in metrics
+        ),
+    ]
 
 
 def _rule_faults(system: System, feeds: Container[str]) -> list[str]:

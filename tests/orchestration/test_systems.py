@@ -90,6 +90,8 @@ def test_check_says_every_fault(checkout: Path) -> None:
     path = gas / "feeds/gas_device.odcs.yaml"
     path.write_text(path.read_text("utf-8").replace("value: gas}", "value: steam}"), encoding="utf-8")
     (gas / "simulation.yaml").write_text("counts: {gas_detector: {floor: 1}}\n", encoding="utf-8")
+    tunnel = checkout / "systems/lifeline/utility_tunnel/system.yaml"
+    tunnel.write_text(tunnel.read_text("utf-8") + "page: [summary, {trend: charm}, {part: crystal_ball}]\n", "utf-8")
     lift = checkout / "systems/lifeline/elevator/system.yaml"
     lift.write_text(lift.read_text("utf-8").replace("owner:", "owned:"), encoding="utf-8")
     code, text = run("check")
@@ -97,6 +99,8 @@ def test_check_says_every_fault(checkout: Path) -> None:
     assert "gas_device.odcs.yaml: subdomain is 'steam', system.yaml says 'gas'; agree on one" in text
     assert "simulation.yaml: counts/gas_detector: no city of system.yaml counts it; name one of " in text
     assert "elevator/system.yaml:2: the document: " in text
+    assert "utility_tunnel/system.yaml: page: part 'crystal_ball' is no module of dashboards/parts; write it" in text
+    assert "utility_tunnel/system.yaml: page: trend of 'charm', which no feed of it measures" in text
 
 
 def test_one_is_checked_alone(checkout: Path) -> None:
