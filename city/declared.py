@@ -76,6 +76,7 @@ class DeviceKind:
     every_s: int
     at_most_s: int
     alarming_s: int | None
+    chance: float
     where: Where
     system_code: str
     station_class: str
@@ -200,6 +201,7 @@ def _device(feed_id: str, raw: Element) -> DeviceKind:
         every_s=every_s,
         at_most_s=max(every_s, seconds(raw["at_most"])) if "at_most" in raw else every_s,
         alarming_s=seconds(raw["when_alarming"]) if "when_alarming" in raw else None,
+        chance=raw.get("chance", 1.0),
         where=where_of(raw.get("where")),
         system_code=raw.get("system_code", ""),
         station_class=raw.get("station_class", ""),

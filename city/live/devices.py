@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from city.declared import Declared, DeviceKind, suits, where_of
+from city.live.noise import chance
 from city.live.quantity import Quantity, quantity, rains
 from city.live.regular import Regular
 from city.live.utterance import Said, Utterance
@@ -16,6 +17,7 @@ from city.live.wires import Report, Wire, wire_of
 from core.declarations import DeclarationError
 
 Row = Mapping[str, Any]
+_REPORTS = 141
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class DeclaredDevice(Regular):
     line: Line
     quantities: tuple[Quantity, ...]
     sky_key: int
+    texts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def channel(self) -> str:  # type: ignore[override]
@@ -49,9 +52,11 @@ class DeclaredDevice(Regular):
 
     def moments(self, start: int, end: int) -> Iterator[int]:
         """At even intervals; more often while something happens, where such devices do so."""
-        step = self.line.kind.alarming_s
+        step, share = self.line.kind.alarming_s, self.line.kind.chance
         if step is None:
-            yield from Regular.moments(self, start, end)
+            for at in Regular.moments(self, start, end):
+                if share == 1.0 or chance(self.key, at, _REPORTS) < share or any(i.is_on(at) for i in self.incidents):
+                    yield at
             return
         offset = 0 if self.line.wire.is_on_whole_minutes else 1 + self.key % (step - 1)
         for at in range(start + (offset - start) % step, end, step):
@@ -69,7 +74,8 @@ class DeclaredDevice(Regular):
         for one in self.quantities:
             quiet = one.at(at, self.key, self.sky_key, values, flag in ("maintenance", "calibration"))
             values[one.name] = self.value(one.name, at, quiet)
-        rounded = {one.name: round(values[one.name], one.decimals) for one in self.quantities}
+        rounded: dict[str, float | str] = {one.name: round(values[one.name], one.decimals) for one in self.quantities}
+        rounded |= {name: text.format(device=self.device_id, at=at) for name, text in self.texts.items()}
         frame, token = self.line.wire.frame(Report(self.device_id, at, sent_at, rounded, flag))
         said = (Said(self.line.feed_id, self.device_id, at),)
         n_readings = sum(name in self.line.metrics for name in rounded)
@@ -94,13 +100,16 @@ def declared_devices(
         if not suits(row, kind.where):
             continue
         device_id = str(row[device_column])
-        quantities = tuple(
-            quantity(name, spec, row)
+        fitting = {
+            name: spec
             for name, spec in kind.values.items()
             if "where" not in spec or suits(row, where_of(spec["where"]))
-        )
+        }
+        quantities = tuple(quantity(name, spec, row) for name, spec in fitting.items() if "says" not in spec)
+        words = {**row, "device": "{device}", "at": "{at}"}
+        texts = {name: spec["says"].format_map(words) for name, spec in fitting.items() if "says" in spec}
         sky_key = key_of(f"sky/{row.get('_county') or device_id}")
-        found.append(DeclaredDevice(device_id, key_of(device_id), kind.every_s, line, quantities, sky_key))
+        found.append(DeclaredDevice(device_id, key_of(device_id), kind.every_s, line, quantities, sky_key, texts))
     return found
 
 

@@ -25,7 +25,7 @@ class Report:
     device_id: str
     at: int
     sent_at: float
-    values: Mapping[str, float]
+    values: Mapping[str, float | str]
     flag: str
 
 
@@ -71,9 +71,9 @@ class JsonWire:
         }
         if self._sent is not None:
             document[self._sent.physical_name] = written(self._sent, report.sent_at)
-        document |= {self._names[name]: value for name, value in report.values.items()}
         if self._flag is not None:
             document[self._flag.physical_name] = self._flags.get(report.flag, report.flag)
+        document |= {self._names[name]: value for name, value in report.values.items()}
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode(), ""
 
 
@@ -116,7 +116,7 @@ class Sl651Wire:
     def frame(self, report: Report) -> tuple[bytes, str]:
         """The packet and its serial number."""
         serial = 1 + report.at // 60 % 0xFFFE
-        values = {self._names[name]: value for name, value in report.values.items()}
+        values = {self._names[name]: value for name, value in report.values.items() if not isinstance(value, str)}
         group = sl651.Group(datetime.fromtimestamp(report.at, UTC), values)
         sender, sent = sl651.Sender(report.device_id, self._class), datetime.fromtimestamp(report.sent_at, UTC)
         (frame,) = sl651.report(sender, _SL651_TIMED, serial, sent, [group])

@@ -94,6 +94,21 @@ def test_vehicles_rest_by_night_and_bring_back_what_a_tunnel_kept(fleet: Fleet) 
     assert max(float(str(row["speed_kmh"])) for row in rows) > 40
 
 
+def test_devices_may_tell_events_in_words_now_and_then(fleet: Fleet) -> None:
+    """A feed of events is one that a device speaks at a share of its moments, with texts beside its numbers."""
+    simulated, feed_id = fleet.declared, "urban.gas_reading"
+    values = {"quality_flag": {"says": "{采集网关}/{device}/{at}"}, "methane_pct_vol": {"base": 2}}
+    kind = replace(simulated.devices[feed_id], every_s=60, chance=0.25, values=values)
+    other = replace(fleet, declared=replace(simulated, devices={feed_id: kind}))
+    told = list(spoken(other.speakers(feeds=[feed_id]), START, START + 86_400))
+    devices = {row["设备编码"]: row["采集网关"] for row in fleet.registers["urban.gas_device"]}
+    assert 0.22 < len(told) / (1440 * len(devices)) < 0.28
+    for one in told[:50]:
+        document = json.loads(one.body)
+        assert document["st"] == f"{devices[one.device_id]}/{one.device_id}/{document['ts'] // 1000}"
+        assert document["ch4Vol"] == 2
+
+
 def test_an_incident_bends_a_value_and_silences_a_device(fleet: Fleet) -> None:
     def said(device: Regular) -> list[Utterance]:
         return list(spoken([device], START, START + 3600))
