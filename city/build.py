@@ -18,8 +18,6 @@ from city import (
     fire_devices,
     geology,
     hazards,
-    lifts,
-    pipes,
     sky,
     tailings,
     vehicles,
@@ -222,18 +220,9 @@ def _geology(given: _Drawing, tables: Tables) -> list[SourceTable]:
     return [slopes.points, slopes.devices, slopes.readings]
 
 
-def _fire(given: _Drawing, tables: Tables) -> list[SourceTable]:
-    brigade = fire.build(given.profile, given.counties, given.span, given.streams, given.size("fire_units"))
-    return [brigade.units, brigade.inspections]
-
-
 def _vehicles(given: _Drawing, tables: Tables) -> list[SourceTable]:
     fleet = given.size("vehicles"), given.size("vehicle_firms"), given.size("drivers")
     return [vehicles.build(given.profile, given.counties, given.span, given.streams, fleet)]
-
-
-def _one(build: Callable[..., SourceTable], count: str) -> Callable[[_Drawing, Tables], list[SourceTable]]:
-    return lambda given, tables: [build(given.profile, given.counties, given.span, given.streams, given.size(count))]
 
 
 # What takes code of its own, by the feeds that it fills; each may use the tables of those before it.
@@ -241,16 +230,18 @@ _MAKERS: Mapping[tuple[str, ...], Callable[[_Drawing, Tables], list[SourceTable]
     ("weather.station", "weather.observation", "weather.warning"): _weather,
     ("emergency.tailings_pond", "emergency.tailings_point", "emergency.tailings_reading"): _tailings,
     ("resources.geo_point", "resources.geo_device", "resources.geo_reading"): _geology,
-    ("fire.unit", "fire.inspection"): _fire,
+    ("fire.inspection", "fire.unit"): lambda given, tables: [
+        fire.inspections(tables["fire.unit"], given.span, given.streams)
+    ],
     ("fire.device", "fire.unit"): lambda given, tables: [
         fire_devices.build(given.profile, tables["fire.unit"], given.span, given.streams)
     ],
     ("housing.attendance", "housing.site"): lambda given, tables: [
         construction.attendance(tables["housing.site"], given.size("workers_per_site"), given.span, given.streams)
     ],
-    ("emergency.major_hazard",): _one(hazards.build, "major_hazards"),
-    ("market.elevator",): _one(lifts.build, "elevators"),
-    ("urban.pipe",): _one(pipes.build, "pipes"),
+    ("emergency.major_hazard",): lambda given, tables: [
+        hazards.build(given.profile, given.counties, given.span, given.streams, given.size("major_hazards"))
+    ],
     ("transport.vehicle",): _vehicles,
 }
 

@@ -13,7 +13,7 @@ import polars as pl
 
 from city import naming
 from city.clock import Span
-from city.geography import Places, to_gcj02
+from city.geography import Places, lines, to_gcj02
 from city.profiles import Profile
 from core.declarations import DeclarationError, seconds
 
@@ -34,6 +34,7 @@ class Drawing:
     kinds: Cells | None = None
     chain: int = 1
     columns: dict[str, Cells] = field(default_factory=dict)
+    lengths_m: dict[str, Cells] = field(default_factory=dict)
 
     @property
     def n(self) -> int:
@@ -48,9 +49,19 @@ class Drawing:
         return self.columns[name]
 
 
+def draw_column(name: str, spec: Element, drawing: Drawing) -> None:
+    """Put one column into the drawing. Raises DeclarationError for another column that is not there to be used."""
+    if "line" in spec:
+        drawing.columns[name], drawing.lengths_m[name] = lines(drawing.places, spec["line"], drawing.rng)
+    else:
+        drawing.columns[name] = cells(spec, drawing)
+
+
 def cells(spec: Element, drawing: Drawing) -> Cells:
-    """The values of one column. Raises DeclarationError for a column that is not there to be used."""
-    kind = next(name for name in _GENERATORS if name in spec)
+    """The values that one generator makes. Raises DeclarationError for a column that is not there to be used."""
+    kind = next((name for name in _GENERATORS if name in spec), None)
+    if kind is None:
+        raise DeclarationError(f"a line stands only as a column of its own; expected one of {', '.join(_GENERATORS)}")
     found = _GENERATORS[kind](spec, drawing)
     for name, change in (("times", np.multiply), ("plus", np.add)):
         if name in spec:
@@ -130,14 +141,23 @@ def _ago(spec: Element, drawing: Drawing) -> Cells:
     if low % 86_400 or high % 86_400:
         back = drawing.rng.integers(low, high, drawing.n).astype("timedelta64[s]")
         return np.array((np.datetime64(drawing.span.end, "us") - back).tolist(), dtype=object)
-    days: list[date] = [
-        drawing.span.day_before(int(d)) for d in drawing.rng.integers(low // 86_400, high // 86_400, drawing.n)
-    ]
+    return _dates(drawing.rng.integers(low // 86_400, high // 86_400, drawing.n), spec, drawing)
+
+
+def _dates(days_ago: Cells, spec: Element, drawing: Drawing) -> Cells:
+    """Days before the end as dates, or as texts where forms are given."""
+    days: list[date] = [drawing.span.day_before(int(d)) for d in days_ago]
     if "as" not in spec:
         return np.array(days, dtype=object)
     forms, shares = list(spec["as"]), np.array(list(spec["as"].values()), dtype=float)
     picks = drawing.rng.choice(len(forms), drawing.n, p=shares / shares.sum())
     return np.array([day.strftime(forms[pick]) for day, pick in zip(days, picks, strict=True)], dtype=object)
+
+
+def _length(spec: Element, drawing: Drawing) -> Cells:
+    if spec["length_of"] not in drawing.lengths_m:
+        raise DeclarationError(f"length_of {spec['length_of']!r}: no line of that name stands above")
+    return drawing.lengths_m[spec["length_of"]]
 
 
 def _by(spec: Element, drawing: Drawing) -> Cells:
@@ -181,6 +201,8 @@ _GENERATORS: Mapping[str, Callable[[Element, Drawing], Cells]] = {
     "area": _area,
     "invented": _invented,
     "ago": _ago,
+    "days_ago": lambda spec, drawing: _dates(cells(spec["days_ago"], drawing), spec, drawing),
+    "length_of": _length,
     "by": _by,
     "from": lambda spec, drawing: drawing.column(spec["from"]),
     "parent": _parent,

@@ -98,6 +98,24 @@ def _inside(area: BaseGeometry, n: int, rng: np.random.Generator) -> tuple[Float
     return lon[:n], lat[:n]
 
 
+def lines(
+    places: Places, step_m: tuple[float, float], rng: np.random.Generator
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Lines of two to four steps that wander from each place, as WKB, and their lengths in metres."""
+    n = len(places)
+    heading = rng.uniform(0, 2 * np.pi, n)[:, None] + np.cumsum(rng.normal(0, 0.25, (n, 4)), axis=1)
+    step = rng.uniform(*step_m, (n, 4))
+    step[:, 2:] *= (rng.random((n, 2)) < 0.6).cumprod(axis=1)
+    north = np.concatenate([np.zeros((n, 1)), np.cumsum(step * np.cos(heading), axis=1)], axis=1)
+    east = np.concatenate([np.zeros((n, 1)), np.cumsum(step * np.sin(heading), axis=1)], axis=1)
+    lat = np.round(places.lat[:, None] + north / METRES_PER_DEGREE, 7)
+    lon = places.lon[:, None] + east / (METRES_PER_DEGREE * np.cos(np.radians(places.lat))[:, None])
+    kept = 3 + (step[:, 2:] > 0).sum(axis=1)
+    points = np.stack([np.round(lon, 7), lat], axis=2)
+    found = np.array([shapely.LineString(line[:k]) for line, k in zip(points, kept, strict=True)], dtype=object)
+    return shapely.to_wkb(found), step.sum(axis=1)
+
+
 def to_gcj02(lon: Any, lat: Any) -> tuple[Floats, Floats]:
     """Shift WGS 84 (or CGCS2000) degrees into GCJ-02, rounded to 6 decimals; for places in China only."""
     lon, lat = np.asarray(lon, dtype=float), np.asarray(lat, dtype=float)

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 from city.clock import Span
-from city.columns import Cells, Drawing, cells
+from city.columns import Cells, Drawing, draw_column
 from city.declared import Declared, Department, Placing, suits
 from city.geography import County, Places, scatter
 from city.profiles import Profile
@@ -78,7 +78,7 @@ def _register(
         # A stream of its own for each column: another column moves no value of this one.
         drawing.rng = streams.get(f"register.{department.feed_id}/{name}")
         try:
-            drawing.columns[name] = cells(spec, drawing)
+            draw_column(name, spec, drawing)
         except DeclarationError as error:
             raise DeclarationError(f"departments/{department.feed_id}/columns/{name}: {error}") from error
     types = {column.physical_name: column.logical_type for column in contract.columns}
@@ -99,11 +99,17 @@ def table_of(contract: Contract, frame: pl.DataFrame) -> SourceTable:
 
 def _series(name: str, column: Cells, logical_type: str | None) -> pl.Series:
     values = column.tolist()
+    if not values:
+        return pl.Series(name, [], dtype=_TYPES.get(logical_type or "", pl.String()))
     if logical_type == "integer":
         values = [None if value is None else int(value) for value in values]
     elif logical_type == "number":
         values = [None if value is None or value != value else float(value) for value in values]
-    elif logical_type is None or (logical_type in ("date", "timestamp") and isinstance(next(iter(values), None), str)):
+    elif (
+        logical_type is None
+        or isinstance(values[0], bytes)
+        or (logical_type in ("date", "timestamp") and isinstance(values[0], str))
+    ):
         return pl.Series(name, values, strict=False)
     return pl.Series(name, values, dtype=_TYPES[logical_type], strict=False)
 
