@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -103,11 +104,19 @@ class System:
     owner: str = ""
     size_of: str = ""
     sizes: Mapping[str, Mapping[str, Count]] = field(default_factory=dict)
-    scalings: Mapping[str, Scaling] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
     objects: Mapping[str, ObjectKind] = field(default_factory=dict)
     devices: Mapping[str, DeviceKind] = field(default_factory=dict)
     page: tuple[PagePart, ...] = ()
+
+    @property
+    def scalings(self) -> Mapping[str, Scaling]:
+        """How its counts follow the scale of a simulated city; read when asked for, as only simulations need it.
+
+        Raises DeclarationError for a `simulation.yaml` that cannot be used.
+        """
+        path = None if self.folder is None else self.folder / "simulation.yaml"
+        return {} if path is None or not path.is_file() else _scalings(path, path.stat().st_mtime_ns)
 
     @property
     def contract_paths(self) -> tuple[Path, ...]:
@@ -174,7 +183,6 @@ def load_system(folder: Path) -> System:
         owner=document["owner"],
         size_of=size["of"],
         sizes=sizes,
-        scalings=_scalings(folder / "simulation.yaml"),
         roles=document.get("roles", {}),
         objects={kind: ObjectKind(**_shown(words, folder)) for kind, words in document.get("objects", {}).items()},
         devices={
@@ -199,8 +207,8 @@ def _page_part(part: str | Mapping[str, Any]) -> PagePart:
     return PagePart("trend", part["trend"], part.get("take", "max"))
 
 
-def _scalings(path: Path) -> dict[str, Scaling]:
-    if not path.is_file():
-        return {}
+@lru_cache(maxsize=64)
+def _scalings(path: Path, changed_ns: int) -> Mapping[str, Scaling]:
+    """What a `simulation.yaml` says of counts; the time of its change keeps a newer file from being taken for it."""
     counts: dict[str, dict[str, Any]] = read_declaration(path, "simulation")["counts"]
     return {name: Scaling(how.get("floor", 1), how.get("scaled", True)) for name, how in counts.items()}

@@ -117,13 +117,21 @@ def _faults(system: System, feeds: Container[str]) -> list[str]:
             found.append(
                 f"{path}: subdomain is {contract.subdomain!r}, system.yaml says {system.subdomain!r}; agree on one"
             )
+    return [*found, *_count_faults(system)]
+
+
+def _count_faults(system: System) -> list[str]:
+    """Counts of its simulation that no city has."""
     known = {name for counts in system.sizes.values() for name in counts}
-    found += [
+    try:
+        scalings = system.scalings
+    except DeclarationError as error:
+        return [str(error)]
+    return [
         f"{system.folder}/simulation.yaml: counts/{name}: no city of system.yaml counts it; name one of "
         f"{', '.join(sorted(known)) or 'none'}"
-        for name in sorted(set(system.scalings) - known)
+        for name in sorted(set(scalings) - known)
     ]
-    return found
 
 
 def _readable(system: System) -> list[Path]:

@@ -53,9 +53,12 @@ def list_systems(as_json: Json = False) -> None:
 @verb
 def check_systems(system_id: str | None = typer.Argument(None, help="Id of one system; all without it.")) -> None:
     """Look folders over: every fault with file, line, found and expected. Exit 1 when there is one."""
+    from city.check import simulation_faults
     from orchestration.system_check import check_folders
 
     faults, n_checked = check_folders(systems(), system_id)
+    if not faults:
+        faults = simulation_faults(systems(), system_id)
     if not n_checked and not faults:
         failed(f"no system {system_id!r} under {systems()}; `cityrisk system list` names those there are")
     for fault in faults:

@@ -12,11 +12,11 @@ import pytest
 from sample_city import AS_OF
 
 from city.build import CityBuild, build_city
+from city.check import simulation_faults
 from city.live.fleet import Fleet
 from city.live.history import history
 from city.live.plan import make_plan
 from core.catalogue import load_contracts
-from core.declarations import DeclarationError
 from core.system import SYSTEMS_ROOT
 
 SYSTEM = """\
@@ -53,6 +53,18 @@ devices:
 incidents:
   - {rule: probe_high, colour: red, feed: probing.probe_reading, minutes: 20, where: {部位类型: [阀门井]},
      curves: {methane_pct_lel: [[0, 2], [5, 影响人数, 0, 60], [15, 60], [20, 2]]}}
+"""
+
+
+RULES = """\
+version: "1"
+rules:
+  probe_high:
+    name: {zh: 高, en: High}
+    about: probe
+    feeds: [probing.probe_reading]
+    basis: {standard: test, clause: "1", grade: design, source: test}
+    conditions: [{colour: red, metric: methane_pct_lel, at_least: 50, unit: "%LEL", why: a test}]
 """
 
 
@@ -106,33 +118,40 @@ def test_a_foreign_folder_is_a_city(systems: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("right", "wrong", "told"),
     [
-        ("rows: nobodies", "'nobodies' is no count of yichang"),
-        ("{部位类型}{n}", "nothing is called"),
-        ("where: {部位类型: [阀门井]}, noise", "probing.probe_reading/values: 'methane' is no column"),
+        ("rows: probes", "rows: nobodies", "4: departments/probing.probe_device/rows: 'nobodies' does not stand under"),
+        ("设备编码: {text", "设备号: {text", "7: departments/probing.probe_device/columns/设备号: no such column"),
+        (
+            '      设备编码: {text: "PD{city}{n:06}"}\n',
+            "",
+            "'设备编码' is required by the contract and has no generator",
+        ),
+        (
+            "{county_name}{部位类型}{n}",
+            "{nowhere}{n}",
+            "columns/部位名称: text '{nowhere}{n}': nothing is called 'nowhere'",
+        ),
+        ("air_temperature_c: {base: 15", "air: {base: 15", "devices/probing.probe_reading/values/air: no column of"),
+        ("base: 15", "base: [影响, 1, 0]", "column '影响' is not in the register of the device"),
+        (
+            "curves: {methane_pct_lel",
+            "curves: {methane",
+            "incidents/0/curves/methane: no column of probing.probe_reading",
+        ),
+        ("rule: probe_high", "rule: probe_low", "incidents/0/rule: no rule 'probe_low' in any rules.yaml"),
+        ("colour: red", "colour: blue", "incidents/0/colour: probe_high has no blue; it has red"),
     ],
 )
-def test_what_cannot_be_simulated_is_told(systems: Path, tmp_path: Path, wrong: str, told: str) -> None:
-    path = systems / "work_safety" / "probe" / "simulation.yaml"
-    text = path.read_text(encoding="utf-8")
-    match wrong.partition(":")[0]:
-        case "rows":
-            text = text.replace("rows: probes", wrong)
-        case "where":
-            text = text.replace("methane_pct_lel: {where", "methane: {where").replace(
-                "follows: [methane_pct_lel", "follows: [methane"
-            )
-        case _:
-            text = text.replace("{county_name}{部位类型}{n}", "{nowhere}{n}")
-    path.write_text(text, encoding="utf-8")
-    with pytest.raises(DeclarationError, match=told):
-        _speakers(tmp_path)
-
-
-def _speakers(home: Path) -> int:
-    build_city(home, "yichang", 1, 7, 0.5, AS_OF)
-    return len(Fleet.load(home).speakers())
+def test_what_cannot_be_simulated_is_told(systems: Path, right: str, wrong: str, told: str) -> None:
+    folder = systems / "work_safety" / "probe"
+    (folder / "rules.yaml").write_text(RULES, encoding="utf-8")
+    assert simulation_faults(systems) == []
+    text = (folder / "simulation.yaml").read_text(encoding="utf-8")
+    assert right in text
+    (folder / "simulation.yaml").write_text(text.replace(right, wrong), encoding="utf-8")
+    faults = simulation_faults(systems)
+    assert any(told in fault and str(folder / "simulation.yaml") in fault for fault in faults), faults
 
 
 def test_only_what_is_there_is_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
