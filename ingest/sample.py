@@ -19,11 +19,11 @@ from core.boundaries import load_areas
 from core.contract import Contract
 from core.declarations import DeclarationError, read_declaration
 from core.geo import AreaIndex
-from core.stages import Note, RawTable
+from core.stages import Note, Payload
 from ingest.conform import ConformContext, Conformed, conform
 from ingest.parse import FileFault, parse
-from ingest.parse.frames import JSON, tables_of
-from ingest.stream.bundle import StoredMessage
+from ingest.parse.frames import JSON, medium_of
+from ingest.stream.bundle import StoredMessage, bundle
 from ingest.stream.raw import RawEntry, pack
 
 CONTRACT_ENDING = ".odcs.yaml"
@@ -121,19 +121,28 @@ def as_text(document: Document) -> str:
     return "{\n" + ",\n".join(parts) + "\n}\n"
 
 
+def payload_of(sample: Sample, received_at: datetime) -> Payload:
+    """The sample as intake hands it on: a file or page as it is, messages of devices as a bundle of one tick."""
+    contract, body, media = sample.contract, sample.payload.read_bytes(), ending_of(sample.contract)
+    if contract.is_stream:
+        at_us = round(received_at.timestamp() * 1_000_000)
+        body, media = (
+            bundle(
+                [
+                    StoredMessage(number, pack([RawEntry(sender, at_us + number * _APART_US, frame)]), at_us)
+                    for number, sender, frame in _messages(sample.payload, body)
+                ]
+            ),
+            medium_of(contract.server.file_format or JSON),
+        )
+    return Payload(contract.id, body, media, sample.payload.name, received_at)
+
+
 def _taken(sample: Sample, received_at: datetime) -> tuple[Conformed, tuple[Note, ...]]:
     """The sample parsed and conformed as intake does it, with the parser's notes. Raises FileFault."""
-    contract, body = sample.contract, sample.payload.read_bytes()
-    if contract.is_stream:
-        first_us = round(received_at.timestamp() * 1_000_000)
-        messages = [
-            StoredMessage(number, pack([RawEntry(sender, at_us := first_us + number * _APART_US, frame)]), at_us)
-            for number, sender, frame in _messages(sample.payload, body)
-        ]
-        raw: RawTable = tables_of(messages, [contract])[contract.id]
-    else:
-        raw = parse(body, ending_of(contract), contract)
-    return conform(raw, contract, ConformContext(received_at, _KEY, _areas())), raw.notes
+    payload = payload_of(sample, received_at)
+    raw = parse(payload.body, payload.media, sample.contract)
+    return conform(raw, sample.contract, ConformContext(received_at, _KEY, _areas())), raw.notes
 
 
 def _messages(path: Path, body: bytes) -> Iterator[tuple[int, str, bytes]]:

@@ -11,8 +11,7 @@ from core.catalogue import load_contract
 from core.contract import Contract
 from core.declarations import read_declaration
 from core.system import CITIES, System, load_planned, load_systems
-
-CONDITIONS = ("feed", "model", "rule", "page")
+from orchestration.proofs import CONDITIONS, proofs_of, verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +26,7 @@ class SystemRow:
     contracts: tuple[Contract, ...]
     n_rules: int
     conditions: Mapping[str, bool | None]
+    proof: tuple[str, ...] = ()
 
     @property
     def object_types(self) -> list[str]:
@@ -39,7 +39,7 @@ class SystemRow:
         return {
             "id": system.id, "name_zh": system.name_zh, "name_en": system.name_en, "domain": system.domain,
             "feeds": [c.id for c in self.contracts], "object_types": self.object_types, "rules": self.n_rules,
-            "sizes": self.sizes, "conditions": dict(self.conditions), "proof": [],
+            "sizes": self.sizes, "conditions": dict(self.conditions), "proof": list(self.proof),
         }  # fmt: skip
 
     @property
@@ -52,21 +52,25 @@ class SystemRow:
         }
 
 
-def system_rows(root: Path) -> list[SystemRow]:
-    """Every system under `root` and every planned one, in order of id. Raises DeclarationError."""
+def system_rows(root: Path, outcomes: Mapping[str, bool] | None = None) -> list[SystemRow]:
+    """Every system under `root` and every planned one, in order of id. Raises DeclarationError.
+
+    `outcomes`: how the tests that prove conditions ended on this commit, by test id; without them nothing is proven.
+    """
     systems = load_systems(root)
     contracts = {id: tuple(load_contract(p, is_strict=False) for p in s.contract_paths) for id, s in systems.items()}
-    rows = [
-        SystemRow(system, contracts[id], n := _n_rules(system), _conditions(contracts[id], n))
-        for id, system in systems.items()
-    ]
+    rows = [_row(system, contracts[id], outcomes or {}) for id, system in systems.items()]
     planned = [SystemRow(system, (), 0, dict.fromkeys(CONDITIONS, False)) for system in load_planned(root).values()]
     return sorted((*rows, *planned), key=lambda row: row.system.id)
 
 
-def _conditions(contracts: tuple[Contract, ...], n_rules: int) -> dict[str, bool | None]:
-    has = {"feed": bool(contracts), "model": bool(contracts), "rule": n_rules > 0, "page": bool(contracts)}
-    return {name: None if there else False for name, there in has.items()}
+def _row(system: System, contracts: tuple[Contract, ...], outcomes: Mapping[str, bool]) -> SystemRow:
+    n_rules = _n_rules(system)
+    is_there = {"feed": bool(contracts), "model": bool(contracts), "rule": n_rules > 0, "page": bool(contracts)}
+    proofs = proofs_of(system.id, [contract.id for contract in contracts])
+    conditions = {name: verdict(proofs[name], outcomes) if is_there[name] else False for name in CONDITIONS}
+    proof = tuple(test for name in CONDITIONS if is_there[name] for test in proofs[name])
+    return SystemRow(system, contracts, n_rules, conditions, proof)
 
 
 def _n_rules(system: System) -> int:

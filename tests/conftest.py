@@ -23,6 +23,7 @@ from broker_server import BrokerServer, running_broker
 from core.settings import SECRET_NAMES, Home, open_home
 from core.system import SYSTEMS_ROOT
 from orchestration.project import PROJECT, refresh
+from proofs import Proofs
 from servers import ServerAbsentError, mariadb, postgres
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -226,7 +227,9 @@ class Floor:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set the floor under full runs in CI; a chosen part of the suite has none."""
+    """Record proofs; set the floor under full runs in CI, a chosen part of the suite has none."""
+    if not hasattr(config, "workerinput") and not config.option.collectonly:
+        config.pluginmanager.register(Proofs(), "proofs")
     chosen = config.option.keyword or config.option.markexpr or config.getoption("lf", default=False)
     full = config.args == config.getini("testpaths") and not chosen and not config.option.collectonly
     if IN_CI and full and not hasattr(config, "workerinput"):

@@ -26,16 +26,19 @@ app.add_typer(system_app, name="system")
 def list_systems(as_json: Json = False) -> None:
     """Every system that the cities describe, with what is there of it."""
     from core.declarations import DeclarationError
-    from orchestration.systems import CONDITIONS, system_rows
+    from core.system import SYSTEMS_ROOT
+    from orchestration.proofs import CONDITIONS, recorded
+    from orchestration.systems import system_rows
 
     try:
-        rows = system_rows(systems())
+        root = systems()
+        rows = system_rows(root, recorded() if root == SYSTEMS_ROOT else None)
     except DeclarationError as error:
         failed(str(error))
     if as_json:
         print_json([row.as_json() for row in rows])
         return
-    words = {True: "proven", None: "not proven", False: "-"}
+    words = {True: "proven", None: "not proven", False: "no"}
     print_rows(
         [
             {

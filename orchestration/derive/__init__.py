@@ -14,7 +14,8 @@ from core.contract import Contract
 from core.system import load_systems
 from orchestration.derive import columns, conformed, pages, properties, rules, seeds, staging
 from orchestration.derive.rendering import render
-from orchestration.systems import CONDITIONS, system_rows
+from orchestration.proofs import CONDITIONS
+from orchestration.systems import system_rows
 
 
 def project_texts(systems: Path, *, is_strict: bool = False) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from core.catalogue import load_contracts
 from core.system import SYSTEMS_ROOT
 from orchestration.cli import app
-from orchestration.systems import CONDITIONS
+from orchestration.proofs import CONDITIONS
 
 WANTED = Path("design/SYSTEMS.md")
 

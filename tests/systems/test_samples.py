@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from core.catalogue import contract_path, load_contracts
 from core.contract import Column, Contract
 from core.system import SYSTEMS_ROOT
 from ingest.sample import as_text, sample_faults, sample_of
+from orchestration.cli import app
 
 CONTRACTS = load_contracts()
+GAS = "urban.gas_reading"
 CLEAR_NUMBER = re.compile(r"\b1[3-9][0-9]{9}\b|\b[0-9]{17}[0-9Xx]\b")  # a mobile number or a resident identity number
 
 
@@ -121,3 +124,8 @@ def test_a_row_that_is_expected_and_kept_out_says_why(tmp_path: Path) -> None:
     assert f"{sample.expected}: row 4 is expected to land and does not; found out_of_range" in (
         sample_faults(contract, path)
     )
+
+
+def test_what_comes_of_a_sample_is_printed_in_the_form_of_its_expected_file() -> None:
+    done = CliRunner().invoke(app, ["feed", "sample", GAS, "--at", "2026-11-21T08:00:00"])
+    assert done.output == sample_of(CONTRACTS[GAS], path_of(GAS)).expected.read_text("utf-8")
