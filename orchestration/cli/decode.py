@@ -14,6 +14,7 @@ from ingest.protocols import PROTOCOLS, BadFrame, Codec, Message, codec
 from orchestration.cli.shell import app, verb, wrong_use
 
 _CHUNK_BYTES = 1 << 16
+_REMARK = b"# "
 _TEXT_START = b"##"  # HJ 212 frames are text: their hex may be left out
 
 
@@ -22,7 +23,9 @@ _TEXT_START = b"##"  # HJ 212 frames are text: their hex may be left out
 def decode_command(
     protocol: Annotated[str, typer.Argument(help=f"One of {', '.join(PROTOCOLS)}.")],
     hex_text: Annotated[str | None, typer.Option("--hex", help="One frame as hex digits.")] = None,
-    lines: Annotated[str | None, typer.Option(help="A file with one hex frame a line; - for stdin.")] = None,
+    lines: Annotated[
+        str | None, typer.Option(help="A file with one hex frame a line, remarks behind `# `; - for stdin.")
+    ] = None,
     file: Annotated[str | None, typer.Option(help="A file of raw bytes as they were captured; - for stdin.")] = None,
     lenient: Annotated[list[str] | None, typer.Option(help="A deviation to tolerate; may be repeated.")] = None,
 ) -> None:
@@ -96,7 +99,7 @@ def _lines(known: Codec, name: str, lenient: frozenset[str]) -> Iterator[Message
                 while not line.endswith(b"\n") and (line := file.readline(longest)):
                     pass
                 yield BadFrame("line too long", longest, "more", f"at most {longest} bytes")
-            elif line.strip():
+            elif line.strip() and not line.startswith(_REMARK):
                 yield _line(known, line.rstrip(b"\r\n"), lenient)
 
 

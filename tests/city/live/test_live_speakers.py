@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from live_city import AS_OF, REGISTERS
 
 from city.build import build_city
 from city.live.fleet import Fleet
@@ -21,6 +20,7 @@ from city.live.schedule import spoken
 from city.live.utterance import Utterance
 from core.catalogue import load_contracts
 from ingest.protocols import codec
+from live_city import AS_OF, REGISTERS
 
 START = int(AS_OF.timestamp())
 
