@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
+from core.declarations import read_declaration
 from core.system import SYSTEMS_ROOT, load_systems
 
 CITIES = ("yichang", "zunyi")
@@ -46,13 +45,13 @@ def load_profile(city: str, systems: Path = SYSTEMS_ROOT) -> Profile:
     """Read a profile by name, with the counts of that folder's systems; raises ValueError for a city that has none."""
     if city not in CITIES:
         raise ValueError(f"no profile for city {city!r}; known: {', '.join(CITIES)}")
-    text = (SYSTEMS_ROOT / "_city" / f"{city}.yaml").read_text(encoding="utf-8")
-    raw = yaml.load(text, Loader=yaml.CSafeLoader)
+    document = read_declaration(SYSTEMS_ROOT / "_city" / f"{city}.yaml", "city")
+    raw = document["simulation"]
     return Profile(
         city=city,
-        code=raw["code"],
-        name_zh=raw["name_zh"],
-        short_zh=raw["short_zh"],
+        code=document["code"],
+        name_zh=document["name"]["zh"],
+        short_zh=document["name"]["short_zh"],
         retired_area=raw["retired_area"]["code"],
         successor_area=raw["retired_area"]["successor"],
         mean_temperature_c=raw["mean_temperature_c"],

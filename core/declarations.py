@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,21 @@ class DeclarationError(ValueError):
 
 
 def read_declaration(path: Path, kind: str) -> dict[str, Any]:
-    """The document of a file of this kind (`system`, `simulation`, `planned`). Raises DeclarationError."""
+    """The document of a file of this kind: the name of a schema of `core/schemas`. Raises DeclarationError.
+
+    Whoever asks for the same text again is given the same document, which nobody changes.
+    """
     try:
         text = path.read_text(encoding="utf-8")
-        node, document = yaml.compose(text, Loader=_Loader), yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe one
     except (OSError, UnicodeDecodeError) as error:
         raise DeclarationError(f"{path}: cannot be read: {error}; expected UTF-8 YAML") from error
+    return _document(text, path, kind)
+
+
+@lru_cache(maxsize=256)
+def _document(text: str, path: Path, kind: str) -> dict[str, Any]:
+    try:
+        node, document = yaml.compose(text, Loader=_Loader), yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe one
     except yaml.YAMLError as error:
         raise DeclarationError(f"{path}: not YAML: {error}") from error
     _refuse_repeated(node, path)
@@ -50,6 +59,12 @@ def seconds(duration: str) -> int:
     if found is None:
         raise ValueError(f"{duration!r} is no duration; expected a number and one of {', '.join(_SECONDS)}")
     return int(found[1]) * _SECONDS[found[2]]
+
+
+def place_in(path: Path, *place: str | int) -> str:
+    """`file:line: a/b/c` of an element of a declaration, to say what is wrong with it."""
+    node = yaml.compose(path.read_text(encoding="utf-8"), Loader=_Loader)
+    return f"{path}:{line_of(node, place)}: {'/'.join(map(str, place))}"
 
 
 def line_of(node: yaml.Node | None, place: Sequence[str | int]) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -16,6 +16,8 @@ from core.declarations import DeclarationError, read_declaration
 
 SYSTEMS_ROOT = Path(__file__).parent.parent / "systems"
 CITIES = ("yichang", "changde", "nanning", "zunyi", "tongzhou", "pudong", "songjiang")
+# Beside the folders of systems: what a city says otherwise, rows of no one system, kinds of risk that none watches yet.
+SHARED_FOLDERS = ("_city", "_house", "_kinds")
 DOMAINS = ("lifeline", "public_safety", "work_safety", "natural_hazard", "command")
 
 
@@ -89,8 +91,8 @@ class System:
     """One system: names, who owns it, where its objects count, how large it is in each city, what its page shows.
 
     `size_of` names the count that states how large it is. `folder` is None for one that is only planned, whose other
-    fields are empty. `roles` are those that another department than the owner has. `page` is empty where the folder
-    does not say: then the page has the usual parts.
+    fields are empty. `roles` are those that another department than the owner has; `departments` those that only this
+    folder knows, by code. `page` is empty where the folder does not say: then the page has the usual parts.
     """
 
     id: str
@@ -105,6 +107,7 @@ class System:
     size_of: str = ""
     sizes: Mapping[str, Mapping[str, Count]] = field(default_factory=dict)
     roles: Mapping[str, str] = field(default_factory=dict)
+    departments: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     objects: Mapping[str, ObjectKind] = field(default_factory=dict)
     devices: Mapping[str, DeviceKind] = field(default_factory=dict)
     page: tuple[PagePart, ...] = ()
@@ -130,7 +133,7 @@ class System:
 
     def built(self, city: str) -> float:
         """How many the simulated city of that name has at full size; 0 where nothing simulates it."""
-        is_simulated = self.size_of in self.scalings and (SYSTEMS_ROOT / "_city" / f"{city}.yaml").is_file()
+        is_simulated = self.size_of in self.scalings and city in simulated_cities()
         count = self.sizes.get(city, {}).get(self.size_of)
         return count.n if is_simulated and count is not None else 0
 
@@ -146,8 +149,24 @@ def load_systems(root: Path = SYSTEMS_ROOT) -> dict[str, System]:
     return dict(sorted(systems.items()))
 
 
+def city_files(root: Path = SYSTEMS_ROOT) -> list[Path]:
+    """The files of the cities, in order of name."""
+    return sorted(shared_folder(root, "_city").glob("*.yaml"))
+
+
+def shared_folder(root: Path, name: str) -> Path:
+    """One of SHARED_FOLDERS under `root`; the product's own where it has none."""
+    return root / name if (root / name).is_dir() else SYSTEMS_ROOT / name
+
+
+@cache
+def simulated_cities() -> frozenset[str]:
+    """Cities (pinyin) that the product's simulator can play."""
+    return frozenset(path.stem for path in city_files() if "simulation" in read_declaration(path, "city"))
+
+
 def load_planned(root: Path = SYSTEMS_ROOT) -> dict[str, System]:
-    """The systems without a folder, by id; none where no list of them stands."""
+    """The systems of `planned.yaml`, by id; none where no list of them stands."""
     path = root / "planned.yaml"
     if not path.is_file():
         return {}
@@ -184,6 +203,7 @@ def load_system(folder: Path) -> System:
         size_of=size["of"],
         sizes=sizes,
         roles=document.get("roles", {}),
+        departments=document.get("departments", {}),
         objects={kind: ObjectKind(**_shown(words, folder)) for kind, words in document.get("objects", {}).items()},
         devices={
             kind: DeviceKind(**_shown(words, folder), feed=words["feed"], stands_at=words.get("stands_at"))

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from core.settings import Home
-from core.system import SYSTEMS_ROOT, systems_root
+from core.system import SHARED_FOLDERS, SYSTEMS_ROOT, shared_folder, systems_root
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = ROOT / "dbt_project"
@@ -135,6 +135,7 @@ def _digest_of_inputs(systems: Path, compose_from: Path | None) -> str:
     digest = hashlib.sha256()
     code = [path for path in _files(ROOT, *_CODE) if path.suffix in _CODE_SUFFIXES]
     declared = [path for path in _files(systems, ".") if path.suffix == ".yaml"]
+    declared += [path for name in SHARED_FOLDERS for path in _files(shared_folder(systems, name), ".")]
     written = _written(compose_from) if compose_from is not None else []
     for path in (*code, *declared, *written):
         digest.update(str(path).encode() + b"\0" + path.read_bytes() + b"\0")

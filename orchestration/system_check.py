@@ -7,7 +7,7 @@ import csv
 import re
 import shutil
 import tempfile
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,10 +19,12 @@ from core.declarations import DeclarationError
 from core.system import DOMAINS, System, folders, load_planned, load_system, load_systems
 from ingest.propose import propose
 from ingest.sample import as_text, outcome, sample_faults, sample_of
-from orchestration.derive import rules
+from orchestration import declared_check
+from orchestration.declared_check import House
+from orchestration.derive import declared_tables, rules
 from orchestration.project import PROJECT, table_of
 
-_FILES = ("system.yaml", "rules.yaml", "simulation.yaml")
+_FILES = ("system.yaml", "rules.yaml", "guide.yaml", "simulation.yaml")
 _FEED_FILE = re.compile(r"\.odcs\.yaml$|\.sample\.|\.expected\.json$")
 _PARTS = Path(__file__).parent.parent / "dashboards" / "parts"
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -54,33 +56,81 @@ X0001,第一个对象,420503,111.2865,30.6918
 
 def check_folders(root: Path, only: str | None = None) -> tuple[list[str], int]:
     """Faults of all folders under `root` or of the system `only`, and how many folders were looked at."""
-    faults, n_checked = [], 0
-    taken: dict[str, Path] = {}
-    feeds = feed_ids(root)
+    systems, faults = _loaded(root)
+    feeds, n_checked = feed_ids(root), 0
+    try:
+        contracts = {
+            system.id: tuple(load_contract(p, is_strict=False) for p in _readable(system)) for system in systems
+        }
+        house = House.of(root, contracts, systems)
+    except DeclarationError as error:
+        return [*faults, str(error)], 0
+    for system in systems:
+        if only in (None, system.id):
+            n_checked += 1
+            faults += _faults(system, feeds)
+            faults += _declared_faults(system, house)
+    return faults or _faults_together(root, house), n_checked
+
+
+def _loaded(root: Path) -> tuple[tuple[System, ...], list[str]]:
+    """The systems whose system.yaml can be read, in order of folder, and what is wrong with the others."""
+    systems: dict[str, System] = {}
+    found = []
     for folder in folders(root):
         try:
             system = load_system(folder)
         except DeclarationError as error:
-            faults.append(str(error))
+            found.append(str(error))
             continue
-        if (other := taken.setdefault(system.id, folder)) != folder:
-            faults.append(f"{folder}/system.yaml: id {system.id} is that of {other}; choose a free one")
-        if only not in (None, system.id):
-            continue
-        n_checked += 1
-        faults += _faults(system, feeds)
-    return faults or _faults_together(root), n_checked
+        if (other := systems.setdefault(system.id, system)) is not system:
+            found.append(f"{folder}/system.yaml: id {system.id} is that of {other.folder}; choose a free one")
+    return tuple(systems.values()), found
 
 
-def _faults_together(root: Path) -> list[str]:
-    """What the engine finds wrong with the rules of all systems: members, thresholds, ids that are there twice."""
+def _declared_faults(system: System, house: House) -> list[str]:
+    try:
+        return declared_check.faults(system, house)
+    except DeclarationError as error:
+        return [str(error)]
+
+
+def _faults_together(root: Path, house: House) -> list[str]:
+    """What is wrong between systems: members of rules, thresholds, ids that stand twice, what cities say of them."""
+    try:
+        tables, ids = declared_tables(root), {system.id for system in house.systems}
+        conditions = {
+            system.id: frozenset(
+                row["condition_id"]
+                for row in csv.DictReader(rules.tables([system], ids)["alert_conditions.csv"].splitlines())
+            )
+            for system in house.systems
+        }
+        found = [*declared_check.city_faults(root, house, conditions), *_repeated(root, tables)]
+    except DeclarationError as error:
+        return [str(error)]
+    return found or _refused_by_the_engine(root, tables)
+
+
+def _repeated(root: Path, tables: Mapping[str, str]) -> list[str]:
+    """Codes that two folders give: one would be lost, or rows doubled."""
+    keys = {"seeds/signal_bounds.csv": "signal_code", "seeds/vital_signs.csv": "sign_code",
+            "seeds/alerting/inhibitions.csv": "inhibition_id"}  # fmt: skip
+    found = []
+    for table, key in keys.items():
+        rows = [(row.get("method_version"), row[key]) for row in csv.DictReader(tables[table].splitlines())]
+        found += [f"{root}: {key} {code!r} stands in two folders; rename one" for _, code in sorted(
+            {row for row in rows if rows.count(row) > 1}, key=str)]  # fmt: skip
+    return found
+
+
+def _refused_by_the_engine(root: Path, tables: Mapping[str, str]) -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
-        for name in (OVERRIDES, WINDOWS):  # rows of these may speak of a system that is not there
-            header = table_of(PROJECT, name).read_text("utf-8").partition("\n")[0]
-            (Path(scratch) / name).write_text(f"{header}\n")
+        header = table_of(PROJECT, WINDOWS).read_text("utf-8").partition("\n")[0]  # rows of a home speak of its devices
+        (Path(scratch) / WINDOWS).write_text(f"{header}\n", encoding="utf-8")
         shutil.copyfile(table_of(PROJECT, THRESHOLDS), Path(scratch) / THRESHOLDS)
-        for name, text in rules.tables(load_systems(root).values()).items():
-            (Path(scratch) / name).write_text(text, encoding="utf-8")
+        for name in ("alert_rules.csv", "alert_conditions.csv", OVERRIDES):
+            (Path(scratch) / name).write_text(tables[f"seeds/alerting/{name}"], encoding="utf-8")
         try:
             load_rules(Path(scratch))
         except RuleError as error:

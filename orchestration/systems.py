@@ -60,7 +60,11 @@ def system_rows(root: Path, outcomes: Mapping[str, bool] | None = None) -> list[
     systems = load_systems(root)
     contracts = {id: tuple(load_contract(p, is_strict=False) for p in s.contract_paths) for id, s in systems.items()}
     rows = [_row(system, contracts[id], outcomes or {}) for id, system in systems.items()]
-    planned = [SystemRow(system, (), 0, dict.fromkeys(CONDITIONS, False)) for system in load_planned(root).values()]
+    planned = [
+        SystemRow(system, (), 0, dict.fromkeys(CONDITIONS, False))
+        for id, system in load_planned(root).items()
+        if id not in systems
+    ]
     return sorted((*rows, *planned), key=lambda row: row.system.id)
 
 

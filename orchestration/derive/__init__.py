@@ -12,7 +12,19 @@ from pathlib import Path
 from core.catalogue import load_contracts
 from core.contract import Contract
 from core.system import load_systems
-from orchestration.derive import columns, conformed, pages, properties, rules, seeds, staging
+from orchestration.derive import (
+    columns,
+    conformed,
+    duties,
+    guides,
+    index,
+    pages,
+    properties,
+    rules,
+    seeds,
+    signs,
+    staging,
+)
 from orchestration.derive.rendering import render
 from orchestration.proofs import CONDITIONS
 from orchestration.systems import system_rows
@@ -23,9 +35,20 @@ def project_texts(systems: Path, *, is_strict: bool = False) -> dict[str, str]:
 
     `is_strict`: an element of a contract that nothing uses is an error. Raises ContractError and DeclarationError.
     """
-    texts = contract_texts(load_contracts(systems, is_strict=is_strict))
-    tables = rules.tables(load_systems(systems).values())
-    return texts | {f"seeds/alerting/{name}": text for name, text in tables.items()}
+    return contract_texts(load_contracts(systems, is_strict=is_strict)) | declared_tables(systems)
+
+
+def declared_tables(systems: Path) -> dict[str, str]:
+    """Of `project_texts`, the seeds that the declarations beside the contracts imply. Raises DeclarationError."""
+    every = list(load_systems(systems).values())
+    alerting = rules.tables(every) | guides.tables(systems, every)
+    places = duties.tables(systems, every, alerting["alert_conditions.csv"])
+    alerting["alert_overrides.csv"] = places.pop("alert_overrides.csv")
+    risk = index.tables(systems, every) | signs.tables(systems, every) | places
+    return {
+        **{f"seeds/{name}": text for name, text in risk.items()},
+        **{f"seeds/alerting/{name}": text for name, text in alerting.items()},
+    }
 
 
 def contract_texts(contracts: Mapping[str, Contract]) -> dict[str, str]:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from core.declarations import DeclarationError, read_declaration, seconds
 from core.severity import RANKS
 from core.system import System
+from orchestration.derive.tables import csv_text
 
-FOLDER = "dbt_project/seeds/alerting"
 _COMPARISONS = {"at_least": "ge", "above": "gt", "at_most": "le", "below": "lt", "in": "in", "bits": "bits"}
 _RULE_COLUMNS = (
     "rule_id", "name_zh", "name_en", "domain", "subdomain", "object_type", "kind", "key", "feeds", "members",
@@ -38,28 +36,47 @@ _NO_LATENESS = "10 min"
 Element = Mapping[str, Any]
 
 
-def tables(systems: Iterable[System]) -> dict[str, str]:
+def tables(systems: Iterable[System], there: Container[str] | None = None) -> dict[str, str]:
     """File name → CSV of all rules, systems in order of id, rules in the order of their files.
+
+    `there`: ids of the systems that members may be of; those given when None.
 
     Raises DeclarationError for a file that is not by its schema, and for a condition that is not whole.
     """
     rules: list[dict[str, Any]] = []
     conditions: list[dict[str, Any]] = []
-    for system in systems:
+    every = list(systems)
+    known = {system.id for system in every} if there is None else there
+    for system in every:
         path = system.folder / "rules.yaml" if system.folder else None
         if path is None or not path.is_file():
             continue
         document = read_declaration(path, "rules")
-        for rule_id, rule in document["rules"].items():
+        for rule_id, declared in document["rules"].items():
+            rule = without_absent(declared, known)
+            if not rule["conditions"]:
+                continue
             rules.append(_rule_row(system, rule_id, rule, document["version"]))
-            for number, one in enumerate(rule["conditions"], start=1):
-                condition = {**rule.get("each", {}), **one}
+            for number, condition in enumerate(rule["conditions"], start=1):
                 _confirm_whole(condition, f"{path}: {rule_id}: condition {number}")
                 conditions.append(_condition_row(rule_id, rule, condition, document["version"]))
     return {
-        "alert_rules.csv": _csv(_RULE_COLUMNS, rules),
-        "alert_conditions.csv": _csv(_CONDITION_COLUMNS, conditions),
+        "alert_rules.csv": csv_text(_RULE_COLUMNS, rules),
+        "alert_conditions.csv": csv_text(_CONDITION_COLUMNS, conditions),
     }
+
+
+def without_absent(rule: Element, there: Container[str]) -> dict[str, Any]:
+    """The rule without members of systems that are not there, and without the groups of conditions that need one.
+
+    What is left still rings; a rule none of whose groups can come true has no conditions.
+    """
+    members = [member.rpartition(".") for member in rule.get("members", ())]
+    absent = {name for system_id, _, name in members if system_id and system_id not in there}
+    whole = [{**rule.get("each", {}), **one} for one in rule["conditions"]]
+    broken = {one.get("group", 1) for one in whole if one.get("metric") in absent}
+    kept = {"members": [name for _, _, name in members if name not in absent]} if members else {}
+    return {**rule, **kept, "conditions": [one for one in whole if one.get("group", 1) not in broken]}
 
 
 def _confirm_whole(condition: Element, place: str) -> None:
@@ -110,11 +127,3 @@ def _condition_row(rule_id: str, rule: Element, condition: Element, version: str
         "threshold_id": condition.get("threshold"), "standard": basis.get("standard"), "clause": basis.get("clause"),
         "evidence_grade": basis.get("grade"), "basis": condition["why"], "version": version,
     }  # fmt: skip
-
-
-def _csv(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()

@@ -18,43 +18,7 @@ from city.live.history import history
 from city.live.plan import make_plan
 from core.catalogue import load_contracts
 from core.system import SYSTEMS_ROOT
-
-SYSTEM = """\
-id: W99
-name: {zh: 测试系统, en: System of a test}
-summary: {zh: 只有一个文件夹, en: One folder and nothing else}
-subdomain: probe
-owner: probing
-size: {of: probes, cities: {yichang: {probes: {n: 40, source: assumed}}}}
-"""
-SIMULATION = """\
-counts: {probes: {floor: 10}}
-departments:
-  probing.probe_device:
-    rows: probes
-    columns:
-      监测部位编码: {text: "PB{county}{n:05}"}
-      设备编码: {text: "PD{city}{n:06}"}
-      部位类型: {choice: {调压站: 1, 阀门井: 1}}
-      部位名称: {text: "{county_name}{部位类型}{n}"}
-      采集网关: {text: "PW{city}{group:04}", groups_of: 4}
-      行政区划代码: {area: street}
-      经度: {place: lon}
-      纬度: {place: lat}
-      影响人数: {gamma: [1.5, 90]}
-      安装日期: {ago: [40 d, 1200 d]}
-devices:
-  probing.probe_reading:
-    every: 1 min
-    values:
-      methane_pct_lel: {where: {部位类型: [阀门井]}, noise: [1, 4], serviced: {shows: 55}, decimals: 2}
-      methane_pct_vol: {follows: [methane_pct_lel, 0.01], where: {部位类型: [阀门井]}}
-      air_temperature_c: {base: 15, daily: [8, 15], weekend: 1, rain: {hours: 3, each_mm: -0.5}, decimals: 1}
-incidents:
-  - {rule: probe_high, colour: red, feed: probing.probe_reading, minutes: 20, where: {部位类型: [阀门井]},
-     curves: {methane_pct_lel: [[0, 2], [5, 影响人数, 0, 60], [15, 60], [20, 2]]}}
-"""
-
+from foreign_system import write_foreign_system
 
 RULES = """\
 version: "1"
@@ -70,18 +34,8 @@ rules:
 
 @pytest.fixture
 def systems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of systems with one system, whose contracts are those of gas under another name."""
-    folder = tmp_path / "systems" / "work_safety" / "probe"
-    (folder / "feeds").mkdir(parents=True)
-    for name in ("device", "reading"):
-        text = (SYSTEMS_ROOT / "lifeline/gas/feeds" / f"gas_{name}.odcs.yaml").read_text(encoding="utf-8")
-        text = text.replace("urban", "probing").replace("URBAN", "PROBING").replace("gas_", "probe_")
-        (folder / "feeds" / f"probe_{name}.odcs.yaml").write_text(
-            text.replace("probe_pressure", "gas_pressure").replace("domain: lifeline", "domain: work_safety"),
-            encoding="utf-8",
-        )
-    (folder / "system.yaml").write_text(SYSTEM, encoding="utf-8")
-    (folder / "simulation.yaml").write_text(SIMULATION, encoding="utf-8")
+    """A folder of systems with one system."""
+    write_foreign_system(tmp_path / "systems")
     monkeypatch.setenv("CITYRISK_SYSTEMS", str(tmp_path / "systems"))
     return tmp_path / "systems"
 

@@ -51,7 +51,7 @@ def test_no_id_is_both_built_and_planned() -> None:
     [
         ("id: L02", "id: gas", r'system.yaml:2: id: "gas" does not match'),
         ("owner: urban", "owners: urban", r"owner"),
-        ("{n: 520, source: assumed}", "{n: 520, source: guessed}", r"yaml:13: size/cities/zunyi/gas_detectors"),
+        ("{n: 520, source: assumed}", "{n: 520, source: guessed}", r"yaml:14: size/cities/zunyi/gas_detectors"),
         ("    zunyi:", "    zunji:", r"system.yaml:\d+: size/cities"),
         ("size:", "size: [", r"not YAML"),
     ],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.project import PROJECT
+from orchestration.project import PROJECT, seed_folders
 from warehouse import synthetic
 from warehouse.built import DAYS, Warehouse, open_warehouse
 
@@ -18,7 +18,7 @@ SECOND = "cri-1.1.0"
 
 def add_version(project: Path, valid_from: date) -> None:
     """Every seed row of the first version again for the second, with hazards that weigh more and one limit moved."""
-    for path in (project / "seeds").glob("*.csv"):
+    for path in (path for folder in seed_folders(project) for path in folder.glob("*.csv")):
         with path.open(encoding="utf-8", newline="") as file:
             table = list(csv.DictReader(file))
         if not table or "method_version" not in table[0]:

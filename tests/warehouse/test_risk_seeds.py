@@ -1,4 +1,4 @@
-"""Hand-made seeds: complete, consistent, and the same facts as the reference folder."""
+"""Seeds of the method and of duties: complete, consistent, and the same facts as the reference folder."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from pathlib import Path
 import pytest
 
 from core.catalogue import load_contracts
-from orchestration.project import PROJECT
+from orchestration.project import PROJECT, table_of
 
-SEEDS = PROJECT / "seeds"
 ROLES = {"lead", "responsible", "build", "monitor", "command", "dispose"}
 CITIES = {"420500", "430700", "450100", "520300", "110112", "310115", "310117"}
 GRADES = {"text read", "secondary", "unconfirmed", "design"}
 
 
 def rows(name: str) -> list[dict[str, str]]:
-    with (SEEDS / f"{name}.csv").open(encoding="utf-8") as file:
+    with table_of(PROJECT, f"{name}.csv").open(encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
 

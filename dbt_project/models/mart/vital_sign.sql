@@ -79,7 +79,7 @@ event_sign as (
     on
       event.subdomain = signs.subdomain
       and (
-        (signs.kind = 'event_in_count' and event.event_type = 'in')
+        (signs.kind = 'event_count' and signs.input = event.event_type)
         or (signs.kind = 'warning_count' and event.colour is not null)
       )
   group by event.landed_on, signs.sign_code

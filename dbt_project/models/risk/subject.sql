@@ -29,21 +29,22 @@ from {{ ref('risk_object') }}
 where (domain, subdomain) in (select domain, subdomain from weighed)
 union all
 select
-  device_id as subject_id,
-  domain,
-  subdomain,
-  subdomain || '_station' as object_type,
+  device.device_id as subject_id,
+  device.domain,
+  device.subdomain,
+  coalesce(kinds.device_type, 'device') as object_type,
   cast(null as {{ sql_type('string') }}) as object_subtype,
-  coalesce(name_zh, device_id) as name_zh,
-  coalesce(name_zh, device_id) as name_en,
-  area_code,
+  coalesce(device.name_zh, device.device_id) as name_zh,
+  coalesce(device.name_zh, device.device_id) as name_en,
+  device.area_code,
   cast(null as {{ sql_type('integer') }}) as people,
   cast(null as {{ sql_type('date') }}) as built_on,
   cast(null as {{ sql_type('string') }}) as status,
   cast(null as {{ sql_type('string') }}) as grade,
-  attributes,
-  feed_id,
+  device.attributes,
+  device.feed_id,
   {{ as_of_date() }} as received_on,
   false as is_object
-from {{ ref('device') }}
-where object_id is null and is_registered
+from {{ ref('device') }} as device
+left join {{ ref('device_kinds') }} as kinds on device.feed_id = kinds.feed_id
+where device.object_id is null and device.is_registered
