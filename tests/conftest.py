@@ -50,6 +50,12 @@ def shared_dir() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The loop in which tests that are coroutines run: that of the product."""
+    return "asyncio"
+
+
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """A new, empty home with its own secrets; `CITYRISK_HOME` points to it."""

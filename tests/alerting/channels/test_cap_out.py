@@ -373,28 +373,22 @@ def test_the_channel_publishes_files_that_the_door_serves(city: City) -> None:
     asyncio.run(whole())
 
 
-def test_a_taken_port_keeps_the_door_shut_and_the_workers_going(city: City) -> None:
-    async def whole() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            city.set(CITYRISK_CAP_SENDER="duty@city.example", CITYRISK_CAP_PORT=str(taken.getsockname()[1]))
-            city.happen(Change.OPENED)
-            async with working(city):
-                await until(lambda: city.only("cap").state == "sent")
-
-    asyncio.run(whole())
+async def test_a_taken_port_keeps_the_door_shut_and_the_workers_going(city: City) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        city.set(CITYRISK_CAP_SENDER="duty@city.example", CITYRISK_CAP_PORT=str(taken.getsockname()[1]))
+        city.happen(Change.OPENED)
+        async with working(city):
+            await until(lambda: city.only("cap").state == "sent")
 
 
-def test_a_crash_between_store_and_files_leaves_nothing_out(city: City) -> None:
+async def test_a_crash_between_store_and_files_leaves_nothing_out(city: City) -> None:
     city.set(CITYRISK_CAP_SENDER="duty@city.example")
     city.happen(Change.OPENED)
     (identifier,) = publish(city, city.only("cap").delivery_id)
     assert not feed_folder(city.home, "cap").exists()
 
-    async def whole() -> None:
-        async with working(city):
-            await until(lambda: city.only("cap").state == "sent")
-
-    asyncio.run(whole())
+    async with working(city):
+        await until(lambda: city.only("cap").state == "sent")
     assert (feed_folder(city.home, "cap") / f"{identifier}.xml").is_file()
     assert city.receipt("cap")["identifiers"] == [identifier]
     assert len(messages(city)) == 1

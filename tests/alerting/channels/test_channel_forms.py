@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 from collections.abc import Awaitable, Callable
@@ -37,46 +36,40 @@ async def sent(city: City, channel_id: str, receiver: Receiver) -> list[Told]:
 
 
 # ── webhook ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-def test_a_webhook_is_signed_and_holds_the_whole_notice(city: City) -> None:
-    async def whole() -> None:
-        receiver = Receiver()
+async def test_a_webhook_is_signed_and_holds_the_whole_notice(city: City) -> None:
+    receiver = Receiver()
+    async with receiving(receiver):
+        city.set(CITYRISK_WEBHOOK_URL=f"{receiver.url}/hook", CITYRISK_WEBHOOK_SECRET="s3cret")
+        city.happen(Change.OPENED)
+        (got,) = await sent(city, "webhook", receiver)
+    row = city.only("webhook")
+    timestamp = got.headers["x-cityrisk-timestamp"]
+    proof = hmac.new(b"s3cret", timestamp.encode() + b"." + got.body, hashlib.sha256).hexdigest()
+    assert got.headers["x-cityrisk-signature"] == f"v1={proof}"
+    assert int(timestamp) == int(city.at.timestamp())
+    assert (got.method, got.path, got.headers["idempotency-key"]) == ("POST", "/hook", row.delivery_id)
+    wanted = {"delivery_id": row.delivery_id, "delivery_kind": "opened", "target": "duty_desk", "colour": "red"}
+    assert got.json.items() >= wanted.items()
+    assert got.json["is_exercise"] is False
+    (alert,) = got.json["alerts"]
+    for fact in ("category", "possible_area", "matters", "measures", "issuer"):
+        assert alert[f"{fact}_zh"]
+        assert alert[f"{fact}_en"]
+    assert (alert["level"], alert["starts_at"][:10], alert["issued_at"][:10]) == (1, "2026-06-01", "2026-06-01")
+
+
+async def test_a_redirect_is_not_followed_with_our_signature(city: City) -> None:
+    elsewhere = Receiver()
+    async with receiving(elsewhere):
+        receiver = Receiver(answers=[(307, "")], headers={"Location": f"{elsewhere.url}/steal"})
         async with receiving(receiver):
-            city.set(CITYRISK_WEBHOOK_URL=f"{receiver.url}/hook", CITYRISK_WEBHOOK_SECRET="s3cret")
+            city.set(CITYRISK_WEBHOOK_URL=receiver.url, CITYRISK_WEBHOOK_SECRET="s3cret")
             city.happen(Change.OPENED)
-            (got,) = await sent(city, "webhook", receiver)
-        row = city.only("webhook")
-        timestamp = got.headers["x-cityrisk-timestamp"]
-        proof = hmac.new(b"s3cret", timestamp.encode() + b"." + got.body, hashlib.sha256).hexdigest()
-        assert got.headers["x-cityrisk-signature"] == f"v1={proof}"
-        assert int(timestamp) == int(city.at.timestamp())
-        assert (got.method, got.path, got.headers["idempotency-key"]) == ("POST", "/hook", row.delivery_id)
-        wanted = {"delivery_id": row.delivery_id, "delivery_kind": "opened", "target": "duty_desk", "colour": "red"}
-        assert got.json.items() >= wanted.items()
-        assert got.json["is_exercise"] is False
-        (alert,) = got.json["alerts"]
-        for fact in ("category", "possible_area", "matters", "measures", "issuer"):
-            assert alert[f"{fact}_zh"]
-            assert alert[f"{fact}_en"]
-        assert (alert["level"], alert["starts_at"][:10], alert["issued_at"][:10]) == (1, "2026-06-01", "2026-06-01")
-
-    asyncio.run(whole())
-
-
-def test_a_redirect_is_not_followed_with_our_signature(city: City) -> None:
-    async def whole() -> None:
-        elsewhere = Receiver()
-        async with receiving(elsewhere):
-            receiver = Receiver(answers=[(307, "")], headers={"Location": f"{elsewhere.url}/steal"})
-            async with receiving(receiver):
-                city.set(CITYRISK_WEBHOOK_URL=receiver.url, CITYRISK_WEBHOOK_SECRET="s3cret")
-                city.happen(Change.OPENED)
-                channel = opened(city, "webhook")
-                with pytest.raises(Refused, match="HTTP 307"):
-                    await channel.send(message(city, "webhook"), START)
-                await channel.aclose()
-        assert elsewhere.got == []
-
-    asyncio.run(whole())
+            channel = opened(city, "webhook")
+            with pytest.raises(Refused, match="HTTP 307"):
+                await channel.send(message(city, "webhook"), START)
+            await channel.aclose()
+    assert elsewhere.got == []
 
 
 def opened(city: City, channel_id: str) -> Any:
@@ -84,22 +77,19 @@ def opened(city: City, channel_id: str) -> Any:
 
 
 # ── robot ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
-def test_a_robot_gets_markdown_that_names_cannot_break(city: City) -> None:
-    async def whole() -> None:
-        receiver = Receiver(answers=[(200, DONE)])
-        async with receiving(receiver):
-            city.set(CITYRISK_ROBOT_URL=f"{receiver.url}/send?key=k")
-            city.happen(Change.OPENED)
-            (got,) = await sent(city, "robot", receiver)
-        assert got.json["msgtype"] == "markdown"
-        content = got.json["markdown"]["content"]
-        assert content.startswith('**<font color="warning">【红色预警】西陵燃气井＜w1＞&1：')
-        assert "> 级别：1级（红色）" in content
-        assert "> 依据：GB/T 50493-2019 5.5.2" in content
-        assert content.count("<font") == 1
-        assert content.endswith(f"`{city.only('robot').delivery_id}`")
-
-    asyncio.run(whole())
+async def test_a_robot_gets_markdown_that_names_cannot_break(city: City) -> None:
+    receiver = Receiver(answers=[(200, DONE)])
+    async with receiving(receiver):
+        city.set(CITYRISK_ROBOT_URL=f"{receiver.url}/send?key=k")
+        city.happen(Change.OPENED)
+        (got,) = await sent(city, "robot", receiver)
+    assert got.json["msgtype"] == "markdown"
+    content = got.json["markdown"]["content"]
+    assert content.startswith('**<font color="warning">【红色预警】西陵燃气井＜w1＞&1：')
+    assert "> 级别：1级（红色）" in content
+    assert "> 依据：GB/T 50493-2019 5.5.2" in content
+    assert content.count("<font") == 1
+    assert content.endswith(f"`{city.only('robot').delivery_id}`")
 
 
 @pytest.mark.parametrize(
@@ -112,21 +102,18 @@ def test_a_robot_gets_markdown_that_names_cannot_break(city: City) -> None:
         ("<html>proxy</html>", NotTaken, None),
     ],
 )
-def test_what_a_robot_answers_counts_and_not_its_status(
+async def test_what_a_robot_answers_counts_and_not_its_status(
     city: City, answer: str, error: type[Exception], after: timedelta | None
 ) -> None:
-    async def whole() -> None:
-        receiver = Receiver(answers=[(200, answer)])
-        async with receiving(receiver):
-            city.set(CITYRISK_ROBOT_URL=receiver.url)
-            city.happen(Change.OPENED)
-            channel = opened(city, "robot")
-            with pytest.raises(error) as told:
-                await channel.send(message(city, "robot"), START)
-            await channel.aclose()
-            assert getattr(told.value, "after", None) == after
-
-    asyncio.run(whole())
+    receiver = Receiver(answers=[(200, answer)])
+    async with receiving(receiver):
+        city.set(CITYRISK_ROBOT_URL=receiver.url)
+        city.happen(Change.OPENED)
+        channel = opened(city, "robot")
+        with pytest.raises(error) as told:
+            await channel.send(message(city, "robot"), START)
+        await channel.aclose()
+        assert getattr(told.value, "after", None) == after
 
 
 def test_a_long_robot_message_is_cut_between_alerts_and_keeps_what_counts(city: City) -> None:
@@ -150,27 +137,24 @@ def test_a_long_robot_message_is_cut_between_alerts_and_keeps_what_counts(city: 
 
 
 # ── SMS ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
-def test_an_sms_gateway_gets_the_form_of_its_template_in_parts(city: City) -> None:
-    async def whole() -> None:
-        receiver = Receiver(answers=[(200, "status=0 accepted")])
-        async with receiving(receiver):
-            city.set(CITYRISK_SMS_URL=f"{receiver.url}/sms?to={{phone}}", CITYRISK_SMS_SECRET="t&k")
-            city.with_row("sms", expects="accepted")
-            city.happen(Change.OPENED)
-            got = await sent(city, "sms", receiver)
-        key, phone = city.only("sms").delivery_id, city.alert().contact
-        assert len(got) >= 2
-        forms = [{name: values[0] for name, values in parse_qs(told.body.decode()).items()} for told in got]
-        assert [form["msgid"] for form in forms] == [f"{key}-{n}" for n in range(1, len(got) + 1)]
-        assert {(form["mobile"], form["token"]) for form in forms} == {(phone, "t&k")}
-        assert {parse_qs(urlsplit(told.path).query)["to"][0] for told in got} == {phone}
-        assert all(len(form["content"]) <= 67 for form in forms)
-        text = "".join(form["content"].split(")", 1)[1] for form in forms)
-        assert text.startswith("【红色预警】西陵燃气井<w1>&1：可燃气体浓度 24 %LEL，限值 20 %LEL")
-        assert text.endswith(phone)
-        assert "t&k" not in city.only("sms").receipt
-
-    asyncio.run(whole())
+async def test_an_sms_gateway_gets_the_form_of_its_template_in_parts(city: City) -> None:
+    receiver = Receiver(answers=[(200, "status=0 accepted")])
+    async with receiving(receiver):
+        city.set(CITYRISK_SMS_URL=f"{receiver.url}/sms?to={{phone}}", CITYRISK_SMS_SECRET="t&k")
+        city.with_row("sms", expects="accepted")
+        city.happen(Change.OPENED)
+        got = await sent(city, "sms", receiver)
+    key, phone = city.only("sms").delivery_id, city.alert().contact
+    assert len(got) >= 2
+    forms = [{name: values[0] for name, values in parse_qs(told.body.decode()).items()} for told in got]
+    assert [form["msgid"] for form in forms] == [f"{key}-{n}" for n in range(1, len(got) + 1)]
+    assert {(form["mobile"], form["token"]) for form in forms} == {(phone, "t&k")}
+    assert {parse_qs(urlsplit(told.path).query)["to"][0] for told in got} == {phone}
+    assert all(len(form["content"]) <= 67 for form in forms)
+    text = "".join(form["content"].split(")", 1)[1] for form in forms)
+    assert text.startswith("【红色预警】西陵燃气井<w1>&1：可燃气体浓度 24 %LEL，限值 20 %LEL")
+    assert text.endswith(phone)
+    assert "t&k" not in city.only("sms").receipt
 
 
 @pytest.mark.parametrize(
@@ -180,42 +164,36 @@ def test_an_sms_gateway_gets_the_form_of_its_template_in_parts(city: City) -> No
         ("", "GET", '引号"和{key}'),
     ],
 )
-def test_json_and_address_templates_are_escaped_in_their_own_way(
+async def test_json_and_address_templates_are_escaped_in_their_own_way(
     city: City, template: str, method: str, wanted: str
 ) -> None:
-    async def whole() -> None:
-        receiver = Receiver()
-        async with receiving(receiver):
-            city.set(CITYRISK_SMS_URL=f"{receiver.url}/sms?say={{text}}", CITYRISK_SMS_SECRET="k")
-            city.with_row("sms", template=template)
-            city.happen(Change.OPENED)
-            body = {"title_zh": '引号"和{key}', "title_en": "", "alerts": []}
-            channel = opened(city, "sms")
-            await channel.send(Message("k1", "sms", "0717-12345678", "opened", "n", body), START)
-            await channel.aclose()
-        (got,) = receiver.got
-        assert got.method == method
-        said = got.json["say"] if template else parse_qs(urlsplit(got.path).query)["say"][0]
-        assert said == wanted
-
-    asyncio.run(whole())
+    receiver = Receiver()
+    async with receiving(receiver):
+        city.set(CITYRISK_SMS_URL=f"{receiver.url}/sms?say={{text}}", CITYRISK_SMS_SECRET="k")
+        city.with_row("sms", template=template)
+        city.happen(Change.OPENED)
+        body = {"title_zh": '引号"和{key}', "title_en": "", "alerts": []}
+        channel = opened(city, "sms")
+        await channel.send(Message("k1", "sms", "0717-12345678", "opened", "n", body), START)
+        await channel.aclose()
+    (got,) = receiver.got
+    assert got.method == method
+    said = got.json["say"] if template else parse_qs(urlsplit(got.path).query)["say"][0]
+    assert said == wanted
 
 
-def test_a_gateway_that_says_anything_else_did_not_take_it(city: City) -> None:
-    async def whole() -> None:
-        receiver = Receiver(answers=[(200, "status=107 balance is used up")])
-        async with receiving(receiver):
-            city.set(CITYRISK_SMS_URL=receiver.url, CITYRISK_SMS_SECRET="k")
-            city.with_row("sms", expects="accepted")
-            city.happen(Change.OPENED)
-            channel = opened(city, "sms")
-            with pytest.raises(NotTaken, match="no 'accepted': status=107"):
-                await channel.send(message(city, "sms"), START)
-            with pytest.raises(Refused, match="no duty phone for 'nobody'"):
-                await channel.send(Message("k", "sms", "nobody", "opened", "n", {}), START)
-            await channel.aclose()
-
-    asyncio.run(whole())
+async def test_a_gateway_that_says_anything_else_did_not_take_it(city: City) -> None:
+    receiver = Receiver(answers=[(200, "status=107 balance is used up")])
+    async with receiving(receiver):
+        city.set(CITYRISK_SMS_URL=receiver.url, CITYRISK_SMS_SECRET="k")
+        city.with_row("sms", expects="accepted")
+        city.happen(Change.OPENED)
+        channel = opened(city, "sms")
+        with pytest.raises(NotTaken, match="no 'accepted': status=107"):
+            await channel.send(message(city, "sms"), START)
+        with pytest.raises(Refused, match="no duty phone for 'nobody'"):
+            await channel.send(Message("k", "sms", "nobody", "opened", "n", {}), START)
+        await channel.aclose()
 
 
 @pytest.mark.parametrize(("length", "sizes"), [(70, [70]), (71, [67, 14]), (5000, [67] * 6)])
@@ -226,26 +204,23 @@ def test_texts_are_split_as_networks_split_them(length: int, sizes: list[int]) -
 
 
 @pytest.mark.parametrize("channel_id", ["webhook", "robot", "sms"])
-def test_an_exercise_is_marked_in_every_form(city: City, channel_id: str) -> None:
-    async def whole() -> None:
-        receiver = Receiver(answers=[(200, DONE)])
-        async with receiving(receiver):
-            city.set(
-                CITYRISK_WEBHOOK_URL=receiver.url, CITYRISK_WEBHOOK_SECRET="s", CITYRISK_ROBOT_URL=receiver.url,
-                CITYRISK_SMS_URL=receiver.url, CITYRISK_SMS_SECRET="k",
-            )  # fmt: skip
-            city.happen(Change.OPENED, is_exercise=True)
-            channel = opened(city, channel_id)
-            await channel.send(message(city, channel_id), START)
-            await channel.aclose()
-        first = receiver.got[0].body.decode()
-        if channel_id == "sms":
-            first = parse_qs(first)["content"][0]
-        assert "【演练】" in first
-        if channel_id == "webhook":
-            assert receiver.got[0].json["is_exercise"] is True
-        if channel_id == "sms":
-            last = "".join(parse_qs(told.body.decode())["content"][0].split(")", 1)[1] for told in receiver.got)
-            assert last.endswith("本信息为演练，请勿当作真实险情处置。")
-
-    asyncio.run(whole())
+async def test_an_exercise_is_marked_in_every_form(city: City, channel_id: str) -> None:
+    receiver = Receiver(answers=[(200, DONE)])
+    async with receiving(receiver):
+        city.set(
+            CITYRISK_WEBHOOK_URL=receiver.url, CITYRISK_WEBHOOK_SECRET="s", CITYRISK_ROBOT_URL=receiver.url,
+            CITYRISK_SMS_URL=receiver.url, CITYRISK_SMS_SECRET="k",
+        )  # fmt: skip
+        city.happen(Change.OPENED, is_exercise=True)
+        channel = opened(city, channel_id)
+        await channel.send(message(city, channel_id), START)
+        await channel.aclose()
+    first = receiver.got[0].body.decode()
+    if channel_id == "sms":
+        first = parse_qs(first)["content"][0]
+    assert "【演练】" in first
+    if channel_id == "webhook":
+        assert receiver.got[0].json["is_exercise"] is True
+    if channel_id == "sms":
+        last = "".join(parse_qs(told.body.decode())["content"][0].split(")", 1)[1] for told in receiver.got)
+        assert last.endswith("本信息为演练，请勿当作真实险情处置。")

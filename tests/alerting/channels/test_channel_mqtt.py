@@ -47,39 +47,33 @@ class Partner:
         self._client.loop_stop()
 
 
-def test_a_notice_is_published_with_qos_1_after_the_broker_came_back(city: City, broker: BrokerServer) -> None:
-    async def whole() -> None:
-        city.set(CITYRISK_ALERT_MQTT_URL=address(broker))
-        city.happen(Change.OPENED, is_exercise=True)
-        broker.kill()
-        async with working(city):
-            await until(lambda: city.only("mqtt").state == "failed")
-            assert city.receipt("mqtt")["reason"].startswith("not reached: ConnectionRefusedError")
-            await asyncio.to_thread(broker.start)
-            partner = await asyncio.to_thread(Partner, broker)
-            city.at = city.only("mqtt").next_at
-            await until(lambda: city.only("mqtt").state == "sent")
-            await until(lambda: partner.got)
-            partner.close()
-        ((topic, qos, body),) = partner.got
-        assert (topic, qos) == ("city/notices/alerts", 1)
-        assert body["delivery_id"] == city.only("mqtt").delivery_id
-        assert body["is_exercise"] is True
-        assert body["title_zh"].startswith("【演练】")
-
-    asyncio.run(whole())
+async def test_a_notice_is_published_with_qos_1_after_the_broker_came_back(city: City, broker: BrokerServer) -> None:
+    city.set(CITYRISK_ALERT_MQTT_URL=address(broker))
+    city.happen(Change.OPENED, is_exercise=True)
+    broker.kill()
+    async with working(city):
+        await until(lambda: city.only("mqtt").state == "failed")
+        assert city.receipt("mqtt")["reason"].startswith("not reached: ConnectionRefusedError")
+        await asyncio.to_thread(broker.start)
+        partner = await asyncio.to_thread(Partner, broker)
+        city.at = city.only("mqtt").next_at
+        await until(lambda: city.only("mqtt").state == "sent")
+        await until(lambda: partner.got)
+        partner.close()
+    ((topic, qos, body),) = partner.got
+    assert (topic, qos) == ("city/notices/alerts", 1)
+    assert body["delivery_id"] == city.only("mqtt").delivery_id
+    assert body["is_exercise"] is True
+    assert body["title_zh"].startswith("【演练】")
 
 
-def test_a_wrong_password_is_tried_again_and_said(city: City, broker: BrokerServer) -> None:
-    async def whole() -> None:
-        city.set(CITYRISK_ALERT_MQTT_URL=f"mqtt://{OUR_USER}:wrong@127.0.0.1:{broker.ports.mqtt}/x")
-        city.happen(Change.OPENED)
-        async with working(city):
-            await until(lambda: city.only("mqtt").state == "failed")
-        assert city.receipt("mqtt")["reason"].startswith("the broker lets us not in")
-        assert "wrong" not in city.only("mqtt").receipt
-
-    asyncio.run(whole())
+async def test_a_wrong_password_is_tried_again_and_said(city: City, broker: BrokerServer) -> None:
+    city.set(CITYRISK_ALERT_MQTT_URL=f"mqtt://{OUR_USER}:wrong@127.0.0.1:{broker.ports.mqtt}/x")
+    city.happen(Change.OPENED)
+    async with working(city):
+        await until(lambda: city.only("mqtt").state == "failed")
+    assert city.receipt("mqtt")["reason"].startswith("the broker lets us not in")
+    assert "wrong" not in city.only("mqtt").receipt
 
 
 def test_a_target_cannot_be_a_wildcard() -> None:

@@ -48,200 +48,170 @@ def states(city: City, channel_id: str = "webhook") -> list[str]:
     return [row.state for row in city.deliveries(channel_id)]
 
 
-def test_a_failed_delivery_waits_longer_each_time_and_leaves_its_receipt(city: City) -> None:
-    async def whole() -> None:
-        receiver = Receiver(answers=[(503, "down"), (503, "down"), (200, "got it")])
-        async with receiving(receiver):
-            hooked(city, receiver.url)
-            city.happen(Change.OPENED)
-            async with working(city):
-                waits = []
-                for n_tried in (1, 2):
-                    await until(lambda n=n_tried: city.receipt("webhook").get("attempts") == n)
-                    row = city.only("webhook")
-                    waits.append(row.next_at - city.at)
-                    assert row.attempts == n_tried
-                    assert city.receipt("webhook")["reason"] == "HTTP 503: down"
-                    city.at = row.next_at
-                await until(lambda: states(city) == ["sent"])
-            assert timedelta(seconds=1) <= waits[0] < waits[1] <= timedelta(seconds=2.5)
-            row = city.only("webhook")
-            assert (row.attempts, row.sent_at) == (3, city.at)
-            assert city.receipt("webhook") | {"at": ""} == {
-                "result": "sent", "answer": "HTTP 200", "said": "got it", "at": ""
-            }  # fmt: skip
-            assert {told.headers["idempotency-key"] for told in receiver.got} == {row.delivery_id}
-
-    asyncio.run(whole())
-
-
-def test_a_receiver_that_names_a_time_is_not_asked_before(city: City) -> None:
-    async def whole() -> None:
-        receiver = Receiver(answers=[(429, "")], headers={"Retry-After": "120"})
-        async with receiving(receiver):
-            hooked(city, receiver.url)
-            city.happen(Change.OPENED)
-            async with working(city):
-                await until(lambda: states(city) == ["failed"])
-            assert city.only("webhook").next_at - city.at >= timedelta(seconds=120)
-
-    asyncio.run(whole())
-
-
-def test_what_is_refused_for_good_is_dead_at_once_and_says_why(city: City) -> None:
-    async def whole() -> None:
-        receiver = Receiver(answers=[(422, "no such duty desk")])
-        async with receiving(receiver):
-            hooked(city, receiver.url)
-            city.happen(Change.OPENED)
-            async with working(city):
-                await until(lambda: states(city) == ["dead"])
-            assert len(receiver.got) == 1
-            assert city.receipt("webhook")["reason"] == "HTTP 422: no such duty desk"
-
-    asyncio.run(whole())
-
-
-def test_after_so_many_attempts_it_is_given_up(city: City) -> None:
-    async def whole() -> None:
-        receiver = Receiver(answers=[(500, "")])
-        async with receiving(receiver):
-            hooked(city, receiver.url)
-            city.happen(Change.OPENED)
-            async with working(city, Patience(poll=PATIENCE.poll, most_attempts=3)):
-                for n_tried in (1, 2):
-                    await until(lambda n=n_tried: city.receipt("webhook").get("attempts") == n)
-                    city.at = city.only("webhook").next_at
-                await until(lambda: states(city) == ["dead"])
-            assert len(receiver.got) == 3
-            assert city.receipt("webhook")["reason"].startswith("given up after 3 attempts")
-
-    asyncio.run(whole())
-
-
-def test_killed_between_send_and_receipt_it_is_sent_again_under_the_same_key(city: City) -> None:
-    async def whole() -> None:
-        receiver = Receiver()
-        async with receiving(receiver):
-            hooked(city, receiver.url)
-            city.happen(Change.OPENED)
-            child = subprocess.Popen(
-                [sys.executable, "-c", CHILD, str(Path(__file__).parent), city.at.isoformat()],
-                env={**os.environ, **city.home.environment},
-            )
-            receiver.before = lambda: os.kill(child.pid, signal.SIGKILL)
-            await until(lambda: child.poll() is not None)
-            receiver.before = None
-            row = city.only("webhook")
-            assert (len(receiver.got), row.state, row.attempts) == (1, "waiting", 1)
-            async with working(city):
-                city.later(seconds=1)
-                await asyncio.sleep(0.1)  # its lease is not over: nobody may send it yet
-                assert len(receiver.got) == 1
+async def test_a_failed_delivery_waits_longer_each_time_and_leaves_its_receipt(city: City) -> None:
+    receiver = Receiver(answers=[(503, "down"), (503, "down"), (200, "got it")])
+    async with receiving(receiver):
+        hooked(city, receiver.url)
+        city.happen(Change.OPENED)
+        async with working(city):
+            waits = []
+            for n_tried in (1, 2):
+                await until(lambda n=n_tried: city.receipt("webhook").get("attempts") == n)
+                row = city.only("webhook")
+                waits.append(row.next_at - city.at)
+                assert row.attempts == n_tried
+                assert city.receipt("webhook")["reason"] == "HTTP 503: down"
                 city.at = row.next_at
-                await until(lambda: states(city) == ["sent"])
-            assert [told.headers["idempotency-key"] for told in receiver.got] == [row.delivery_id] * 2
+            await until(lambda: states(city) == ["sent"])
+        assert timedelta(seconds=1) <= waits[0] < waits[1] <= timedelta(seconds=2.5)
+        row = city.only("webhook")
+        assert (row.attempts, row.sent_at) == (3, city.at)
+        assert city.receipt("webhook") | {"at": ""} == {
+            "result": "sent", "answer": "HTTP 200", "said": "got it", "at": ""
+        }  # fmt: skip
+        assert {told.headers["idempotency-key"] for told in receiver.got} == {row.delivery_id}
 
-    asyncio.run(whole())
+
+async def test_a_receiver_that_names_a_time_is_not_asked_before(city: City) -> None:
+    receiver = Receiver(answers=[(429, "")], headers={"Retry-After": "120"})
+    async with receiving(receiver):
+        hooked(city, receiver.url)
+        city.happen(Change.OPENED)
+        async with working(city):
+            await until(lambda: states(city) == ["failed"])
+        assert city.only("webhook").next_at - city.at >= timedelta(seconds=120)
 
 
-def test_a_dead_channel_keeps_no_other_waiting(city: City) -> None:
+async def test_what_is_refused_for_good_is_dead_at_once_and_says_why(city: City) -> None:
+    receiver = Receiver(answers=[(422, "no such duty desk")])
+    async with receiving(receiver):
+        hooked(city, receiver.url)
+        city.happen(Change.OPENED)
+        async with working(city):
+            await until(lambda: states(city) == ["dead"])
+        assert len(receiver.got) == 1
+        assert city.receipt("webhook")["reason"] == "HTTP 422: no such duty desk"
+
+
+async def test_after_so_many_attempts_it_is_given_up(city: City) -> None:
+    receiver = Receiver(answers=[(500, "")])
+    async with receiving(receiver):
+        hooked(city, receiver.url)
+        city.happen(Change.OPENED)
+        async with working(city, Patience(poll=PATIENCE.poll, most_attempts=3)):
+            for n_tried in (1, 2):
+                await until(lambda n=n_tried: city.receipt("webhook").get("attempts") == n)
+                city.at = city.only("webhook").next_at
+            await until(lambda: states(city) == ["dead"])
+        assert len(receiver.got) == 3
+        assert city.receipt("webhook")["reason"].startswith("given up after 3 attempts")
+
+
+async def test_killed_between_send_and_receipt_it_is_sent_again_under_the_same_key(city: City) -> None:
+    receiver = Receiver()
+    async with receiving(receiver):
+        hooked(city, receiver.url)
+        city.happen(Change.OPENED)
+        child = subprocess.Popen(
+            [sys.executable, "-c", CHILD, str(Path(__file__).parent), city.at.isoformat()],
+            env={**os.environ, **city.home.environment},
+        )
+        receiver.before = lambda: os.kill(child.pid, signal.SIGKILL)
+        await until(lambda: child.poll() is not None)
+        receiver.before = None
+        row = city.only("webhook")
+        assert (len(receiver.got), row.state, row.attempts) == (1, "waiting", 1)
+        async with working(city):
+            city.later(seconds=1)
+            await asyncio.sleep(0.1)  # its lease is not over: nobody may send it yet
+            assert len(receiver.got) == 1
+            city.at = row.next_at
+            await until(lambda: states(city) == ["sent"])
+        assert [told.headers["idempotency-key"] for told in receiver.got] == [row.delivery_id] * 2
+
+
+async def test_a_dead_channel_keeps_no_other_waiting(city: City) -> None:
     """The robot and the mail server take connections and never answer; the webhook has its messages all the same."""
 
-    async def whole() -> None:
-        silent = asyncio.Event()
-        robot, webhook = Receiver(before=silent.wait), Receiver()
-        held: list[asyncio.StreamWriter] = []
-        mail = await asyncio.start_server(lambda _r, writer: held.append(writer), "127.0.0.1", 0)
-        async with receiving(robot, webhook):
-            hooked(city, webhook.url)
-            port = mail.sockets[0].getsockname()[1]
-            city.set(
-                CITYRISK_ROBOT_URL=robot.url,
-                CITYRISK_SMTP_URL=f"smtp://127.0.0.1:{port}?tls=none&from=duty@city.example",
-            )  # fmt: skip
-            for number in range(8):
-                city.happen(Change.OPENED, object_id=f"urban:w{number}")
-                city.later(minutes=20)
-            async with working(city, Patience(poll=PATIENCE.poll, timeout=timedelta(seconds=2))):
-                await until(lambda: len(robot.got) == 4 and len(held) == 4)
-                await until(lambda: states(city) == ["sent"] * 8)
-                assert "sent" not in states(city, "robot") + states(city, "email")
-                silent.set()
-                for writer in held:
-                    writer.close()
-        mail.close()
-        await mail.wait_closed()
-
-    asyncio.run(whole())
+    silent = asyncio.Event()
+    robot, webhook = Receiver(before=silent.wait), Receiver()
+    held: list[asyncio.StreamWriter] = []
+    mail = await asyncio.start_server(lambda _r, writer: held.append(writer), "127.0.0.1", 0)
+    async with receiving(robot, webhook):
+        hooked(city, webhook.url)
+        port = mail.sockets[0].getsockname()[1]
+        city.set(
+            CITYRISK_ROBOT_URL=robot.url,
+            CITYRISK_SMTP_URL=f"smtp://127.0.0.1:{port}?tls=none&from=duty@city.example",
+        )  # fmt: skip
+        for number in range(8):
+            city.happen(Change.OPENED, object_id=f"urban:w{number}")
+            city.later(minutes=20)
+        async with working(city, Patience(poll=PATIENCE.poll, timeout=timedelta(seconds=2))):
+            await until(lambda: len(robot.got) == 4 and len(held) == 4)
+            await until(lambda: states(city) == ["sent"] * 8)
+            assert "sent" not in states(city, "robot") + states(city, "email")
+            silent.set()
+            for writer in held:
+                writer.close()
+    mail.close()
+    await mail.wait_closed()
 
 
-def test_the_worst_colour_goes_first(city: City) -> None:
-    async def whole() -> None:
-        receiver = Receiver()
-        async with receiving(receiver):
-            hooked(city, receiver.url)
-            for number, colour in enumerate(("blue", "orange", "red", "yellow")):
-                city.happen(Change.OPENED, colour, f"urban:w{number}")
-            async with working(city, Patience(poll=PATIENCE.poll, width=1)):
-                await until(lambda: states(city) == ["sent"] * 4)
-            assert [told.json["colour"] for told in receiver.got] == ["red", "orange", "yellow", "blue"]
-
-    asyncio.run(whole())
+async def test_the_worst_colour_goes_first(city: City) -> None:
+    receiver = Receiver()
+    async with receiving(receiver):
+        hooked(city, receiver.url)
+        for number, colour in enumerate(("blue", "orange", "red", "yellow")):
+            city.happen(Change.OPENED, colour, f"urban:w{number}")
+        async with working(city, Patience(poll=PATIENCE.poll, width=1)):
+            await until(lambda: states(city) == ["sent"] * 4)
+        assert [told.json["colour"] for told in receiver.got] == ["red", "orange", "yellow", "blue"]
 
 
-def test_a_channel_sends_no_more_a_minute_than_its_row_allows(city: City) -> None:
-    async def whole() -> None:
-        receiver = Receiver()
-        async with receiving(receiver):
-            hooked(city, receiver.url)
-            city.with_row("webhook", per_minute=2)
-            for number in range(3):
-                city.happen(Change.OPENED, object_id=f"urban:w{number}")
-                city.later(minutes=20)
-            async with working(city):
-                await until(lambda: states(city).count("sent") == 2)
-                await asyncio.sleep(0.1)
-                assert len(receiver.got) == 2
-                city.later(seconds=61)
-                await until(lambda: states(city) == ["sent"] * 3)
-
-    asyncio.run(whole())
+async def test_a_channel_sends_no_more_a_minute_than_its_row_allows(city: City) -> None:
+    receiver = Receiver()
+    async with receiving(receiver):
+        hooked(city, receiver.url)
+        city.with_row("webhook", per_minute=2)
+        for number in range(3):
+            city.happen(Change.OPENED, object_id=f"urban:w{number}")
+            city.later(minutes=20)
+        async with working(city):
+            await until(lambda: states(city).count("sent") == 2)
+            await asyncio.sleep(0.1)
+            assert len(receiver.got) == 2
+            city.later(seconds=61)
+            await until(lambda: states(city) == ["sent"] * 3)
 
 
-def test_two_workers_send_each_delivery_once(city: City) -> None:
-    async def whole() -> None:
-        receiver = Receiver()
-        async with receiving(receiver):
-            hooked(city, receiver.url)
-            for number in range(12):
-                city.happen(Change.OPENED, object_id=f"urban:w{number}")
-                city.later(minutes=20)
-            async with working(city), working(city):
-                await until(lambda: states(city) == ["sent"] * 12)
-            keys = [told.headers["idempotency-key"] for told in receiver.got]
-            assert sorted(keys) == sorted(row.delivery_id for row in city.deliveries("webhook"))
-
-    asyncio.run(whole())
+async def test_two_workers_send_each_delivery_once(city: City) -> None:
+    receiver = Receiver()
+    async with receiving(receiver):
+        hooked(city, receiver.url)
+        for number in range(12):
+            city.happen(Change.OPENED, object_id=f"urban:w{number}")
+            city.later(minutes=20)
+        async with working(city), working(city):
+            await until(lambda: states(city) == ["sent"] * 12)
+        keys = [told.headers["idempotency-key"] for told in receiver.got]
+        assert sorted(keys) == sorted(row.delivery_id for row in city.deliveries("webhook"))
 
 
 @pytest.mark.case("live.held.H12")
-def test_what_waited_while_nobody_worked_goes_once_each_however_often_work_is_begun_again(city: City) -> None:
-    async def whole() -> None:
-        receiver = Receiver()
-        async with receiving(receiver):
-            hooked(city, receiver.url)
-            for number in range(36):
-                city.happen(Change.OPENED, object_id=f"urban:w{number}")
-                city.later(minutes=20)
-            for n_sent in (12, 36):
-                async with working(city):
-                    await until(lambda n_sent=n_sent: states(city).count("sent") >= n_sent)
-            keys = [told.headers["idempotency-key"] for told in receiver.got]
-            assert sorted(keys) == sorted(row.delivery_id for row in city.deliveries("webhook"))
-            assert len(keys) == 36
-
-    asyncio.run(whole())
+async def test_what_waited_while_nobody_worked_goes_once_each_however_often_work_is_begun_again(city: City) -> None:
+    receiver = Receiver()
+    async with receiving(receiver):
+        hooked(city, receiver.url)
+        for number in range(36):
+            city.happen(Change.OPENED, object_id=f"urban:w{number}")
+            city.later(minutes=20)
+        for n_sent in (12, 36):
+            async with working(city):
+                await until(lambda n_sent=n_sent: states(city).count("sent") >= n_sent)
+        keys = [told.headers["idempotency-key"] for told in receiver.got]
+        assert sorted(keys) == sorted(row.delivery_id for row in city.deliveries("webhook"))
+        assert len(keys) == 36
 
 
 @pytest.mark.servers
@@ -273,81 +243,69 @@ def test_of_many_who_claim_at_once_one_gets_it_on_postgresql(postgres_url: str, 
         maker.dispose()
 
 
-def test_a_channel_that_is_not_set_up_says_so_and_its_deliveries_die_aloud(city: City) -> None:
-    async def whole() -> None:
-        city.happen(Change.OPENED)
-        async with working(city):
-            await until(lambda: city.receipt("webhook"))
-            assert states(city) == ["waiting"]
-            wanted = "CITYRISK_WEBHOOK_URL and CITYRISK_WEBHOOK_SECRET not set"
-            assert city.receipt("webhook")["reason"].startswith(wanted)
-            found = {one.channel_id: one for one in await health.states(city.engine, city.home, city.book, city.at)}
-            assert (found["webhook"].state, found["webhook"].waiting) == ("not set up", 1)
-            assert found["webhook"].reason.startswith(wanted)
-            city.later(minutes=61)
-            await until(lambda: states(city) == ["dead"])
+async def test_a_channel_that_is_not_set_up_says_so_and_its_deliveries_die_aloud(city: City) -> None:
+    city.happen(Change.OPENED)
+    async with working(city):
+        await until(lambda: city.receipt("webhook"))
+        assert states(city) == ["waiting"]
+        wanted = "CITYRISK_WEBHOOK_URL and CITYRISK_WEBHOOK_SECRET not set"
         assert city.receipt("webhook")["reason"].startswith(wanted)
+        found = {one.channel_id: one for one in await health.states(city.engine, city.home, city.book, city.at)}
+        assert (found["webhook"].state, found["webhook"].waiting) == ("not set up", 1)
+        assert found["webhook"].reason.startswith(wanted)
+        city.later(minutes=61)
+        await until(lambda: states(city) == ["dead"])
+    assert city.receipt("webhook")["reason"].startswith(wanted)
 
-    asyncio.run(whole())
 
-
-def test_a_channel_without_a_row_is_not_forgotten(city: City) -> None:
-    async def whole() -> None:
-        city.happen(Change.OPENED)
-        with city.engine.begin() as connection:
-            d = tables.alert_delivery
-            connection.execute(d.update().where(d.c.channel_id == "sms").values(channel_id="pigeon"))
-        async with working(city):
-            await until(lambda: city.receipt("pigeon"))
-        assert city.receipt("pigeon")["reason"] == "no such row in channels.csv"
-        found = {one.channel_id: one.state for one in await health.states(city.engine, city.home, city.book, city.at)}
-        assert found["pigeon"] == "not set up"
-
-    asyncio.run(whole())
+async def test_a_channel_without_a_row_is_not_forgotten(city: City) -> None:
+    city.happen(Change.OPENED)
+    with city.engine.begin() as connection:
+        d = tables.alert_delivery
+        connection.execute(d.update().where(d.c.channel_id == "sms").values(channel_id="pigeon"))
+    async with working(city):
+        await until(lambda: city.receipt("pigeon"))
+    assert city.receipt("pigeon")["reason"] == "no such row in channels.csv"
+    found = {one.channel_id: one.state for one in await health.states(city.engine, city.home, city.book, city.at)}
+    assert found["pigeon"] == "not set up"
 
 
 @pytest.mark.parametrize("is_whole_home", [True, False])
-def test_a_dry_run_sends_nothing_and_writes_down_what_it_would_have(city: City, is_whole_home: bool) -> None:
-    async def whole() -> None:
-        receiver = Receiver()
-        async with receiving(receiver):
-            hooked(city, receiver.url)
-            if is_whole_home:
-                city.set(CITYRISK_CHANNELS_DRY_RUN="1")
-            else:
-                city.with_row("webhook", dry_run=True)
-            city.happen(Change.OPENED)
-            async with working(city):
-                await until(lambda: states(city) == ["sent"])
-            assert receiver.got == []
-            receipt = city.receipt("webhook")
-            assert receipt["result"] == "dry run"
-            assert receipt["would_send"]["alerts"][0]["colour"] == "red"
-            assert SECRET not in city.only("webhook").receipt
-            assert city.only("webhook").sent_at is None
-
-    asyncio.run(whole())
-
-
-def test_an_exercise_never_goes_to_the_public(city: City) -> None:
-    async def whole() -> None:
-        city.set(CITYRISK_CAP_SENDER="duty@city.example")
-        city.happen(Change.OPENED, is_exercise=True)
-        assert city.deliveries("cap") == [], "no route leads an exercise there"
-        with city.engine.begin() as connection:
-            d = tables.alert_delivery
-            connection.execute(d.update().where(d.c.channel_id == "webhook").values(channel_id="cap", target="feed"))
+async def test_a_dry_run_sends_nothing_and_writes_down_what_it_would_have(city: City, is_whole_home: bool) -> None:
+    receiver = Receiver()
+    async with receiving(receiver):
+        hooked(city, receiver.url)
+        if is_whole_home:
+            city.set(CITYRISK_CHANNELS_DRY_RUN="1")
+        else:
+            city.with_row("webhook", dry_run=True)
+        city.happen(Change.OPENED)
         async with working(city):
-            await until(lambda: states(city, "cap") == ["dead"] and states(city, "cap_partners") == ["sent"])
-        assert city.receipt("cap")["reason"] == "an exercise never goes to the public"
-        with city.engine.connect() as connection:
-            m = tables.cap_message.c
-            assert connection.execute(sa.select(m.channel_id, m.status)).all() == [("cap_partners", "Exercise")]
+            await until(lambda: states(city) == ["sent"])
+        assert receiver.got == []
+        receipt = city.receipt("webhook")
+        assert receipt["result"] == "dry run"
+        assert receipt["would_send"]["alerts"][0]["colour"] == "red"
+        assert SECRET not in city.only("webhook").receipt
+        assert city.only("webhook").sent_at is None
 
-    asyncio.run(whole())
+
+async def test_an_exercise_never_goes_to_the_public(city: City) -> None:
+    city.set(CITYRISK_CAP_SENDER="duty@city.example")
+    city.happen(Change.OPENED, is_exercise=True)
+    assert city.deliveries("cap") == [], "no route leads an exercise there"
+    with city.engine.begin() as connection:
+        d = tables.alert_delivery
+        connection.execute(d.update().where(d.c.channel_id == "webhook").values(channel_id="cap", target="feed"))
+    async with working(city):
+        await until(lambda: states(city, "cap") == ["dead"] and states(city, "cap_partners") == ["sent"])
+    assert city.receipt("cap")["reason"] == "an exercise never goes to the public"
+    with city.engine.connect() as connection:
+        m = tables.cap_message.c
+        assert connection.execute(sa.select(m.channel_id, m.status)).all() == [("cap_partners", "Exercise")]
 
 
-def test_feed_faults_go_out_on_the_same_channels(city: City) -> None:
+async def test_feed_faults_go_out_on_the_same_channels(city: City) -> None:
     def notify(text: str, kind: str = "late") -> None:
         with city.engine.begin() as connection:
             connection.execute(
@@ -362,31 +320,30 @@ def test_feed_faults_go_out_on_the_same_channels(city: City) -> None:
             query = sa.select(ops.notification.c.delivered_at).order_by(ops.notification.c.id)
             return [one is not None for one in connection.scalars(query)]
 
-    async def whole() -> None:
-        receiver = Receiver(answers=[(503, ""), (200, "")])
-        async with receiving(receiver):
-            city.set(CITYRISK_NOTIFY_WEBHOOK=receiver.url)
-            notify("first")
-            async with working(city):
-                await until(lambda: states(city, "data_desk") == ["failed"])
-                assert delivered() == [False]
-                city.later(seconds=2)
-                await until(lambda: states(city, "data_desk") == ["sent"])
-                city.later(seconds=1)
-                await until(lambda: delivered() == [True])
-                notify("second")
-                city.later(seconds=1)
-                await until(lambda: states(city, "data_desk") == ["sent", "sent"])
-                city.later(seconds=1)
-                await until(lambda: delivered() == [True, True])
-            keys = [told.headers["idempotency-key"] for told in receiver.got]
-            assert keys == ["fault-1-data_desk", "fault-1-data_desk", "fault-2-data_desk"]
-            assert receiver.got[-1].json.items() >= {"id": 2, "kind": "late", "text_en": "[late] second"}.items()
-
-    asyncio.run(whole())
+    receiver = Receiver(answers=[(503, ""), (200, "")])
+    async with receiving(receiver):
+        city.set(CITYRISK_NOTIFY_WEBHOOK=receiver.url)
+        notify("first")
+        async with working(city):
+            await until(lambda: states(city, "data_desk") == ["failed"])
+            assert delivered() == [False]
+            city.later(seconds=2)
+            await until(lambda: states(city, "data_desk") == ["sent"])
+            city.later(seconds=1)
+            await until(lambda: delivered() == [True])
+            notify("second")
+            city.later(seconds=1)
+            await until(lambda: states(city, "data_desk") == ["sent", "sent"])
+            city.later(seconds=1)
+            await until(lambda: delivered() == [True, True])
+        keys = [told.headers["idempotency-key"] for told in receiver.got]
+        assert keys == ["fault-1-data_desk", "fault-1-data_desk", "fault-2-data_desk"]
+        assert receiver.got[-1].json.items() >= {"id": 2, "kind": "late", "text_en": "[late] second"}.items()
 
 
-def test_without_any_channel_for_them_feed_faults_are_in_the_log(city: City, caplog: pytest.LogCaptureFixture) -> None:
+async def test_without_any_channel_for_them_feed_faults_are_in_the_log(
+    city: City, caplog: pytest.LogCaptureFixture
+) -> None:
     with city.engine.begin() as connection:
         connection.execute(
             ops.notification.insert().values(
@@ -394,11 +351,8 @@ def test_without_any_channel_for_them_feed_faults_are_in_the_log(city: City, cap
             )
         )
 
-    async def whole() -> None:
-        async with working(city):
-            await until(lambda: "audit failed" in caplog.text)
-
-    asyncio.run(whole())
+    async with working(city):
+        await until(lambda: "audit failed" in caplog.text)
     with city.engine.connect() as connection:
         assert connection.scalar(sa.select(ops.notification.c.delivered_at)) == city.at
     assert city.deliveries("data_desk") == []

@@ -53,76 +53,67 @@ class Process:
 
 
 @pytest.mark.case("live.F4")
-def test_a_beat_leaves_only_while_alerting_judges(home: Home) -> None:
-    async def whole() -> None:
-        watcher = Receiver()
-        async with receiving(watcher):
-            process = Process(home, **{URL: f"{watcher.url}/ping", EVERY_S: "60"})
-            assert process.stands() == "failing"  # nobody outside has heard of it yet
-            assert await process.heart.turn()
-            assert not await process.heart.turn()
-            body = watcher.got[0].json
-            assert (body["last_judged_at"], body["next_within_s"], body["undelivered"]) == (
-                START.isoformat(), 60, {"sms": 2},
-            )  # fmt: skip
-            process.lives(60)
-            assert await process.heart.turn()
-            assert process.stands() == "beating"
-            process.hangs(3600)  # the process is there, and judges nothing
-            assert not await process.heart.turn()
-            assert (
-                "the clock of alerting has not ticked since 2026-06-01 00:01:00Z"
-                in standing(process.home, process.at).detail
-            )
-            process.ticked_at = process.at  # its clock ticks again, and no message of the stream comes
-            assert not await process.heart.turn()
-            assert "no message of the stream was judged" in standing(process.home, process.at).detail
-            assert len(watcher.got) == 2
-            process.lives(1)
-            assert await process.heart.turn()
-            assert (len(watcher.got), process.stands()) == (3, "beating")
-            await process.heart.aclose()
-
-    asyncio.run(whole())
-
-
-def test_a_watcher_that_refuses_is_said_and_asked_again(home: Home) -> None:
-    async def whole() -> None:
-        watcher = Receiver(answers=[(200, "ok"), (503, "asleep"), (200, "ok")])
-        async with receiving(watcher):
-            process = Process(home, **{URL: watcher.url})
-            await process.heart.turn()
-            process.lives(60)
-            await process.heart.turn()
-            found = standing(process.home, process.at)
-            assert found.state == "failing"
-            assert "last delivered 2026-06-01 00:00:00Z: HTTP 503: asleep" in found.detail
-            process.lives(60)
-            await process.heart.turn()
-            assert process.stands() == "beating"
-            await process.heart.aclose()
-        process.lives(181)
-        assert process.stands() == "failing"  # three beats were missed, whatever the process says of itself
-
-    asyncio.run(whole())
-
-
-def test_a_beat_goes_over_a_real_broker(home: Home, broker: BrokerServer) -> None:
-    async def whole() -> None:
-        password = quote(broker.home.environment[NATS_PASSWORD], safe="")
-        address = f"mqtt://{OUR_USER}:{password}@127.0.0.1:{broker.ports.mqtt}/watch/cityrisk"
-        process = Process(home, **{MQTT_URL: address})
+async def test_a_beat_leaves_only_while_alerting_judges(home: Home) -> None:
+    watcher = Receiver()
+    async with receiving(watcher):
+        process = Process(home, **{URL: f"{watcher.url}/ping", EVERY_S: "60"})
+        assert process.stands() == "failing"  # nobody outside has heard of it yet
         assert await process.heart.turn()
-        assert process.stands() == "beating"  # acknowledged by the broker
-        await asyncio.to_thread(broker.kill)
+        assert not await process.heart.turn()
+        body = watcher.got[0].json
+        assert (body["last_judged_at"], body["next_within_s"], body["undelivered"]) == (
+            START.isoformat(), 60, {"sms": 2},
+        )  # fmt: skip
+        process.lives(60)
+        assert await process.heart.turn()
+        assert process.stands() == "beating"
+        process.hangs(3600)  # the process is there, and judges nothing
+        assert not await process.heart.turn()
+        assert (
+            "the clock of alerting has not ticked since 2026-06-01 00:01:00Z"
+            in standing(process.home, process.at).detail
+        )
+        process.ticked_at = process.at  # its clock ticks again, and no message of the stream comes
+        assert not await process.heart.turn()
+        assert "no message of the stream was judged" in standing(process.home, process.at).detail
+        assert len(watcher.got) == 2
+        process.lives(1)
+        assert await process.heart.turn()
+        assert (len(watcher.got), process.stands()) == (3, "beating")
+        await process.heart.aclose()
+
+
+async def test_a_watcher_that_refuses_is_said_and_asked_again(home: Home) -> None:
+    watcher = Receiver(answers=[(200, "ok"), (503, "asleep"), (200, "ok")])
+    async with receiving(watcher):
+        process = Process(home, **{URL: watcher.url})
+        await process.heart.turn()
         process.lives(60)
         await process.heart.turn()
         found = standing(process.home, process.at)
-        assert (found.state, "ConnectionRefusedError" in found.detail) == ("failing", True)
-        assert password not in json.dumps(found.detail)
+        assert found.state == "failing"
+        assert "last delivered 2026-06-01 00:00:00Z: HTTP 503: asleep" in found.detail
+        process.lives(60)
+        await process.heart.turn()
+        assert process.stands() == "beating"
         await process.heart.aclose()
+    process.lives(181)
+    assert process.stands() == "failing"  # three beats were missed, whatever the process says of itself
 
-    asyncio.run(whole())
+
+async def test_a_beat_goes_over_a_real_broker(home: Home, broker: BrokerServer) -> None:
+    password = quote(broker.home.environment[NATS_PASSWORD], safe="")
+    address = f"mqtt://{OUR_USER}:{password}@127.0.0.1:{broker.ports.mqtt}/watch/cityrisk"
+    process = Process(home, **{MQTT_URL: address})
+    assert await process.heart.turn()
+    assert process.stands() == "beating"  # acknowledged by the broker
+    await asyncio.to_thread(broker.kill)
+    process.lives(60)
+    await process.heart.turn()
+    found = standing(process.home, process.at)
+    assert (found.state, "ConnectionRefusedError" in found.detail) == ("failing", True)
+    assert password not in json.dumps(found.detail)
+    await process.heart.aclose()
 
 
 @pytest.mark.parametrize(

@@ -88,21 +88,20 @@ def bad(data: bytes, device: str = "") -> Bad:
 
 
 # ── at the doors ──────────────────────────────────────────────────────────────────────────────────────────────────────
-def test_a_bad_frame_of_a_truck_is_kept_and_its_phone_is_not_shown(broker: BrokerServer, engine: sa.Engine) -> None:
+async def test_a_bad_frame_of_a_truck_is_kept_and_its_phone_is_not_shown(
+    broker: BrokerServer, engine: sa.Engine
+) -> None:
     broken = spoilt(truck_frame(2))
 
-    async def whole() -> None:
-        async with listening(broker.home, open_contracts(POSITION)) as ports:
-            reader, writer = await asyncio.open_connection("127.0.0.1", ports["jt808"])
-            writer.write(truck_frame(1) + broken + truck_frame(3))
-            async with asyncio.timeout(10):
-                await reader.read(4096)
-            writer.write(b"noise" + truck_frame(4))
-            async with asyncio.timeout(10):
-                await reader.read(4096)
-            writer.close()
-
-    asyncio.run(whole())
+    async with listening(broker.home, open_contracts(POSITION)) as ports:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ports["jt808"])
+        writer.write(truck_frame(1) + broken + truck_frame(3))
+        async with asyncio.timeout(10):
+            await reader.read(4096)
+        writer.write(b"noise" + truck_frame(4))
+        async with asyncio.timeout(10):
+            await reader.read(4096)
+        writer.close()
     rows = quarantined(engine)
     assert [(row.feed_id, row.reason, row.grain, row.outcome) for row in rows] == 2 * [
         (POSITION, "bad_frame", "row", "quarantined")
@@ -115,21 +114,20 @@ def test_a_bad_frame_of_a_truck_is_kept_and_its_phone_is_not_shown(broker: Broke
     assert (link["frames"], link["bad_frames"]) == (3, 2)
 
 
-def test_bad_datagrams_are_kept_a_few_a_minute_and_the_others_counted(broker: BrokerServer, engine: sa.Engine) -> None:
-    async def whole() -> None:
-        async with listening(broker.home, open_contracts(DUST)) as ports, connected(broker.home, "t") as client:
-            loop = asyncio.get_running_loop()
-            door = ("127.0.0.1", ports["hj212"])
-            transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=door)
-            for number in range(OF_A_SENDER + 5):
-                transport.sendto(b"noise %d" % number)
-            transport.sendto(dust_frame(1))
-            async with asyncio.timeout(10):
-                while not await entries_in_raw(client):
-                    await asyncio.sleep(0.02)
-            transport.close()
-
-    asyncio.run(whole())
+async def test_bad_datagrams_are_kept_a_few_a_minute_and_the_others_counted(
+    broker: BrokerServer, engine: sa.Engine
+) -> None:
+    async with listening(broker.home, open_contracts(DUST)) as ports, connected(broker.home, "t") as client:
+        loop = asyncio.get_running_loop()
+        door = ("127.0.0.1", ports["hj212"])
+        transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, remote_addr=door)
+        for number in range(OF_A_SENDER + 5):
+            transport.sendto(b"noise %d" % number)
+        transport.sendto(dust_frame(1))
+        async with asyncio.timeout(10):
+            while not await entries_in_raw(client):
+                await asyncio.sleep(0.02)
+        transport.close()
     rows = quarantined(engine)
     assert sum(row.n_rows for row in rows if row.outcome == "quarantined") == OF_A_SENDER
     assert sum(row.n_rows for row in rows if row.outcome == "ignored") == 5
@@ -137,7 +135,7 @@ def test_bad_datagrams_are_kept_a_few_a_minute_and_the_others_counted(broker: Br
 
 
 @pytest.mark.case("live.G9")
-def test_a_message_that_raw_cannot_carry_is_kept_whole_and_the_next_is_acknowledged(
+async def test_a_message_that_raw_cannot_carry_is_kept_whole_and_the_next_is_acknowledged(
     broker: BrokerServer, engine: sa.Engine
 ) -> None:
     body = json.dumps([{"deviceId": "QY-1", "pad": "x" * 5 * ENTRY_BYTES}]).encode()
@@ -146,19 +144,16 @@ def test_a_message_that_raw_cannot_carry_is_kept_whole_and_the_next_is_acknowled
     broker.set(CITYRISK_NATS_PASSWORD_URBAN="c2FtcGxl")
     broker.start()
 
-    async def whole() -> None:
-        contracts = {feed: replace(one, alarm_columns=("st",)) for feed, one in open_contracts(GAS).items()}
-        async with listening(broker.home, contracts), connected(broker.home, "t") as client:
-            device = Device(broker.home, "urban")
-            device.publish("urban/gas_reading/QY-1", [body, after])
-            await until(lambda: device.acknowledged == {body, after})
-            await until(lambda: bool(quarantined(engine)))
-            device.close()
-            # Where a lost row may be an alarm, what came of it goes on, to ring.
-            said = [oversize_in(entry.body) for _, entry in await entries_in_raw(client)]
-            assert [one.size_bytes for one in said if one] == [len(body)]
-
-    asyncio.run(whole())
+    contracts = {feed: replace(one, alarm_columns=("st",)) for feed, one in open_contracts(GAS).items()}
+    async with listening(broker.home, contracts), connected(broker.home, "t") as client:
+        device = Device(broker.home, "urban")
+        device.publish("urban/gas_reading/QY-1", [body, after])
+        await until(lambda: device.acknowledged == {body, after})
+        await until(lambda: bool(quarantined(engine)))
+        device.close()
+        # Where a lost row may be an alarm, what came of it goes on, to ring.
+        said = [oversize_in(entry.body) for _, entry in await entries_in_raw(client)]
+        assert [one.size_bytes for one in said if one] == [len(body)]
     (row,) = quarantined(engine)
     assert (row.reason, row.found) == ("bad_frame", f"QY-1: {len(body)} bytes")
     assert kept(broker.home, row.archive_sha256) == [("QY-1", body)]
@@ -183,7 +178,7 @@ def test_a_source_is_tolerated_only_as_its_contract_says(broker: BrokerServer, e
     assert (link["device_id"], json.loads(link["deviations"])) == (MONITOR, {"crc_modbus": 1})
 
 
-def test_tolerance_of_one_source_is_none_for_another(broker: BrokerServer, engine: sa.Engine) -> None:
+async def test_tolerance_of_one_source_is_none_for_another(broker: BrokerServer, engine: sa.Engine) -> None:
     contracts = open_contracts(DUST, "ecology.outfall_reading", unknownDevices="refuse")
     contracts["ecology.outfall_reading"] = open_contracts("ecology.outfall_reading", lenient=["crc_modbus"])[
         "ecology.outfall_reading"
@@ -195,16 +190,13 @@ def test_tolerance_of_one_source_is_none_for_another(broker: BrokerServer, engin
             )
         )
 
-    async def whole() -> None:
-        async with listening(broker.home, contracts) as ports, connected(broker.home, "t") as client:
-            reader, writer = await asyncio.open_connection("127.0.0.1", ports["hj212"])
-            writer.write(dust_frame(1, with_modbus=True) + dust_frame(2))
-            async with asyncio.timeout(10):
-                await reader.read(4096)
-            assert len(await entries_in_raw(client)) == 1
-            writer.close()
-
-    asyncio.run(whole())
+    async with listening(broker.home, contracts) as ports, connected(broker.home, "t") as client:
+        reader, writer = await asyncio.open_connection("127.0.0.1", ports["hj212"])
+        writer.write(dust_frame(1, with_modbus=True) + dust_frame(2))
+        async with asyncio.timeout(10):
+            await reader.read(4096)
+        assert len(await entries_in_raw(client)) == 1
+        writer.close()
     (row,) = quarantined(engine)
     assert (row.feed_id, row.expected) == (DUST, "a frame to the standard; option crc_modbus takes it")
     (link,) = list_links(engine)

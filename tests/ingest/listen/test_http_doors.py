@@ -40,66 +40,57 @@ async def asked(port: int) -> str:
 
 @pytest.mark.case("security.H3")
 @pytest.mark.parametrize("sent", [b"", b"GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "])
-def test_a_client_that_does_not_ask_is_shut_out(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
+async def test_a_client_that_does_not_ask_is_shut_out(monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     monkeypatch.setattr(BoundedConnection, "head_within_s", 0.2)
 
-    async def whole() -> None:
-        async with open_door() as port:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(sent)
-            with contextlib.suppress(ConnectionError):
-                assert await asyncio.wait_for(reader.read(), 5) == b""
-            writer.close()
-
-    asyncio.run(whole())
+    async with open_door() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        with contextlib.suppress(ConnectionError):
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
 
 
 @pytest.mark.case("security.H3")
-def test_a_body_that_goes_on_after_its_answer_holds_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_that_goes_on_after_its_answer_holds_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BoundedConnection, "head_within_s", 0.2)
 
-    async def whole() -> None:
-        async with open_door() as port:
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
-            assert b"405" in await reader.readuntil(b"\r\n\r\n")
-            writer.write(b"x")  # ends the server's own wait for a next request
-            with contextlib.suppress(ConnectionError):
-                await asyncio.wait_for(reader.read(), 5)
-            writer.close()
-
-    asyncio.run(whole())
+    async with open_door() as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n")
+        assert b"405" in await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"x")  # ends the server's own wait for a next request
+        with contextlib.suppress(ConnectionError):
+            await asyncio.wait_for(reader.read(), 5)
+        writer.close()
 
 
 @pytest.mark.case("security.H3")
-def test_idle_connections_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_idle_connections_leave_room_for_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BoundedConnection, "most_connections", 6)
     monkeypatch.setattr(BoundedConnection, "most_of_address", 4)
 
-    async def whole() -> None:
-        async with open_door() as port:
-            idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(12)]
-            closed = 0
-            for reader, _ in idle:
+    async with open_door() as port:
+        idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(12)]
+        closed = 0
+        for reader, _ in idle:
+            try:
+                await asyncio.wait_for(reader.read(1), 0.05)
+                closed += 1
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                closed += 1
+        assert closed == 8, "four of one address stay, the others are closed at once"
+        for _, writer in idle:
+            writer.close()
+        async with asyncio.timeout(5):
+            while True:
                 try:
-                    await asyncio.wait_for(reader.read(1), 0.05)
-                    closed += 1
-                except TimeoutError:
-                    continue
-                except ConnectionError:
-                    closed += 1
-            assert closed == 8, "four of one address stay, the others are closed at once"
-            for _, writer in idle:
-                writer.close()
-            async with asyncio.timeout(5):
-                while True:
-                    try:
-                        assert await asked(port) == "well"
-                        break
-                    except httpx.TransportError:
-                        await asyncio.sleep(0.01)
-
-    asyncio.run(whole())
+                    assert await asked(port) == "well"
+                    break
+                except httpx.TransportError:
+                    await asyncio.sleep(0.01)
 
 
 @pytest.mark.case("security.L4")

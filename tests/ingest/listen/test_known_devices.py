@@ -1,6 +1,5 @@
 """Who may speak follows the landed registers: read again when something lands, the newest snapshot only."""
 
-import asyncio
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -93,30 +92,27 @@ def test_a_register_that_is_no_feed_is_named() -> None:
 
 
 @pytest.mark.case("engineer.held.H4")
-def test_messages_wait_until_the_register_has_landed(broker: BrokerServer) -> None:
+async def test_messages_wait_until_the_register_has_landed(broker: BrokerServer) -> None:
     broker.stop()
     home = broker.set(CITYRISK_NATS_PASSWORD_URBAN="gas")
     broker.start()
     engine = ops.open_ops(home.ops_url)
     contracts = {feed: one for feed, one in load_contracts().items() if feed in (GAS, GAS_REGISTER)}
 
-    async def whole() -> None:
-        async with listening(home, contracts), connected(home, "test") as client:
-            device = Device(home, "urban")
-            device.publish("urban/gas_reading/G1", [b"known"])
-            device.publish("urban/gas_reading/G9", [b"stranger"])
-            await until(lambda: len(device.acknowledged) == 2)
-            assert await entries_in_raw(client) == []
-            land(home, engine, GAS_REGISTER, "device_id", ["G1"], AT)
-            # The stranger is let through within limits: intake lands nothing of it, alerting hears it.
-            found = await raw_holds(client, 2)
-            assert sorted((entry.device_id, entry.body) for _, entry in found) == [
-                ("G1", b"known"),
-                ("G9", b"stranger"),
-            ]
-            device.close()
-
-    asyncio.run(whole())
+    async with listening(home, contracts), connected(home, "test") as client:
+        device = Device(home, "urban")
+        device.publish("urban/gas_reading/G1", [b"known"])
+        device.publish("urban/gas_reading/G9", [b"stranger"])
+        await until(lambda: len(device.acknowledged) == 2)
+        assert await entries_in_raw(client) == []
+        land(home, engine, GAS_REGISTER, "device_id", ["G1"], AT)
+        # The stranger is let through within limits: intake lands nothing of it, alerting hears it.
+        found = await raw_holds(client, 2)
+        assert sorted((entry.device_id, entry.body) for _, entry in found) == [
+            ("G1", b"known"),
+            ("G9", b"stranger"),
+        ]
+        device.close()
     assert [(row["device_id"], row["standing"]) for row in list_links(engine)] == [("G1", "known"), ("G9", "unknown")]
     engine.dispose()
 

@@ -14,55 +14,46 @@ from ingest.stream.client import connected
 from listening import listening, open_contracts
 
 
-def test_it_says_how_it_is(broker: BrokerServer) -> None:
-    async def whole() -> None:
-        async with listening(broker.home, open_contracts("transport.vehicle_position")) as ports:
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports['metrics']}") as http:
-                health = await http.get("/health")
-                assert (health.status_code, health.json()["broker"]) == (200, "connected")
-                assert "cityrisk_listen_connections 0.0" in (await http.get("/metrics")).text
-                assert (await http.get("/other")).status_code == 404
-            note = json.loads((broker.home.run / "listen.json").read_text("utf-8"))
-            assert set(note["ports"]) == {"jt808", "metrics"}
-
-    asyncio.run(whole())
+async def test_it_says_how_it_is(broker: BrokerServer) -> None:
+    async with listening(broker.home, open_contracts("transport.vehicle_position")) as ports:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports['metrics']}") as http:
+            health = await http.get("/health")
+            assert (health.status_code, health.json()["broker"]) == (200, "connected")
+            assert "cityrisk_listen_connections 0.0" in (await http.get("/metrics")).text
+            assert (await http.get("/other")).status_code == 404
+        note = json.loads((broker.home.run / "listen.json").read_text("utf-8"))
+        assert set(note["ports"]) == {"jt808", "metrics"}
 
 
 @pytest.mark.case("security.held.H9")
-def test_it_waits_for_the_broker_and_survives_it(broker: BrokerServer) -> None:
-    async def whole() -> None:
-        broker.kill()
-        restart = asyncio.create_task(asyncio.to_thread(broker.start))
-        async with listening(broker.home, open_contracts("transport.vehicle_position")) as ports:
-            await restart
-            await asyncio.to_thread(broker.kill)
-            async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports['metrics']}") as http:
-                async with asyncio.timeout(10):
-                    while (await http.get("/health")).status_code != 503:
-                        await asyncio.sleep(0.02)
-                await asyncio.to_thread(broker.start)
-                async with asyncio.timeout(10):
-                    while (await http.get("/health")).status_code != 200:
-                        await asyncio.sleep(0.02)
-
-    asyncio.run(whole())
+async def test_it_waits_for_the_broker_and_survives_it(broker: BrokerServer) -> None:
+    broker.kill()
+    restart = asyncio.create_task(asyncio.to_thread(broker.start))
+    async with listening(broker.home, open_contracts("transport.vehicle_position")) as ports:
+        await restart
+        await asyncio.to_thread(broker.kill)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports['metrics']}") as http:
+            async with asyncio.timeout(10):
+                while (await http.get("/health")).status_code != 503:
+                    await asyncio.sleep(0.02)
+            await asyncio.to_thread(broker.start)
+            async with asyncio.timeout(10):
+                while (await http.get("/health")).status_code != 200:
+                    await asyncio.sleep(0.02)
 
 
-def test_pushed_rows_come_through_the_same_process(broker: BrokerServer) -> None:
-    async def whole() -> None:
-        home = broker.set(CITYRISK_PUSH_TOKEN_WATER_STATION="token")
-        contracts = open_contracts("water.station", "water.river_reading")
-        async with listening(home, contracts) as ports:
-            async with httpx.AsyncClient() as http:
-                answer = await http.post(
-                    f"http://127.0.0.1:{ports['push']}/push/water.station",
-                    headers={"Authorization": "Bearer token"},
-                    json=[{"nothing": "that fits"}],
-                )
-            assert answer.status_code == 202
-            assert any((home.root / "archive").rglob("*"))
-
-    asyncio.run(whole())
+async def test_pushed_rows_come_through_the_same_process(broker: BrokerServer) -> None:
+    home = broker.set(CITYRISK_PUSH_TOKEN_WATER_STATION="token")
+    contracts = open_contracts("water.station", "water.river_reading")
+    async with listening(home, contracts) as ports:
+        async with httpx.AsyncClient() as http:
+            answer = await http.post(
+                f"http://127.0.0.1:{ports['push']}/push/water.station",
+                headers={"Authorization": "Bearer token"},
+                json=[{"nothing": "that fits"}],
+            )
+        assert answer.status_code == 202
+        assert any((home.root / "archive").rglob("*"))
 
 
 def test_a_bucket_fills_evenly() -> None:

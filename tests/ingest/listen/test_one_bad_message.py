@@ -33,31 +33,28 @@ def failing(*_: Any) -> Any:
     raise KeyError("a fault of ours")
 
 
-def test_a_message_that_cannot_be_judged_goes_to_quarantine(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_message_that_cannot_be_judged_goes_to_quarantine(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     home = replace(home, environment={**home.environment, NATS_PASSWORD: "c2FtcGxl"})
     contracts, engine = open_contracts("urban.gas_reading"), sa.create_engine("sqlite://")
     bad, counts, known = BadBook(), Counts(), Known(home, engine, contracts)
     monkeypatch.setattr(known, "standing", failing)
 
-    async def whole() -> None:
-        bridge = Bridge(
-            home, contracts, Packer(Client()), known, LinkBook(), bad, Strangers(contracts), counts,
-            Archive(home.archive, home.secret(ARCHIVE_KEY)), Client(), "urban", now,
-        )  # fmt: skip
-        for mid, topic in enumerate((TOPIC, b"urban/gas_reading/\xff", b"nobody/QY-1"), 1):
-            message = MQTTMessage(mid, topic)
-            message.qos, message.payload = 1, b"{}"
-            bridge._on_message(bridge._client, None, message)
-        assert bridge._under_way == {1}, "what is kept is acknowledged once it is written, the others at once"
-        (sheet,) = bad.take(now())
-        (kept,) = sheet.kept
-        assert (sheet.raw_feed, kept.device_id, kept.data) == ("urban.gas_reading", "QY-1", b"{}")
-        assert "KeyError" in kept.found
-        assert kept.stored is not None
-        kept.stored()
-        assert not bridge._under_way
-
-    asyncio.run(whole())
+    bridge = Bridge(
+        home, contracts, Packer(Client()), known, LinkBook(), bad, Strangers(contracts), counts,
+        Archive(home.archive, home.secret(ARCHIVE_KEY)), Client(), "urban", now,
+    )  # fmt: skip
+    for mid, topic in enumerate((TOPIC, b"urban/gas_reading/\xff", b"nobody/QY-1"), 1):
+        message = MQTTMessage(mid, topic)
+        message.qos, message.payload = 1, b"{}"
+        bridge._on_message(bridge._client, None, message)
+    assert bridge._under_way == {1}, "what is kept is acknowledged once it is written, the others at once"
+    (sheet,) = bad.take(now())
+    (kept,) = sheet.kept
+    assert (sheet.raw_feed, kept.device_id, kept.data) == ("urban.gas_reading", "QY-1", b"{}")
+    assert "KeyError" in kept.found
+    assert kept.stored is not None
+    kept.stored()
+    assert not bridge._under_way
     assert counts.registry.get_sample_value("cityrisk_listen_mqtt_dropped_total", {"cause": "failed"}) == 2
     engine.dispose()
 
@@ -74,7 +71,7 @@ class HeldPacker(Packer):
 
 
 @pytest.mark.parametrize("order", ["note first", "quarantine first", "flood"])
-def test_a_message_too_large_is_acknowledged_when_its_note_is_stored_too(
+async def test_a_message_too_large_is_acknowledged_when_its_note_is_stored_too(
     home: Home, monkeypatch: pytest.MonkeyPatch, order: str
 ) -> None:
     """The note rings: with RAW full and a crash after the acknowledgement, nobody would hear of the message."""
@@ -87,26 +84,23 @@ def test_a_message_too_large_is_acknowledged_when_its_note_is_stored_too(
     monkeypatch.setattr(bad, "has_room", lambda *_: order != "flood")
     archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
 
-    async def whole() -> None:
-        bridge = Bridge(
-            home, contracts, packer, known, LinkBook(), bad, Strangers(contracts), counts, archive, Client(), "urban",
-            now,
-        )  # fmt: skip
-        message = MQTTMessage(1, TOPIC)
-        message.qos, message.payload = 1, b"x" * (ENTRY_BYTES + 1)
-        bridge._on_message(bridge._client, None, message)
-        ((note, stored),) = packer.waiting
-        assert oversize_in(note.body) is not None
-        kept = [one.stored for sheet in bad.take(now()) for one in sheet.kept]
-        assert len(kept) == (order != "flood")
-        steps = [*kept, stored] if order == "quarantine first" else [stored, *kept]
-        for step in steps:
-            assert bridge._under_way == {1}
-            assert step is not None
-            step()
-        assert not bridge._under_way
-
-    asyncio.run(whole())
+    bridge = Bridge(
+        home, contracts, packer, known, LinkBook(), bad, Strangers(contracts), counts, archive, Client(), "urban",
+        now,
+    )  # fmt: skip
+    message = MQTTMessage(1, TOPIC)
+    message.qos, message.payload = 1, b"x" * (ENTRY_BYTES + 1)
+    bridge._on_message(bridge._client, None, message)
+    ((note, stored),) = packer.waiting
+    assert oversize_in(note.body) is not None
+    kept = [one.stored for sheet in bad.take(now()) for one in sheet.kept]
+    assert len(kept) == (order != "flood")
+    steps = [*kept, stored] if order == "quarantine first" else [stored, *kept]
+    for step in steps:
+        assert bridge._under_way == {1}
+        assert step is not None
+        step()
+    assert not bridge._under_way
     engine.dispose()
 
 

@@ -140,27 +140,24 @@ def test_intake_notes_whose_message_was_too_large_and_reads_its_neighbours() -> 
 
 
 @pytest.mark.case("live.G9")
-def test_a_killed_proxy_loses_nothing_that_was_acknowledged(urban: BrokerServer) -> None:
+async def test_a_killed_proxy_loses_nothing_that_was_acknowledged(urban: BrokerServer) -> None:
     bodies = [b'{"deviceId": "QY-1", "n": %d}' % number for number in range(400)]
 
-    async def whole() -> None:
-        async with listening(urban.home, open_contracts(GAS)), connected(urban.home, "test") as client:
-            with started(urban.home) as victim:
-                await until(lambda: read_running(urban.home, "mqtt"), STARTS_WITHIN_S, "its start")
-                home = seen_by_devices(urban.home)
-                device = await asyncio.to_thread(Device, home, "urban")
-                device.publish(TOPIC, bodies[:200])
-                await until(lambda: len(device.acknowledged) > 20)
-                victim.send_signal(signal.SIGKILL)
-                victim.wait()
-            device.publish(TOPIC, bodies[200:])
-            with started(home, home.environment["CITYRISK_MQTT_PORT"]):
-                await until(lambda: device.acknowledged == set(bodies), STARTS_WITHIN_S, "its next life")
-                assert device.connects == 2
-                device.close()
-            assert {entry.body for _, entry in await raw_holds(client, len(bodies))} == set(bodies)
-
-    asyncio.run(whole())
+    async with listening(urban.home, open_contracts(GAS)), connected(urban.home, "test") as client:
+        with started(urban.home) as victim:
+            await until(lambda: read_running(urban.home, "mqtt"), STARTS_WITHIN_S, "its start")
+            home = seen_by_devices(urban.home)
+            device = await asyncio.to_thread(Device, home, "urban")
+            device.publish(TOPIC, bodies[:200])
+            await until(lambda: len(device.acknowledged) > 20)
+            victim.send_signal(signal.SIGKILL)
+            victim.wait()
+        device.publish(TOPIC, bodies[200:])
+        with started(home, home.environment["CITYRISK_MQTT_PORT"]):
+            await until(lambda: device.acknowledged == set(bodies), STARTS_WITHIN_S, "its next life")
+            assert device.connects == 2
+            device.close()
+        assert {entry.body for _, entry in await raw_holds(client, len(bodies))} == set(bodies)
 
 
 @contextlib.contextmanager
@@ -262,37 +259,33 @@ def turned_away(proxy: Proxy, limit: str) -> float:
         (b"GET / HTTP/1.1\r\n\r\n", "malformed"),
     ],
 )
-def test_who_says_nothing_more_gives_up_its_place(monkeypatch: pytest.MonkeyPatch, sent: bytes, cause: str) -> None:
+async def test_who_says_nothing_more_gives_up_its_place(
+    monkeypatch: pytest.MonkeyPatch, sent: bytes, cause: str
+) -> None:
     monkeypatch.setattr(connections, "SWEEP_S", 0.02)
 
-    async def whole() -> None:
-        async with (
-            a_listener() as (_, port), a_proxy(port, connect_s=1, stall_s=1) as (proxy, own), dialled(own) as (
-                reader, writer,
-            ),
-        ):  # fmt: skip
-            writer.write(sent)
-            assert await is_sent_off(reader)
-            assert closed(proxy, cause) == 1
-
-    asyncio.run(whole())
+    async with (
+        a_listener() as (_, port), a_proxy(port, connect_s=1, stall_s=1) as (proxy, own), dialled(own) as (
+            reader, writer,
+        ),
+    ):  # fmt: skip
+        writer.write(sent)
+        assert await is_sent_off(reader)
+        assert closed(proxy, cause) == 1
 
 
 @pytest.mark.parametrize("limit", ["per_address", "connections"])
-def test_one_address_and_all_together_have_so_many_places(limit: str) -> None:
-    async def whole() -> None:
-        async with a_listener() as (came, port), a_proxy(port, **{limit: 2}) as (proxy, own), dialled(own):
-            async with dialled(own):
-                await until(lambda: len(proxy.devices) == 2)
-                async with dialled(own) as (reader, _):
-                    assert await is_sent_off(reader)
-                assert turned_away(proxy, limit) == 1
-            await until(lambda: len(proxy.devices) == 1)
-            async with dialled(own) as (_, writer):
-                writer.write(HELLO)
-                await came.get()
-
-    asyncio.run(whole())
+async def test_one_address_and_all_together_have_so_many_places(limit: str) -> None:
+    async with a_listener() as (came, port), a_proxy(port, **{limit: 2}) as (proxy, own), dialled(own):
+        async with dialled(own):
+            await until(lambda: len(proxy.devices) == 2)
+            async with dialled(own) as (reader, _):
+                assert await is_sent_off(reader)
+            assert turned_away(proxy, limit) == 1
+        await until(lambda: len(proxy.devices) == 1)
+        async with dialled(own) as (_, writer):
+            writer.write(HELLO)
+            await came.get()
 
 
 async def filled(writer: asyncio.StreamWriter, piece: bytes) -> int:
@@ -307,64 +300,57 @@ async def filled(writer: asyncio.StreamWriter, piece: bytes) -> int:
     return taken
 
 
-def test_whoever_reads_slowly_slows_down_the_writer_and_fills_no_memory() -> None:
+async def test_whoever_reads_slowly_slows_down_the_writer_and_fills_no_memory() -> None:
     """Both ways: what is kept of a connection is bounded, and all of it arrives once it is read."""
     piece = publish(b"a/b", b"x" * 60_000) * 8
 
-    async def whole() -> None:
-        async with a_listener() as (came, port), a_proxy(port) as (proxy, own), dialled(own) as (reader, writer):
-            writer.write(HELLO)
-            broker_reader, broker_writer = await came.get()
-            assert await broker_reader.readexactly(len(HELLO) - 1) == HELLO[1:]
-            for source, sink in ((writer, broker_reader), (broker_writer, reader)):
-                taken = await filled(source, piece)
-                assert taken < MUCH
-                (device,) = proxy.devices
-                assert device.other is not None
-                for transport in (device.transport, device.other):
-                    assert transport.get_write_buffer_size() <= 2 * connections.BUFFER_BYTES
-                async with asyncio.timeout(20):
-                    assert len(await sink.readexactly(taken)) == taken
-
-    asyncio.run(whole())
+    async with a_listener() as (came, port), a_proxy(port) as (proxy, own), dialled(own) as (reader, writer):
+        writer.write(HELLO)
+        broker_reader, broker_writer = await came.get()
+        assert await broker_reader.readexactly(len(HELLO) - 1) == HELLO[1:]
+        for source, sink in ((writer, broker_reader), (broker_writer, reader)):
+            taken = await filled(source, piece)
+            assert taken < MUCH
+            (device,) = proxy.devices
+            assert device.other is not None
+            for transport in (device.transport, device.other):
+                assert transport.get_write_buffer_size() <= 2 * connections.BUFFER_BYTES
+            async with asyncio.timeout(20):
+                assert len(await sink.readexactly(taken)) == taken
 
 
-def test_a_slow_large_message_keeps_its_device_alive(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_slow_large_message_keeps_its_device_alive(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "SWEEP_S", 0.01)
     sent = publish(b"a/b", b"x" * 1_500_000)
 
-    async def whole() -> None:
-        async with (
-            a_listener() as (came, port), a_proxy(port, connect_s=60, stall_s=60) as (_, own), dialled(own) as (
-                _, writer,
-            ),
-        ):  # fmt: skip
-            writer.write(HELLO + sent[:100_000])
-            broker_reader, _ = await came.get()
-            async with asyncio.timeout(10):
-                assert await broker_reader.readexactly(len(HELLO)) == HELLO[1:] + sent[:1]
-                writer.write(sent[100_000:])
-                assert len(await broker_reader.readexactly(HEAD_BYTES)) == HEAD_BYTES
-
-    asyncio.run(whole())
+    async with (
+        a_listener() as (came, port), a_proxy(port, connect_s=60, stall_s=60) as (_, own), dialled(own) as (
+            _, writer,
+        ),
+    ):  # fmt: skip
+        writer.write(HELLO + sent[:100_000])
+        broker_reader, _ = await came.get()
+        async with asyncio.timeout(10):
+            assert await broker_reader.readexactly(len(HELLO)) == HELLO[1:] + sent[:1]
+            writer.write(sent[100_000:])
+            assert len(await broker_reader.readexactly(HEAD_BYTES)) == HEAD_BYTES
 
 
-def test_while_the_broker_is_away_devices_are_sent_off_and_health_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_while_the_broker_is_away_devices_are_sent_off_and_health_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(connections, "SWEEP_S", 0.02)
 
-    async def whole() -> None:
-        async with a_listener() as (_, nobody):
-            pass
-        async with a_proxy(nobody) as (proxy, own):
-            async with dialled(own) as (reader, _):
-                assert await is_sent_off(reader)
-            assert closed(proxy, "broker_away") == 1
-            assert "cannot be reached" in proxy.failure
-            async with a_listener() as (_, there):
-                proxy.broker = lambda: ("127.0.0.1", there)
-                await until(lambda: not proxy.failure, what="its seeing the broker again")
-
-    asyncio.run(whole())
+    async with a_listener() as (_, nobody):
+        pass
+    async with a_proxy(nobody) as (proxy, own):
+        async with dialled(own) as (reader, _):
+            assert await is_sent_off(reader)
+        assert closed(proxy, "broker_away") == 1
+        assert "cannot be reached" in proxy.failure
+        async with a_listener() as (_, there):
+            proxy.broker = lambda: ("127.0.0.1", there)
+            await until(lambda: not proxy.failure, what="its seeing the broker again")
 
 
 def test_a_home_with_another_broker_has_no_proxy(home: Home) -> None:

@@ -74,14 +74,11 @@ def test_the_process_ends_with_its_sweeps(home: Home, monkeypatch: pytest.Monkey
         asyncio.run(whole())
 
 
-def test_the_process_ends_well_when_it_is_asked_to(home: Home) -> None:
-    async def whole() -> None:
-        stop = asyncio.Event()
-        task = asyncio.create_task(serve(with_settings(home, **FREE), now, stop))
-        async with asyncio.timeout(10):
-            while not read_running(home, "mqtt"):
-                await asyncio.sleep(0.01)
-            stop.set()
-            await task
-
-    asyncio.run(whole())
+async def test_the_process_ends_well_when_it_is_asked_to(home: Home) -> None:
+    stop = asyncio.Event()
+    task = asyncio.create_task(serve(with_settings(home, **FREE), now, stop))
+    async with asyncio.timeout(10):
+        while not read_running(home, "mqtt"):
+            await asyncio.sleep(0.01)
+        stop.set()
+        await task

@@ -39,53 +39,47 @@ def two_departments(broker: BrokerServer) -> BrokerServer:
 
 
 @pytest.mark.case("security.held.H4")
-def test_a_department_publishes_its_own_subjects_only(two_departments: BrokerServer) -> None:
-    async def whole() -> None:
-        home = two_departments.home
-        async with connected(home, "test") as client, connected(home, "test", "gas") as account:
-            await streams.ensure_streams(client, home, NOW)
-            seen: list[str] = []
+async def test_a_department_publishes_its_own_subjects_only(two_departments: BrokerServer) -> None:
+    home = two_departments.home
+    async with connected(home, "test") as client, connected(home, "test", "gas") as account:
+        await streams.ensure_streams(client, home, NOW)
+        seen: list[str] = []
 
-            async def note(message: Any) -> None:
-                seen.append(message.subject)
+        async def note(message: Any) -> None:
+            seen.append(message.subject)
 
-            for connection in (client, account):
-                await connection.subscribe(">", cb=note)
-                await connection.flush()
-            device = Device(home, "gas")
-            foreign = ("water/level/W1", "raw/gas/x/D1", "live/gas/x", "$JS/API/STREAM/DELETE/RAW")
-            for topic in foreign:
-                device.publish(topic, [topic.encode()])
-            device.publish("gas/methane/G1", [b"own"])
-            await until(lambda: "gas.methane.G1" in seen)
-            device.close()
-            assert not {topic.replace("/", ".") for topic in foreign} & set(seen)
-            assert (await client.jsm().stream_info(streams.RAW)).state.messages == 0
-
-    asyncio.run(whole())
+        for connection in (client, account):
+            await connection.subscribe(">", cb=note)
+            await connection.flush()
+        device = Device(home, "gas")
+        foreign = ("water/level/W1", "raw/gas/x/D1", "live/gas/x", "$JS/API/STREAM/DELETE/RAW")
+        for topic in foreign:
+            device.publish(topic, [topic.encode()])
+        device.publish("gas/methane/G1", [b"own"])
+        await until(lambda: "gas.methane.G1" in seen)
+        device.close()
+        assert not {topic.replace("/", ".") for topic in foreign} & set(seen)
+        assert (await client.jsm().stream_info(streams.RAW)).state.messages == 0
 
 
 @pytest.mark.case("security.held.H4")
-def test_a_department_reads_nothing(two_departments: BrokerServer) -> None:
-    async def whole() -> None:
-        reader = Device(two_departments.home, "gas", "reader")
-        for topic in ("#", "gas/#", "water/#", "raw/#"):
-            reader.client.subscribe(topic, qos=1)
-        await until(lambda: len(reader.subscribed) == 4)
-        assert all(reason.is_failure for reason in reader.subscribed)
-        for account in ("", "gas", "water"):
-            async with connected(two_departments.home, "test", account) as client:
-                await client.publish("gas.methane.G1", b"secret")
-                await client.publish("raw.gas.methane.G1", b"secret")
-                await client.flush()
-        own = Device(two_departments.home, "water", "own")
-        own.publish("water/level/W1", [b"secret"])
-        await until(lambda: own.acknowledged)
-        assert reader.received == []
-        own.close()
-        reader.close()
-
-    asyncio.run(whole())
+async def test_a_department_reads_nothing(two_departments: BrokerServer) -> None:
+    reader = Device(two_departments.home, "gas", "reader")
+    for topic in ("#", "gas/#", "water/#", "raw/#"):
+        reader.client.subscribe(topic, qos=1)
+    await until(lambda: len(reader.subscribed) == 4)
+    assert all(reason.is_failure for reason in reader.subscribed)
+    for account in ("", "gas", "water"):
+        async with connected(two_departments.home, "test", account) as client:
+            await client.publish("gas.methane.G1", b"secret")
+            await client.publish("raw.gas.methane.G1", b"secret")
+            await client.flush()
+    own = Device(two_departments.home, "water", "own")
+    own.publish("water/level/W1", [b"secret"])
+    await until(lambda: own.acknowledged)
+    assert reader.received == []
+    own.close()
+    reader.close()
 
 
 @pytest.mark.case("security.held.H4")
@@ -106,15 +100,12 @@ def test_a_department_cannot_speak_nats(two_departments: BrokerServer) -> None:
     asyncio.run(whole())
 
 
-def test_stored_bytes_are_not_readable(broker: BrokerServer) -> None:
+async def test_stored_bytes_are_not_readable(broker: BrokerServer) -> None:
     secret = b"one sentence that stands nowhere in clear " * 4
 
-    async def whole() -> None:
-        async with connected(broker.home, "test") as client:
-            await streams.ensure_streams(client, broker.home, NOW)
-            await client.jetstream().publish("raw.sample.feed.d1", secret)
-
-    asyncio.run(whole())
+    async with connected(broker.home, "test") as client:
+        await streams.ensure_streams(client, broker.home, NOW)
+        await client.jetstream().publish("raw.sample.feed.d1", secret)
     broker.stop()
     files = [path for path in (broker.home.stream / "store").rglob("*") if path.is_file()]
     kept = b"".join(path.read_bytes() for path in files)
@@ -126,20 +117,17 @@ def test_stored_bytes_are_not_readable(broker: BrokerServer) -> None:
     broker.start()
 
 
-def test_a_new_stream_begins_above_every_position_of_a_lost_one(broker: BrokerServer) -> None:
-    async def whole() -> None:
-        async with connected(broker.home, "test") as client:
-            jetstream = client.jetstream()
-            await streams.ensure_streams(client, broker.home, NOW)
-            first = await jetstream.publish("raw.sample.feed.d1", b"one")
-            await streams.ensure_streams(client, broker.home, NOW)
-            second = await jetstream.publish("raw.sample.feed.d1", b"two")
-            assert (first.stream, second.seq - first.seq) == (streams.RAW, 1)
-            await client.jsm().delete_stream(streams.RAW)
-            await streams.ensure_streams(client, broker.home, datetime(2026, 7, 10, 4, 1, tzinfo=UTC))
-            assert (await jetstream.publish("raw.sample.feed.d1", b"three")).seq > second.seq
-
-    asyncio.run(whole())
+async def test_a_new_stream_begins_above_every_position_of_a_lost_one(broker: BrokerServer) -> None:
+    async with connected(broker.home, "test") as client:
+        jetstream = client.jetstream()
+        await streams.ensure_streams(client, broker.home, NOW)
+        first = await jetstream.publish("raw.sample.feed.d1", b"one")
+        await streams.ensure_streams(client, broker.home, NOW)
+        second = await jetstream.publish("raw.sample.feed.d1", b"two")
+        assert (first.stream, second.seq - first.seq) == (streams.RAW, 1)
+        await client.jsm().delete_stream(streams.RAW)
+        await streams.ensure_streams(client, broker.home, datetime(2026, 7, 10, 4, 1, tzinfo=UTC))
+        assert (await jetstream.publish("raw.sample.feed.d1", b"three")).seq > second.seq
 
 
 async def fill(jetstream: JetStreamContext) -> None:
@@ -147,22 +135,19 @@ async def fill(jetstream: JetStreamContext) -> None:
         await jetstream.publish("raw.sample.feed.d1", b"x" * 1000)
 
 
-def test_room_is_made_of_what_every_consumer_has_acknowledged(broker: BrokerServer) -> None:
-    async def whole() -> None:
-        home = broker.set(CITYRISK_RAW_MAX_BYTES="100000")
-        async with connected(home, "test") as client:
-            jetstream, manager = client.jetstream(), client.jsm()
-            await streams.ensure_streams(client, home, NOW)
-            with pytest.raises(APIError, match="maximum bytes"):
-                await fill(jetstream)
-            assert await streams.make_room(manager, streams.RAW) == 0  # nobody has read anything
-            consumer = await jetstream.pull_subscribe("raw.>", durable="intake", stream=streams.RAW)
-            messages = await consumer.fetch(10)
-            await asyncio.gather(*(message.ack_sync() for message in messages))
-            assert await streams.make_room(manager, streams.RAW) == 10
-            await jetstream.publish("raw.sample.feed.d1", b"fits again")
-
-    asyncio.run(whole())
+async def test_room_is_made_of_what_every_consumer_has_acknowledged(broker: BrokerServer) -> None:
+    home = broker.set(CITYRISK_RAW_MAX_BYTES="100000")
+    async with connected(home, "test") as client:
+        jetstream, manager = client.jetstream(), client.jsm()
+        await streams.ensure_streams(client, home, NOW)
+        with pytest.raises(APIError, match="maximum bytes"):
+            await fill(jetstream)
+        assert await streams.make_room(manager, streams.RAW) == 0  # nobody has read anything
+        consumer = await jetstream.pull_subscribe("raw.>", durable="intake", stream=streams.RAW)
+        messages = await consumer.fetch(10)
+        await asyncio.gather(*(message.ack_sync() for message in messages))
+        assert await streams.make_room(manager, streams.RAW) == 10
+        await jetstream.publish("raw.sample.feed.d1", b"fits again")
 
 
 def test_the_command_becomes_the_broker_and_says_where_it_is(home: Home) -> None:
@@ -219,7 +204,7 @@ def test_another_broker_brings_its_own_credentials(home: Home) -> None:
     assert nats_url(with_settings(home, CITYRISK_NATS_URL="nats://u:p@broker.example:4222")).startswith("nats://u:p@")
 
 
-def test_a_task_that_is_cancelled_while_its_connection_closes_ends(broker: BrokerServer) -> None:
+async def test_a_task_that_is_cancelled_while_its_connection_closes_ends(broker: BrokerServer) -> None:
     """The library's close swallows it while it reconnects: the task would hold its next connection for ever."""
 
     async def hold(is_over: asyncio.Event) -> None:
@@ -229,27 +214,23 @@ def test_a_task_that_is_cancelled_while_its_connection_closes_ends(broker: Broke
                 await until(lambda: client.is_reconnecting)
                 is_over.set()
 
-    async def whole() -> None:
-        is_over = asyncio.Event()
-        holding = asyncio.create_task(hold(is_over))
-        await is_over.wait()
-        await asyncio.sleep(0)  # it closes now, and waits for the library to stop reconnecting
-        holding.cancel()
-        done, _ = await asyncio.wait([holding], timeout=5)
-        assert done
-        assert holding.cancelled()
-
-    asyncio.run(whole())
+    is_over = asyncio.Event()
+    holding = asyncio.create_task(hold(is_over))
+    await is_over.wait()
+    await asyncio.sleep(0)  # it closes now, and waits for the library to stop reconnecting
+    holding.cancel()
+    done, _ = await asyncio.wait([holding], timeout=5)
+    assert done
+    assert holding.cancelled()
 
 
-def test_a_connection_that_we_close_is_not_called_lost(broker: BrokerServer, caplog: pytest.LogCaptureFixture) -> None:
-    async def whole() -> None:
-        async with connected(broker.home, "test"):
-            pass
-        assert "connection lost" not in caplog.text
-        async with connected(broker.home, "test") as client:
-            broker.kill()
-            await until(lambda: client.is_reconnecting)
-
-    asyncio.run(whole())
+async def test_a_connection_that_we_close_is_not_called_lost(
+    broker: BrokerServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with connected(broker.home, "test"):
+        pass
+    assert "connection lost" not in caplog.text
+    async with connected(broker.home, "test") as client:
+        broker.kill()
+        await until(lambda: client.is_reconnecting)
     assert caplog.text.count("connection lost") == 1
