@@ -66,8 +66,15 @@ class DoorKeeper:
     def remember(self, answer: Response, at: HTTPConnection, token: str, length: timedelta | None = None) -> None:
         """Give the browser a session to keep: until it is closed, or for so long; an empty token takes it away."""
         age_s = None if length is None else int(length.total_seconds())
-        answer.set_cookie(self.cookie, token, max_age=age_s if token else 0, path="/",
-                          httponly=True, samesite="strict", secure=is_over_tls(at))  # fmt: skip
+        answer.set_cookie(
+            self.cookie,
+            token,
+            max_age=age_s if token else 0,
+            path="/",
+            httponly=True,
+            samesite="strict",
+            secure=is_over_tls(at),
+        )
 
 
 def is_over_tls(at: HTTPConnection) -> bool:

@@ -19,9 +19,17 @@ from alerting.routing import Routing
 from alerting.wording import Wording
 
 TABLES = (
-    "areas", "organisations", "responsibilities", "contacts", "handling_guides", "escalations", "grouping",
-    "inhibitions", "routes", "wordings",
-)  # fmt: skip
+    "areas",
+    "organisations",
+    "responsibilities",
+    "contacts",
+    "handling_guides",
+    "escalations",
+    "grouping",
+    "inhibitions",
+    "routes",
+    "wordings",
+)
 
 
 class DeskError(RuntimeError):

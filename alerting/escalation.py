@@ -29,9 +29,11 @@ class Escalations:
         for row in sorted(rows, key=lambda row: (row["state"], row["colour"], int(row["step_no"]))):
             repeat = float(row["repeat_minutes"])
             step = StepRow(
-                row["action"], row["to_role"], timedelta(minutes=float(row["after_minutes"])),
+                row["action"],
+                row["to_role"],
+                timedelta(minutes=float(row["after_minutes"])),
                 timedelta(minutes=repeat) if repeat else None,
-            )  # fmt: skip
+            )
             self._steps.setdefault((row["state"], row["colour"]), []).append(step)
 
     def step(self, state: str, colour: str, step_no: int) -> StepRow | None:

@@ -25,8 +25,10 @@ class Subjects:
         """The subject of a change."""
         rule = self._ruleset.by_id.get(change.rule_id)
         risk = self._risk(change) or rule
-        things = [*(self._registry.objects.get(key) for key in (change.object_id,)),
-                  *(self._registry.devices.get(key or "") for key in (change.object_id, change.device_id))]  # fmt: skip
+        things = [
+            *(self._registry.objects.get(key) for key in (change.object_id,)),
+            *(self._registry.devices.get(key or "") for key in (change.object_id, change.device_id)),
+        ]
         known = [thing for thing in things if thing is not None]
         area_code, area_name = self._area(change)
         return Subject(

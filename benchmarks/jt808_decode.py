@@ -90,9 +90,15 @@ def position(i: int, items: tuple[bytes, ...]) -> encode.Position:
     moment = START + timedelta(seconds=10 * (i // N_VEHICLES))
     lon, lat = 111.2 + i % 997 / 10_000, 30.6 + i % 991 / 10_000
     return encode.Position(
-        moment, lon, lat, speed_kmh=i % 100, direction_deg=i % 360, altitude_m=66, alarm_bits=2 if i % 97 == 0 else 0,
+        moment,
+        lon,
+        lat,
+        speed_kmh=i % 100,
+        direction_deg=i % 360,
+        altitude_m=66,
+        alarm_bits=2 if i % 97 == 0 else 0,
         items=items,
-    )  # fmt: skip
+    )
 
 
 def sender(i: int) -> encode.Sender:

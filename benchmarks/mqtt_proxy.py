@@ -118,11 +118,15 @@ def main() -> None:
     sent, answered = asyncio.run(send(port, options.rate, options.connections, options.seconds))
     used_s = sum(meter.cpu_times()[:2])
     figures: dict[str, Any] = {
-        "connections": options.connections, "messages_per_s": round(sent / options.seconds), "answered": answered,
-        "sent": sent, "share_of_a_core": round(used_s / options.seconds, 3),
+        "connections": options.connections,
+        "messages_per_s": round(sent / options.seconds),
+        "answered": answered,
+        "sent": sent,
+        "share_of_a_core": round(used_s / options.seconds, 3),
         "processor_us_a_message": round(used_s / sent * 1e6, 1),
-        "peak_mb": round(meter.memory_info().rss / 1024**2), "load": round(psutil.getloadavg()[0], 1),
-    }  # fmt: skip
+        "peak_mb": round(meter.memory_info().rss / 1024**2),
+        "load": round(psutil.getloadavg()[0], 1),
+    }
     print(json.dumps(figures))
 
 

@@ -197,25 +197,31 @@ def draw(
 
 def _weather(given: _Drawing, tables: Tables) -> list[SourceTable]:
     office = weather.build(
-        given.profile, given.counties, given.storms, given.span, given.streams, given.truth,
+        given.profile,
+        given.counties,
+        given.storms,
+        given.span,
+        given.streams,
+        given.truth,
         given.size("weather_stations"),
-    )  # fmt: skip
+    )
     return [office.stations, office.observations, office.warnings]
 
 
 def _tailings(given: _Drawing, tables: Tables) -> list[SourceTable]:
     sizes = given.size("tailings_ponds"), given.size("points_per_pond")
-    dams = tailings.build(
-        given.profile, given.counties, given.storms, given.span, given.streams, given.truth, sizes
-    )  # fmt: skip
+    dams = tailings.build(given.profile, given.counties, given.storms, given.span, given.streams, given.truth, sizes)
     return [dams.ponds, dams.points, dams.readings]
 
 
 def _geology(given: _Drawing, tables: Tables) -> list[SourceTable]:
     sizes = geology.GeoSizes(
-        given.size("geo_points"), given.size("geo_points_basic"), given.size("geo_devices_basic"),
-        given.size("geo_points_automatic"), given.size("geo_devices_automatic"),
-    )  # fmt: skip
+        given.size("geo_points"),
+        given.size("geo_points_basic"),
+        given.size("geo_devices_basic"),
+        given.size("geo_points_automatic"),
+        given.size("geo_devices_automatic"),
+    )
     slopes = geology.build(given.profile, given.counties, given.storms, given.span, given.streams, given.truth, sizes)
     return [slopes.points, slopes.devices, slopes.readings]
 
@@ -280,9 +286,11 @@ def _drop_files(
             continue
         department = simulated.departments[feed_id]
         drops.write_register(
-            drop, simulated.contracts[feed_id], department.file_title or simulated.contracts[feed_id].name_zh,
+            drop,
+            simulated.contracts[feed_id],
+            department.file_title or simulated.contracts[feed_id].name_zh,
             department.file_days_ago,
-        )  # fmt: skip
+        )
 
 
 def _note_table_rows(

@@ -87,11 +87,17 @@ def _text(spec: Element, drawing: Drawing) -> Cells:
     made = []
     for i in range(drawing.n):
         words = {
-            "n": i + 1, "group": i // group + 1, "chain": i // drawing.chain + 1, "link": i % drawing.chain + 1,
-            "city": profile.code, "city_name": profile.short_zh, "county": places.county[i],
-            "county_name": places.county_name[i], "street": places.street[i],
+            "n": i + 1,
+            "group": i // group + 1,
+            "chain": i // drawing.chain + 1,
+            "link": i % drawing.chain + 1,
+            "city": profile.code,
+            "city_name": profile.short_zh,
+            "county": places.county[i],
+            "county_name": places.county_name[i],
+            "street": places.street[i],
             "kind": "" if drawing.kinds is None else drawing.kinds[i],
-        }  # fmt: skip
+        }
         try:
             made.append(pattern.format_map(words | {name: column[i] for name, column in above.items()}))
         except KeyError as error:

@@ -88,9 +88,12 @@ def _usual(contract: Contract, profile: Profile) -> Iterator[Planting]:
     for column in free:
         if _is_number(column) and column.concept not in ("lon", "lat") and column.maximum is not None:
             beyond = column.maximum + _BEYOND
-            yield bad("out_of_range", planting.value(
-                column.physical_name, int(beyond) if column.logical_type == "integer" else float(beyond)
-            ))  # fmt: skip
+            yield bad(
+                "out_of_range",
+                planting.value(
+                    column.physical_name, int(beyond) if column.logical_type == "integer" else float(beyond)
+                ),
+            )
             break
     if (area := next((c for c in contract.columns if c.code_list == "area"), None)) is not None:
         yield bad("unknown_area_code", planting.foreign_area(area.physical_name, profile))

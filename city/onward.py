@@ -32,8 +32,9 @@ class _Feed:
         """Rows that are to be had later than `after`, and not later than `until`."""
         first = max(1, (after - self.end) // self.period)
         last = (until - self.end) // self.period + 2
-        parts = [self._moved(number).filter(pl.col(AT) > after, pl.col(AT) <= until)
-                 for number in range(first, last + 1)]  # fmt: skip
+        parts = [
+            self._moved(number).filter(pl.col(AT) > after, pl.col(AT) <= until) for number in range(first, last + 1)
+        ]
         return pl.concat(parts).sort(AT)
 
     def _moved(self, number: int) -> pl.DataFrame:

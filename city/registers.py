@@ -18,9 +18,13 @@ from core.contract import Contract
 from core.declarations import DeclarationError
 
 _TYPES: Mapping[str, pl.DataType] = {
-    "string": pl.String(), "integer": pl.Int64(), "number": pl.Float64(), "date": pl.Date(),
-    "timestamp": pl.Datetime("us"), "boolean": pl.Boolean(),
-}  # fmt: skip
+    "string": pl.String(),
+    "integer": pl.Int64(),
+    "number": pl.Float64(),
+    "date": pl.Date(),
+    "timestamp": pl.Datetime("us"),
+    "boolean": pl.Boolean(),
+}
 
 
 def draw_registers(

@@ -13,20 +13,52 @@ Element = Mapping[str, Any]
 
 _SPEAKS = frozenset({"id", "description", "tags", "authoritativeDefinitions"})
 _DOCUMENT = _SPEAKS | {
-    "apiVersion", "kind", "name", "version", "status", "domain", "servers", "team", "schema", "slaProperties",
-    "customProperties", "tenant", "dataProduct", "contractCreatedTs", "support", "price",
-}  # fmt: skip
+    "apiVersion",
+    "kind",
+    "name",
+    "version",
+    "status",
+    "domain",
+    "servers",
+    "team",
+    "schema",
+    "slaProperties",
+    "customProperties",
+    "tenant",
+    "dataProduct",
+    "contractCreatedTs",
+    "support",
+    "price",
+}
 _SCHEMA = _SPEAKS | {
-    "name", "physicalName", "physicalType", "businessName", "logicalType", "dataGranularityDescription", "properties",
-    "quality", "customProperties",
-}  # fmt: skip
+    "name",
+    "physicalName",
+    "physicalType",
+    "businessName",
+    "logicalType",
+    "dataGranularityDescription",
+    "properties",
+    "quality",
+    "customProperties",
+}
 _SCHEMA_CUSTOM = frozenset(
     {"entity", "snapshot", "subdomain", "objectType", "protocol", "metrics", "alarmColumns", "placeColumns"}
 )
 _COLUMN = _SPEAKS | {
-    "name", "physicalName", "physicalType", "businessName", "logicalType", "logicalTypeOptions", "primaryKey",
-    "primaryKeyPosition", "required", "classification", "criticalDataElement", "examples", "customProperties",
-}  # fmt: skip
+    "name",
+    "physicalName",
+    "physicalType",
+    "businessName",
+    "logicalType",
+    "logicalTypeOptions",
+    "primaryKey",
+    "primaryKeyPosition",
+    "required",
+    "classification",
+    "criticalDataElement",
+    "examples",
+    "customProperties",
+}
 _NUMBER = frozenset({"unit", "sourceUnit", "unitSlips", "plausible", "faultCodes", "metric"})
 _COLUMN_CUSTOM: Mapping[str, frozenset[str]] = {
     "string": frozenset({"valueMap", "checkDigit", "codeList"}),
@@ -68,9 +100,22 @@ _OPTIONS_OF_FORMAT: Mapping[str, frozenset[str]] = {
     "gpkg": frozenset({"layer"}),
 }
 _RULE = _SPEAKS | {
-    "name", "type", "metric", "arguments", "dimension", "severity", "engine", "implementation", "businessImpact",
-    "mustBe", "mustBeBetween", "mustBeGreaterThan", "mustBeGreaterOrEqualTo", "mustBeLessThan", "mustBeLessOrEqualTo",
-}  # fmt: skip
+    "name",
+    "type",
+    "metric",
+    "arguments",
+    "dimension",
+    "severity",
+    "engine",
+    "implementation",
+    "businessImpact",
+    "mustBe",
+    "mustBeBetween",
+    "mustBeGreaterThan",
+    "mustBeGreaterOrEqualTo",
+    "mustBeLessThan",
+    "mustBeLessOrEqualTo",
+}
 _AGREED = frozenset({"frequency", "freshness", "silence", "retention"})
 _AGREEMENT = _SPEAKS | {"property", "value", "unit", "driver"}
 _NESTED = ("json", "ndjson")

@@ -19,8 +19,13 @@ from dashboards.frame import BEIJING, Scene, present
 
 _FIELDS = ("id", "colour", "kind", "area", "name", "text", "happened", "lon", "lat", "exercise")
 # For how long a person may keep something quiet, or announce work, in one go.
-LENGTHS = {"30m": timedelta(minutes=30), "2h": timedelta(hours=2), "8h": timedelta(hours=8), "24h": timedelta(days=1),
-           "7d": timedelta(days=7)}  # fmt: skip
+LENGTHS = {
+    "30m": timedelta(minutes=30),
+    "2h": timedelta(hours=2),
+    "8h": timedelta(hours=8),
+    "24h": timedelta(days=1),
+    "7d": timedelta(days=7),
+}
 DEFAULT_LENGTH = "30m"
 ADVISED = ("suppressed", "open", "acknowledged", "dispatched", "resolved")
 
@@ -199,9 +204,18 @@ def enter(scene: Scene) -> None:
         return
     domain, subdomain = field["kind"]
     report = alerts.Report(
-        field["id"], domain, subdomain, field["colour"], field["area"], name, text, lon=field["lon"], lat=field["lat"],
-        happened_at=_last(field["happened"], present()), is_exercise=bool(field["exercise"]),
-    )  # fmt: skip
+        field["id"],
+        domain,
+        subdomain,
+        field["colour"],
+        field["area"],
+        name,
+        text,
+        lon=field["lon"],
+        lat=field["lat"],
+        happened_at=_last(field["happened"], present()),
+        is_exercise=bool(field["exercise"]),
+    )
 
     def done(reader: rights.Reader, now: datetime) -> None:
         st.session_state["alert_chosen"] = alerts.enter(scene.home, reader, report, now)

@@ -27,9 +27,14 @@ sys.path.insert(0, str(ROOT))
 from dashboards.serve import command  # noqa: E402 the project may not be installed
 
 PAGES = {
-    "today": "", "alerts": "alerts", "map": "map", "feeds": "feeds", "devices": "devices", "systems": "systems",
+    "today": "",
+    "alerts": "alerts",
+    "map": "map",
+    "feeds": "feeds",
+    "devices": "devices",
+    "systems": "systems",
     "system": "system-L02",
-}  # fmt: skip
+}
 LANGUAGES = ("zh", "en")
 SIZES = {"": (1366, 768), "_phone": (390, 844)}
 START_UP_S = 60

@@ -69,9 +69,11 @@ def _people(contract: Contract) -> Iterator[Finding]:
         words = next((w for w in (column.physical_name, column.label_zh) if speaks_of_person(w)), None)
         if words and not column.is_personal:
             yield Finding(
-                "error", None, f"column {column.name}: {words!r} speaks of a person, but it is {column.sensitivity}",
+                "error",
+                None,
+                f"column {column.name}: {words!r} speaks of a person, but it is {column.sensitivity}",
                 "set classification personal or sensitive, and mask hash or drop",
-            )  # fmt: skip
+            )
 
 
 def _concepts(contract: Contract) -> Iterator[Finding]:
@@ -81,9 +83,11 @@ def _concepts(contract: Contract) -> Iterator[Finding]:
         for concept in _NEEDED_CONCEPTS.get(entity, ()):
             if contract.by_concept(concept) is None:
                 yield Finding(
-                    "error", None, f"entity {entity}: no column fills the concept {concept}",
+                    "error",
+                    None,
+                    f"entity {entity}: no column fills the concept {concept}",
                     "give a column `concept`, or choose another entity",
-                )  # fmt: skip
+                )
     if "reading" in contract.entities and not contract.metrics:
         yield Finding("error", None, "entity reading without a metric", "mark the measured columns `metric: true`")
 

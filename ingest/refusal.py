@@ -37,11 +37,16 @@ def standing(connection: sa.Connection) -> dict[str, Refusal]:
     """By feed id: the feeds whose newest delivery was refused as a whole and not replayed or withdrawn since."""
     b = ops.batch.c
     ranked = sa.select(
-        b.batch_id, b.feed_id, b.state, b.source_ref, b.received_at, b.rows_quarantined,
+        b.batch_id,
+        b.feed_id,
+        b.state,
+        b.source_ref,
+        b.received_at,
+        b.rows_quarantined,
         sa.func.row_number()
         .over(partition_by=b.feed_id, order_by=(b.received_at.desc(), b.batch_id.desc()))
         .label("age"),
-    ).where(*_deliveries())  # fmt: skip
+    ).where(*_deliveries())
     newest = ranked.subquery()
     rows = connection.execute(
         sa.select(newest).where(newest.c.age == 1, newest.c.state == "rejected", newest.c.rows_quarantined > 0)
@@ -52,9 +57,14 @@ def standing(connection: sa.Connection) -> dict[str, Refusal]:
         if any(note.waits for note in notes):
             good = _last_good(connection, row.feed_id)
             found[str(row.feed_id)] = Refusal(
-                row.feed_id, row.batch_id, row.source_ref, row.received_at, _told(notes),
-                good.source_ref if good else None, good.received_at if good else None,
-            )  # fmt: skip
+                row.feed_id,
+                row.batch_id,
+                row.source_ref,
+                row.received_at,
+                _told(notes),
+                good.source_ref if good else None,
+                good.received_at if good else None,
+            )
     return found
 
 
@@ -97,20 +107,31 @@ def _notes(connection: sa.Connection, batch_id: str) -> Sequence[_Group]:
     replayed = sa.func.sum(sa.case((q.replayed_at.is_(None), 0), else_=1))
     rows = connection.execute(
         sa.select(
-            q.reason, q.outcome, q.column_name, sa.func.sum(q.n_rows).label("rows"), sa.func.count().label("notes"),
-            replayed.label("replayed"), sa.func.min(q.found).label("found"), sa.func.min(q.expected).label("expected"),
+            q.reason,
+            q.outcome,
+            q.column_name,
+            sa.func.sum(q.n_rows).label("rows"),
+            sa.func.count().label("notes"),
+            replayed.label("replayed"),
+            sa.func.min(q.found).label("found"),
+            sa.func.min(q.expected).label("expected"),
         )
         .where(q.batch_id == batch_id)
         .group_by(q.reason, q.outcome, q.column_name)
         .order_by(sa.func.sum(q.n_rows).desc(), q.reason)
-    )  # fmt: skip
+    )
     return [
         _Group(
-            r.reason, r.outcome, int(r.rows), r.outcome == "quarantined" and r.replayed < r.notes, r.column_name,
-            r.found, r.expected,
+            r.reason,
+            r.outcome,
+            int(r.rows),
+            r.outcome == "quarantined" and r.replayed < r.notes,
+            r.column_name,
+            r.found,
+            r.expected,
         )
         for r in rows
-    ]  # fmt: skip
+    ]
 
 
 def _told(notes: Sequence[_Group]) -> str:

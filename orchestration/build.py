@@ -148,20 +148,28 @@ def _invoke(home: Home, project: Path, arguments: Sequence[str], manifest: Manif
             said.append(f"{event.info.level:5} {event.info.msg}\n")
 
     # dbt's own log files stay open until the process ends, so it writes none.
-    result = dbtRunner(manifest, callbacks=[listen]).invoke([
-        *arguments,
-        "--project-dir", str(project),
-        "--profiles-dir", str(project),
-        "--target-path", str(work / "target"),
-        "--log-path", str(work),
-        "--log-level-file", "none",
-        "--log-level", "none",
-        "--no-use-colors",
-        "--no-write-json",  # megabytes that nobody reads: what a build did, its nodes say
-        "--no-version-check",
-        "--no-send-anonymous-usage-stats",
-        "--quiet",
-    ])  # fmt: skip
+    result = dbtRunner(manifest, callbacks=[listen]).invoke(
+        [
+            *arguments,
+            "--project-dir",
+            str(project),
+            "--profiles-dir",
+            str(project),
+            "--target-path",
+            str(work / "target"),
+            "--log-path",
+            str(work),
+            "--log-level-file",
+            "none",
+            "--log-level",
+            "none",
+            "--no-use-colors",
+            "--no-write-json",  # megabytes that nobody reads: what a build did, its nodes say
+            "--no-version-check",
+            "--no-send-anonymous-usage-stats",
+            "--quiet",
+        ]
+    )
     with (work / f"{arguments[0]}.log").open("w", encoding="utf-8") as log:
         log.writelines(said)
     return result

@@ -68,10 +68,15 @@ def serve_console(home: Home, port: int, clock: Callable[[], datetime]) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     daemon = subprocess.Popen(line)
     try:
-        with dg.DagsterInstance.get() as instance, WorkspaceProcessContext(
-            instance, ModuleTarget(DEFINITIONS, attribute=None, working_directory=None, location_name=None),
-            version=dg.__version__, read_only=True,
-        ) as workspace:  # fmt: skip
+        with (
+            dg.DagsterInstance.get() as instance,
+            WorkspaceProcessContext(
+                instance,
+                ModuleTarget(DEFINITIONS, attribute=None, working_directory=None, location_name=None),
+                version=dg.__version__,
+                read_only=True,
+            ) as workspace,
+        ):
             app = Door(create_app_from_workspace_process_context(workspace), home, port, clock)
             server = web_server(app, home, port, lifespan="on")
             threading.Thread(target=_end_with, args=(daemon, server), daemon=True).start()

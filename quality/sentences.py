@@ -31,7 +31,7 @@ _FOUND: dict[str, tuple[str, str]] = {
         "单日“{zh}”去重数最多为 {feed} 登记数的 {n} 倍，约定 {expected}",
         "distinct {name} of one day reach {n} times the total in {feed}, agreed are {expected}",
     ),
-}  # fmt: skip
+}
 _ROW_ADVICE = (
     "请在 ingest/conform 查明为何放行，修正后重放本批",
     "find out why conform let them pass, then replay the batch",
@@ -66,7 +66,7 @@ _ADVICE: dict[str, tuple[str, str]] = {
         "请让{owner}核对 {feed} 的登记数与现场记录",
         "have {owner} compare the totals in {feed} with the records",
     ),
-}  # fmt: skip
+}
 # Where there was nothing to compare, or the number alone would mislead.
 _NOTES: dict[str, tuple[str, str]] = {
     "never": ("尚无任何数据到达", "no event has ever arrived"),

@@ -45,9 +45,12 @@ def served(home: Home) -> Iterator[Site]:
     log = home.root / "pages.log"
     with log.open("w", encoding="utf-8") as out:
         process = subprocess.Popen(
-            command(home.root, port), stdout=out, stderr=subprocess.STDOUT, cwd=home.root,
+            command(home.root, port),
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            cwd=home.root,
             env={"PATH": os.environ.get("PATH", ""), "HOME": str(home.root), "PYTHONPATH": str(ROOT)},
-        )  # fmt: skip
+        )
     try:
         url = f"http://127.0.0.1:{port}"
         _answers(url, process)

@@ -17,9 +17,21 @@ from alerting.cap.sense import Named, fault_of_clock, fault_of_ring, fault_of_ti
 
 # Element → most times it may stand, in the schema's order; `!` means it must.
 _ALERT = (
-    "identifier!", "sender!", "sent!", "status!", "msgType!", "source", "scope!", "restriction", "addresses", "code*",
-    "note", "references", "incidents", "info*",
-)  # fmt: skip
+    "identifier!",
+    "sender!",
+    "sent!",
+    "status!",
+    "msgType!",
+    "source",
+    "scope!",
+    "restriction",
+    "addresses",
+    "code*",
+    "note",
+    "references",
+    "incidents",
+    "info*",
+)
 _INFO = (
     "language", "category!*", "event!", "responseType*", "urgency!", "severity!", "certainty!", "audience",
     "eventCode*", "effective", "onset", "expires", "senderName", "headline", "description", "instruction", "web",
@@ -28,8 +40,13 @@ _INFO = (
 _AREA = ("areaDesc!", "polygon*", "circle*", "geocode*", "altitude", "ceiling")
 _PAIR = ("valueName!", "value!")
 _CHILDREN: Mapping[str, tuple[str, ...]] = {
-    "alert": _ALERT, "info": _INFO, "area": _AREA, "eventCode": _PAIR, "parameter": _PAIR, "geocode": _PAIR,
-}  # fmt: skip
+    "alert": _ALERT,
+    "info": _INFO,
+    "area": _AREA,
+    "eventCode": _PAIR,
+    "parameter": _PAIR,
+    "geocode": _PAIR,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +72,25 @@ WORDS: Mapping[str, tuple[str, ...]] = {
     "status": ("Actual", "Exercise", "System", "Test", "Draft"),
     "msgType": ("Alert", "Update", "Cancel", "Ack", "Error"),
     "scope": ("Public", "Restricted", "Private"),
-    "category": ("Geo", "Met", "Safety", "Security", "Rescue", "Fire", "Health", "Env", "Transport", "Infra", "CBRNE",
-                 "Other"),
+    "category": (
+        "Geo",
+        "Met",
+        "Safety",
+        "Security",
+        "Rescue",
+        "Fire",
+        "Health",
+        "Env",
+        "Transport",
+        "Infra",
+        "CBRNE",
+        "Other",
+    ),
     "responseType": ("Shelter", "Evacuate", "Prepare", "Execute", "Avoid", "Monitor", "Assess", "AllClear", "None"),
     "urgency": ("Immediate", "Expected", "Future", "Past", "Unknown"),
     "severity": ("Extreme", "Severe", "Moderate", "Minor", "Unknown"),
     "certainty": ("Observed", "Likely", "Possible", "Unlikely", "Unknown"),
-}  # fmt: skip
+}
 _TIMES = ("sent", "effective", "onset", "expires")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[-+]\d\d:\d\d")
 _POINT = re.compile(r"(-?\d{1,2}(?:\.\d+)?),(-?\d{1,3}(?:\.\d+)?)")

@@ -52,13 +52,17 @@ class CapTables:
         return CapTables(
             {
                 row["colour"]: CapLevel(
-                    row["severity"], row["urgency"], row["certainty"], row["certainty_reported"], row["response_type"],
+                    row["severity"],
+                    row["urgency"],
+                    row["certainty"],
+                    row["certainty_reported"],
+                    row["response_type"],
                     timedelta(hours=float(row["valid_hours"])),
                 )
                 for row in levels
             },
             {key: tuple(sorted(rows, key=lambda one: -len(one[0]))) for key, rows in found.items()},
-        )  # fmt: skip
+        )
 
     def event(self, domain: str, subdomain: str, rule_id: str) -> CapEvent:
         """The event of a rule: the longest prefix of its kind of risk, else the domain's own row, else any risk's."""

@@ -90,10 +90,20 @@ def _channel(row: Mapping[str, str]) -> ChannelRow:
     if row["carries_faults"] == "true" and len(row["channel_id"]) > LONGEST_CARRIER:
         raise BookError(f"{where}: a channel that carries feed faults has an id of at most {LONGEST_CARRIER} letters")
     return ChannelRow(
-        row["channel_id"], row["kind"], row["name_zh"], row["name_en"], row["is_public"] == "true",  # type: ignore[arg-type]
-        row["carries_faults"] == "true", languages, row["address_env"], row["secret_env"], row["template"],
-        row["expects"], int(row["per_minute"]), row["dry_run"] == "true",
-    )  # fmt: skip
+        row["channel_id"],
+        row["kind"],  # type: ignore[arg-type]
+        row["name_zh"],
+        row["name_en"],
+        row["is_public"] == "true",
+        row["carries_faults"] == "true",
+        languages,
+        row["address_env"],
+        row["secret_env"],
+        row["template"],
+        row["expects"],
+        int(row["per_minute"]),
+        row["dry_run"] == "true",
+    )
 
 
 def _read(name: str, folders: tuple[Path, ...]) -> list[dict[str, str]]:

@@ -49,18 +49,17 @@ class CapFeed:
     def shape(self, message: Message, now: datetime) -> Mapping[str, object]:
         """Which alerts it would look at."""
         return {
-            "scope": "Public" if self._outlet.is_public else "Restricted", "sender": self._outlet.sender,
+            "scope": "Public" if self._outlet.is_public else "Restricted",
+            "sender": self._outlet.sender,
             "alerts": [alert["alert_id"] for alert in message.body.get("alerts", ())],
-        }  # fmt: skip
+        }
 
     async def aclose(self) -> None:
         """Start nothing more."""
         self._threads.close()
 
     def _publish(self, notice_id: str, delivery_id: str, now: datetime) -> tuple[list[str], int]:
-        told = tell(
-            self._engine, self._cap, self._outlet, notice_id, delivery_id, now, lambda: self._write(now)
-        )  # fmt: skip
+        told = tell(self._engine, self._cap, self._outlet, notice_id, delivery_id, now, lambda: self._write(now))
         return told, self._write(now)
 
     def _write(self, now: datetime) -> int:

@@ -57,9 +57,15 @@ class Post:
                 + ", ".join(_TLS)
             )
         return Post(
-            parts.hostname, port or (465 if tls == "implicit" else 587), unquote(parts.username or ""),
-            unquote(parts.password or ""), sender, options.get("to", ""), tls, options.get("ca", ""),
-        )  # fmt: skip
+            parts.hostname,
+            port or (465 if tls == "implicit" else 587),
+            unquote(parts.username or ""),
+            unquote(parts.password or ""),
+            sender,
+            options.get("to", ""),
+            tls,
+            options.get("ca", ""),
+        )
 
 
 class Email:
@@ -81,8 +87,12 @@ class Email:
         mail = compose(message, self._languages, self._post.sender, self._to(message.target), now)
         plain = mail.get_body(("plain",))
         assert plain is not None
-        return {"to": mail["To"], "subject": mail["Subject"], "message_id": mail["Message-ID"],
-                "text": plain.get_content()}  # fmt: skip
+        return {
+            "to": mail["To"],
+            "subject": mail["Subject"],
+            "message_id": mail["Message-ID"],
+            "text": plain.get_content(),
+        }
 
     async def aclose(self) -> None:
         """Start nothing more."""
@@ -146,8 +156,9 @@ def compose(message: Message, languages: Sequence[Language], sender: str, to: st
         + "</section>"
         for language, found in texts.items()
     )
-    mail.add_alternative(f'<!doctype html><html><body>{sections}<p><small>{message.key}</small></p></body></html>',
-                         subtype="html")  # fmt: skip
+    mail.add_alternative(
+        f"<!doctype html><html><body>{sections}<p><small>{message.key}</small></p></body></html>", subtype="html"
+    )
     mail["Content-Language"] = ", ".join(languages)  # after the content, which resets its own headers
     return mail
 

@@ -53,9 +53,14 @@ class Line:
             raise NotSetUp("the MQTT address must read mqtt://user:password@host:port/topic/prefix[?version=5]")
         is_tls = parts.scheme == "mqtts"
         return Line(
-            parts.hostname, port or (8883 if is_tls else 1883), unquote(parts.username or ""),
-            unquote(parts.password or ""), prefix, is_tls, version == "5",
-        )  # fmt: skip
+            parts.hostname,
+            port or (8883 if is_tls else 1883),
+            unquote(parts.username or ""),
+            unquote(parts.password or ""),
+            prefix,
+            is_tls,
+            version == "5",
+        )
 
 
 class Mqtt:

@@ -39,9 +39,13 @@ class Sms:
         answers = []
         for number, text in enumerate(parts, 1):
             values = {
-                "phone": phone, "text": text, "key": f"{message.key}-{number}", "secret": self._secret,
-                "part": str(number), "parts": str(len(parts)),
-            }  # fmt: skip
+                "phone": phone,
+                "text": text,
+                "key": f"{message.key}-{number}",
+                "secret": self._secret,
+                "part": str(number),
+                "parts": str(len(parts)),
+            }
             answers.append(await self._one(values))
         return Receipt(f"{len(parts)} parts", {"phone": phone, "said": answers})
 

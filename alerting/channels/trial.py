@@ -51,9 +51,14 @@ def trial_message(channel_id: str, target: str, now: datetime) -> Message:
     """A message about nothing."""
     key = f"test-{secrets.token_hex(8)}"
     body = {
-        "kind": "test", "feed_id": "", "text_zh": _TEXT_ZH, "text_en": _TEXT_EN, "raised_at": now.isoformat(),
-        "cleared_at": None, "is_exercise": False,
-    }  # fmt: skip
+        "kind": "test",
+        "feed_id": "",
+        "text_zh": _TEXT_ZH,
+        "text_en": _TEXT_EN,
+        "raised_at": now.isoformat(),
+        "cleared_at": None,
+        "is_exercise": False,
+    }
     return Message(key, channel_id, target or "test", FAULT, None, body)
 
 

@@ -36,9 +36,12 @@ class Webhook:
     def shape(self, message: Message, now: datetime) -> Mapping[str, object]:
         """The body."""
         return {
-            "delivery_id": message.key, "delivery_kind": message.kind, "target": message.target, **message.body,
+            "delivery_id": message.key,
+            "delivery_kind": message.kind,
+            "target": message.target,
+            **message.body,
             "is_exercise": message.is_exercise,
-        }  # fmt: skip
+        }
 
     async def aclose(self) -> None:
         """Close the connections."""

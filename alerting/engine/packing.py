@@ -34,7 +34,8 @@ def pack(saved: Saved, ruleset: RuleSet) -> bytes:
             "now": saved.now,
             "rules": {
                 rule.rule_id: {
-                    "fingerprint": rule.fingerprint, **evaluator_of(rule).pack(saved.states[rule.rule_id]),
+                    "fingerprint": rule.fingerprint,
+                    **evaluator_of(rule).pack(saved.states[rule.rule_id]),
                 }
                 for rule in ruleset.rules
             },
@@ -47,7 +48,7 @@ def pack(saved: Saved, ruleset: RuleSet) -> bytes:
             "dirty": saved.episodes.dirty,
         },
         option=orjson.OPT_SORT_KEYS,
-    )  # fmt: skip
+    )
 
 
 def generation_of(body: bytes) -> str:
@@ -80,8 +81,20 @@ def unpack(body: bytes, ruleset: RuleSet) -> Saved:
 
 
 def _member(m: Member) -> list[Any]:
-    return [m.rule_id, m.object_id, m.device_id, m.rank, m.at, m.value, m.lon, m.lat, m.area_code, m.compared,
-            m.spot, m.is_told]  # fmt: skip
+    return [
+        m.rule_id,
+        m.object_id,
+        m.device_id,
+        m.rank,
+        m.at,
+        m.value,
+        m.lon,
+        m.lat,
+        m.area_code,
+        m.compared,
+        m.spot,
+        m.is_told,
+    ]
 
 
 def _member_back(packed: list[Any]) -> Member:

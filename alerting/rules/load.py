@@ -31,8 +31,12 @@ from alerting.rules.check import check_rules
 from core.severity import RANKS
 
 RULES, CONDITIONS, OVERRIDES, WINDOWS, THRESHOLDS = (
-    "alert_rules.csv", "alert_conditions.csv", "alert_overrides.csv", "maintenance_windows.csv", "thresholds.csv",
-)  # fmt: skip
+    "alert_rules.csv",
+    "alert_conditions.csv",
+    "alert_overrides.csv",
+    "maintenance_windows.csv",
+    "thresholds.csv",
+)
 RULE_FILES = (RULES, CONDITIONS, OVERRIDES, WINDOWS, THRESHOLDS)
 
 

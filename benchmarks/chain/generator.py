@@ -50,9 +50,12 @@ async def run(order: dict[str, Any], acknowledged: BinaryIO) -> dict[str, Any]:
     instants = [0] * len(templates)
     readings = rows = 0
     sender = MqttSender(
-        order["port"], order["user"], order["password"], order["client_id"],
+        order["port"],
+        order["user"],
+        order["password"],
+        order["client_id"],
         lambda token: acknowledged.write(PAIR.pack(token >> INSTANT_BITS, token & INSTANT_MASK)) and None,
-    )  # fmt: skip
+    )
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with sender:
@@ -80,10 +83,16 @@ async def run(order: dict[str, Any], acknowledged: BinaryIO) -> dict[str, Any]:
         while sender.under_way and time.monotonic() < deadline:
             await asyncio.sleep(0.02)
     return {
-        "done": True, "sent": pace.sent, "acknowledged": sender.acknowledged, "seconds": round(spent, 2),
-        "late_s": round(pace.late_s, 2), "readings": readings, "rows": rows, "connections": sender.connections,
+        "done": True,
+        "sent": pace.sent,
+        "acknowledged": sender.acknowledged,
+        "seconds": round(spent, 2),
+        "late_s": round(pace.late_s, 2),
+        "readings": readings,
+        "rows": rows,
+        "connections": sender.connections,
         "cpu_s": round(time.process_time(), 1),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

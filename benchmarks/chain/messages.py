@@ -73,15 +73,22 @@ def gateway_of(first: str) -> str:
 
 def _gas(device: str, chance: random.Random, metrics: int = 4) -> dict[str, object]:
     values = {
-        "ch4Lel": round(chance.uniform(0, 6), 2), "ch4Vol": round(chance.uniform(0, 0.3), 3),
-        "press": round(chance.uniform(180, 260), 1), "temp": round(chance.uniform(10, 28), 1),
-    }  # fmt: skip
+        "ch4Lel": round(chance.uniform(0, 6), 2),
+        "ch4Vol": round(chance.uniform(0, 0.3), 3),
+        "press": round(chance.uniform(180, 260), 1),
+        "temp": round(chance.uniform(10, 28), 1),
+    }
     return {"deviceId": device, "ts": _HOLE, **dict(list(values.items())[:metrics]), "st": "0"}
 
 
 def _tunnel(device: str, chance: random.Random) -> dict[str, object]:
     return {
-        "deviceId": device, "ts": _HOLE, "ch4": round(chance.uniform(0, 4), 2), "o2": round(chance.uniform(20, 21), 2),
-        "h2s": round(chance.uniform(0, 2), 2), "temp": round(chance.uniform(12, 26), 1),
-        "rh": round(chance.uniform(50, 80), 1), "st": "0",
-    }  # fmt: skip
+        "deviceId": device,
+        "ts": _HOLE,
+        "ch4": round(chance.uniform(0, 4), 2),
+        "o2": round(chance.uniform(20, 21), 2),
+        "h2s": round(chance.uniform(0, 2), 2),
+        "temp": round(chance.uniform(12, 26), 1),
+        "rh": round(chance.uniform(50, 80), 1),
+        "st": "0",
+    }

@@ -90,10 +90,17 @@ def declared_devices(
     _, device_column = declared.register_of(feed_id)
     columns = {column.name for column in contract.columns}
     if unknown := sorted(set(kind.values) - columns):
-        raise DeclarationError(f"devices/{feed_id}/values: {unknown[0]!r} is no column of its contract; there are "
-                               f"{', '.join(sorted(columns))}")  # fmt: skip
-    line = Line(feed_id, contract.raw_feed, wire_of(contract, kind), kind,
-                frozenset(c.name for c in contract.columns if c.is_metric))  # fmt: skip
+        raise DeclarationError(
+            f"devices/{feed_id}/values: {unknown[0]!r} is no column of its contract; there are "
+            f"{', '.join(sorted(columns))}"
+        )
+    line = Line(
+        feed_id,
+        contract.raw_feed,
+        wire_of(contract, kind),
+        kind,
+        frozenset(c.name for c in contract.columns if c.is_metric),
+    )
     key_of = partial(device_key, city, seed)
     found = []
     for row in rows:

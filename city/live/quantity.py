@@ -78,15 +78,22 @@ def quantity(name: str, spec: Mapping[str, Any], row: Mapping[str, Any]) -> Quan
         name=name,
         salt=zlib.crc32(name.encode()),
         base=level(spec.get("base", 0.0), row),
-        swing=swing, peak_hour=peak_hour, weekend=spec.get("weekend", 0.0),
+        swing=swing,
+        peak_hour=peak_hour,
+        weekend=spec.get("weekend", 0.0),
         by_day=None if by_day is None else (by_day[0], by_day[1], by_day[2]),
-        low=low, high=high, holds_s=seconds(spec["noise_holds"]) if "noise_holds" in spec else 1,
+        low=low,
+        high=high,
+        holds_s=seconds(spec["noise_holds"]) if "noise_holds" in spec else 1,
         factor=level([spec["of"], 1, 0], row) if "of" in spec else 1.0,
         follows=None if follows is None else (follows[0], follows[1]),
-        rain_hours=rain.get("hours", 0), each_mm=rain.get("each_mm", 0.0),
+        rain_hours=rain.get("hours", 0),
+        each_mm=rain.get("each_mm", 0.0),
         serviced=None if serviced is None else next(iter(serviced.items())),
-        least=spec.get("least", float("-inf")), most=spec.get("most", float("inf")), decimals=spec.get("decimals", 3),
-    )  # fmt: skip
+        least=spec.get("least", float("-inf")),
+        most=spec.get("most", float("inf")),
+        decimals=spec.get("decimals", 3),
+    )
 
 
 def level(raw: float | list[Any], row: Mapping[str, Any]) -> float:

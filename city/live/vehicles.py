@@ -98,11 +98,15 @@ class Vehicle(Regular):
         speed = self.limit_kmh * between(0.45, 0.78, self.key, at, 84) if drives else 0.0
         bit = self.mark("alarm_bit", at)
         position = encode.Position(
-            datetime.fromtimestamp(at, UTC), lon, lat, round(self.value("speed_kmh", at, speed), 1),
-            int(chance(self.key, at // 60, 85) * 360) if drives else 0, 80,
+            datetime.fromtimestamp(at, UTC),
+            lon,
+            lat,
+            round(self.value("speed_kmh", at, speed), 1),
+            int(chance(self.key, at // 60, 85) * 360) if drives else 0,
+            80,
             alarm_bits=0 if bit is None else 1 << int(bit),
             status_bits=_POSITIONED | (_ACC_ON if drives else 0),
-        )  # fmt: skip
+        )
         seen = self.mark("behaviour", at)
         if seen is None or any(i.is_on(at) and at - i.starts_at >= self.every_s for i in self.incidents):
             return position
@@ -110,9 +114,16 @@ class Vehicle(Regular):
         tired = 7 if int(seen) == 1 else 0
         item = encode.dsm(position, int(seen), self.device_id[-7:], number, fatigue_degree=tired)
         return encode.Position(
-            position.observed_at, lon, lat, position.speed_kmh, position.direction_deg, position.altitude_m,
-            position.alarm_bits, position.status_bits, (item,),
-        )  # fmt: skip
+            position.observed_at,
+            lon,
+            lat,
+            position.speed_kmh,
+            position.direction_deg,
+            position.altitude_m,
+            position.alarm_bits,
+            position.status_bits,
+            (item,),
+        )
 
     def _place(self, at: int) -> tuple[float, float]:
         """A round trip about the depot."""
@@ -135,8 +146,12 @@ def vehicles(rows: Sequence[Mapping[str, Any]], key: Callable[[str], int], every
     """The terminals of a register of vehicles."""
     return [
         Vehicle(
-            terminal := str(row["zdh"]), key(terminal), every_s, int(row["zdxy"][-4:]), float(row["xs"]),
+            terminal := str(row["zdh"]),
+            key(terminal),
+            every_s,
+            int(row["zdxy"][-4:]),
+            float(row["xs"]),
             (float(row["_lon"]), float(row["_lat"])),
         )
         for row in rows
-    ]  # fmt: skip
+    ]

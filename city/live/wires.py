@@ -96,9 +96,13 @@ class Hj212Wire:
             for name, value in report.values.items()
         }
         frame = hj212.encode(
-            report.device_id, self._system_code, _HJ212_REALTIME, sent,
-            observed_at=datetime.fromtimestamp(report.at, UTC), factors=factors,
-        )  # fmt: skip
+            report.device_id,
+            self._system_code,
+            _HJ212_REALTIME,
+            sent,
+            observed_at=datetime.fromtimestamp(report.at, UTC),
+            factors=factors,
+        )
         return frame, frame[frame.index(b"QN=") + 3 :][:17].decode()
 
 

@@ -76,9 +76,11 @@ def _pairs(scene: Scene, alert: Mapping[str, Any]) -> list[tuple[str, str]]:
         (words("alert.unit"), scene.name(alert["disposing_unit_zh"], alert["disposing_unit_en"])),
         (words("alert.contact"), f"<b>{escape(alert['contact'])}</b>"),
         (words("alert.clocks"), _clocks(scene, alert)),
-        (words("alert.count"), words("alert.counted", reports=alert["n_reports"], holding=alert["n_holding"],
-                                     group=alert["n_in_group"])),
-    ]  # fmt: skip
+        (
+            words("alert.count"),
+            words("alert.counted", reports=alert["n_reports"], holding=alert["n_holding"], group=alert["n_in_group"]),
+        ),
+    ]
     if alert["dispatched_to"]:
         pairs.append((words("alert.sent_to"), escape(alert["dispatched_to"])))
     if alert["suppressed_by"]:
@@ -125,22 +127,32 @@ def _form(scene: Scene, alert: Mapping[str, Any]) -> None:
         st.html(f'<div class="cr"><p class="quiet">{escape(words("login.needed"))}</p></div>')
     is_locked = scene.user is None
     st.text_area(
-        words("alert.comment"), key=f"alert_comment_{alert_id}", height=72, disabled=is_locked,
+        words("alert.comment"),
+        key=f"alert_comment_{alert_id}",
+        height=72,
+        disabled=is_locked,
         placeholder=words("alert.comment_hint"),
-    )  # fmt: skip
+    )
     possible = alerts.allowed(alert["state"])
     following = next((step for step in STEPS if step in possible), None)
     with st.container(horizontal=True, gap="small"):
         for step in STEPS:
             st.button(
-                words(f"step.{step}"), key=f"alert_step_{step}", disabled=is_locked,
+                words(f"step.{step}"),
+                key=f"alert_step_{step}",
+                disabled=is_locked,
                 type="primary" if step == following else "secondary",
-                on_click=deeds.take_step, args=(scene, alert, step, f"alert_comment_{alert_id}"),
-            )  # fmt: skip
+                on_click=deeds.take_step,
+                args=(scene, alert, step, f"alert_comment_{alert_id}"),
+            )
     if not is_locked:
         if alert["publication"] in ("held", "refused"):
-            st.button(words("publication.ask"), key="alert_publish", on_click=deeds.ask_publication,
-                      args=(scene, alert, f"alert_comment_{alert_id}"))  # fmt: skip
+            st.button(
+                words("publication.ask"),
+                key="alert_publish",
+                on_click=deeds.ask_publication,
+                args=(scene, alert, f"alert_comment_{alert_id}"),
+            )
         _quieten(scene, alert)
         maintenance.of_alert(scene, alert)
 
@@ -148,22 +160,33 @@ def _form(scene: Scene, alert: Mapping[str, Any]) -> None:
 def _quieten(scene: Scene, alert: Mapping[str, Any]) -> None:
     words, alert_id = scene.words, alert["alert_id"]
     if alert["silenced"] is not None:
-        st.button(words("silence.end"), key="silence_end", on_click=deeds.end_silence,
-                  args=(scene, alert["silenced"]["silence_id"]))  # fmt: skip
+        st.button(
+            words("silence.end"),
+            key="silence_end",
+            on_click=deeds.end_silence,
+            args=(scene, alert["silenced"]["silence_id"]),
+        )
         return
     if alert["state"] not in ("open", "acknowledged", "dispatched"):
         return
     with st.expander(words("silence.title"), key=f"silence_box_{alert_id}"):
         st.html(f'<div class="cr"><p class="quiet">{escape(words("silence.note"))}</p></div>')
         st.segmented_control(
-            words("silence.length"), list(deeds.LENGTHS), default=deeds.DEFAULT_LENGTH,
-            format_func=lambda one: words(f"length.{one}"), key="silence_length",
-        )  # fmt: skip
+            words("silence.length"),
+            list(deeds.LENGTHS),
+            default=deeds.DEFAULT_LENGTH,
+            format_func=lambda one: words(f"length.{one}"),
+            key="silence_length",
+        )
         if scene.user is not None:
             st.html(f'<div class="cr"><p class="quiet">{escape(deeds.silence_covers(scene, alert))}</p></div>')
         st.text_input(words("silence.reason"), key=f"silence_reason_{alert_id}")
-        st.button(words("silence.begin"), key="silence_begin", on_click=deeds.silence,
-                  args=(scene, alert, f"silence_reason_{alert_id}"))  # fmt: skip
+        st.button(
+            words("silence.begin"),
+            key="silence_begin",
+            on_click=deeds.silence,
+            args=(scene, alert, f"silence_reason_{alert_id}"),
+        )
 
 
 # ── history ───────────────────────────────────────────────────────────────────────────────────────────────────────────

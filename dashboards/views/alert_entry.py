@@ -27,17 +27,22 @@ def draw(scene: Scene, counties: Mapping[str, tuple[str, str | None]]) -> None:
         st.toggle(words("entry.exercise"), key="entry_exercise", help=words("entry.exercise_help"))
         first, second, third = st.columns(3)
         first.selectbox(
-            words("alerts.colour"), alerts.COLOURS, index=1, format_func=lambda one: words(f"colour.{one}"),
+            words("alerts.colour"),
+            alerts.COLOURS,
+            index=1,
+            format_func=lambda one: words(f"colour.{one}"),
             key="entry_colour",
-        )  # fmt: skip
+        )
         kinds = alerts.event_kinds(scene.home)
         second.selectbox(
             words("entry.kind"), list(kinds), format_func=lambda one: _kind(scene, one, kinds[one]), key="entry_kind"
         )
         third.selectbox(
-            words("alerts.area"), list(counties), format_func=lambda code: words.pick(*counties[code]),
+            words("alerts.area"),
+            list(counties),
+            format_func=lambda code: words.pick(*counties[code]),
             key="entry_area",
-        )  # fmt: skip
+        )
         st.text_input(words("entry.name"), key="entry_name", max_chars=80)
         st.text_area(words("entry.text"), key="entry_text", height=72, max_chars=1000)
         fourth, fifth, sixth = st.columns(3)

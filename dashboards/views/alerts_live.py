@@ -58,30 +58,47 @@ def _filters(scene: Scene, counties: Mapping[str, tuple[str, str | None]]) -> al
     words = scene.words
     first, second, third, fourth = st.columns([1.3, 2.6, 1.1, 0.8], vertical_alignment="bottom")
     colours = first.pills(
-        words("alerts.colour"), alerts.COLOURS, selection_mode="multi", default=alerts.COLOURS,
-        format_func=lambda one: words(f"colour_short.{one}"), key="alert_colours",
-    )  # fmt: skip
+        words("alerts.colour"),
+        alerts.COLOURS,
+        selection_mode="multi",
+        default=alerts.COLOURS,
+        format_func=lambda one: words(f"colour_short.{one}"),
+        key="alert_colours",
+    )
     states = second.pills(
-        words("alerts.state"), alerts.STATES[:7], selection_mode="multi", default=alerts.WORKED_ON,
-        format_func=lambda one: words(f"state.{one}"), key="alert_states",
-    )  # fmt: skip
+        words("alerts.state"),
+        alerts.STATES[:7],
+        selection_mode="multi",
+        default=alerts.WORKED_ON,
+        format_func=lambda one: words(f"state.{one}"),
+        key="alert_states",
+    )
     order = third.segmented_control(
-        words("alerts.order"), ["worst", "newest"], default="worst",
-        format_func=lambda one: words(f"order.{one}"), key="alert_order",
-    )  # fmt: skip
+        words("alerts.order"),
+        ["worst", "newest"],
+        default="worst",
+        format_func=lambda one: words(f"order.{one}"),
+        key="alert_order",
+    )
     more = fourth.popover(words("alerts.more"), width="stretch")
     domain = more.selectbox(
-        words("alerts.domain"), [None, *alerts.ALERTED_DOMAINS],
-        format_func=lambda one: words(f"domain.{one}") if one else words("alerts.every"), key="alert_domain",
-    )  # fmt: skip
+        words("alerts.domain"),
+        [None, *alerts.ALERTED_DOMAINS],
+        format_func=lambda one: words(f"domain.{one}") if one else words("alerts.every"),
+        key="alert_domain",
+    )
     area = more.selectbox(
-        words("alerts.area"), [None, *counties],
-        format_func=lambda code: words.pick(*counties[code]) if code else words("alerts.every"), key="alert_area",
-    )  # fmt: skip
+        words("alerts.area"),
+        [None, *counties],
+        format_func=lambda code: words.pick(*counties[code]) if code else words("alerts.every"),
+        key="alert_area",
+    )
     kind = more.selectbox(
-        words("alerts.exercises"), ["both", "real", "exercise"],
-        format_func=lambda one: words(f"exercise.{one}"), key="alert_exercise",
-    )  # fmt: skip
+        words("alerts.exercises"),
+        ["both", "real", "exercise"],
+        format_func=lambda one: words(f"exercise.{one}"),
+        key="alert_exercise",
+    )
     is_exercise = {"real": False, "exercise": True}.get(kind)
     return alerts.AlertFilter(tuple(states), tuple(colours), domain, area, is_exercise, order == "newest")
 
@@ -160,9 +177,13 @@ def _list(scene: Scene, found: alerts.Board, chosen: str | None) -> None:
         st.html(f'<div class="cr"><p class="quiet">{escape(words("alerts.none"))}</p></div>')
         return
     heads = [
-        (words("alerts.level"), "keep"), (words("alerts.what"), "wide"), (words("alerts.value"), "n"),
-        (words("alerts.basis"), ""), (words("alerts.clock"), ""), (words("alerts.unit"), ""),
-    ]  # fmt: skip
+        (words("alerts.level"), "keep"),
+        (words("alerts.what"), "wide"),
+        (words("alerts.value"), "n"),
+        (words("alerts.basis"), ""),
+        (words("alerts.clock"), ""),
+        (words("alerts.unit"), ""),
+    ]
     rows = [(row["alert_id"], row["colour"], row["alert_id"] == chosen, _cells(scene, row)) for row in found.rows]
     st.html(f'<div class="cr">{look.board(heads, rows)}</div>')
 
@@ -210,9 +231,12 @@ def _pages(scene: Scene, n_matching: int) -> None:
     shown = range(n_pages)
     st.session_state["alert_page"] = min(st.session_state.get("alert_page", 0), n_pages - 1)
     st.selectbox(
-        scene.words("alerts.page", n=f"{n_matching:,}"), shown, format_func=lambda one: f"{one + 1} / {n_pages}",
-        key="alert_page", width=220,
-    )  # fmt: skip
+        scene.words("alerts.page", n=f"{n_matching:,}"),
+        shown,
+        format_func=lambda one: f"{one + 1} / {n_pages}",
+        key="alert_page",
+        width=220,
+    )
 
 
 @st.fragment(run_every=MAP_REFRESH_S)
@@ -245,7 +269,12 @@ def _map(scene: Scene, wanted: alerts.AlertFilter, counties: tuple[tuple[str, tu
 
 
 def _points(rows: list[Mapping[str, Any]]) -> pl.DataFrame:
-    columns = {"object_id": "alert_id", "name_zh": "object_name_zh", "residual_colour": "colour", "lon": "lon",
-               "lat": "lat"}  # fmt: skip
+    columns = {
+        "object_id": "alert_id",
+        "name_zh": "object_name_zh",
+        "residual_colour": "colour",
+        "lon": "lon",
+        "lat": "lat",
+    }
     kinds = {name: pl.Float64 if name in ("lon", "lat") else pl.String for name in columns}
     return pl.DataFrame([{name: row[of] for name, of in columns.items()} for row in rows], schema=kinds)

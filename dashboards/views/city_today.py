@@ -130,9 +130,13 @@ def _ranking(scene: Scene, frame: pl.DataFrame) -> None:
         for row in frame.iter_rows(named=True)
     ]
     heads = [
-        (words("today.area"), ""), ("", ""), ("", "wide"), (words("today.index"), "n"), (words("today.vs_day"), "n"),
+        (words("today.area"), ""),
+        ("", ""),
+        ("", "wide"),
+        (words("today.index"), "n"),
+        (words("today.vs_day"), "n"),
         (words("confidence.label", grade=""), "n"),
-    ]  # fmt: skip
+    ]
     st.html(
         f'<div class="cr"><h2>{words("today.ranking")}<small>{words("today.ranking_note")}</small></h2>'
         f"{look.table(heads, rows)}</div>"

@@ -41,23 +41,39 @@ def _summary(scene: Scene) -> None:
         st.html(f'<div class="cr"><p class="quiet">{escape(words("devices.none_yet"))}</p></div>')
         return
     heads = [
-        (words("feeds.feed"), ""), (words("devices.devices"), "n"), (words("device.connected"), "n"),
-        (words("device.heard"), "n"), (words("device.silent"), "n"), (words("device.unknown"), "n"),
+        (words("feeds.feed"), ""),
+        (words("devices.devices"), "n"),
+        (words("device.connected"), "n"),
+        (words("device.heard"), "n"),
+        (words("device.silent"), "n"),
+        (words("device.unknown"), "n"),
         (words("device.banned"), "n"),
-        (words("devices.frames"), "n"), (words("devices.bad"), "n"), (words("devices.refused"), "n"),
-        (words("devices.deviating"), "n"), (words("device.clock_off"), "n"), (words("devices.last_frame"), "keep"),
-    ]  # fmt: skip
+        (words("devices.frames"), "n"),
+        (words("devices.bad"), "n"),
+        (words("devices.refused"), "n"),
+        (words("devices.deviating"), "n"),
+        (words("device.clock_off"), "n"),
+        (words("devices.last_frame"), "keep"),
+    ]
     rows = [
         [
             f"{scene.name(feed.name_zh, feed.name_en)}<small>{escape(feed.raw_feed)} · "
             f"{escape(words('devices.silent_after', age=age_words(words, feed.silent_after)))}</small>",
-            f"{feed.devices:,}", f"{feed.connected:,}", f"{feed.heard:,}", _count("silent", feed.silent),
-            _count("late", feed.unknown), _count("banned", feed.banned), f"{feed.frames:,}",
-            _count("late", feed.bad_frames), _count("late", feed.refused), _count("late", feed.deviating),
-            _count("late", feed.clock_off), clock(feed.last_frame_at) if feed.last_frame_at else "–",
+            f"{feed.devices:,}",
+            f"{feed.connected:,}",
+            f"{feed.heard:,}",
+            _count("silent", feed.silent),
+            _count("late", feed.unknown),
+            _count("banned", feed.banned),
+            f"{feed.frames:,}",
+            _count("late", feed.bad_frames),
+            _count("late", feed.refused),
+            _count("late", feed.deviating),
+            _count("late", feed.clock_off),
+            clock(feed.last_frame_at) if feed.last_frame_at else "–",
         ]
         for feed in feeds
-    ]  # fmt: skip
+    ]
     st.html(f'<div class="cr"><h2>{escape(words("devices.by_feed"))}</h2>{look.table(heads, rows)}</div>')
 
 
@@ -95,13 +111,17 @@ def _filters(scene: Scene) -> devices.DeviceFilter:
     names = {feed.raw_feed: words.pick(feed.name_zh, feed.name_en) for feed in feeds}
     first, second, third = st.columns([1.2, 1, 1.2])
     feed = first.selectbox(
-        words("feeds.feed"), [None, *names],
-        format_func=lambda one: f"{names[one]} · {one}" if one else words("alerts.every"), key="device_feed",
-    )  # fmt: skip
+        words("feeds.feed"),
+        [None, *names],
+        format_func=lambda one: f"{names[one]} · {one}" if one else words("alerts.every"),
+        key="device_feed",
+    )
     status = second.selectbox(
-        words("feeds.state"), [None, *devices.STATUSES],
-        format_func=lambda one: words(f"device.{one}") if one else words("alerts.every"), key="device_status",
-    )  # fmt: skip
+        words("feeds.state"),
+        [None, *devices.STATUSES],
+        format_func=lambda one: words(f"device.{one}") if one else words("alerts.every"),
+        key="device_status",
+    )
     text = third.text_input(words("devices.find"), key="device_text", placeholder=words("devices.find_hint"))
     return devices.DeviceFilter(feed, status, text)
 
@@ -120,18 +140,27 @@ def _listing(scene: Scene, wanted: devices.DeviceFilter) -> None:
     matching = escape(words("devices.matching", n=f"{page.n_matching:,}"))
     title = f"<h2>{escape(words('devices.list'))}<small>{matching}</small></h2>"
     heads = [
-        (words("feeds.state"), "keep"), (words("devices.device"), ""), (words("devices.last_frame"), "keep"),
-        (words("devices.last_reading"), "keep"), (words("devices.frames"), "n"), (words("devices.bad"), "n"),
-        (words("devices.refused"), "n"), (words("devices.deviations"), ""), (words("devices.clock"), ""),
+        (words("feeds.state"), "keep"),
+        (words("devices.device"), ""),
+        (words("devices.last_frame"), "keep"),
+        (words("devices.last_reading"), "keep"),
+        (words("devices.frames"), "n"),
+        (words("devices.bad"), "n"),
+        (words("devices.refused"), "n"),
+        (words("devices.deviations"), ""),
+        (words("devices.clock"), ""),
         (words("devices.heard_by"), ""),
-    ]  # fmt: skip
+    ]
     rows = [_row(scene, row) for row in page.rows]
     st.html(f'<div class="cr">{title}{look.table(heads, rows)}</div>')
     if n_pages > 1:
         st.selectbox(
-            words("devices.page"), range(n_pages), format_func=lambda one: f"{one + 1} / {n_pages}", key="device_page",
+            words("devices.page"),
+            range(n_pages),
+            format_func=lambda one: f"{one + 1} / {n_pages}",
+            key="device_page",
             width=220,
-        )  # fmt: skip
+        )
     _decide(scene, page.rows)
 
 
@@ -196,9 +225,11 @@ def _decide(scene: Scene, rows: Sequence[Mapping[str, Any]]) -> None:
         with st.container(horizontal=True):
             for verdict in ("banned", "allowed", None):
                 st.button(
-                    words(f"decision.{verdict or 'register'}"), key=f"device_{verdict}", on_click=deeds.decide_device,
+                    words(f"decision.{verdict or 'register'}"),
+                    key=f"device_{verdict}",
+                    on_click=deeds.decide_device,
                     args=(scene, verdict),
-                )  # fmt: skip
+                )
 
 
 @st.fragment(run_every=REFRESH_S)
@@ -209,19 +240,28 @@ def _streams(scene: Scene) -> None:
     if not rows:
         return
     heads = [
-        (words("feeds.feed"), ""), (words("devices.lag"), "n"), (words("devices.watermark"), "keep"),
-        (words("devices.rows_in"), "n"), (words("devices.landed"), "n"), (words("feeds.quarantined_short"), "n"),
-        (words("devices.late_rows"), "n"), (words("devices.updated"), "keep"),
-    ]  # fmt: skip
+        (words("feeds.feed"), ""),
+        (words("devices.lag"), "n"),
+        (words("devices.watermark"), "keep"),
+        (words("devices.rows_in"), "n"),
+        (words("devices.landed"), "n"),
+        (words("feeds.quarantined_short"), "n"),
+        (words("devices.late_rows"), "n"),
+        (words("devices.updated"), "keep"),
+    ]
     cells = [
         [
             f"{scene.name(row['name_zh'], row['name_en'])}<small>{escape(row['feed_id'])}</small>",
-            _count("late", row["lag"]), clock(row["watermark_at"]) if row["watermark_at"] else "–",
-            f"{row['rows_in']:,}", f"{row['rows_landed']:,}", _count("late", row["rows_quarantined"]),
-            _count("late", row["late"]), clock(row["updated_at"]),
+            _count("late", row["lag"]),
+            clock(row["watermark_at"]) if row["watermark_at"] else "–",
+            f"{row['rows_in']:,}",
+            f"{row['rows_landed']:,}",
+            _count("late", row["rows_quarantined"]),
+            _count("late", row["late"]),
+            clock(row["updated_at"]),
         ]
         for row in rows
-    ]  # fmt: skip
+    ]
     st.html(f'<div class="cr"><h2>{escape(words("devices.streams"))}</h2>{look.table(heads, cells)}</div>')
 
 

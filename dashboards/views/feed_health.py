@@ -75,11 +75,19 @@ def _table(scene: Scene, facts: list[feeds.FeedFact]) -> None:
             ]
         )
     heads = [
-        (words("feeds.state"), "keep"), (words("feeds.feed"), ""), (words("feeds.department"), "keep"),
-        (words("feeds.since"), "keep"), (words("feeds.last_observed"), "keep"), (words("feeds.last_received"), "keep"),
-        (words("feeds.rows"), "n"), (words("feeds.quarantined_short"), "n"), (words("feeds.held_short"), "n"),
-        (words("feeds.failed_short"), "n"), (words("feeds.raised_short"), "n"), (words("feeds.last_try"), ""),
-    ]  # fmt: skip
+        (words("feeds.state"), "keep"),
+        (words("feeds.feed"), ""),
+        (words("feeds.department"), "keep"),
+        (words("feeds.since"), "keep"),
+        (words("feeds.last_observed"), "keep"),
+        (words("feeds.last_received"), "keep"),
+        (words("feeds.rows"), "n"),
+        (words("feeds.quarantined_short"), "n"),
+        (words("feeds.held_short"), "n"),
+        (words("feeds.failed_short"), "n"),
+        (words("feeds.raised_short"), "n"),
+        (words("feeds.last_try"), ""),
+    ]
     st.html(f'<div class="cr"><h2>{words("feeds.table")}</h2>{look.table(heads, rows)}</div>')
 
 
@@ -143,9 +151,11 @@ def _verdict_table(scene: Scene, frame: pl.DataFrame) -> str:
         for row in frame.iter_rows(named=True)
     ]
     heads = [
-        (words("feeds.verdict"), "keep"), (words("feeds.message"), ""), (words("feeds.found"), "n"),
+        (words("feeds.verdict"), "keep"),
+        (words("feeds.message"), ""),
+        (words("feeds.found"), "n"),
         (words("feeds.expected"), ""),
-    ]  # fmt: skip
+    ]
     return look.table(heads, rows) if rows else ""
 
 
@@ -165,9 +175,11 @@ def _found(scene: Scene, frame: pl.DataFrame) -> None:
         for row in frame.iter_rows(named=True)
     ]
     heads = [
-        (words("feeds.reason"), ""), (words("feeds.outcome"), "keep"), (words("feeds.n_rows"), "n"),
+        (words("feeds.reason"), ""),
+        (words("feeds.outcome"), "keep"),
+        (words("feeds.n_rows"), "n"),
         (words("feeds.at"), "keep"),
-    ]  # fmt: skip
+    ]
     _section(words("feeds.counts"), look.table(heads, rows) if rows else None, words("feeds.no_samples"))
 
 
@@ -187,10 +199,15 @@ def _samples(scene: Scene, frame: pl.DataFrame) -> None:
         for row in frame.iter_rows(named=True)
     ]
     heads = [
-        (words("feeds.at"), "keep"), (words("feeds.reason"), "keep"), (words("feeds.outcome"), "keep"),
-        (words("feeds.source"), ""), (words("feeds.column"), ""), (words("feeds.found"), ""),
-        (words("feeds.expected"), ""), (words("feeds.n_rows"), "n"),
-    ]  # fmt: skip
+        (words("feeds.at"), "keep"),
+        (words("feeds.reason"), "keep"),
+        (words("feeds.outcome"), "keep"),
+        (words("feeds.source"), ""),
+        (words("feeds.column"), ""),
+        (words("feeds.found"), ""),
+        (words("feeds.expected"), ""),
+        (words("feeds.n_rows"), "n"),
+    ]
     note = f'<p class="quiet">{escape(words("feeds.samples_note"))}</p>'
     _section(words("feeds.samples"), note + look.table(heads, rows) if rows else None, words("feeds.no_samples"))
 

@@ -32,9 +32,11 @@ def draw(scene: Scene) -> None:
             return
         first, second = st.columns([1, 2])
         first.selectbox(
-            words("maintenance.kind"), announced.TARGET_KINDS, format_func=lambda one: words(f"target.{one}"),
+            words("maintenance.kind"),
+            announced.TARGET_KINDS,
+            format_func=lambda one: words(f"target.{one}"),
             key=f"{PLACE}_work_kind",
-        )  # fmt: skip
+        )
         second.text_input(
             words("maintenance.target"), key=f"{PLACE}_work_target", placeholder=words("maintenance.hint")
         )
@@ -55,9 +57,11 @@ def of_alert(scene: Scene, alert: Mapping[str, Any]) -> None:
         choices.insert(0, f"device:{alert['device_id']}")
     with st.expander(words("maintenance.announce"), key=f"{form}_work_box"):  # a key keeps it open
         st.radio(
-            words("maintenance.target"), choices, format_func=lambda one: _choice(scene, one, look.code),
+            words("maintenance.target"),
+            choices,
+            format_func=lambda one: _choice(scene, one, look.code),
             key=f"{form}_work_kind",
-        )  # fmt: skip
+        )
         _rest(scene, ALERT_PLACE, form)
 
 
@@ -65,9 +69,12 @@ def _rest(scene: Scene, place: str, form: str) -> None:
     words = scene.words
     st.html(f'<div class="cr"><p class="quiet">{escape(words("maintenance.note"))}</p></div>')
     st.segmented_control(
-        words("silence.length"), list(deeds.LENGTHS), default=deeds.DEFAULT_LENGTH,
-        format_func=lambda one: words(f"length.{one}"), key=f"{form}_work_length",
-    )  # fmt: skip
+        words("silence.length"),
+        list(deeds.LENGTHS),
+        default=deeds.DEFAULT_LENGTH,
+        format_func=lambda one: words(f"length.{one}"),
+        key=f"{form}_work_length",
+    )
     st.text_input(words("maintenance.reason"), key=f"{form}_work_reason")
     with st.container(horizontal=True, gap="small"):
         for key, act in (("look", deeds.look_at_maintenance), ("begin", deeds.announce_maintenance)):
@@ -91,14 +98,22 @@ def _table(scene: Scene, rows: list[dict[str, Any]]) -> str:
     if not rows:
         return f'<p class="quiet">{escape(words("maintenance.none"))}</p>'
     heads = [
-        (words("maintenance.target"), ""), (words("maintenance.from"), "keep"), (words("maintenance.to"), "keep"),
-        (words("maintenance.reason"), "wide"), (words("maintenance.by"), ""),
-    ]  # fmt: skip
+        (words("maintenance.target"), ""),
+        (words("maintenance.from"), "keep"),
+        (words("maintenance.to"), "keep"),
+        (words("maintenance.reason"), "wide"),
+        (words("maintenance.by"), ""),
+    ]
     cells = [
-        [escape(_target(scene, row)), clock(row["starts_at"]), clock(row["ends_at"]), escape(row["reason"]),
-         escape(row["actor"])]
+        [
+            escape(_target(scene, row)),
+            clock(row["starts_at"]),
+            clock(row["ends_at"]),
+            escape(row["reason"]),
+            escape(row["actor"]),
+        ]
         for row in rows
-    ]  # fmt: skip
+    ]
     return look.table(heads, cells)
 
 

@@ -83,14 +83,24 @@ def _form(scene: Scene, waiting: list[asked.Request]) -> None:
 def _table(scene: Scene, rows: list[asked.Request]) -> str:
     words = scene.words
     heads = [
-        (words("request.what"), "wide"), (words("request.covers"), "wide"), (words("request.by"), ""),
-        (words("request.reason"), "wide"), (words("request.until"), "keep"), (words("request.state"), ""),
-    ]  # fmt: skip
+        (words("request.what"), "wide"),
+        (words("request.covers"), "wide"),
+        (words("request.by"), ""),
+        (words("request.reason"), "wide"),
+        (words("request.until"), "keep"),
+        (words("request.state"), ""),
+    ]
     cells = [
-        [escape(_subject(scene, one)), escape(words.pick(*one.covers)), escape(one.actor), escape(one.reason),
-         clock(one.expires_at), _state(scene, one)]
+        [
+            escape(_subject(scene, one)),
+            escape(words.pick(*one.covers)),
+            escape(one.actor),
+            escape(one.reason),
+            clock(one.expires_at),
+            _state(scene, one),
+        ]
         for one in rows
-    ]  # fmt: skip
+    ]
     return look.table(heads, cells)
 
 

@@ -44,24 +44,33 @@ def _filters(scene: Scene, mart: serving.Mart, top: city.Area) -> tuple[risk.Obj
     words = scene.words
     first, second, third = st.columns([1.7, 1, 1.5])
     domain = first.segmented_control(
-        words("map.domain"), city.DOMAINS, default="all", format_func=lambda one: words(f"domain.{one}"),
+        words("map.domain"),
+        city.DOMAINS,
+        default="all",
+        format_func=lambda one: words(f"domain.{one}"),
         key="map_domain",
-    )  # fmt: skip
+    )
     counties = city.area_ranking(mart, scene.reader, domain or "all", top.area_code)
     names = {
         row["area_code"]: words.pick(row["name_zh"], row["name_en"])
         for row in counties.sort("area_code").iter_rows(named=True)
     }
     area = second.selectbox(
-        words("map.area"), [None, *names],
-        format_func=lambda code: names[code] if code else words("map.all_areas"), key="map_area",
-    )  # fmt: skip
+        words("map.area"),
+        [None, *names],
+        format_func=lambda code: names[code] if code else words("map.all_areas"),
+        key="map_area",
+    )
     everything = [*risk.COLOURS, "none"]
     is_crowded = sum(risk.colour_counts(mart, scene.reader, risk.ObjectFilter()).values()) > _CROWDED
     colours = third.pills(
-        words("map.colours"), everything, selection_mode="multi", default=_FIRST_SHOWN if is_crowded else everything,
-        format_func=lambda one: words(f"colour_short.{one}"), key="map_colours",
-    )  # fmt: skip
+        words("map.colours"),
+        everything,
+        selection_mode="multi",
+        default=_FIRST_SHOWN if is_crowded else everything,
+        format_func=lambda one: words(f"colour_short.{one}"),
+        key="map_colours",
+    )
     wanted = risk.ObjectFilter(
         domain=None if domain in (None, "all") else domain,
         area_code=area,
@@ -116,9 +125,14 @@ def _facts(scene: Scene, mart: serving.Mart, objects: pl.DataFrame) -> None:
         names = {picked: facts["name_zh"], **names}
     st.session_state["map_choice"] = picked if facts is not None else None
     st.selectbox(
-        words("map.choose"), list(names), index=None, placeholder=words("map.choose_hint"),
-        format_func=lambda key: names.get(key) or key, key="map_choice", on_change=_choose,
-    )  # fmt: skip
+        words("map.choose"),
+        list(names),
+        index=None,
+        placeholder=words("map.choose_hint"),
+        format_func=lambda key: names.get(key) or key,
+        key="map_choice",
+        on_change=_choose,
+    )
     if facts is None:
         st.html(f'<div class="cr"><p class="quiet">{escape(words("map.pick"))}</p></div>')
         return

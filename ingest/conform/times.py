@@ -26,9 +26,15 @@ _DAYS_TO_1904 = 1462
 _DAY = timedelta(days=1)
 _ISO_DAY_END = re.compile(r"(\d{4}-?\d{2}-?\d{2}[T ])24(?=(:?00(:?00([.,]0+)?)?)?([+-]\d{2}:?(\d{2})?|Z)?$)")
 _DIRECTIVES = {
-    "%Y": r"\d{4}", "%m": r"\d{1,2}", "%d": r"\d{1,2}", "%H": "(?P<hour>24)", "%M": "0{1,2}", "%S": "0{1,2}",
-    "%f": "0{1,6}", "%z": r"(?:[+-]\d{2}:?\d{2}|Z)",
-}  # fmt: skip
+    "%Y": r"\d{4}",
+    "%m": r"\d{1,2}",
+    "%d": r"\d{1,2}",
+    "%H": "(?P<hour>24)",
+    "%M": "0{1,2}",
+    "%S": "0{1,2}",
+    "%f": "0{1,6}",
+    "%z": r"(?:[+-]\d{2}:?\d{2}|Z)",
+}
 
 
 def read_instants(text: pl.Series, column: Column, *, is_sheet: bool) -> pl.Series:

@@ -52,8 +52,9 @@ def _mysql_values() -> dict[Any, Any]:
     from pymysql.constants import FIELD_TYPE  # type: ignore[import-untyped]
     from pymysql.converters import conversions  # type: ignore[import-untyped]
 
-    dates = {kind: _no_zero_date(conversions[kind]) for kind in (FIELD_TYPE.DATE, FIELD_TYPE.DATETIME,
-                                                                   FIELD_TYPE.TIMESTAMP)}  # fmt: skip
+    dates = {
+        kind: _no_zero_date(conversions[kind]) for kind in (FIELD_TYPE.DATE, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP)
+    }
     return {**conversions, **dates, FIELD_TYPE.BIT: lambda value: int.from_bytes(value, "big")}
 
 

@@ -68,9 +68,13 @@ def pull_files(contract: Contract, home: Home, cursor: str | None, now: Callable
         )
     if unread:
         raise ConnectError(
-            contract.id, pattern, f"{len(unread)} of {len(listing)} files cannot be read: {', '.join(unread[:5])}",
-            "readable files", "check the drop folder's rights and the connection", "unreadable",
-        )  # fmt: skip
+            contract.id,
+            pattern,
+            f"{len(unread)} of {len(listing)} files cannot be read: {', '.join(unread[:5])}",
+            "readable files",
+            "check the drop folder's rights and the connection",
+            "unreadable",
+        )
 
 
 def pending(contract: Contract, home: Home, cursor: str | None) -> list[str]:
@@ -86,9 +90,12 @@ def _open_system(contract: Contract, pattern: str) -> Any:
         system, _ = fsspec.core.url_to_fs(pattern)
     except ImportError as error:
         raise ConnectError(
-            contract.id, pattern, f"no driver for this kind of address ({error})", "an installed driver",
+            contract.id,
+            pattern,
+            f"no driver for this kind of address ({error})",
+            "an installed driver",
             "install the fsspec driver that the text names",
-        ) from error  # fmt: skip
+        ) from error
     except (OSError, ValueError) as error:
         raise ConnectError(
             contract.id, pattern, str(error), "a file server that answers", "check address, account and network"
@@ -112,9 +119,12 @@ def _listing(contract: Contract, home: Home, system: Any, pattern: str) -> list[
         ) from error
     if not there:
         raise ConnectError(
-            contract.id, pattern, f"no folder {root}", "the department's drop folder",
+            contract.id,
+            pattern,
+            f"no folder {root}",
+            "the department's drop folder",
             "create it, or correct the address in the environment",
-        )  # fmt: skip
+        )
     found = [
         Found(str(PurePosixPath(path).relative_to(root)), path, int(entry.get("size") or 0), _changed_ns(entry))
         for path, entry in entries.items()

@@ -98,8 +98,9 @@ def _beyond(contract: Contract, service: _Service, reach: Reach, now: Callable[[
     if not is_still:
         raise service.fault(
             f"rows moved from page to page in each of {PAGE_TRIES} readings, last: {watch.sign}",
-            "pages that hold still while they are read", "ask the department to sort by a field that never changes",
-        )  # fmt: skip
+            "pages that hold still while they are read",
+            "ask the department to sort by a field that never changes",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +151,11 @@ class _Service:
                     return self._read(self._answer(query), watch)
         except TransientError as error:
             raise self.fault(
-                str(error), f"an answer within {self.patience.deadline_s:g} s", "check that the service runs",
+                str(error),
+                f"an answer within {self.patience.deadline_s:g} s",
+                "check that the service runs",
                 error.trouble,
-            ) from error  # fmt: skip
+            ) from error
         raise AssertionError("retrying ends with an answer or an error")
 
     def _answer(self, query: dict[str, str]) -> bytes:
@@ -222,10 +225,11 @@ class _Service:
         is_refusal = found in ("401", "403")
         said = f", {words[:200]!r}" if words else ""
         raise self.fault(
-            f"{path} {found} in HTTP 200{said}", f"{path} {' or '.join(map(str, values))}",
+            f"{path} {found} in HTTP 200{said}",
+            f"{path} {' or '.join(map(str, values))}",
             f"check {token}" if is_refusal else "ask the department what it means",
             "refused" if is_refusal else "wrong_answer",
-        )  # fmt: skip
+        )
 
     def reference(self, given: dict[str, str], first: int, last: int) -> str:
         """The path and pages that a payload came from."""

@@ -63,9 +63,12 @@ def pull_sql(contract: Contract, home: Home, cursor: str | None, now: Callable[[
         prepare(engine)
     except (exc.ArgumentError, exc.NoSuchModuleError, ImportError) as error:
         raise ConnectError(
-            contract.id, name, f"{type(error).__name__}: the URL or its driver cannot be used", "a SQLAlchemy URL",
+            contract.id,
+            name,
+            f"{type(error).__name__}: the URL or its driver cannot be used",
+            "a SQLAlchemy URL",
             "correct the URL, or install the driver that it names",
-        ) from error  # fmt: skip
+        ) from error
     source = _Source(contract, engine, name, patience_of(home), now)
     if contract.snapshot == "full" or contract.cursor_field is None:
         yield from source.whole(cursor)
@@ -158,10 +161,13 @@ class _Source:
         wanted = self.contract.cursor_field
         if self.contract.snapshot == "incremental" and wanted is not None and wanted not in columns:
             raise ConnectError(
-                self.contract.id, f"table {self.contract.table}", f"columns {', '.join(columns)}",
-                f"the cursor field {wanted}", "ask the department what became of it, or change cursorField",
+                self.contract.id,
+                f"table {self.contract.table}",
+                f"columns {', '.join(columns)}",
+                f"the cursor field {wanted}",
+                "ask the department what became of it, or change cursorField",
                 "wrong_answer",
-            )  # fmt: skip
+            )
         return sa.table(self.contract.table, *(sa.column(name) for name in columns), schema=self.schema)
 
     def _payload(self, body: bytes, reference: str, cursor: str | None) -> Payload:
@@ -172,9 +178,13 @@ class _Source:
         if isinstance(error, exc.NoSuchTableError):
             table = f"{self.schema}.{self.contract.table}" if self.schema else self.contract.table
             return ConnectError(
-                self.contract.id, self.name, f"no table {table}", "the table that the contract names",
-                "ask the department, or change physicalName", "wrong_answer",
-            )  # fmt: skip
+                self.contract.id,
+                self.name,
+                f"no table {table}",
+                "the table that the contract names",
+                "ask the department, or change physicalName",
+                "wrong_answer",
+            )
         found = str(error.orig if isinstance(error, exc.DBAPIError) else error).strip().splitlines() or [""]
         trouble = _trouble(error)
         expected, next_step = {
@@ -182,9 +192,13 @@ class _Source:
             "refused": ("an account that may read the table", "check the account, its password and its rights"),
         }.get(trouble, ("rows of the table that the contract names", "show the text to the department"))
         return ConnectError(
-            self.contract.id, f"database of {self.name}", f"{type(error).__name__}: {found[0]}", expected, next_step,
+            self.contract.id,
+            f"database of {self.name}",
+            f"{type(error).__name__}: {found[0]}",
+            expected,
+            next_step,
             trouble,
-        )  # fmt: skip
+        )
 
 
 class _Tail:

@@ -88,11 +88,19 @@ class DoorServer(uvicorn.Server):
         """Not started: `serve` does that, on sockets of its own or on those it is given."""
         super().__init__(
             uvicorn.Config(
-                app, host=host, port=port, http=BoundedConnection, ws="none", lifespan="off", log_config=None,
-                timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=1, h11_max_incomplete_event_size=32 * 1024,
+                app,
+                host=host,
+                port=port,
+                http=BoundedConnection,
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=1,
+                h11_max_incomplete_event_size=32 * 1024,
                 server_header=False,
             )
-        )  # fmt: skip
+        )
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -134,8 +134,9 @@ class Session:
             replies += taken.replies
         self._bad_in_a_row += 1
         if self._bad_in_a_row > self._limits.bad_in_a_row:
-            log.info("%s: %s: %d bad frames in a row: %s", self._desk.protocol, self._peer.address,
-                     self._bad_in_a_row, bad)  # fmt: skip
+            log.info(
+                "%s: %s: %d bad frames in a row: %s", self._desk.protocol, self._peer.address, self._bad_in_a_row, bad
+            )
             raise Ended("bad_frames")
 
     async def close(self) -> None:

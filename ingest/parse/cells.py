@@ -22,9 +22,18 @@ from ingest.parse.extent import column_number
 # Error values of sheets, which CSV exports carry as text, and our word for a formula without a result.
 UNCALCULATED = "#UNCALCULATED!"
 SHEET_ERRORS = (
-    "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#GETTING_DATA",
+    "#N/A",
+    "#REF!",
+    "#VALUE!",
+    "#DIV/0!",
+    "#NAME?",
+    "#NUM!",
+    "#NULL!",
+    "#SPILL!",
+    "#CALC!",
+    "#GETTING_DATA",
     UNCALCULATED,
-)  # fmt: skip
+)
 
 _EXACT = 2**53  # below it every whole number has a float of its own
 _PERCENT_FORMATS = frozenset({9, 10})  # of those that every workbook has
@@ -32,9 +41,16 @@ _NOTABLE = re.compile(rb"""\st=["']e["']|[<:]f[ />]|[<:]v>-?[0-9]{16}|[<:]v>[-0-
 _DIGITS = re.compile(r"-?\d+")
 _PLACE = re.compile(r"([A-Z]{1,3})(\d{1,7})")
 _UNREADABLE = (
-    zipfile.BadZipFile, zlib.error, etree.XMLSyntaxError, NotImplementedError, RuntimeError, EOFError, KeyError,
-    OSError, ValueError,
-)  # fmt: skip
+    zipfile.BadZipFile,
+    zlib.error,
+    etree.XMLSyntaxError,
+    NotImplementedError,
+    RuntimeError,
+    EOFError,
+    KeyError,
+    OSError,
+    ValueError,
+)
 
 
 @dataclass(frozen=True, slots=True)

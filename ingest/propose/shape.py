@@ -30,14 +30,30 @@ _INSPECTION_CONCEPTS = (
     ("item", re.compile(r"项目|检查项|内容|item", re.IGNORECASE)),
 )
 _FIXED_CONCEPTS = {
-    "lon": "lon", "lat": "lat", "geometry_wkt": "geometry_wkt", "area_code": "area_code", "credit_code": "credit_code",
-    "name_zh": "name_zh", "enterprise_name": "enterprise_name", "address": "address", "status": "status",
-    "grade": "grade", "people": "people", "built_on": "built_on", "installed_on": "installed_on",
-    "updated_at": "updated_at", "transmitted_at": "transmitted_at",
-}  # fmt: skip
+    "lon": "lon",
+    "lat": "lat",
+    "geometry_wkt": "geometry_wkt",
+    "area_code": "area_code",
+    "credit_code": "credit_code",
+    "name_zh": "name_zh",
+    "enterprise_name": "enterprise_name",
+    "address": "address",
+    "status": "status",
+    "grade": "grade",
+    "people": "people",
+    "built_on": "built_on",
+    "installed_on": "installed_on",
+    "updated_at": "updated_at",
+    "transmitted_at": "transmitted_at",
+}
 
-_IDENTITY = {"reading": "device_id", "event": "event_id", "object": "object_id", "device": "device_id",
-             "inspection": "object_id"}  # fmt: skip
+_IDENTITY = {
+    "reading": "device_id",
+    "event": "event_id",
+    "object": "object_id",
+    "device": "device_id",
+    "inspection": "object_id",
+}
 
 
 @dataclass
@@ -62,10 +78,12 @@ def find_shape(guesses: Sequence[Guess], frame: pl.DataFrame) -> Shape:
     times = [g for g in guesses if g.role == "time" and g.logical_type == "timestamp"]
     times += [g for g in guesses if g.role == "time" and g.logical_type == "date"]
     happened = [
-        g for g in times
+        g
+        for g in times
         if not (_LASTING_TIME.search(g.physical_name) and not _is_inspection(guesses))
-        and not _SENT_TIME.search(g.physical_name) and not _DEADLINE.search(g.physical_name)
-    ]  # fmt: skip
+        and not _SENT_TIME.search(g.physical_name)
+        and not _DEADLINE.search(g.physical_name)
+    ]
     key, why_key = _key(guesses, texts, happened)
     shape = Shape(key, None, reasons=[why_key])
     event_time = next((g for g in happened if g.name in shape.key), happened[0] if happened else None)

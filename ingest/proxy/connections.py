@@ -230,8 +230,11 @@ class DeviceSide(_Side):
         self._proxy.counts.cut.inc()
         log.warning(
             "mqtt: %s: %r: a message of %d bytes, expected at most %d; its first bytes go to quarantine",
-            self.address, topic[:120], size, self._proxy.limits.message_bytes,
-        )  # fmt: skip
+            self.address,
+            topic[:120],
+            size,
+            self._proxy.limits.message_bytes,
+        )
 
 
 class BrokerSide(_Side):

@@ -97,8 +97,9 @@ class BrokerPorts:
 def departments_of(home: Home) -> list[str]:
     """Departments whose devices may speak MQTT: those with a password. Raises SettingsError for a reserved name."""
     head = f"{NATS_PASSWORD}_"
-    found = sorted(name.removeprefix(head).lower() for name, value in home.environment.items()
-                   if name.startswith(head) and value)  # fmt: skip
+    found = sorted(
+        name.removeprefix(head).lower() for name, value in home.environment.items() if name.startswith(head) and value
+    )
     for department in found:
         if department in RESERVED or department == OUR_USER or not re.fullmatch(r"[a-z][a-z0-9_]*", department):
             raise SettingsError(f"{head}{department.upper()}: a department cannot be called {department!r}; rename it")

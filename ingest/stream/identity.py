@@ -68,11 +68,16 @@ def rightful(raw: RawTable, contract: Contract, rights: Rights) -> RawTable:
     expected = "the sender itself, or a device that the register places behind it"
     notes = tuple(
         Note(
-            FOREIGN_DEVICE, "row", "quarantined", raw.frame[ROW][row], owner.name,
-            f"{senders[row]} speaks for {claimed[row]}"[:80], expected,
+            FOREIGN_DEVICE,
+            "row",
+            "quarantined",
+            raw.frame[ROW][row],
+            owner.name,
+            f"{senders[row]} speaks for {claimed[row]}"[:80],
+            expected,
         )
         for row in foreign
-    )  # fmt: skip
+    )
     kept = pl.Series([True]).new_from_index(0, raw.frame.height).scatter(foreign, False)
     return replace(raw.where(kept), notes=(*raw.notes, *notes))
 

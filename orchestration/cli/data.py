@@ -17,7 +17,7 @@ from orchestration.cli.shell import (
     print_rows,
     verb,
     wrong_use,
-)  # fmt: skip
+)
 
 FORMATS = ("parquet", "csv", "xlsx", "geojson")
 

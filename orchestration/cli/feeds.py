@@ -97,18 +97,22 @@ def check_feed_command(feed_id: str, as_json: Json = False) -> None:
     rows: list[dict[str, Any]] = [
         {
             "check": f"contract line {f.line}" if f.line else "contract",
-            "severity": f.severity, "verdict": "failed", "message": f"{f.found}; {f.next_step}",
+            "severity": f.severity,
+            "verdict": "failed",
+            "message": f"{f.found}; {f.next_step}",
         }
         for f in look_over(contract, text, contracts, home.environment)
-    ]  # fmt: skip
+    ]
     try:
         from quality.checks import checks_of
         from quality.run import check_feed
 
         checks_of(contract)  # raises what no check can stand on, whether rows wait or not
-        verdicts = [] if contract.is_draft else check_feed(
-            home, ops_engine(home), contract, all_contracts(), new_run_id(now()), now()
-        )  # fmt: skip
+        verdicts = (
+            []
+            if contract.is_draft
+            else check_feed(home, ops_engine(home), contract, all_contracts(), new_run_id(now()), now())
+        )
     except ImportError as error:
         failed(f"the checks cannot run ({error}); install the extra `quality`")
     rows += [

@@ -65,10 +65,17 @@ def status_command(as_json: Json = False) -> None:
     ]
     is_beating = beat.state != "failing"
     health = ("well" if is_beating else "unwell") if beat.state in ("beating", "failing") else "not asked"
-    rows.append({
-        "process": "heartbeat", "state": beat.state, "health": health, "pid": None, "since": None,
-        "detail": beat.detail, **({"log": None} if as_json else {}),
-    })  # fmt: skip
+    rows.append(
+        {
+            "process": "heartbeat",
+            "state": beat.state,
+            "health": health,
+            "pid": None,
+            "since": None,
+            "detail": beat.detail,
+            **({"log": None} if as_json else {}),
+        }
+    )
     print_rows(rows, as_json)
     if not is_beating or any(state.health != "well" for state in states):
         raise typer.Exit(1)

@@ -89,11 +89,14 @@ def replay_quarantine(
     done = replay(intake, all_contracts(), contract_of(feed).id if feed else None)
     rows = [
         {
-            "feed_id": r.feed_id, "batch_id": r.batch_id, "rows_asked": r.rows_asked, "rows_landed": r.rows_landed,
+            "feed_id": r.feed_id,
+            "batch_id": r.batch_id,
+            "rows_asked": r.rows_asked,
+            "rows_landed": r.rows_landed,
             "why": r.why,
         }
         for r in done
-    ]  # fmt: skip
+    ]
     print_rows(rows, as_json, empty="nothing waits")
 
 
@@ -112,8 +115,13 @@ def add_override(
     with ops_engine(current_home()).begin() as connection:
         connection.execute(
             sa.insert(ops.override).values(
-                feed_id=contract.id, column_name=name, found=found, use=use,
-                actor=os_user(), reason=reason, at=now(),
+                feed_id=contract.id,
+                column_name=name,
+                found=found,
+                use=use,
+                actor=os_user(),
+                reason=reason,
+                at=now(),
             )
-        )  # fmt: skip
+        )
     typer.echo(f"{contract.id}: {name} {found!r} is read as {use!r}; `cityrisk quarantine replay --feed {feed}` next")

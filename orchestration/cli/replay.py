@@ -69,9 +69,12 @@ def replay_command(
         failed(str(error))
     differences = compare(trial.would, trial.did)
     summary = {
-        "from": since, "to": trial.until, "read_from": since - trial.warm_up, "compared_with": trial.compared_with,
+        "from": since,
+        "to": trial.until,
+        "read_from": since - trial.warm_up,
+        "compared_with": trial.compared_with,
         **counts(differences),
-    }  # fmt: skip
+    }
     shown = [d for d in differences if everything or d.verdict != "same"]
     if as_json:
         print_json({**summary, "episodes": [asdict(d) for d in shown]})

@@ -78,12 +78,15 @@ def shadow_command(as_json: Json = False) -> None:
         found = [(one, rule) for one in waiting for rule in requests.shadow_of(live, one)] if live is not None else []
     rows = [
         {
-            "request_id": one.request_id, "rule_id": rule.rule_id, "opened_now": rule.n_now,
-            "opened_in_shadow": rule.n_shadow, "only_now": _some(rule.only_now, as_json),
+            "request_id": one.request_id,
+            "rule_id": rule.rule_id,
+            "opened_now": rule.n_now,
+            "opened_in_shadow": rule.n_shadow,
+            "only_now": _some(rule.only_now, as_json),
             "only_in_shadow": _some(rule.only_shadow, as_json),
         }
         for one, rule in found
-    ]  # fmt: skip
+    ]
     print_rows(rows, as_json, empty="no rules wait")
 
 

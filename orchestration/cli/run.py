@@ -132,11 +132,16 @@ def reasons_of(notes: Sequence[Note]) -> list[dict[str, object]]:
         groups.setdefault((note.outcome, note.reason, note.column), []).append(note)
     return [
         {
-            "outcome": outcome, "reason": reason, "column": column, "rows": sum(n.n_rows for n in group),
-            "first_at": group[0].locator, "found": group[0].found, "expected": group[0].expected,
+            "outcome": outcome,
+            "reason": reason,
+            "column": column,
+            "rows": sum(n.n_rows for n in group),
+            "first_at": group[0].locator,
+            "found": group[0].found,
+            "expected": group[0].expected,
         }
         for (outcome, reason, column), group in sorted(groups.items(), key=lambda pair: str(pair[0]))
-    ]  # fmt: skip
+    ]
 
 
 @app.command("derive")

@@ -42,14 +42,17 @@ def list_systems(as_json: Json = False) -> None:
     print_rows(
         [
             {
-                "id": row.system.id, "name_zh": row.system.name_zh, "name_en": row.system.name_en,
-                "feeds": len(row.contracts), "rules": row.n_rules,
+                "id": row.system.id,
+                "name_zh": row.system.name_zh,
+                "name_en": row.system.name_en,
+                "feeds": len(row.contracts),
+                "rules": row.n_rules,
                 **{name: words[row.conditions[name]] for name in CONDITIONS},
             }
             for row in rows
         ],
         as_json=False,
-    )  # fmt: skip
+    )
 
 
 @system_app.command("check")

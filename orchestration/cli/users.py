@@ -36,9 +36,16 @@ def add(
     home = current_home()
     password = secrets.token_urlsafe(12)
     users.let_in(
-        home, acting(home), name, password, role, now(),
-        display_name=display_name, area_code=area, language=language,
-    )  # fmt: skip
+        home,
+        acting(home),
+        name,
+        password,
+        role,
+        now(),
+        display_name=display_name,
+        area_code=area,
+        language=language,
+    )
     typer.echo(f"{name}  {password}")
 
 

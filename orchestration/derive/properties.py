@@ -24,7 +24,7 @@ META_FIELDS = (
     Field("_lon", "number", "经度(WGS 84)", "Longitude of the row, WGS 84", "deg"),
     Field("_lat", "number", "纬度(WGS 84)", "Latitude of the row, WGS 84", "deg"),
     Field("landed_on", "date", "落地分区日(北京时间)", "Beijing day of the event, or of receipt for registers"),
-)  # fmt: skip
+)
 
 
 def staging(contracts: Iterable[Contract]) -> dict[str, str]:
@@ -32,16 +32,22 @@ def staging(contracts: Iterable[Contract]) -> dict[str, str]:
     feeds = list(contracts)
     sources = [{"name": c.slug, "description": _both(c.name_zh, c.name_en)} for c in feeds]
     return {
-        "_landing.yml": _yaml({
-            "sources": [{
-                "name": "landing",
-                "schema": "landing",
-                "description": _both("落地文件,以台账为准", "Landed Parquet files; the ledger says which are live"),
-                "tables": sources,
-            }]
-        }),
+        "_landing.yml": _yaml(
+            {
+                "sources": [
+                    {
+                        "name": "landing",
+                        "schema": "landing",
+                        "description": _both(
+                            "落地文件,以台账为准", "Landed Parquet files; the ledger says which are live"
+                        ),
+                        "tables": sources,
+                    }
+                ]
+            }
+        ),
         "_staging.yml": _yaml({"models": [_staging_model(contract) for contract in feeds]}),
-    }  # fmt: skip
+    }
 
 
 def conformed() -> dict[str, str]:

@@ -23,8 +23,13 @@ from city.onward import Onward
 from core.catalogue import contract_path
 
 CALM = Limits(per_second=1e6, burst=10**6, error_every=10**6, slow_every=10**6)
-GOING_ON = ("weather.observation", "resources.geo_reading", "emergency.tailings_reading", "housing.attendance",
-            "fire.inspection")  # fmt: skip
+GOING_ON = (
+    "weather.observation",
+    "resources.geo_reading",
+    "emergency.tailings_reading",
+    "housing.attendance",
+    "fire.inspection",
+)
 
 
 @pytest.fixture(scope="module")
@@ -99,9 +104,10 @@ def test_the_service_takes_the_time_that_it_is_given(city: CityBuild) -> None:
                 async with httpx.AsyncClient(transport=transport, base_url="http://city") as client:
                     since = (AS_OF - timedelta(hours=2)).isoformat()
                     return await client.get(
-                        "/weather/v1/observations", params={"since": since, "size": 5000},
+                        "/weather/v1/observations",
+                        params={"since": since, "size": 5000},
                         headers={"Authorization": f"Bearer {city.tokens['weather']}"},
-                    )  # fmt: skip
+                    )
 
         records = asyncio.run(ask()).json()["data"]["records"]
         return max(datetime.fromisoformat(record["uploadTime"]) for record in records)

@@ -17,9 +17,14 @@ from core.geo import to_wgs84
 from core.system import SYSTEMS_ROOT
 
 FEEDS = {
-    "sql": "fire.unit", "api": "weather.station", "csv": "urban.gas_device", "xlsx": "market.elevator",
-    "gpkg": "urban.pipe", "mqtt": "urban.gas_reading", "framed": "housing.dust_reading",
-}  # fmt: skip
+    "sql": "fire.unit",
+    "api": "weather.station",
+    "csv": "urban.gas_device",
+    "xlsx": "market.elevator",
+    "gpkg": "urban.pipe",
+    "mqtt": "urban.gas_reading",
+    "framed": "housing.dust_reading",
+}
 Path_ = tuple[str | int, ...]
 
 
@@ -67,9 +72,11 @@ def test_contracts_in_use_hold_nothing_unused(kind: str) -> None:
 def test_a_property_that_nothing_uses_is_refused(kind: str, where: str, name: str, value: Any, said: str) -> None:
     changed = document(kind)
     element = {
-        "document": changed, "schema": changed["schema"][0], "server": changed["servers"][0],
+        "document": changed,
+        "schema": changed["schema"][0],
+        "server": changed["servers"][0],
         "column": changed["schema"][0]["properties"][0],
-    }[where]  # fmt: skip
+    }[where]
     custom(element, name, value)
     with pytest.raises(ContractError, match=said):
         parse_contract(changed, "feed.odcs.yaml")

@@ -216,9 +216,12 @@ class Database(Department):
         self.contract = contract_of(server)
         instant = sa.Text() if self.engine.dialect.name == "sqlite" else sa.DateTime()
         self.table = sa.Table(
-            "t_reading", sa.MetaData(),
-            sa.Column("id", sa.String(40)), sa.Column("sent", instant), sa.Column("pad", sa.Text),
-        )  # fmt: skip
+            "t_reading",
+            sa.MetaData(),
+            sa.Column("id", sa.String(40)),
+            sa.Column("sent", instant),
+            sa.Column("pad", sa.Text),
+        )
         self.table.drop(self.engine, checkfirst=True)
         self.table.create(self.engine)
         self.pad = "x"

@@ -25,8 +25,13 @@ def landed(kind: str, *texts: str, **agreed: Any) -> list[Any]:
 def test_whole_numbers_are_exact_whatever_their_size() -> None:
     exact = ["1234567824702058497", "1234567824702058499", "9007199254740993", "-9223372036854775808", " 12 ", "１２"]
     assert landed("integer", *exact) == [
-        1234567824702058497, 1234567824702058499, 9007199254740993, -9223372036854775808, 12, 12,
-    ]  # fmt: skip
+        1234567824702058497,
+        1234567824702058499,
+        9007199254740993,
+        -9223372036854775808,
+        12,
+        12,
+    ]
     shaped = shape(
         contract(column("id", "integer", key_position=1, required=True)),
         {"id": "1234567824702058497"},

@@ -22,15 +22,26 @@ PHONE = column("phone", sensitivity="personal", mask="hash")
 
 def test_names_types_and_meta_columns() -> None:
     feed = contract(
-        KEY, column("n", "integer"), column("x", "number"), column("ok", "boolean"), column("on", "date"),
-        column("at", "timestamp"), PHONE, column("face", sensitivity="sensitive", mask="drop"),
-    )  # fmt: skip
+        KEY,
+        column("n", "integer"),
+        column("x", "number"),
+        column("ok", "boolean"),
+        column("on", "date"),
+        column("at", "timestamp"),
+        PHONE,
+        column("face", sensitivity="sensitive", mask="drop"),
+    )
     shaped = shape(feed, {"BH": "1", "phone": "13800138000", "face": "…"})
     assert dict(shaped.frame.schema) == {
-        "id": pl.String(), "n": pl.Int64(), "x": pl.Float64(), "ok": pl.Boolean(), "on": pl.Date(),
-        "at": pl.Datetime("us", "UTC"), "phone_hash": pl.String(),
+        "id": pl.String(),
+        "n": pl.Int64(),
+        "x": pl.Float64(),
+        "ok": pl.Boolean(),
+        "on": pl.Date(),
+        "at": pl.Datetime("us", "UTC"),
+        "phone_hash": pl.String(),
         **{name: kind for name, kind in META_COLUMNS.items() if name != "_batch_id"},
-    }  # fmt: skip
+    }
     assert shaped.frame["_received_at"].item() == RECEIVED
     assert shaped.frame.select("_row", "_flags", "_extra", "_area_code", "_lon").row(0) == ("1", "", None, None, None)
 
@@ -85,8 +96,10 @@ def test_discard_value_gives_up_the_cell_and_keeps_the_row() -> None:
         feed, good, {**good, "BH": "1", "x": "?"}, {**good, "BH": "2", "x": "11"}, {**good, "BH": "3", "need": "?"}
     )
     assert found(shaped) == [
-        ("wrong_type", "quarantined", "4"), ("wrong_type", "flagged", "2"), ("out_of_range", "flagged", "3"),
-    ]  # fmt: skip
+        ("wrong_type", "quarantined", "4"),
+        ("wrong_type", "flagged", "2"),
+        ("out_of_range", "flagged", "3"),
+    ]
     assert shaped.frame.select("x", "_flags").rows() == [(1.0, ""), (None, "wrong_type:x"), (None, "out_of_range:x")]
 
 
@@ -99,9 +112,12 @@ def test_other_modes_give_up_the_row(mode: str) -> None:
 
 def test_a_row_may_carry_two_flags() -> None:
     feed = contract(
-        KEY, column("lon", "number", concept="lon"), column("lat", "number", concept="lat"),
-        column("area", code_list="area", concept="area_code"), column("code", check_digit="uscc"),
-    )  # fmt: skip
+        KEY,
+        column("lon", "number", concept="lon"),
+        column("lat", "number", concept="lat"),
+        column("area", code_list="area", concept="area_code"),
+        column("code", check_digit="uscc"),
+    )
     shaped = shape(feed, {"BH": "1", "lon": "30.69", "lat": "111.29", "area": "420521", "code": "91350100M000100Y44"})
     assert shaped.frame["_flags"].item() == "swapped_lat_lon,retired_area_code,bad_check_digit"
     assert len(shaped.notes) == 3
@@ -109,9 +125,12 @@ def test_a_row_may_carry_two_flags() -> None:
 
 def test_places_are_wgs84_and_name_their_county() -> None:
     feed = contract(
-        KEY, column("lon", "number", concept="lon"), column("lat", "number", concept="lat"),
-        column("area", concept="area_code"), datum="GCJ-02",
-    )  # fmt: skip
+        KEY,
+        column("lon", "number", concept="lon"),
+        column("lat", "number", concept="lat"),
+        column("area", concept="area_code"),
+        datum="GCJ-02",
+    )
     shaped = shape(
         feed,
         {"BH": "1", "lon": "111.292160", "lat": "30.689361", "area": "420502001"},
@@ -126,9 +145,11 @@ def test_places_are_wgs84_and_name_their_county() -> None:
 
 def test_half_a_place_is_none() -> None:
     feed = contract(
-        KEY, column("lon", "number", minimum=73, maximum=136, concept="lon"), column("lat", "number", concept="lat"),
+        KEY,
+        column("lon", "number", minimum=73, maximum=136, concept="lon"),
+        column("lat", "number", concept="lat"),
         drift_mode="discard_value",
-    )  # fmt: skip
+    )
     shaped = shape(feed, {"BH": "1", "lon": "111"}, {"BH": "2", "lon": "190", "lat": "30"})
     assert shaped.frame.select("lon", "lat", "_lon", "_lat", "_area_code").rows() == [
         (111.0, None, None, None, None),

@@ -64,9 +64,12 @@ def test_a_register_with_half_a_character_comes_whole(web: Service) -> None:
 @pytest.mark.servers
 def test_postgres_values_beyond_python_come_as_text(postgres_url: str, tmp_path: Path) -> None:
     base = Database(tmp_path, postgres_url)
-    _made(base, "CREATE TABLE t_reading (id text, sent timestamp, day date, at timestamptz)",
-          f"INSERT INTO t_reading VALUES ('r1', '{at(1)}', 'infinity', '2026-11-01 00:00+00'),"
-          f"('r2', '{at(2)}', '20261-01-01', 'infinity')")  # fmt: skip
+    _made(
+        base,
+        "CREATE TABLE t_reading (id text, sent timestamp, day date, at timestamptz)",
+        f"INSERT INTO t_reading VALUES ('r1', '{at(1)}', 'infinity', '2026-11-01 00:00+00'),"
+        f"('r2', '{at(2)}', '20261-01-01', 'infinity')",
+    )
     (payload,) = base.pull()
     rows = [json.loads(line) for line in payload.body.splitlines()]
     assert [row["day"] for row in rows] == ["infinity", "20261-01-01"]
@@ -78,9 +81,12 @@ def test_postgres_values_beyond_python_come_as_text(postgres_url: str, tmp_path:
 @pytest.mark.servers
 def test_mariadb_zero_dates_are_no_dates_and_bits_are_numbers(mariadb_url: str, tmp_path: Path) -> None:
     base = Database(tmp_path, mariadb_url)
-    _made(base, "SET sql_mode = ''", "CREATE TABLE t_reading (id varchar(40), sent datetime, day date, is_on bit(1))",
-          f"INSERT INTO t_reading VALUES ('r1', '{at(1)}', '0000-00-00', b'1'), ('r2', '{at(2)}', '2026-11-01', b'0')",
-          )  # fmt: skip
+    _made(
+        base,
+        "SET sql_mode = ''",
+        "CREATE TABLE t_reading (id varchar(40), sent datetime, day date, is_on bit(1))",
+        f"INSERT INTO t_reading VALUES ('r1', '{at(1)}', '0000-00-00', b'1'), ('r2', '{at(2)}', '2026-11-01', b'0')",
+    )
     (payload,) = base.pull()
     rows = [json.loads(line) for line in payload.body.splitlines()]
     assert [(row["day"], row["is_on"]) for row in rows] == [(None, 1), ("2026-11-01", 0)]
@@ -91,9 +97,14 @@ def test_mariadb_zero_dates_are_no_dates_and_bits_are_numbers(mariadb_url: str, 
 def test_the_table_of_the_contracts_schema_is_read(postgres_url: str, tmp_path: Path) -> None:
     base = Database(tmp_path, postgres_url)
     base.add([("public", at(1))])
-    _made(base, "CREATE SCHEMA IF NOT EXISTS safety", "DROP TABLE IF EXISTS safety.t_reading",
-          "CREATE TABLE safety.t_reading (id text, sent timestamp)",
-          f"INSERT INTO safety.t_reading VALUES ('safety', '{at(1)}')", drop=False)  # fmt: skip
+    _made(
+        base,
+        "CREATE SCHEMA IF NOT EXISTS safety",
+        "DROP TABLE IF EXISTS safety.t_reading",
+        "CREATE TABLE safety.t_reading (id text, sent timestamp)",
+        f"INSERT INTO safety.t_reading VALUES ('safety', '{at(1)}')",
+        drop=False,
+    )
     base.contract = replace(base.contract, server=replace(base.contract.server, location="safety"))
     assert take(base)[0] == ["safety"]
 

@@ -18,8 +18,12 @@ from ingest.connect.mark import Mark, read_mark
 from ingest.connect.progress import Progress
 
 FORMS: dict[str, tuple[str, Any, Any, Any]] = {
-    "ISO 8601": ("%Y-%m-%dT%H:%M:%S%z", "2026-11-01T08:00:00+08:00", "2099-01-01T00:00:00+08:00",
-                 "2026-11-02T08:00:00+08:00"),
+    "ISO 8601": (
+        "%Y-%m-%dT%H:%M:%S%z",
+        "2026-11-01T08:00:00+08:00",
+        "2099-01-01T00:00:00+08:00",
+        "2026-11-02T08:00:00+08:00",
+    ),
     "seconds": ("epoch_s", 1_793_500_000, 4_070_880_000, 1_793_600_000),
     "milliseconds": ("epoch_ms", 1_793_500_000_000, 4_070_880_000_000, 1_793_600_000_000),
     "milliseconds as text": ("epoch_ms", "1793500000000", "4070880000000", "1793600000000"),
@@ -27,7 +31,7 @@ FORMS: dict[str, tuple[str, Any, Any, Any]] = {
     "SQL": ("%Y-%m-%d %H:%M:%S", "2026-11-01 08:00:00", "2099-01-01 00:00:00", "2026-11-02 08:00:00"),
     "year of five digits": ("%Y-%m-%d %H:%M:%S", "2026-11-01 08:00:00", "20261-11-01 08:00:00", "2026-11-02 08:00:00"),
     "infinity": ("%Y-%m-%d %H:%M:%S", "2026-11-01 08:00:00", "infinity", "2026-11-02 08:00:00"),
-}  # fmt: skip
+}
 
 
 def written(one: Contract, form: str) -> Contract:

@@ -99,17 +99,25 @@ def test_server_types_become_text(kind: str, request: pytest.FixtureRequest, tmp
     one = Database(tmp_path, request.getfixturevalue(f"{kind}_url"))
     one.table.drop(one.engine)
     table = sa.Table(
-        "t_reading", sa.MetaData(), sa.Column("id", sa.String(40)), sa.Column("sent", sa.DateTime()),
-        sa.Column("price", sa.Numeric(12, 4)), sa.Column("raw", sa.LargeBinary()), sa.Column("day", sa.Date()),
-    )  # fmt: skip
+        "t_reading",
+        sa.MetaData(),
+        sa.Column("id", sa.String(40)),
+        sa.Column("sent", sa.DateTime()),
+        sa.Column("price", sa.Numeric(12, 4)),
+        sa.Column("raw", sa.LargeBinary()),
+        sa.Column("day", sa.Date()),
+    )
     table.create(one.engine)
     with one.engine.begin() as connection:
         connection.execute(
             sa.insert(table).values(
-                id="r1", sent=datetime(2026, 11, 1, 8, 30), price=Decimal("12.5"), raw=b"\x00\xff",  # noqa: DTZ001 -- as the department keeps it
+                id="r1",
+                sent=datetime(2026, 11, 1, 8, 30),  # noqa: DTZ001 - a database without zones
+                price=Decimal("12.5"),
+                raw=b"\x00\xff",
                 day=datetime(2026, 11, 1, tzinfo=UTC).date(),
             )
-        )  # fmt: skip
+        )
     (payload,) = one.pull()
     assert json.loads(payload.body) == {
         "id": "r1",

@@ -15,9 +15,13 @@ from ingest.parse import FileFault, parse
 
 def feed(**agreed: Any) -> Contract:
     return contract(
-        column("id", key_position=1, required=True), column("x", "number"), column("y", "number"),
-        kind="files", file_format="csv", **agreed,
-    )  # fmt: skip
+        column("id", key_position=1, required=True),
+        column("x", "number"),
+        column("y", "number"),
+        kind="files",
+        file_format="csv",
+        **agreed,
+    )
 
 
 def read(text: str, **agreed: Any) -> RawTable:

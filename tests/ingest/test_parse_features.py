@@ -104,9 +104,15 @@ def package(folder: Path, layer: str = "pipe", **columns: Any) -> bytes:
     path = folder / "pipes.gpkg"
     path.unlink(missing_ok=True)
     pyogrio.raw.write(
-        str(path), shapely.to_wkb(np.array(lines)), list(data.values()), list(data),
-        layer=layer, driver="GPKG", geometry_type="LineString", crs="EPSG:4490",
-    )  # fmt: skip
+        str(path),
+        shapely.to_wkb(np.array(lines)),
+        list(data.values()),
+        list(data),
+        layer=layer,
+        driver="GPKG",
+        geometry_type="LineString",
+        crs="EPSG:4490",
+    )
     return path.read_bytes()
 
 
@@ -162,8 +168,9 @@ def test_times_of_a_package_are_utc(tmp_path: Path) -> None:
         column("id", key_position=1, physical_name="BH"),
         column("at", "timestamp", physical_name="GXSJ", source_formats=("%Y-%m-%d %H:%M:%S",)),
         column("on", "date", physical_name="GXSJ"),
-        kind="files", options={"layer": "pipe"},
-    )  # fmt: skip
+        kind="files",
+        options={"layer": "pipe"},
+    )
     _, shaped = conformed(package(tmp_path, GXSJ=moments), "gpkg", agreed)
     assert shaped.frame["at"].to_list() == [
         datetime(2026, 7, 9, 16, 30, tzinfo=UTC),
@@ -178,14 +185,22 @@ def test_metres_become_degrees_by_the_system_that_the_file_states(tmp_path: Path
     lines = [shapely.LineString([(500_000, 3_320_113.4), (528_225, 3_398_000)])] * 2
     path = tmp_path / "projected.gpkg"
     pyogrio.raw.write(
-        str(path), shapely.to_wkb(np.array(lines)), [np.array(["G1", "G2"], dtype=object)], ["BH"],
-        layer="pipe", driver="GPKG", geometry_type="LineString", crs="EPSG:4546",
-    )  # fmt: skip
+        str(path),
+        shapely.to_wkb(np.array(lines)),
+        [np.array(["G1", "G2"], dtype=object)],
+        ["BH"],
+        layer="pipe",
+        driver="GPKG",
+        geometry_type="LineString",
+        crs="EPSG:4546",
+    )
     agreed = contract(
         column("id", key_position=1, physical_name="BH"),
         column("shape", physical_name="geometry", concept="geometry_wkt"),
-        kind="files", options={"layer": "pipe"}, datum="CGCS2000",
-    )  # fmt: skip
+        kind="files",
+        options={"layer": "pipe"},
+        datum="CGCS2000",
+    )
     raw, shaped = conformed(path.read_bytes(), "gpkg", agreed)
     assert only(raw.notes).reason == "projected"
     assert "EPSG:4546" in (only(raw.notes).found or "")
@@ -244,14 +259,18 @@ def test_a_broken_geometry_is_said(geometry: Any, mode: str) -> None:
     agreed = contract(
         column("id", key_position=1, physical_name="BH"),
         column("shape", physical_name="geometry", concept="geometry_wkt"),
-        kind="files", drift_mode=mode,
-    )  # fmt: skip
+        kind="files",
+        drift_mode=mode,
+    )
     features = [
         {"type": "Feature", "properties": {"BH": "P1"}, "geometry": geometry},
         {"type": "Feature", "properties": {"BH": "P2"}, "geometry": None},  # no place, and the department says so
-        {"type": "Feature", "properties": {"BH": "P3"},
-         "geometry": {"type": "Point", "coordinates": [111.3, 30.7, 12.5, 7]}},
-    ]  # fmt: skip
+        {
+            "type": "Feature",
+            "properties": {"BH": "P3"},
+            "geometry": {"type": "Point", "coordinates": [111.3, 30.7, 12.5, 7]},
+        },
+    ]
     _, shaped = conformed(collection(*features), "geojson", agreed)
     note = only(shaped.notes)
     assert (note.reason, note.locator, note.column) == ("wrong_type", "1", "shape")
@@ -273,8 +292,9 @@ def test_large_whole_numbers_beside_nulls_are_exact_in_a_package(tmp_path: Path)
         column("id", key_position=1, physical_name="BH"),
         column("project", physical_name="XMBH"),
         column("number", "integer", physical_name="XMBH"),
-        kind="files", options={"layer": "pipe"},
-    )  # fmt: skip
+        kind="files",
+        options={"layer": "pipe"},
+    )
     _, shaped = conformed((tmp_path / "pipes.gpkg").read_bytes(), "gpkg", agreed)
     assert shaped.frame["project"].to_list() == ["4205020012345678901", None]
     assert shaped.frame["number"].to_list() == [4205020012345678901, None]
@@ -295,9 +315,11 @@ def test_pictures_in_a_package_cost_nothing(tmp_path: Path) -> None:
     assert raw.frame["ZP"].to_list() == ["8 bytes", None]
     assert shaped.frame["id"].to_list() == ["G1", "G2"]
     wanted = contract(
-        column("id", key_position=1, physical_name="BH"), column("photo", physical_name="ZP"),
-        kind="files", options={"layer": "pipe"},
-    )  # fmt: skip
+        column("id", key_position=1, physical_name="BH"),
+        column("photo", physical_name="ZP"),
+        kind="files",
+        options={"layer": "pipe"},
+    )
     assert parse(body, "gpkg", wanted).frame["ZP"].to_list() == ["/9j/4AAQSkY=", None]
     assert "physicalName: ZP" in propose(tmp_path / "pipes.gpkg").yaml_text
 

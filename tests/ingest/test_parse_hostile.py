@@ -21,10 +21,14 @@ from ingest.parse import FileFault, parse
 
 MEDIA = ("json", "ndjson", "csv", "xlsx", "geojson", "gpkg")
 FEED = contract(
-    column("id", key_position=1, required=True), column("at", "timestamp", concept="observed_at"),
-    column("on", "date"), column("x", "number", minimum=0), column("geometry", concept="geometry_wkt"),
-    kind="files", options={"encoding": "gb18030"},
-)  # fmt: skip
+    column("id", key_position=1, required=True),
+    column("at", "timestamp", concept="observed_at"),
+    column("on", "date"),
+    column("x", "number", minimum=0),
+    column("geometry", concept="geometry_wkt"),
+    kind="files",
+    options={"encoding": "gb18030"},
+)
 
 
 @cache

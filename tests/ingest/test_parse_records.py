@@ -59,8 +59,12 @@ def test_objects_and_lists_of_nothing() -> None:
     bare = {"code": "H1", "company": None, "substances": []}
     raw = parse(page(whole, bare), "json", feed())
     assert rows(raw)[1] == {
-        "_row": "H1|", "code": "H1", "company.name": None, "substances.cas": None, "substances.max": None,
-    }  # fmt: skip
+        "_row": "H1|",
+        "code": "H1",
+        "company.name": None,
+        "substances.cas": None,
+        "substances.max": None,
+    }
     assert raw.notes == ()
 
 

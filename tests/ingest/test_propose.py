@@ -258,10 +258,13 @@ def test_ndjson(tmp_path: Path, load: Load) -> None:
 
 def test_geojson(tmp_path: Path, load: Load) -> None:
     features = [
-        {"type": "Feature", "properties": {"WKKBM": f"W{i}", "库容(万立方米)": i + 0.5},
-         "geometry": {"type": "Point", "coordinates": [111 + i / 10, 30]}}
+        {
+            "type": "Feature",
+            "properties": {"WKKBM": f"W{i}", "库容(万立方米)": i + 0.5},
+            "geometry": {"type": "Point", "coordinates": [111 + i / 10, 30]},
+        }
         for i in range(4)
-    ]  # fmt: skip
+    ]
     sample = tmp_path / "pond.geojson"
     sample.write_text(json.dumps({"type": "FeatureCollection", "features": features}), encoding="utf-8")
     proposal = propose(sample, "emergency.pond")
@@ -276,9 +279,14 @@ def test_geopackage_states_a_datum_which_is_doubted(tmp_path: Path, load: Load) 
     sample = tmp_path / "pipe.gpkg"
     shapes = shapely.to_wkb([shapely.LineString([(111, 30), (111.01, 30.01 + i / 100)]) for i in range(3)])
     pyogrio.raw.write(
-        sample, np.array(shapes, dtype=object), [np.array([f"X{i}" for i in range(3)], dtype=object)], ["GXBH"],
-        layer="pipe", geometry_type="LineString", crs="EPSG:4490",
-    )  # fmt: skip
+        sample,
+        np.array(shapes, dtype=object),
+        [np.array([f"X{i}" for i in range(3)], dtype=object)],
+        ["GXBH"],
+        layer="pipe",
+        geometry_type="LineString",
+        crs="EPSG:4490",
+    )
     proposal = propose(sample, "urban.pipe_two")
     contract = load(proposal)
     assert (contract.datum, contract.server.options["layer"]) == ("CGCS2000", "pipe")
@@ -289,10 +297,17 @@ def test_geopackage_states_a_datum_which_is_doubted(tmp_path: Path, load: Load) 
 @pytest.mark.parametrize(
     ("name", "body"),
     [
-        ("a.csv", b""), ("a.csv", b"only,a,header\n"), ("a.json", b"{"), ("a.json", b"[1, 2]"), ("a.xlsx", b"PK"),
-        ("a.geojson", b"{}"), ("a.gpkg", b"SQLite"), ("a.pdf", b"%PDF"), ("a.csv", b'a,b\n"1,2\n'),
+        ("a.csv", b""),
+        ("a.csv", b"only,a,header\n"),
+        ("a.json", b"{"),
+        ("a.json", b"[1, 2]"),
+        ("a.xlsx", b"PK"),
+        ("a.geojson", b"{}"),
+        ("a.gpkg", b"SQLite"),
+        ("a.pdf", b"%PDF"),
+        ("a.csv", b'a,b\n"1,2\n'),
     ],
-)  # fmt: skip
+)
 def test_files_that_teach_nothing(tmp_path: Path, name: str, body: bytes) -> None:
     sample = tmp_path / name
     sample.write_bytes(body)

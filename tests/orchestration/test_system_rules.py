@@ -50,27 +50,61 @@ def rows(folder: Path, name: str) -> list[dict[str, str]]:
 def test_a_rule_and_its_conditions_are_rows(gas: Path) -> None:
     assert rows(gas, "rules") == [
         {
-            "rule_id": "gas_methane", "name_zh": "甲烷", "name_en": "Methane", "domain": "lifeline", "subdomain": "gas",
-            "object_type": "gas_space", "kind": "reading", "key": "device", "feeds": "urban.gas_reading",
-            "is_member_only": "false", "hold_s": "10", "clear_s": "0", "clear_by": "reading", "max_late_s": "600",
-            "standard": "GB/T 50493-2019", "clause": "5.5.2", "evidence_grade": "secondary", "source": "design",
+            "rule_id": "gas_methane",
+            "name_zh": "甲烷",
+            "name_en": "Methane",
+            "domain": "lifeline",
+            "subdomain": "gas",
+            "object_type": "gas_space",
+            "kind": "reading",
+            "key": "device",
+            "feeds": "urban.gas_reading",
+            "is_member_only": "false",
+            "hold_s": "10",
+            "clear_s": "0",
+            "clear_by": "reading",
+            "max_late_s": "600",
+            "standard": "GB/T 50493-2019",
+            "clause": "5.5.2",
+            "evidence_grade": "secondary",
+            "source": "design",
             "version": "1",
         }
-    ]  # fmt: skip
+    ]
     common = {
-        "rule_id": "gas_methane", "metric": "methane_pct_lel", "unit": "%LEL", "aggregate": "last",
-        "source_label": "level", "basis": "two levels", "version": "1",
-    }  # fmt: skip
+        "rule_id": "gas_methane",
+        "metric": "methane_pct_lel",
+        "unit": "%LEL",
+        "aggregate": "last",
+        "source_label": "level",
+        "basis": "two levels",
+        "version": "1",
+    }
     yellow, red = rows(gas, "conditions")
     assert yellow == {
-        **common, "condition_id": "gas_methane_yellow", "group_no": "1", "colour": "yellow", "severity_rank": "2",
-        "comparison": "ge", "threshold": "25", "clear_threshold": "20", "standard": "GB/T 50493-2019",
-        "clause": "5.5.2", "evidence_grade": "secondary",
-    }  # fmt: skip
+        **common,
+        "condition_id": "gas_methane_yellow",
+        "group_no": "1",
+        "colour": "yellow",
+        "severity_rank": "2",
+        "comparison": "ge",
+        "threshold": "25",
+        "clear_threshold": "20",
+        "standard": "GB/T 50493-2019",
+        "clause": "5.5.2",
+        "evidence_grade": "secondary",
+    }
     assert red == {  # its standard is that of its row of thresholds.csv
-        **common, "condition_id": "gas_methane_worst", "group_no": "2", "colour": "red", "severity_rank": "4",
-        "comparison": "gt", "limit_attribute": "limit_pct", "factor": "1.5", "threshold_id": ROW,
-    }  # fmt: skip
+        **common,
+        "condition_id": "gas_methane_worst",
+        "group_no": "2",
+        "colour": "red",
+        "severity_rank": "4",
+        "comparison": "gt",
+        "limit_attribute": "limit_pct",
+        "factor": "1.5",
+        "threshold_id": ROW,
+    }
 
 
 def test_no_systems_no_rules() -> None:

@@ -21,8 +21,20 @@ from quality.run import check_feed
 from quality.verdict import Verdict, write_verdicts
 
 AT = datetime(2026, 7, 30, 4, 0, tzinfo=UTC)
-GOOD = Verdict("run-1", "weather.station", "volume", "volume", "error", "passed", 74.0, "10 … 5000 rows",
-               "收到 74 行。", "74 rows came.", 74, AT)  # fmt: skip
+GOOD = Verdict(
+    "run-1",
+    "weather.station",
+    "volume",
+    "volume",
+    "error",
+    "passed",
+    74.0,
+    "10 … 5000 rows",
+    "收到 74 行。",
+    "74 rows came.",
+    74,
+    AT,
+)
 
 
 class Page(HTMLParser):
@@ -64,8 +76,9 @@ def test_a_page_after_a_real_run(
     check_feed(home, engine, contract, contracts, "run-1", NOW)
     paths = write_pages(home, engine, contracts, ["weather.station"])
     assert [p.relative_to(home.root).as_posix() for p in paths] == [
-        "quality/weather.station.zh.html", "quality/weather.station.en.html",
-    ]  # fmt: skip
+        "quality/weather.station.zh.html",
+        "quality/weather.station.en.html",
+    ]
     assert not list((home.root / "quality").glob("*.partial"))
     page = Page(paths[LANGUAGES.index(language)].read_text(encoding="utf-8"))
     seen = " ".join(page.text)

@@ -211,14 +211,22 @@ def hours(feed_id: str, name: str, values: Sequence[float], **cells: Any) -> lis
 # Feeds that are fetched by the hour: a rainstorm of 105 mm in three hours, a slope that creeps faster and faster.
 BY_HAND: Mapping[str, tuple[str, str, Row, Sequence[float], Sequence[float], Mapping[str, str]]] = {
     "N01": (
-        "weather.observation", "rain_1h_mm", {"station_id": "57461"}, [0, 5, 40, 40, 25, 1], [0, 5, 9, 8, 5, 1],
+        "weather.observation",
+        "rain_1h_mm",
+        {"station_id": "57461"},
+        [0, 5, 40, 40, 25, 1],
+        [0, 5, 9, 8, 5, 1],
         {"weather_rainstorm": "red"},
     ),
     "N04": (
-        "resources.geo_reading", "displacement_mm", {"device_id": "ZD000012"}, [n * 1.1 for n in range(30)],
-        [n * 0.02 for n in range(30)], {"geo_displacement": "red"},
+        "resources.geo_reading",
+        "displacement_mm",
+        {"device_id": "ZD000012"},
+        [n * 1.1 for n in range(30)],
+        [n * 0.02 for n in range(30)],
+        {"geo_displacement": "red"},
     ),
-}  # fmt: skip
+}
 
 
 def by_hand(rules: RuleSet, system_id: str) -> tuple[Found, Found, Found]:

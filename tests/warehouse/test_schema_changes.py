@@ -29,8 +29,13 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     path = contract_path("transport.vehicle", root / "project/systems")
     made = open_warehouse(root / "home", project, root / "project/systems")
     for feed_id in (REGISTER, "weather.observation"):
-        synthetic.land_rows(made.home, made.engine, made.contracts[feed_id],
-                            synthetic.rows_of(made.contracts[feed_id], DAYS[0], 6), feed_id)  # fmt: skip
+        synthetic.land_rows(
+            made.home,
+            made.engine,
+            made.contracts[feed_id],
+            synthetic.rows_of(made.contracts[feed_id], DAYS[0], 6),
+            feed_id,
+        )
     document = yaml.safe_load(path.read_text("utf-8"))
     (seats,) = (p for p in document["schema"][0]["properties"] if p["name"] == COLUMN)
     seats["logicalType"] = "date"
@@ -49,8 +54,17 @@ def test_a_retyped_column_costs_itself_and_no_other_feed(edited: Warehouse) -> N
     (change,) = schema_changes(edited.home, edited.engine, edited.contracts)
     assert (change.feed_id, change.retyped, change.is_broken) == (REGISTER, ((COLUMN, "integer", "date"),), True)
     assert "`cityrisk reland transport.vehicle`" in change.told
-    write_manifest(edited.home, edited.engine, edited.contracts, edited.now, "run", "420500", True,
-                   unfit=change.as_text, left_out={change.feed_id: change.told})  # fmt: skip
+    write_manifest(
+        edited.home,
+        edited.engine,
+        edited.contracts,
+        edited.now,
+        "run",
+        "420500",
+        True,
+        unfit=change.as_text,
+        left_out={change.feed_id: change.told},
+    )
     built = build(edited.home, full_refresh=True, select=LOWER_HALF, project=edited.project)
     assert built.success, built.message
     assert edited.ask(f"select count(*), count({COLUMN}), count(vehicle_id) from staging.stg_transport__vehicle") == [

@@ -63,10 +63,17 @@ class Stranger(ReadingEvaluator):
         details = {**change.details, "of_rule": self.rule.rule_id, "sender": sender, "device": device}
         details["marks"] = sorted({UNKNOWN_DEVICE, *marks_of(change)})
         told = replace(
-            change, rule_id=UNKNOWN_ALARM, object_id=sender_object(sender), device_id=device[:120], details=details,
-            evidence=NO_PROOF if change.change is Change.CLEARED else change.evidence, lon=None, lat=None,
-            area_code=None, spots=(spot_of((("device", device),)) + next(iter(change.spots), ()),),
-        )  # fmt: skip
+            change,
+            rule_id=UNKNOWN_ALARM,
+            object_id=sender_object(sender),
+            device_id=device[:120],
+            details=details,
+            evidence=NO_PROOF if change.change is Change.CLEARED else change.evidence,
+            lon=None,
+            lat=None,
+            area_code=None,
+            spots=(spot_of((("device", device),)) + next(iter(change.spots), ()),),
+        )
         self.context.publish(told)
 
     def subject(self, key: str) -> Subject:

@@ -37,9 +37,13 @@ class Part:
 
 
 def packet(
-    unit: Unit, serial: int, sent_at: datetime, type_code: int = 0, objects: Sequence[bytes] = (),
+    unit: Unit,
+    serial: int,
+    sent_at: datetime,
+    type_code: int = 0,
+    objects: Sequence[bytes] = (),
     command: int = t.DATA,
-) -> bytes:  # fmt: skip
+) -> bytes:
     """A packet with its objects; without objects an empty one, as a heartbeat is."""
     body = bytes([type_code, len(objects)]) + b"".join(objects) if objects else b""
     source, destination = bytes.fromhex(unit.unit_id), bytes.fromhex(unit.centre)

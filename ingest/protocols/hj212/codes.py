@@ -113,9 +113,17 @@ FLAGS: Mapping[str, str] = {
 UNKNOWN_FLAG = "unknown"
 # Which ill a row tells that has several: what is broken before what somebody does on purpose.
 ILLS = (
-    "fault", "comms_fault", "power_fault", "abnormal", "over_range", "calibration", "maintenance", "stopped", "manual",
+    "fault",
+    "comms_fault",
+    "power_fault",
+    "abnormal",
+    "over_range",
+    "calibration",
+    "maintenance",
+    "stopped",
+    "manual",
     UNKNOWN_FLAG,
-)  # fmt: skip
+)
 
 REQUEST_RESULTS: Mapping[str, str] = {  # QnRtn, 6.6.3 table 7
     "1": "ready",

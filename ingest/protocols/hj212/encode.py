@@ -39,8 +39,14 @@ def encode(
     """
     segment = _segment(
         digits(sent_at, with_milliseconds=True),
-        device_id, system_code, command_code, password, flags, part, _body(observed_at, parameters, factors),
-    )  # fmt: skip
+        device_id,
+        system_code,
+        command_code,
+        password,
+        flags,
+        part,
+        _body(observed_at, parameters, factors),
+    )
     return close_envelope(segment)
 
 
@@ -58,9 +64,15 @@ def encode_parts(
     """An upload in as few frames as it needs; request numbers of parts lie one millisecond apart (table C.50)."""
     # the longest request number, PNUM and PNO that can come; only CP differs from part to part
     bare = encode(
-        device_id, system_code, command_code, sent_at,
-        observed_at=observed_at, password=password, flags=flags | HAS_PARTS, part=(9999, 9999),
-    )  # fmt: skip
+        device_id,
+        system_code,
+        command_code,
+        sent_at,
+        observed_at=observed_at,
+        password=password,
+        flags=flags | HAS_PARTS,
+        part=(9999, 9999),
+    )
     room = MAX_SEGMENT_BYTES - (len(bare) - len(close_envelope(b"")))
     groups: list[dict[str, Mapping[str, str | float]]] = [{}]
     used = 0
@@ -74,12 +86,18 @@ def encode_parts(
     total = len(groups)
     return tuple(
         encode(
-            device_id, system_code, command_code, sent_at + timedelta(milliseconds=number),
-            observed_at=observed_at, factors=group, password=password,
-            flags=flags | HAS_PARTS if total > 1 else flags, part=(number + 1, total) if total > 1 else None,
+            device_id,
+            system_code,
+            command_code,
+            sent_at + timedelta(milliseconds=number),
+            observed_at=observed_at,
+            factors=group,
+            password=password,
+            flags=flags | HAS_PARTS if total > 1 else flags,
+            part=(number + 1, total) if total > 1 else None,
         )
         for number, group in enumerate(groups)
-    )  # fmt: skip
+    )
 
 
 def answers(message: Message, now: datetime) -> tuple[bytes, ...]:
@@ -101,12 +119,18 @@ def answers(message: Message, now: datetime) -> tuple[bytes, ...]:
         close_envelope(
             _segment(
                 number or digits(now, with_milliseconds=True),
-                message.device_id, "91", answer, str(fields.get("password", "")), flags, None, body,
+                message.device_id,
+                "91",
+                answer,
+                str(fields.get("password", "")),
+                flags,
+                None,
+                body,
             ),
             with_modbus="crc_modbus" in message.deviations,
         )
         for number in cast(list[str], fields["answer_to"])
-    )  # fmt: skip
+    )
 
 
 def _segment(

@@ -57,7 +57,15 @@ _WIDE_FIELDS = ("Rtd", "Min", "Avg", "Max", "Cou", "Flag")
 _WHEN = ("device_id", "observed_at", "transmitted_at", "is_backfill", "system_code", "period")
 RECORD_FIELDS: Mapping[str, tuple[str, ...]] = {
     "factor": (
-        *_WHEN, "factor_code", "sent_code", "quantity", "unit", "total_unit", *NUMBERS.values(), "flag", "device_flag",
+        *_WHEN,
+        "factor_code",
+        "sent_code",
+        "quantity",
+        "unit",
+        "total_unit",
+        *NUMBERS.values(),
+        "flag",
+        "device_flag",
         "quality_flag",
     ),
     "facility": (*_WHEN, "facility", "run_state", "run_h"),
@@ -65,7 +73,7 @@ RECORD_FIELDS: Mapping[str, tuple[str, ...]] = {
         kind: (*_WHEN, "quality_flag", *(f"{code}-{field}" for code in codes for field in _WIDE_FIELDS))
         for kind, codes in _WIDE.items()
     },
-}  # fmt: skip
+}
 
 
 def records_of(

@@ -34,21 +34,51 @@ ALARM_BITS = {
 DANGER_BITS = (0, 3, 29, 30)
 # What rules ask for stands as a field of its own; all of them are in `alarms`.
 ALARM_FIELDS = (
-    "sos", "speeding", "fatigue", "danger_warning", "main_power_off", "speeding_warning", "fatigue_warning",
-    "driving_too_long", "parking_too_long", "area_crossed", "route_crossed", "off_route", "collision_warning",
+    "sos",
+    "speeding",
+    "fatigue",
+    "danger_warning",
+    "main_power_off",
+    "speeding_warning",
+    "fatigue_warning",
+    "driving_too_long",
+    "parking_too_long",
+    "area_crossed",
+    "route_crossed",
+    "off_route",
+    "collision_warning",
     "rollover_warning",
-)  # fmt: skip
+)
 # JT/T 808-2013 table 25; bits 8 and 9 are the load.
 STATUS_BITS = {
-    0: "acc_on", 1: "positioned", 4: "out_of_service", 5: "encrypted", 10: "fuel_cut", 11: "power_cut",
-    12: "door_locked", 13: "door_1_open", 14: "door_2_open", 15: "door_3_open", 16: "door_4_open", 17: "door_5_open",
-}  # fmt: skip
+    0: "acc_on",
+    1: "positioned",
+    4: "out_of_service",
+    5: "encrypted",
+    10: "fuel_cut",
+    11: "power_cut",
+    12: "door_locked",
+    13: "door_1_open",
+    14: "door_2_open",
+    15: "door_3_open",
+    16: "door_4_open",
+    17: "door_5_open",
+}
 LOADS = {0: "empty", 1: "half", 2: None, 3: "full"}
 
 BASE_NAMES = (
-    "device_id", "observed_at", "lon", "lat", "place_fault", "altitude_m", "speed_kmh", "direction_deg", "is_backfill",
-    "alarm_bits", "status_bits",
-)  # fmt: skip
+    "device_id",
+    "observed_at",
+    "lon",
+    "lat",
+    "place_fault",
+    "altitude_m",
+    "speed_kmh",
+    "direction_deg",
+    "is_backfill",
+    "alarm_bits",
+    "status_bits",
+)
 LOCATION_FIELDS = (*BASE_NAMES, "alarms", *ALARM_FIELDS, *STATUS_BITS.values(), "load", *RECORD_NAMES)
 BEHAVIOUR_FIELDS = (
     "device_id", "observed_at", "source", "behaviour", "type_code", "level", "phase", "phase_code", "lon", "lat",

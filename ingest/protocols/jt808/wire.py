@@ -182,9 +182,18 @@ def _header(frame: bytes, content: bytes, head: int, lenient: frozenset[str], de
             raise BadFrame("wrong body length", raw_offset(frame, 2), f"{stated} stated", f"{len(body)} as arrived")
         deviations.append("body_length")
     return Envelope(
-        frame, message_id, properties, edition, protocol_version, phone.hex(), serial, part, body, head,
+        frame,
+        message_id,
+        properties,
+        edition,
+        protocol_version,
+        phone.hex(),
+        serial,
+        part,
+        body,
+        head,
         tuple(deviations),
-    )  # fmt: skip
+    )
 
 
 class Splitter:

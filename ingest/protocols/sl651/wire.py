@@ -123,9 +123,21 @@ def take_apart(frame: bytes, lenient: frozenset[str] = NOTHING) -> Wire:
         part, used = _part(body, head, is_ascii)
         body, at = body[used:], head + used
     return Wire(
-        is_ascii, is_up, centre, station, header[6:8], header[8], field & MAX_BODY_BYTES, begin, part, body, at,
-        frame[-tail], crc16(frame[: 1 - tail]), deviations,
-    )  # fmt: skip
+        is_ascii,
+        is_up,
+        centre,
+        station,
+        header[6:8],
+        header[8],
+        field & MAX_BODY_BYTES,
+        begin,
+        part,
+        body,
+        at,
+        frame[-tail],
+        crc16(frame[: 1 - tail]),
+        deviations,
+    )
 
 
 def _part(body: bytes, at: int, is_ascii: bool) -> tuple[tuple[int, int], int]:

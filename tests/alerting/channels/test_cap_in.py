@@ -31,9 +31,11 @@ def samples(shared_dir: Path) -> Path:
 def test_the_samples_of_oasis(samples: Path) -> None:
     found = {path.stem: read(path.read_bytes()) for path in sorted(samples.glob("oasis_A*.xml"))}
     assert [(one.form, one.identifier, one.msg_type) for one in found.values()] == [
-        ("cap:1.2", "43b080713727", "Alert"), ("cap:1.2", "KSTO1055887203", "Alert"),
-        ("cap:1.2", "TRI13970876.2", "Update"), ("cap:1.2", "KAR0-0306112239-SW", "Alert"),
-    ]  # fmt: skip
+        ("cap:1.2", "43b080713727", "Alert"),
+        ("cap:1.2", "KSTO1055887203", "Alert"),
+        ("cap:1.2", "TRI13970876.2", "Update"),
+        ("cap:1.2", "KAR0-0306112239-SW", "Alert"),
+    ]
     storm = found["oasis_A2"].infos[0]
     (ring,) = storm.areas[0].polygons
     assert ring[0] == ring[-1] == (38.47, -120.14)
@@ -99,7 +101,7 @@ def test_chinese_encodings_are_read() -> None:
         (message(more="<area><areaDesc>a</areaDesc></area>" * 201), "201 areas"),
         (message().replace(b"<info>", b"<info><event>e</event></info>" * 40 + b"<info>"), "41 info blocks"),
     ],
-)  # fmt: skip
+)
 def test_hostile_or_broken_bytes_are_refused_with_a_reason(hostile: bytes, reason: str) -> None:
     with pytest.raises(CapError, match=reason):
         read(hostile)

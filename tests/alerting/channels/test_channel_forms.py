@@ -120,8 +120,14 @@ def test_a_long_robot_message_is_cut_between_alerts_and_keeps_what_counts(city: 
     city.happen(Change.OPENED, is_exercise=True)
     one = message(city, "robot")
     alerts = [{**one.body["alerts"][0], "matters_zh": f"第{n}条" + "很长" * 60} for n in range(20)]
-    long = Message(one.key, one.channel_id, one.target, one.kind, one.notice_id,
-                   {**one.body, "alerts": alerts, "n_not_shown": 4980})  # fmt: skip
+    long = Message(
+        one.key,
+        one.channel_id,
+        one.target,
+        one.kind,
+        one.notice_id,
+        {**one.body, "alerts": alerts, "n_not_shown": 4980},
+    )
     content = markdown(long, ("zh", "en"))
     assert MOST_BYTES - 1200 < len(content.encode()) <= MOST_BYTES
     assert "【演练】" in content.partition("\n")[0]
@@ -208,9 +214,12 @@ async def test_an_exercise_is_marked_in_every_form(city: City, channel_id: str) 
     receiver = Receiver(answers=[(200, DONE)])
     async with receiving(receiver):
         city.set(
-            CITYRISK_WEBHOOK_URL=receiver.url, CITYRISK_WEBHOOK_SECRET="s", CITYRISK_ROBOT_URL=receiver.url,
-            CITYRISK_SMS_URL=receiver.url, CITYRISK_SMS_SECRET="k",
-        )  # fmt: skip
+            CITYRISK_WEBHOOK_URL=receiver.url,
+            CITYRISK_WEBHOOK_SECRET="s",
+            CITYRISK_ROBOT_URL=receiver.url,
+            CITYRISK_SMS_URL=receiver.url,
+            CITYRISK_SMS_SECRET="k",
+        )
         city.happen(Change.OPENED, is_exercise=True)
         channel = opened(city, channel_id)
         await channel.send(message(city, channel_id), START)

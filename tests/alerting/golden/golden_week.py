@@ -45,14 +45,22 @@ def town() -> Registry:
     devices = [
         thing("urban:D1", "urban:S1", gateway_id="GW1", space_type="valve_well", area_code="420502"),
         thing("urban:D2", "urban:S2", gateway_id="GW1", space_type="adjacent_space", area_code="420502"),
-        thing("water:H1", "water:RIVER", lon=111.3, lat=30.7, warning_level_m=50.0, guarantee_level_m=51.0,
-              historical_max_level_m=52.5, area_code="420502"),
+        thing(
+            "water:H1",
+            "water:RIVER",
+            lon=111.3,
+            lat=30.7,
+            warning_level_m=50.0,
+            guarantee_level_m=51.0,
+            historical_max_level_m=52.5,
+            area_code="420502",
+        ),
         thing("water:G1", "water:GAUGE", lon=111.3, lat=30.7027, area_code="420502"),
         thing("transport:T1", "transport:V1", vehicle_type="tour_coach", speed_limit_kmh=100.0),
         *(thing(f"emergency:X{i}", "emergency:POND", area_code="420581") for i in range(1, 4)),
         thing("ecology:M1", "ecology:O1", cod_limit_mg_l=50.0, nh3_n_limit_mg_l=5.0, ph_min=6.0, ph_max=9.0),
         thing("fire:U1", "fire:UNIT"),
-    ]  # fmt: skip
+    ]
     pond = thing("emergency:POND", dry_beach_min_m=70.0, pond_class="3", dam_height_m=80.0, area_code="420581")
     return Registry(SHAPES, {pond.id: pond}, {d.id: d for d in devices})
 
@@ -172,11 +180,15 @@ def frame_of(contract: Contract, rows: list[Row], first: int) -> pl.DataFrame:
     event = contract.event_time.landed_name if contract.event_time else ""
     records = [
         {
-            **dict.fromkeys(schema), **row.cells, event: at(row.at), "_row": str(first + i),
-            "_received_at": came(row), "_flags": row.flags,
+            **dict.fromkeys(schema),
+            **row.cells,
+            event: at(row.at),
+            "_row": str(first + i),
+            "_received_at": came(row),
+            "_flags": row.flags,
         }
         for i, row in enumerate(rows)
-    ]  # fmt: skip
+    ]
     return pl.DataFrame(records, schema=schema)
 
 

@@ -45,8 +45,10 @@ def test_an_episode_has_its_worst_colour_though_it_ended_milder(
     told(quick_store, desk, engineer(Change.CLEARED, colour="blue", minute=4))
     (episode,) = did(quick_store)
     assert (episode.colour, episode.finding) == ("red", "unjudged")
-    minutes = [None if at is None else (at - START) / timedelta(minutes=1)
-               for at in (episode.started_at, episode.opened_at, episode.ended_at)]  # fmt: skip
+    minutes = [
+        None if at is None else (at - START) / timedelta(minutes=1)
+        for at in (episode.started_at, episode.opened_at, episode.ended_at)
+    ]
     assert minutes == [0, 1, 4]
 
 
@@ -100,7 +102,12 @@ def test_hits_and_misses_count_without_false_alarms(quick_store: sa.Engine, desk
     was = did(quick_store)
     found = counts(compare([was[0], was[3]], was))
     assert {name: n for name, n in found.items() if n} == {
-        "same": 2, "lost": 2, "hits": 2, "misses": 1, "confirmed_hits": 1, "confirmed_misses": 1,
+        "same": 2,
+        "lost": 2,
+        "hits": 2,
+        "misses": 1,
+        "confirmed_hits": 1,
+        "confirmed_misses": 1,
         "false_alarms_avoided": 1,
-    }  # fmt: skip
+    }
     assert counts(compare(was, was))["false_alarms_again"] == 1

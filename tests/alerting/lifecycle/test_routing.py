@@ -70,9 +70,14 @@ def test_a_new_kind_of_risk_goes_to_the_department_that_owns_it() -> None:
 def test_a_nearer_and_newer_row_wins(desk: Desk) -> None:
     def duty(area: str, organisation: str, valid_from: str, valid_to: str = "") -> dict[str, str]:
         return {
-            "area_code": area, "domain": "natural_hazard", "risk_type": "flood", "role": "dispose",
-            "organisation_id": organisation, "valid_from": valid_from, "valid_to": valid_to,
-        }  # fmt: skip
+            "area_code": area,
+            "domain": "natural_hazard",
+            "risk_type": "flood",
+            "role": "dispose",
+            "organisation_id": organisation,
+            "valid_from": valid_from,
+            "valid_to": valid_to,
+        }
 
     duties = [
         duty("420500", "420500:water", "2021-01-01"),

@@ -14,8 +14,14 @@ DEED = Deed("li", "seen on the spot", NOW, NOW + timedelta(seconds=1))
 
 def alert(state: str | None, **columns: Any) -> dict[str, Any]:
     return {
-        "alert_id": "a", "state": state, "colour": "red", "severity_rank": 4, "n_reopened": 0, "value": 1.0, **columns
-    }  # fmt: skip
+        "alert_id": "a",
+        "state": state,
+        "colour": "red",
+        "severity_rank": 4,
+        "n_reopened": 0,
+        "value": 1.0,
+        **columns,
+    }
 
 
 def test_the_whole_way_sets_every_clock() -> None:

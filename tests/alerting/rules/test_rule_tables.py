@@ -142,8 +142,18 @@ def test_a_worse_colour_lies_further_on_the_dangerous_side(rules: RuleSet) -> No
             number = c.threshold if c.limit_attribute is None else c.factor
             if number is None or alone[c.rank, c.group] > 1 or rule.kind in ("rollup", "composite"):
                 continue
-            key = (rule.rule_id, c.metric, c.comparison, c.aggregate, c.window_s, c.limit_attribute, c.offset, c.hours,
-                   tuple(sorted(c.applies_to.items())), c.active_above)  # fmt: skip
+            key = (
+                rule.rule_id,
+                c.metric,
+                c.comparison,
+                c.aggregate,
+                c.window_s,
+                c.limit_attribute,
+                c.offset,
+                c.hours,
+                tuple(sorted(c.applies_to.items())),
+                c.active_above,
+            )
             families[key].append((c.rank, number if c.comparison in ("ge", "gt") else -number))
     several = {key: sorted(levels) for key, levels in families.items() if len({rank for rank, _ in levels}) > 1}
     assert len(several) > 15
@@ -180,7 +190,7 @@ def test_a_worse_colour_lies_further_on_the_dangerous_side(rules: RuleSet) -> No
         ("alert_overrides.csv", "tongzhou_rain_red", "condition_id", "no_such", "condition 'no_such' does not exist"),
         ("alert_overrides.csv", "tongzhou_rain_red", "clause", "", "clause: empty"),
     ],
-)  # fmt: skip
+)
 def test_a_broken_row_is_named(tmp_path: Path, table: str, key: str, column: str, value: str, said: str) -> None:
     folder = rules_folder(tmp_path)
     set_cell(folder, table, key, column, value)

@@ -171,8 +171,10 @@ def test_a_smoke_detector_reports_fire(frames: dict[str, Any]) -> None:
     (row,) = gb26875.decode(raw(frames["dgiot-smoke-doc"])).records
     assert row.kind == "event"
     assert (row.values["event_kind"], row.values["part_type"], row.values["fire"]) == (
-        "part_state", "smoke_detector_photo", True,
-    )  # fmt: skip
+        "part_state",
+        "smoke_detector_photo",
+        True,
+    )
 
 
 def test_the_units_own_troubles(frames: dict[str, Any]) -> None:
@@ -185,21 +187,34 @@ def test_versions_settings_and_vendors_types_make_no_rows(frames: dict[str, Any]
     kinds = {name: gb26875.decode(raw(row)) for name, row in frames.items() if row["valid"]}
     without = {name: m.kind for name, m in kinds.items() if not m.records}
     assert without == {
-        "dgiot-1byte-a": "code_22", "dgiot-1byte-b": "code_22", "case1-version": "unit_version", "case2-ack": "confirm",
-        "fubei-150": "code_150", "cannon-auth": "code_60", "cannon-query": "read_system_state",
-        "airsample-9": "code_9", "sf-request": "initialise_unit", "wrap-app5": "software_version",
-        "wrap-app6": "system_config", "wrap-app7": "part_config",
-    }  # fmt: skip
+        "dgiot-1byte-a": "code_22",
+        "dgiot-1byte-b": "code_22",
+        "case1-version": "unit_version",
+        "case2-ack": "confirm",
+        "fubei-150": "code_150",
+        "cannon-auth": "code_60",
+        "cannon-query": "read_system_state",
+        "airsample-9": "code_9",
+        "sf-request": "initialise_unit",
+        "wrap-app5": "software_version",
+        "wrap-app6": "system_config",
+        "wrap-app7": "part_config",
+    }
 
 
 @pytest.mark.parametrize(
     ("code", "steps", "field", "value"),
     [
-        (2, 125, "height_m", 1.25), (3, -55, "temperature_c", -5.5), (4, 3, "pressure_kpa", 300.0),
-        (5, 1405, "pressure_kpa", 140.5), (8, 2201, "voltage_v", 220.1), (9, 12, "current_a", 1.2),
-        (10, 150, "flow_l_s", 15.0), (12, 7, "wind_speed_ms", 7.0),
+        (2, 125, "height_m", 1.25),
+        (3, -55, "temperature_c", -5.5),
+        (4, 3, "pressure_kpa", 300.0),
+        (5, 1405, "pressure_kpa", 140.5),
+        (8, 2201, "voltage_v", 220.1),
+        (9, 12, "current_a", 1.2),
+        (10, 150, "flow_l_s", 15.0),
+        (12, 7, "wind_speed_ms", 7.0),
     ],
-)  # fmt: skip
+)
 def test_quantities_have_their_own_fields_and_units(
     frames: dict[str, Any], code: int, steps: int, field: str, value: float
 ) -> None:

@@ -38,7 +38,7 @@ def fire(text: bytes = b"", at: datetime = AT) -> bytes:
         (b"3" + "层走廊".encode("gb18030")[1:] + b" 17", "3"),
         ("厨房".encode("gb18030") + b"\xff" + b"-17", "厨房?-17"),
     ],
-)  # fmt: skip
+)
 def test_a_place_keeps_what_is_whole_of_it(raw: bytes, read: str) -> None:
     (row,) = gb26875.decode(fire(raw)).records
     assert str(row.values["text"]).startswith(read)
@@ -50,8 +50,14 @@ def test_a_part_is_told_by_unit_system_loop_and_number() -> None:
     (row,) = gb26875.decode(fire("3层走廊".encode("gb18030"))).records
     told = ("unit_id", "system_addr", "part_type", "zone", "position", "text", "fire")
     assert [row.values[name] for name in told] == [
-        "010203040506", 2, "smoke_detector_photo", 3, 17, "3层走廊", True,
-    ]  # fmt: skip
+        "010203040506",
+        2,
+        "smoke_detector_photo",
+        3,
+        17,
+        "3层走廊",
+        True,
+    ]
 
 
 # ── refused, and still heard ──────────────────────────────────────────────────────────────────────────────────────────

@@ -143,9 +143,14 @@ def test_a_registration_is_answered_with_a_code_and_a_refused_one_without(sender
 
 @pytest.mark.parametrize(
     "frame",
-    [encode.heartbeat(LATE, 3), encode.authentication(EARLY, 3, "A1"), encode.location(LATE, 3, PLACE),
-     encode.deregistration(EARLY, 3), encode.frame(LATE, 0x0F99, 3, b"?")],
-)  # fmt: skip
+    [
+        encode.heartbeat(LATE, 3),
+        encode.authentication(EARLY, 3, "A1"),
+        encode.location(LATE, 3, PLACE),
+        encode.deregistration(EARLY, 3),
+        encode.frame(LATE, 0x0F99, 3, b"?"),
+    ],
+)
 def test_the_general_answer_names_what_it_answers(frame: bytes) -> None:
     message = JT808.decode(frame)
     for replies, result in ((JT808.answers(message, NOW), 0), (jt808.refusal(message), 1)):

@@ -34,9 +34,13 @@ def framed(body: bytes, message_id: int = 0x0200) -> bytes:
 
 
 def location(
-    alarm: int = 0, status: int = 3, lat: int = 30_691_234, lon: int = 111_286_543, time: str = "260815033000",
+    alarm: int = 0,
+    status: int = 3,
+    lat: int = 30_691_234,
+    lon: int = 111_286_543,
+    time: str = "260815033000",
     items: str = "",
-) -> Message:  # fmt: skip
+) -> Message:
     body = b"".join(n.to_bytes(4) for n in (alarm, status, lat, lon)) + hexed("0042 02d0 00b4" + time + items)
     return JT808.decode(framed(body))
 
@@ -54,10 +58,22 @@ def item(item_id: int, digits: str) -> str:
 def test_a_position_in_our_units() -> None:
     one = values(location(items="010400002710" + "02020123" + "300115" + "310109"))
     wanted = {
-        "device_id": "13812345678", "observed_at": "2026-08-15T03:30:00+08:00", "lon": 111.286543, "lat": 30.691234,
-        "place_fault": None, "altitude_m": 66, "speed_kmh": 72.0, "direction_deg": 180, "is_backfill": False,
-        "acc_on": True, "positioned": True, "mileage_km": 1000.0, "fuel_l": 29.1, "network_signal": 21, "satellites": 9,
-    }  # fmt: skip
+        "device_id": "13812345678",
+        "observed_at": "2026-08-15T03:30:00+08:00",
+        "lon": 111.286543,
+        "lat": 30.691234,
+        "place_fault": None,
+        "altitude_m": 66,
+        "speed_kmh": 72.0,
+        "direction_deg": 180,
+        "is_backfill": False,
+        "acc_on": True,
+        "positioned": True,
+        "mileage_km": 1000.0,
+        "fuel_l": 29.1,
+        "network_signal": 21,
+        "satellites": 9,
+    }
     assert {name: one[name] for name in wanted} == wanted
 
 
@@ -98,9 +114,18 @@ def test_a_leap_day_is_a_day() -> None:
 # ── alarms ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 @pytest.mark.parametrize(
     ("bit", "name"),
-    [(0, "sos"), (1, "speeding"), (2, "fatigue"), (13, "speeding_warning"), (14, "fatigue_warning"),
-     (18, "driving_too_long"), (20, "area_crossed"), (23, "off_route"), (29, "collision_warning")],
-)  # fmt: skip
+    [
+        (0, "sos"),
+        (1, "speeding"),
+        (2, "fatigue"),
+        (13, "speeding_warning"),
+        (14, "fatigue_warning"),
+        (18, "driving_too_long"),
+        (20, "area_crossed"),
+        (23, "off_route"),
+        (29, "collision_warning"),
+    ],
+)
 def test_an_alarm_bit_is_a_flag_of_its_own(bit: int, name: str) -> None:
     one = values(location(alarm=1 << bit))
     assert one[name] is True
@@ -347,8 +372,10 @@ def test_a_bad_clock_in_a_batch_costs_its_own_time_alone() -> None:
         positions += len(one).to_bytes(2) + one
     rows = JT808.decode(framed(b"\0\3\1" + positions, 0x0704)).records
     assert [row.values["observed_at"] for row in rows] == [
-        "2026-08-15T03:30:00+08:00", None, "2026-08-15T03:31:00+08:00",
-    ]  # fmt: skip
+        "2026-08-15T03:30:00+08:00",
+        None,
+        "2026-08-15T03:31:00+08:00",
+    ]
     assert all(row.values["lon"] == 111.286543 and row.values["is_backfill"] for row in rows)
 
 

@@ -131,10 +131,18 @@ def test_gates_that_repeat_their_elements_get_rows_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("raw", "decimals", "value"),
     [
-        ("000127", 2, 1.27), ("FF000127", 3, -0.127), ("FF01", 0, -1), ("FFFF", 2, None), ("AAAA", 2, None),
-        ("FF", 0, None), ("1A15", 2, None), ("FFFF12", 2, None), ("00", 1, 0.0), ("", 0, None),
+        ("000127", 2, 1.27),
+        ("FF000127", 3, -0.127),
+        ("FF01", 0, -1),
+        ("FFFF", 2, None),
+        ("AAAA", 2, None),
+        ("FF", 0, None),
+        ("1A15", 2, None),
+        ("FFFF12", 2, None),
+        ("00", 1, 0.0),
+        ("", 0, None),
     ],
-)  # fmt: skip
+)
 def test_packed_numbers(raw: str, decimals: int, value: float | None) -> None:
     assert e.number(bytes.fromhex(raw), decimals) == value
 
@@ -276,8 +284,12 @@ def test_an_ascii_report_reads_as_its_hex_twin() -> None:
         name: row.values[name] for name in ("rain_today_mm", "rain_total_mm", "level_m", "battery_v", "duration_min")
     }
     assert got == {
-        "rain_today_mm": 3.5, "rain_total_mm": 120.0, "level_m": -0.127, "battery_v": None, "duration_min": 90.0,
-    }  # fmt: skip
+        "rain_today_mm": 3.5,
+        "rain_total_mm": 120.0,
+        "level_m": -0.127,
+        "battery_v": None,
+        "duration_min": 90.0,
+    }
     assert (row.values["observed_at"], row.values["serial"]) == ("2026-07-01T10:00:00+08:00", 7)
     assert (row.values["station_class"], row.values["pump_stopped"]) == ("river", True)
     (answer,) = sl651.answers(message, NOW)
@@ -289,8 +301,9 @@ def test_ascii_steps_and_series() -> None:
     stepped = STATION + "DRN10 Z Q 1.00 2.5 1.10 M "
     rows = [r.values for r in sl651.decode(ascii_frame(HEADER + "31", stepped)).records]
     assert [(r["observed_at"][11:16], r["level_m"], r["flow_m3s"]) for r in rows] == [  # type: ignore[index]
-        ("10:00", 1.0, 2.5), ("10:10", 1.1, None),
-    ]  # fmt: skip
+        ("10:00", 1.0, 2.5),
+        ("10:10", 1.1, None),
+    ]
     series = STATION + "DRH00 DRP 05000000FFFFFFFFFFFFFFFF "
     with pytest.raises(BadFrame, match="24 hexadecimal"):
         sl651.decode(ascii_frame(HEADER + "31", series.replace("05000000", "0500")))
@@ -341,9 +354,12 @@ def sealed(frame: bytes) -> bytes:
 @pytest.mark.case("live.G3")
 def test_a_time_before_its_station_is_kept() -> None:
     (report,) = sl651.report(
-        sl651.Sender("0011223344"), 0x33, 9, at("2026-07-01 10:02:00"),
+        sl651.Sender("0011223344"),
+        0x33,
+        9,
+        at("2026-07-01 10:02:00"),
         [sl651.Group(at("2026-07-01 09:55:00"), {"level_m": 46.1})],
-    )  # fmt: skip
+    )
     (row,) = sl651.decode(turned(report, "")).records
     assert row.values == sl651.decode(report).records[0].values
     assert row.values["observed_at"] == "2026-07-01T09:55:00+08:00"
