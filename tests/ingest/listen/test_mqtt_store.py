@@ -118,7 +118,7 @@ async def test_what_an_earlier_release_left_is_named(gas: BrokerServer, caplog: 
         pass
     assert f"{FILTER}: 3" in caplog.text
     write_running(gas.home, "broker", {}, datetime.now(UTC))
-    well, found, _ = _left_messages(gas.home)
+    well, found, _ = await asyncio.to_thread(_left_messages, gas.home)
     assert (well, found) == (False, f"{FILTER}: 3")
 
 
