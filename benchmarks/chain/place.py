@@ -17,11 +17,13 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.chain.messages import GAS_ROWS, TUNNEL_ROWS, gateway_of
-from city import door_files, sensors, vehicles
+from city import door_files, vehicles
 from city.build import build_city
 from city.clock import Span
+from city.declared import declared
 from city.geography import load_counties
-from city.profiles import load_profile
+from city.profiles import Size, load_profile
+from city.registers import draw_registers as drawn
 from city.streams import Streams
 from city.table import SourceTable
 from core.catalogue import load_contracts
@@ -113,14 +115,18 @@ def fleet_of(tables: Mapping[str, SourceTable]) -> Fleet:
 
 def draw_registers(sizes: Sizes) -> dict[str, SourceTable]:
     """The city's registers of gas detectors, tunnel stations and vehicles, none of them spoilt."""
-    profile = load_profile("yichang")
+    profile, streams = load_profile("yichang"), Streams("yichang", SEED)
     counties, span = load_counties(profile.code), Span(datetime.now(UTC), 1)
-    streams = Streams("yichang", SEED)
     n_gas, n_tunnel, n_vehicles = sizes
+    counts = {"gas_detectors": n_gas, "tunnel_compartments": n_tunnel}
+    as_wanted = replace(profile, sizes={name: Size(n, False, 1, True) for name, n in counts.items()})
+    simulated = declared()
+    feeds = {id: simulated.departments[id] for id in ("urban.gas_device", "urban.tunnel_device")}
+    registers = drawn(replace(simulated, departments=feeds), as_wanted, counties, span, streams, 1.0, {})
     firms, drivers = (92, 2310) if sizes == CITY_SIZES else (max(1, n_vehicles // 30), n_vehicles)
     tables = (
-        _behind_senders(sensors.build_gas(profile, counties, span, streams, n_gas), GAS_ROWS),
-        _behind_senders(sensors.build_tunnels(profile, counties, span, streams, n_tunnel), TUNNEL_ROWS),
+        _behind_senders(registers["urban.gas_device"], GAS_ROWS),
+        _behind_senders(registers["urban.tunnel_device"], TUNNEL_ROWS),
         vehicles.build(profile, counties, span, streams, (n_vehicles, firms, drivers)),
     )
     return {table.feed_id: table for table in tables}
