@@ -86,7 +86,12 @@ def _register(
         except DeclarationError as error:
             raise DeclarationError(f"departments/{department.feed_id}/columns/{name}: {error}") from error
     types = {column.physical_name: column.logical_type for column in contract.columns}
-    frame = pl.DataFrame([_series(name, drawing.columns[name], types.get(name)) for name in drawing.columns])
+    # Served in the contract's order, whatever the order in which one column needs another.
+    names = [
+        *(name for name in types if name in drawing.columns),
+        *(name for name in drawing.columns if name not in types),
+    ]
+    frame = pl.DataFrame([_series(name, drawing.columns[name], types.get(name)) for name in names])
     frame = frame.with_columns(_lon=pl.Series(places.lon), _lat=pl.Series(places.lat), _county=pl.Series(places.county))
     return table_of(
         contract, frame.with_columns(_county_name=pl.Series(places.county_name), _street=pl.Series(places.street))
