@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, get_args
 
-from alerting.engine.evaluators import EVALUATORS
+from alerting.engine.evaluators import evaluators
 from alerting.engine.rule import (
     Aggregate,
     ClearBy,
@@ -259,7 +259,7 @@ def _rule(
     thresholds: Mapping[str, _Row],
 ) -> Rule:
     rule_id = row.needed("rule_id")
-    own, kind = conditions.get(rule_id, ()), row.one_of("kind", EVALUATORS)
+    own, kind = conditions.get(rule_id, ()), row.one_of("kind", evaluators())
     if not own:
         raise row.fault("rule_id", f"{rule_id!r} has no row in {CONDITIONS}")
     ids = {condition.condition_id for _, condition in own}

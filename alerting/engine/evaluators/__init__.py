@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
+from functools import cache
 
 from alerting.engine.evaluators.evaluator import Evaluator
 from alerting.engine.rule import Rule, RuleError, RuleSet
 
 
-def _registry() -> dict[str, type[Evaluator]]:
+@cache
+def evaluators() -> Mapping[str, type[Evaluator]]:
+    """Rule kind → its evaluator, found when somebody first asks: importing a room looks at no folder."""
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
     registry: dict[str, type[Evaluator]] = {}
@@ -27,14 +31,11 @@ def _registry() -> dict[str, type[Evaluator]]:
     return dict(sorted(registry.items()))
 
 
-EVALUATORS = _registry()
-
-
 def evaluator_of(rule: Rule) -> type[Evaluator]:
     """The evaluator of a rule's kind. Raises RuleError for a kind that nobody judges."""
-    found = EVALUATORS.get(rule.kind)
+    found = evaluators().get(rule.kind)
     if found is None:
-        known = ", ".join(EVALUATORS)
+        known = ", ".join(evaluators())
         raise RuleError(f"rule {rule.rule_id}: kind {rule.kind!r} found, expected one of {known}")
     return found
 
@@ -44,4 +45,4 @@ def watched_by(ruleset: RuleSet) -> frozenset[str]:
     return frozenset(rule_id for rule in ruleset.rules for rule_id in evaluator_of(rule).watched(rule))
 
 
-__all__ = ["EVALUATORS", "Evaluator", "evaluator_of", "watched_by"]
+__all__ = ["Evaluator", "evaluator_of", "evaluators", "watched_by"]
