@@ -59,7 +59,7 @@ def _script(root: str, system_id: str, language: str) -> None:
     from dashboards.views import system
 
     home = serving.Home(Path(root), {})
-    scene = frame.Scene(home, words_of(language), rights.CITY_WIDE, frame.present())  # type: ignore[arg-type]
+    scene = frame.Scene(home, words_of(language), rights.CITY_WIDE, frame.present())
     one = city_systems(home).built[system_id]
     frame.page(one.name_zh, partial(system.draw, one), scene)()
 
