@@ -41,6 +41,12 @@ def open_page(page: Page, site: Site, path: str, language: str) -> None:
     expect(page.locator('[data-testid="stApp"]')).to_have_attribute("data-test-script-state", "notRunning")
 
 
+def choose_domain(page: Page, name: str) -> None:
+    """Choose a domain on the page, not the menu of its systems."""
+    main = page.locator('[data-testid="stMain"]')
+    main.get_by_role("radio", name=name).or_(main.get_by_role("button", name=name)).first.click()
+
+
 def no_fault(page: Page) -> None:
     """Neither an exception box nor an error dialog is on the page."""
     expect(page.locator('[data-testid="stException"], [data-testid="stDialog"]')).to_have_count(0)
@@ -80,7 +86,7 @@ def test_one_click_changes_the_language_and_pages_keep_it(page: Page, site: Site
 
 def test_the_chosen_domain_explains_itself(page: Page, site: Site) -> None:
     open_page(page, site, "", "zh")
-    page.get_by_role("radio", name="生产安全").or_(page.get_by_role("button", name="生产安全")).first.click()
+    choose_domain(page, "生产安全")
     expect(page.get_by_text("什么变了 · 生产安全")).to_be_visible()
     page.get_by_role("radio", name="上周").or_(page.get_by_role("button", name="上周")).first.click()
     expect(page.get_by_text("由什么构成 · 生产安全")).to_be_visible()
@@ -89,7 +95,7 @@ def test_the_chosen_domain_explains_itself(page: Page, site: Site) -> None:
 
 def test_filters_of_the_map_and_the_facts_of_an_object(page: Page, site: Site) -> None:
     open_page(page, site, "map", "zh")
-    page.get_by_role("radio", name="生产安全").or_(page.get_by_role("button", name="生产安全")).first.click()
+    choose_domain(page, "生产安全")
     expect(page.get_by_text(re.compile(r"显示 66 / 66 个对象"))).to_be_visible()
     page.get_by_role("combobox", name=re.compile("选择对象")).fill("猇亭一号罐区")
     page.get_by_role("option", name="猇亭一号罐区").click()
