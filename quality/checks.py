@@ -4,7 +4,7 @@ Pure. Row rules were applied to every row at conform; here they are re-asserted 
 across files, volume, freshness, drift, references, sums) exist only here. Every check comes down to one number, the
 observed value, that must lie between `low` and `high`.
 
-Not here: computing the observed value (`quality.measure`), judging it (`quality.suite`, `quality.engine`).
+Not here: the expectation that says it to the engine (`quality.suite`), judging (`quality.judging`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ Kind = Literal[
     "checks",  # no rule of a contract: stands for all checks of a feed when they could not even begin
 ]  # fmt: skip
 ROW_KINDS: frozenset[Kind] = frozenset({"not_null", "range", "allowed", "pattern"})
+# Judged on the rows, one at a time or a key at a time: the engine first says only whether all of them keep the promise.
+COUNTED_KINDS: frozenset[Kind] = ROW_KINDS | {"unique_key"}
 # Judged from the ledger and the newest day alone: the only kinds that make sense when no file is new.
 QUIET_KINDS: frozenset[Kind] = frozenset({"volume", "freshness", "refused"})
 # Judged on every run, whether or not a batch waits: a feed of which nothing lands never has a batch that waits.
@@ -45,6 +47,8 @@ _ARGUMENTS: Mapping[str, frozenset[str]] = {
     "reference": frozenset({"column", "feed", "to", "max_missing_pct"}),
     "sum": frozenset({"column", "by", "feed", "to", "total", "max_ratio"}),
 }  # fmt: skip
+
+BATCH_ID = "_batch_id"  # of every landed row
 
 # Fewer days of history than this say nothing about what is usual.
 DRIFT_DAYS = 28

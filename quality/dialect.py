@@ -1,8 +1,8 @@
 """DuckDB for SQLAlchemy with results that outlive their connection.
 
-Out of the box every expectation on DuckDB fails without a number: Great Expectations closes its connection before it
-fetches, and the dialect then has no rows. Here a result is buffered as soon as it is there. SQLAlchemy loads this
-module by name when the first engine needs it (`quality.engine`).
+Great Expectations closes a connection before it fetches; the stock dialect then has no rows, and every expectation
+fails without a number. Here a result is buffered as soon as it is there. Imports no other module of this package:
+`cityrisk checks export` writes this file beside the suite.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ from sqlalchemy.engine.cursor import FullyBufferedCursorFetchStrategy
 
 
 class _BufferedExecution(PGExecutionContext_psycopg2):
-    """Fetches everything before anyone can close the connection."""
-
     def post_exec(self) -> None:
         super().post_exec()  # type: ignore[no-untyped-call]
         if self.cursor.description:
@@ -24,7 +22,7 @@ class _BufferedExecution(PGExecutionContext_psycopg2):
 
 
 class BufferedDialect(duckdb_engine.Dialect):
-    """DuckDB for SQLAlchemy with results that outlive their connection."""
+    """DuckDB, every result fetched at once."""
 
     execution_ctx_cls = _BufferedExecution
     supports_statement_cache = False

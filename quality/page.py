@@ -20,7 +20,7 @@ from core.contract import Contract
 from core.settings import Home
 from ingest import ops
 from quality.checks import Kind
-from quality.verdict import Result, Verdict
+from quality.verdict import Result, Verdict, read_verdicts
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
@@ -32,6 +32,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "title": "数据质量", "department": "部门", "owner": "负责人", "steward": "数据管理员", "version": "契约版本",
         "grain": "粒度", "now": "当前结论", "history": "检查记录", "check": "检查项", "kind": "类别",
         "verdict": "结论", "observed": "实测", "expected": "约定", "said": "说明", "rows": "检查行数", "at": "时间",
+        "samples": "例如",
         "none": "尚未检查。", "not_passed": "未通过的检查", "warning": "警告", "error": "阻断",
         "passed": "通过", "failed": "不合格", "raised": "未能检查", "all_passed": "全部通过",
         "meaning": "“不合格”是数据问题；“未能检查”是系统故障，与数据无关，批次同样暂不入库。时间为北京时间。",
@@ -41,6 +42,7 @@ _WORDS: Mapping[Language, Mapping[str, str]] = {
         "version": "Contract version", "grain": "Grain", "now": "As it stands", "history": "Earlier runs",
         "check": "Check", "kind": "Kind", "verdict": "Verdict", "observed": "Observed", "expected": "Agreed",
         "said": "In words", "rows": "Rows checked", "at": "Time", "none": "Nothing was checked yet.",
+        "samples": "For example",
         "not_passed": "Not passed", "warning": "warning", "error": "blocking",
         "passed": "passed", "failed": "failed", "raised": "raised", "all_passed": "all passed",
         "meaning": "“Failed” speaks about the data; “raised” is a fault of ours and says nothing about the data, "
@@ -102,12 +104,8 @@ def read_history(connection: sa.Connection, feed_id: str) -> list[Verdict]:
         .limit(HISTORY_RUNS)
     )
     last = sa.select(sa.func.max(v.id)).where(v.feed_id == feed_id).group_by(v.check_id)
-    rows = connection.execute(
-        sa.select(ops.check_verdict)
-        .where(v.feed_id == feed_id, sa.or_(v.id.in_(last), v.run_id.in_(runs)))
-        .order_by(v.id)
-    )
-    return [Verdict(**{k: x for k, x in row._mapping.items() if k != "id"}) for row in rows]
+    wanted = sa.select(ops.check_verdict).where(v.feed_id == feed_id, sa.or_(v.id.in_(last), v.run_id.in_(runs)))
+    return read_verdicts(connection, wanted.order_by(v.id))
 
 
 def render_feed_page(contract: Contract, verdicts: Sequence[Verdict], language: Language) -> str:
@@ -148,11 +146,13 @@ def _standing_row(verdict: Verdict, language: Language) -> str:
     kind = _KINDS[cast(Kind, verdict.kind)][i]
     weight = "" if verdict.verdict == "passed" else f" ({words[verdict.severity]})"
     observed = "–" if verdict.observed is None else f"{verdict.observed:.6g}"
-    said = verdict.message_zh if language == "zh" else verdict.message_en
+    said = escape(verdict.message_zh if language == "zh" else verdict.message_en)
+    if verdict.samples:
+        said += f"<br>{words['samples']}: " + ", ".join(f"<code>{escape(text)}</code>" for text in verdict.samples)
     return (
         f'<tr><td class="{verdict.verdict}">{_MARKS[verdict.verdict]} {words[verdict.verdict]}{weight}</td>'
         f"<td>{kind}<br><code>{escape(verdict.check_id)}</code></td>"
-        f'<td class="n">{observed}</td><td>{escape(verdict.expected)}</td><td>{escape(said)}</td>'
+        f'<td class="n">{observed}</td><td>{escape(verdict.expected)}</td><td>{said}</td>'
         f'<td class="n">{verdict.rows_checked}</td><td class="n">{_civil(verdict.at)}</td></tr>'
     )
 

@@ -1,78 +1,99 @@
-"""What every check would observe on data known to be bad, so that a blind check is found out.
-
-Row rules and keys are measured on planted bad rows with the very expressions that measure the data; for the other
-kinds the bad value is one just outside the limits, so that at least the judgement is proven.
-"""
+"""Rows known to be bad, one way or another, for every check: an expectation that passes there is blind."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
+import duckdb
 import polars as pl
 
+<<<<<<< HEAD
 from core.contract import Column, Contract
 from quality.checks import ROW_KINDS, Check
 from quality.measure import count_violations
 from quality.measuring import Measuring
 from quality.set_rules import count_duplicates
 from quality.verdict import Measured
+=======
+from quality.checks import BATCH_ID, Check
+from quality.landed import RATIO, Usual
+>>>>>>> feae1e7 (Checks are native expectations on the landed rows)
 
-_VIEW = "known_bad"
 _TYPES: dict[str, pl.DataType] = {
     "string": pl.String(), "number": pl.Float64(), "integer": pl.Int64(), "boolean": pl.Boolean(),
     "date": pl.Date(), "timestamp": pl.Datetime("us", "UTC"),
 }  # fmt: skip
 _NEVER_VALID = ("not-a-value-of-this-column", "", "!", "0", "A")
 _AT = datetime(2000, 1, 1, tzinfo=UTC)
+_SERIAL = count(1)
 
 
-def known_bad(contract: Contract, checks: Sequence[Check], measuring: Measuring) -> dict[str, float | Exception]:
-    """What each check observes on bad data; an exception where even that crashed."""
-    measuring.show(_VIEW, bad_rows(contract, checks))
-    found: dict[str, float | Exception] = {}
-    for check in checks:
-        try:
-            if check.kind in ROW_KINDS:
-                measured = count_violations([check], measuring, _VIEW)[check.id]
-            elif check.kind == "unique_key":
-                measured = count_duplicates(check, measuring, _VIEW, None)
-            else:
-                measured = Measured(_outside(check), 1)
-            found[check.id] = float(measured.observed or 0.0)
-        except Exception as error:  # noqa: BLE001 - the probe's crash is this check's verdict, not the run's end
-            found[check.id] = error
-    return found
-
-
-def bad_rows(contract: Contract, checks: Sequence[Check]) -> pl.DataFrame:
-    """One row per row rule that breaks it, all else absent, and the key of the last rows twice in one batch."""
+def bad_rows(contract: Contract, checks: Sequence[Check], usual: Mapping[str, Usual]) -> pl.DataFrame:
+    """One row per check that it must find, all else absent; for a key two rows of one batch."""
     columns = {c.landed_name: c for c in contract.landed_columns}
     rows: list[dict[str, Any]] = []
     for check in checks:
-        if check.kind in ROW_KINDS:
-            rows.append(
-                {str(check.column): _breaking(check, columns[str(check.column)])} if check.kind != "not_null" else {}
-            )
-        elif check.kind == "unique_key":
-            key = {name: _some(columns[name]) for name in check.arguments["key"]}
-            rows += [key, key]
+        column = columns.get(check.column or "")
+        match check.kind:
+            case "not_null":
+                rows.append({})
+            case "range" | "distribution_drift" if column is not None:
+                rows.append({column.landed_name: _far(column, checks, usual)})
+            case "allowed":
+                rows.append({check.column or "": next(v for v in _NEVER_VALID if v not in check.arguments["values"])})
+            case "pattern":
+                pattern = check.arguments["pattern"]
+                rows.append({check.column or "": next(v for v in _NEVER_VALID if not re.search(pattern, v))})
+            case "reference" | "freshness" if column is not None:
+                rows.append({column.landed_name: _some(column)})
+            case "unique_key":
+                key = {name: _some(columns[name]) for name in check.arguments["key"]}
+                rows += [key, key]
     schema = {name: _TYPES["string" if c.mask == "hash" else c.logical_type] for name, c in columns.items()}
-    return pl.DataFrame(rows or [{}], schema=schema).with_columns(pl.lit("known-bad").alias("_batch_id"))
+    return pl.DataFrame(rows or [{}], schema=schema).with_columns(pl.lit("known-bad").alias(BATCH_ID))
 
 
-def _breaking(check: Check, column: Column) -> Any:
-    match check.kind:
-        case "range":
-            minimum, maximum = check.arguments["minimum"], check.arguments["maximum"]
-            return maximum + 1 if maximum is not None else minimum - 1
-        case "allowed":
-            return next(v for v in _NEVER_VALID if v not in check.arguments["values"])
-        case "pattern":
-            return next(v for v in _NEVER_VALID if not re.search(check.arguments["pattern"], v))
-    raise ValueError(f"{check.feed_id}: {check.id}: no known-bad value for kind {check.kind!r}")
+def write_bad_rows(connection: duckdb.DuckDBPyConnection, frame: pl.DataFrame) -> str:
+    """The rows as a table; gives its name."""
+    table = f"known_bad_{next(_SERIAL)}"
+    connection.register("frame", frame.to_arrow())
+    connection.execute(f"create table {table} as select * from frame")
+    connection.unregister("frame")
+    return table
+
+
+def make_bad_total(connection: duckdb.DuckDBPyConnection, check: Check) -> str:
+    """A view with a number of rows, and a ratio in each, that the limits of a check do not admit; gives its name."""
+    high = check.high
+    n_rows = 1 if check.kind == "sum" else int(high) + 1 if high is not None else int(check.low or 1) - 1
+    ratio = 0.0 if high is None else high + max(1.0, abs(high))
+    view = f"known_bad_{next(_SERIAL)}"
+    connection.execute(f"create view {view} as select {ratio!r}::double as {RATIO} from range({n_rows})")
+    return view
+
+
+def _far(column: Column, checks: Sequence[Check], usual: Mapping[str, Usual]) -> float:
+    """A value that no check of this column admits, be it a range or a mean."""
+    lows, highs = list[float](), list[float]()
+    for check in checks:
+        if check.column != column.landed_name:
+            continue
+        if check.kind == "range":
+            lows += [v for v in (check.arguments["minimum"],) if v is not None]
+            highs += [v for v in (check.arguments["maximum"],) if v is not None]
+        elif check.kind == "distribution_drift":
+            low, high = usual[check.id].limits(check.high or 0.0)
+            lows.append(low)
+            highs.append(high)
+    has_only_minimum = any(
+        c.kind == "range" and c.column == column.landed_name and c.arguments["maximum"] is None for c in checks
+    )
+    value = min(lows) - 1 if has_only_minimum else max(highs) + 1
+    return int(value) if column.logical_type == "integer" else value
 
 
 def _some(column: Column) -> Any:
@@ -86,10 +107,3 @@ def _some(column: Column) -> Any:
         case "boolean":
             return True
     return 0
-
-
-def _outside(check: Check) -> float:
-    """The nearest round value that the limits do not admit."""
-    if check.high is not None:
-        return check.high + max(1.0, abs(check.high))
-    return (check.low or 0.0) - 1.0

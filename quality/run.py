@@ -1,8 +1,8 @@
 """Check the feeds that have something new, and write what was found.
 
-A feed with nothing new is judged on freshness alone, by plain comparison: starting the engine would cost seconds to
-subtract two times. Batches that are held are measured again on every run; when they would pass now (the register they
-refer to has come, the contract has changed), the engine judges them in full and they can be admitted.
+A feed with nothing new is judged on freshness and on what was refused, by plain comparison. Batches that are held are
+judged again on every run; when they pass now (the register they refer to has come, the contract has changed), they can
+be admitted, otherwise nothing is said of them.
 
 Not here: what becomes of the batches (`quality.admit`).
 """
@@ -19,13 +19,11 @@ import sqlalchemy as sa
 from core.contract import Contract
 from core.settings import Home
 from quality.checks import QUIET_KINDS, STEADY_KINDS, Check, checks_of
-from quality.engine import EngineAbsentError, Judge, judge
-from quality.measure import measure
-from quality.measuring import Measuring
-from quality.probe import known_bad
+from quality.engine import EngineAbsentError, ExpectationEngine
+from quality.judging import Finding, judge_ledger, judge_rows
 from quality.scope import File, Scope, held_scopes, known_files, waiting_scope
 from quality.sentences import sentences
-from quality.verdict import Measured, Result, Verdict, write_verdicts
+from quality.verdict import Result, Verdict, write_verdicts
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +39,14 @@ class Checker:
         self._contracts = contracts
         self._run_id = run_id
         self._now = now
-        self._judge: Judge | None = None
+        self._expectations: ExpectationEngine | None = None
 
     def __enter__(self) -> Checker:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._judge is not None:
-            self._judge.close()
+        if self._expectations is not None:
+            self._expectations.close()
 
     def check(self, contract: Contract) -> list[Verdict]:
         """Judge one feed and write its verdicts in one transaction."""
@@ -82,7 +80,7 @@ class Checker:
         with self._engine.connect() as connection:
             waiting = waiting_scope(connection, self._home.landing, contract.id)
         check = Check("checks", contract.id, "checks", "error")
-        return self._verdict(contract, check, error, f"{type(error).__name__}: {error}", waiting)
+        return self._verdict(contract, check, Finding(holds=False, fault=f"{type(error).__name__}: {error}"), waiting)
 
     def _references(self, connection: sa.Connection, checks: Sequence[Check]) -> dict[str, tuple[File, ...]]:
         feeds = {str(c.arguments["feed"]) for c in checks if "feed" in c.arguments}
@@ -91,74 +89,41 @@ class Checker:
     def _again(
         self, contract: Contract, checks: Sequence[Check], scope: Scope, references: Mapping[str, Sequence[File]]
     ) -> list[Verdict]:
-        """Judge held batches, but only where a mere look says that they would pass; otherwise they stay as they are."""
-        blocking = [c for c in checks if c.severity == "error" and c.kind not in STEADY_KINDS]
-        with self._measuring(scope, references) as measuring:
-            found = measure(blocking, measuring, self._now)
-        if any(isinstance(m, Exception) or not _holds(c, m) for c in blocking if (m := found.get(c.id)) is not None):
-            return []
-        return self._verdicts(contract, [c for c in checks if c.kind not in STEADY_KINDS], scope, references)
+        """Judge held batches; where one of them still may not pass, they stay as they are and nothing is said again."""
+        verdicts = self._verdicts(contract, [c for c in checks if c.kind not in STEADY_KINDS], scope, references)
+        return [] if any(v.blocks for v in verdicts) else verdicts
 
     def _verdicts(
         self, contract: Contract, checks: Sequence[Check], scope: Scope, references: Mapping[str, Sequence[File]]
     ) -> list[Verdict]:
         if scope.delivered.refused_pct is None:
             checks = [c for c in checks if c.kind != "refused"]
-        if not scope.batch_ids:
-            checks = [c for c in checks if c.kind in STEADY_KINDS]
-        elif not scope.new:
-            checks = [c for c in checks if c.kind in QUIET_KINDS]
-        with self._measuring(scope, references) as measuring:
-            found = measure(checks, measuring, self._now)
-            outcomes = self._plain(checks, found)
-            if scope.new:
-                outcomes |= self._judged(contract, checks, found, measuring)
-        return [self._verdict(contract, c, found[c.id], outcomes[c.id], scope) for c in checks]
+        if scope.new:
+            found = judge_rows(self._running(), contract, checks, scope, references, self._now)
+        else:
+            kinds = QUIET_KINDS if scope.batch_ids else STEADY_KINDS
+            checks = [c for c in checks if c.kind in kinds]
+            found = judge_ledger(checks, scope, self._now)
+        return [self._verdict(contract, c, found[c.id], scope) for c in checks]
 
-    def _measuring(self, scope: Scope, references: Mapping[str, Sequence[File]]) -> Measuring:
-        """An own folder to spill to: DuckDB makes it when it must, and takes it away again."""
-        self._home.build.mkdir(parents=True, exist_ok=True)
-        return Measuring(scope, references, self._home.build / f"spill-{uuid4().hex}")
+    def _running(self) -> ExpectationEngine:
+        """The engine, with a folder of its own to spill to: DuckDB makes it when it must, and takes it away again."""
+        if self._expectations is None:
+            self._home.build.mkdir(parents=True, exist_ok=True)
+            self._expectations = ExpectationEngine(self._home.build / f"spill-{uuid4().hex}")
+        return self._expectations
 
-    def _plain(self, checks: Sequence[Check], found: Mapping[str, Measured | Exception]) -> dict[str, bool | str]:
-        """What needs no engine: crashes, and comparisons where there is no number or nothing new."""
-        return {
-            c.id: f"{type(m).__name__}: {m}" if isinstance(m, Exception) else _holds(c, m)
-            for c in checks
-            for m in (found[c.id],)
-        }
-
-    def _judged(
-        self,
-        contract: Contract,
-        checks: Sequence[Check],
-        found: Mapping[str, Measured | Exception],
-        measuring: Measuring,
-    ) -> dict[str, bool | str]:
-        """The engine's word on every check that has a number, and on the same check over known-bad data."""
-        values = {i: m.observed for i, m in found.items() if isinstance(m, Measured) and m.observed is not None}
-        numbered = [c for c in checks if c.id in values]
-        probes = known_bad(contract, numbered, measuring)
-        blind: dict[str, bool | str] = {
-            i: f"on the known-bad row: {type(p).__name__}: {p}" for i, p in probes.items() if isinstance(p, Exception)
-        }
-        bad = {i: p for i, p in probes.items() if not isinstance(p, Exception)}
-        self._judge = self._judge or Judge()
-        return blind | judge(self._judge, [c for c in numbered if c.id in bad], values, bad)
-
-    def _verdict(
-        self, contract: Contract, check: Check, found: Measured | Exception, outcome: bool | str, scope: Scope
-    ) -> Verdict:
-        verdict: Result = "raised" if isinstance(outcome, str) else "passed" if outcome else "failed"
-        fault = " ".join(outcome.split())[:300] if isinstance(outcome, str) else ""
-        measured = found if isinstance(found, Measured) else None
+    def _verdict(self, contract: Contract, check: Check, finding: Finding, scope: Scope) -> Verdict:
+        verdict: Result = "raised" if finding.fault else "passed" if finding.holds else "failed"
+        fault = " ".join(finding.fault.split())[:300]
+        measured = finding.measured
         zh, en = sentences(check, contract, verdict, measured, fault)
         if verdict != "passed":
             log.warning("%s: %s %s: %s", contract.id, check.id, verdict, en)
         return Verdict(
             self._run_id, contract.id, check.id, check.kind, check.severity, verdict,
             measured.observed if measured else None, check.expected, zh, en, measured.rows if measured else 0,
-            self._now, scope.batch_ids,
+            self._now, scope.batch_ids, measured.samples if measured else (),
         )  # fmt: skip
 
 
@@ -210,8 +175,3 @@ def referenced_first(contracts: Mapping[str, Contract], feed_ids: Iterable[str])
     for feed_id in wanted:
         visit(feed_id, frozenset())
     return ordered
-
-
-def _holds(check: Check, measured: Measured) -> bool:
-    """The plain comparison. No number means nothing to compare, and holds, except for a feed that never spoke."""
-    return measured.note != "never" if measured.observed is None else check.admits(measured.observed)

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 import sqlalchemy as sa
 
@@ -24,6 +25,7 @@ class Measured:
     observed: float | None  # None: there was nothing to judge, `note` says why
     rows: int
     note: str = ""  # key into the sentences of the check's kind
+    samples: tuple[str, ...] = ()  # a few of the values that broke the promise, personal ones masked
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,7 @@ class Verdict:
     rows_checked: int
     at: datetime
     batch_ids: tuple[str, ...] = ()
+    samples: tuple[str, ...] = ()
 
     @property
     def blocks(self) -> bool:
@@ -57,7 +60,23 @@ def write_verdicts(connection: sa.Connection, verdicts: Sequence[Verdict]) -> No
     """Append verdict rows inside the caller's transaction."""
     names = [c.name for c in ops.check_verdict.columns if c.name != "id"]
     if verdicts:
-        connection.execute(ops.check_verdict.insert(), [{n: getattr(v, n) for n in names} for v in verdicts])
+        rows = [{n: getattr(v, n) for n in names} | {"samples": _as_text(v.samples)} for v in verdicts]
+        connection.execute(ops.check_verdict.insert(), rows)
+
+
+def read_verdicts(connection: sa.Connection, query: sa.Select[Any]) -> list[Verdict]:
+    """Verdicts from whole rows of their table."""
+    rows = (dict(row) for row in connection.execute(query).mappings())
+    return [
+        Verdict(
+            **{k: v for k, v in row.items() if k not in ("id", "samples")}, samples=tuple(json.loads(row["samples"]))
+        )
+        for row in rows
+    ]
+
+
+def _as_text(samples: Sequence[str]) -> str:
+    return json.dumps(samples, ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import builtins
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -17,9 +18,10 @@ from landed_rows import NOW, good_rows, land
 from core.contract import Contract
 from core.settings import Home
 from ingest import ops
+from quality import judging, suite
 from quality import run as quality_run
 from quality.admit import ReleaseError, admit, release
-from quality.engine import EngineAbsentError, Judge
+from quality.engine import Answer, EngineAbsentError, ExpectationEngine
 from quality.run import check_feed, check_feeds, referenced_first
 from quality.verdict import Verdict
 
@@ -92,28 +94,32 @@ def test_a_missing_column_raises_its_own_checks_only(
     assert set(verdicts.values()) == {"passed"}
 
 
-def test_a_check_that_passes_on_bad_data_is_blind(
+def test_a_check_that_finds_nothing_in_bad_rows_is_blind(
     home: Home, engine: sa.Engine, contracts: dict[str, Contract], check: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A row rule whose probe finds nothing wrong is raised although the data are good."""
+    """The bad rows of one column are good by mistake: its checks are raised although the data are good."""
     land_today(home, engine, contracts["weather.station"])
-    real = quality_run.known_bad
-    monkeypatch.setattr(quality_run, "known_bad", lambda *a: real(*a) | {"pattern_station_id": 0.0})
+    real, good = judging.bad_rows, good_rows(contracts["weather.station"])["station_id"][0]
+
+    def bad_rows(*given: Any) -> pl.DataFrame:
+        return real(*given).with_columns(pl.lit(good).alias("station_id"))
+
+    monkeypatch.setattr(judging, "bad_rows", bad_rows)
     verdicts = {v.check_id: v for v in check("weather.station")}
-    blind = verdicts.pop("pattern_station_id")
-    assert (blind.verdict, "the known-bad row passed" in blind.message_en) == ("raised", True)
+    for blind in (verdicts.pop("pattern_station_id"), verdicts.pop("not_null_station_id")):
+        assert (blind.verdict, "the known-bad row passed" in blind.message_en) == ("raised", True)
     assert {v.verdict for v in verdicts.values()} == {"passed"}
 
 
-def test_a_row_rule_that_sees_nothing_is_blind(
+def test_an_expectation_that_sees_nothing_is_blind(
     home: Home, engine: sa.Engine, contracts: dict[str, Contract], check: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The probe runs through the same expressions: a rule broken in our code shows, even on good data."""
+    """Good and bad rows are judged by one suite: an expectation broken in our code shows, even on good data."""
     land_today(home, engine, contracts["weather.station"])
-    monkeypatch.setattr("quality.measure._violation", lambda check: sa.false())
-    row_rules = [v for v in check("weather.station") if v.kind in ("not_null", "range", "allowed", "pattern")]
-    assert len(row_rules) > 5
-    assert {v.verdict for v in row_rules} == {"raised"}
+    monkeypatch.setattr(suite, "_pattern_query", lambda check: "select 1 from {batch} where false")
+    verdicts = check("weather.station")
+    assert {v.verdict for v in verdicts if v.kind == "pattern"} == {"raised"}
+    assert {v.verdict for v in verdicts if v.kind != "pattern"} == {"passed"}
 
 
 def test_an_engine_that_dies_raises_and_the_run_goes_on(
@@ -123,26 +129,54 @@ def test_an_engine_that_dies_raises_and_the_run_goes_on(
         raise RuntimeError("out of luck")
 
     land_today(home, engine, contracts[REGISTER])
-    monkeypatch.setattr(Judge, "successes", die)
+    monkeypatch.setattr("quality.engine.suite_of", die)
     verdicts = [v for v in check(REGISTER) if v.kind != "refused"]  # that one reads the ledger alone
     assert {v.verdict for v in verdicts} == {"raised"}
     assert "out of luck" in verdicts[0].message_en
 
 
-def test_an_engine_that_says_yes_to_all_is_not_believed(
-    home: Home, engine: sa.Engine, contracts: dict[str, Contract], check: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("word", [True, False])
+def test_an_engine_that_says_the_same_of_everything_is_not_believed(
+    home: Home, engine: sa.Engine, contracts: dict[str, Contract], check: Any, monkeypatch: pytest.MonkeyPatch,
+    word: bool,
+) -> None:  # fmt: skip
+    """Yes is not believed because of the bad rows, no because it shows no row that breaks the promise."""
+
+    def ask(self: Any, table: str, checks: Any, *_: Any) -> dict[str, Answer]:
+        return {c.id: Answer(success=word) for c in checks}
+
     land_today(home, engine, contracts[REGISTER])
-    monkeypatch.setattr(Judge, "successes", lambda self, checks, observed: {c.id: True for c in checks})
-    assert {v.verdict for v in check(REGISTER)} == {"raised"}
+    monkeypatch.setattr(ExpectationEngine, "ask", ask)
+    assert {v.verdict for v in check(REGISTER) if v.kind != "refused"} == {"raised"}
 
 
-def test_an_engine_that_says_no_to_all_is_not_believed(
-    home: Home, engine: sa.Engine, contracts: dict[str, Contract], check: Any, monkeypatch: pytest.MonkeyPatch
+def test_one_that_breaks_the_common_scan_is_lost_alone(
+    home: Home, engine: sa.Engine, contracts: dict[str, Contract], check: Any
 ) -> None:
-    land_today(home, engine, contracts[REGISTER])
-    monkeypatch.setattr(Judge, "successes", lambda self, checks, observed: {c.id: False for c in checks})
-    assert {v.verdict for v in check(REGISTER)} == {"raised"}
+    """Many promises are judged in one scan; a column of another type breaks it."""
+    text = good_rows(contracts["weather.station"]).with_columns(pl.lit("high").alias("elevation_m"))
+    land_today(home, engine, contracts["weather.station"], text)
+    verdicts = {v.check_id: v.verdict for v in check("weather.station")}
+    assert verdicts.pop("range_elevation_m") == "raised"
+    assert set(verdicts.values()) == {"passed"}
+
+
+def test_samples_show_what_broke_the_promise_and_no_person(
+    home: Home, engine: sa.Engine, contracts: dict[str, Contract], check: Any
+) -> None:
+    contract = contracts["weather.station"]
+    frame = good_rows(contract)
+    ids = ["odd-1", "odd-2", *frame["station_id"].to_list()[2:]]
+    land_today(home, engine, contract, frame.with_columns(pl.Series("station_id", ids)))
+    columns = tuple(replace(c, sensitivity="personal") if c.name == "station_id" else c for c in contract.columns)
+    seen = {}
+    for run_id, one in (("run-1", contract), ("run-2", replace(contract, columns=columns))):
+        (pattern,) = (v for v in check(contract.id, run_id, one) if v.check_id == "pattern_station_id")
+        assert (pattern.verdict, pattern.observed) == ("failed", 2.0)
+        seen[run_id] = pattern.samples
+    assert seen["run-1"] == ("odd-1", "odd-2")
+    assert seen["run-2"]
+    assert not set(seen["run-1"]) & set(seen["run-2"])
 
 
 def test_one_crashed_feed_does_not_stop_the_others(
@@ -196,7 +230,7 @@ def test_a_quiet_feed_needs_no_engine(
     home: Home, engine: sa.Engine, contracts: dict[str, Contract], check: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     land_today(home, engine, contracts[READINGS], state="admitted", run_id="run-0")
-    monkeypatch.setattr(quality_run, "Judge", None)
+    monkeypatch.setattr(quality_run, "ExpectationEngine", None)
     verdict, refused = check(READINGS)
     assert (verdict.kind, verdict.verdict, verdict.batch_ids) == ("freshness", "passed", ())
     assert (refused.kind, refused.verdict, refused.observed) == ("refused", "passed", 0.0)

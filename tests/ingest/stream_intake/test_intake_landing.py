@@ -25,11 +25,7 @@ from ingest.stream.publish import place_of, raw_messages
 from ingest.stream.reader import Taken
 from ingest.stream.seen import SeenRows
 from ingest.stream.tick import NOTES_KEPT, Feed, Shaped, Ticker
-from quality.checks import checks_of
-from quality.measure import measure
-from quality.measuring import Measuring
-from quality.scope import waiting_scope
-from quality.verdict import Measured
+from quality.run import check_feed
 
 NOW = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 AT_MS = int(NOW.timestamp() * 1000)
@@ -146,14 +142,9 @@ def test_a_batch_of_a_stream_passes_its_checks(intake: Intake, stream: Stream, c
     stream.tick(reading("GD1", AT_MS - 1), reading("GD1", AT_MS))
     stream.tick(reading("GD1", AT_MS), reading("GD1", AT_MS, 9.0), reading("GD2", AT_MS))
     stream.land()
-    checks = [check for check in checks_of(contracts[GAS]) if check.kind in ("unique_key", "volume")]
-    with intake.engine.connect() as connection:
-        scope = waiting_scope(connection, intake.home.landing, GAS)
-    with Measuring(scope, {}, intake.home.build / "spill") as measuring:
-        found = measure(checks, measuring, NOW)
-    assert {key: one.observed for key, one in found.items() if isinstance(one, Measured)} == {
-        "unique_key": 0.0, "volume": 5.0,
-    }  # fmt: skip
+    verdicts = check_feed(intake.home, intake.engine, contracts[GAS], contracts, "run-1", NOW)
+    found = {v.kind: (v.verdict, v.observed) for v in verdicts}
+    assert (found["unique_key"], found["volume"]) == (("passed", 0.0), ("passed", 5.0))
 
 
 def test_held_batches_are_judged_by_the_hour() -> None:
