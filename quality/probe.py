@@ -11,17 +11,9 @@ from typing import Any
 import duckdb
 import polars as pl
 
-<<<<<<< HEAD
 from core.contract import Column, Contract
-from quality.checks import ROW_KINDS, Check
-from quality.measure import count_violations
-from quality.measuring import Measuring
-from quality.set_rules import count_duplicates
-from quality.verdict import Measured
-=======
 from quality.checks import BATCH_ID, Check
 from quality.landed import RATIO, Usual
->>>>>>> feae1e7 (Checks are native expectations on the landed rows)
 
 _TYPES: dict[str, pl.DataType] = {
     "string": pl.String(), "number": pl.Float64(), "integer": pl.Int64(), "boolean": pl.Boolean(),
