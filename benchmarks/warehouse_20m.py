@@ -56,9 +56,9 @@ def main() -> None:
         engine = ops.open_ops(home.ops_url)
         make_registers(home, engine, contracts)
         if not chosen.no_checks:
-            from quality.engine import Judge
+            from quality.engine import ExpectationEngine
 
-            Judge().close()  # its imports are start-up
+            ExpectationEngine(home.build / "spill").close()  # its imports are start-up
         start_up = seconds(lambda: product_build(home, engine, contracts))
         fixed = seconds(lambda: product_build(home, engine, contracts))
         n_devices = max(1, chosen.readings // PER_DEVICE)

@@ -59,7 +59,7 @@ class ExpectationEngine:
 
     def __init__(self, spill: Path) -> None:
         with _quiet():
-            gx = _library()
+            gx = library()
             self._context = gx.get_context(mode="ephemeral", project_config=_settings(gx))
             registry.register(_DIALECT_NAME, "quality.dialect", "BufferedDialect")
             # A named in-memory database is shared by the connections of this process while one is open.
@@ -167,7 +167,8 @@ def _settings(gx: Any) -> Any:
     )
 
 
-def _library() -> Any:
+def library() -> Any:
+    """The library, which sends nothing anywhere. Raises EngineAbsentError where it is not installed."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     try:
         import duckdb_engine  # noqa: F401 - `quality.dialect` stands on it

@@ -9,6 +9,7 @@ from __future__ import annotations
 from orchestration.cli import (
     alerts,
     channels,
+    checks,
     data,
     decode,
     demo,
@@ -31,6 +32,7 @@ __all__ = [
     "alerts",
     "app",
     "channels",
+    "checks",
     "data",
     "decode",
     "demo",
