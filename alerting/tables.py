@@ -244,7 +244,9 @@ alert_delivery = Table(
     Column("receipt", Text),
     Column("created_at", UtcText, nullable=False),
     Column("sent_at", UtcText),
+    Column("notification_id", Integer),  # of a feed's fault, instead of a notice
     Index("ix_alert_delivery_waiting", "state", "next_at"),
+    Index("ix_alert_delivery_notification", "notification_id", "channel_id"),
     Index("ix_alert_delivery_alert", "alert_id"),
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, event, exc
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0013"  # the newest step in ingest/migrations/versions; a change of these tables needs a further one
+REVISION = "0014"  # the newest step in ingest/migrations/versions; a change of these tables needs a further one
 
 BUNDLE = "raw-"  # how the medium of a batch begins whose archived bytes are a stream's messages
 

@@ -1,21 +1,13 @@
-"""Who tells people of feed faults: the channel workers while any runs, else the batch run itself.
-
-A worker holds a shared lock for as long as it lives; a kill releases it. Both tell the same body under the same key, so
-that a receiver who hears both knows it is one. Not here: what is the matter with a feed (`quality.notify`).
-"""
+"""Whether a channel worker of a home is alive: it holds a shared lock for as long as it lives; a kill releases it."""
 
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from core.settings import Home
 
-WEBHOOK = "CITYRISK_NOTIFY_WEBHOOK"
-WEBHOOK_CHANNEL = "data_desk"  # the row of channels.csv with that address
-KIND = "feed_fault"
 DRY_RUN = "CITYRISK_CHANNELS_DRY_RUN"  # anything but 0, false or no: no channel of this home sends anything
 _LOCK = "telling.lock"
 
@@ -45,22 +37,3 @@ def is_told_by_others(home: Home) -> bool:
 def is_dry_run(home: Home) -> bool:
     """Whether this home only writes down what it would have sent."""
     return home.environment.get(DRY_RUN, "").lower() not in ("", "0", "false", "no")
-
-
-def key_of(notification_id: int, channel_id: str = WEBHOOK_CHANNEL) -> str:
-    """The delivery's id and idempotency key.
-
-    >>> key_of(7)
-    'fault-7-data_desk'
-    """
-    return f"fault-{notification_id}-{channel_id}"
-
-
-def body_of(row: Mapping[str, Any]) -> dict[str, object]:
-    """What is told of a row of `ingest.ops.notification`."""
-    cleared_at = row["cleared_at"]
-    return {
-        "id": row["id"], "feed_id": row["feed_id"], "kind": row["kind"], "text_zh": row["text_zh"],
-        "text_en": row["text_en"], "raised_at": row["raised_at"].isoformat(),
-        "cleared_at": cleared_at.isoformat() if cleared_at else None,
-    }  # fmt: skip

@@ -28,6 +28,7 @@ from ingest import landing, ops
 from ingest.pull import Intake, Outcome, open_intake, pull_feed
 from ingest.restore import restore
 from orchestration import publish as publishing
+from orchestration.channels import tell
 from orchestration.damage import set_aside_damaged
 from orchestration.schema import schema_changes
 from orchestration.upkeep import upkeep
@@ -178,9 +179,9 @@ def check(batch: Batch, result: BatchResult) -> None:
     """
     try:
         from quality.admit import admit
-        from quality.notify import notify
         from quality.page import write_pages
         from quality.run import check_feeds
+        from quality.troubles import update_troubles
 
         verdicts = check_feeds(
             batch.home, batch.engine, batch.contracts, list(batch.contracts), batch.run_id, batch.now()
@@ -195,7 +196,8 @@ def check(batch: Batch, result: BatchResult) -> None:
     for verdict in (v for feed in verdicts.values() for v in feed):
         result.verdicts[verdict.verdict] += 1
     write_pages(batch.home, batch.engine, batch.contracts, [feed_id for feed_id, found in verdicts.items() if found])
-    notify(batch.home, batch.engine, batch.contracts, batch.now())
+    update_troubles(batch.engine, batch.contracts, batch.now())
+    tell(batch.home, batch.engine, batch.now)
 
 
 def build_and_publish(

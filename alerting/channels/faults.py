@@ -1,6 +1,6 @@
 """Feed faults on the same channels: notifications become deliveries, and are delivered when one of those went out.
 
-Not here: what is the matter with a feed (`quality.notify` opens and clears the rows).
+Not here: what is the matter with a feed (`quality.troubles` opens and clears the rows).
 """
 
 from __future__ import annotations
@@ -16,12 +16,21 @@ import sqlalchemy as sa
 
 from alerting import tables
 from ingest import ops
-from ingest.telling import KIND, body_of, key_of
 
+KIND = "feed_fault"
 MOST_AT_ONCE = 200
 log = logging.getLogger(__name__)
 _n = ops.notification.c
 _d = tables.alert_delivery.c
+
+
+def key_of(notification_id: int, channel_id: str) -> str:
+    """The delivery's id and idempotency key.
+
+    >>> key_of(7, "data_desk")
+    'fault-7-data_desk'
+    """
+    return f"fault-{notification_id}-{channel_id}"
 
 
 def carry(engine: sa.Engine, channel_ids: Sequence[str], now: datetime) -> int:
@@ -31,7 +40,7 @@ def carry(engine: sa.Engine, channel_ids: Sequence[str], now: datetime) -> int:
     """
     n_put = 0
     for channel_id in channel_ids:
-        has_one = sa.select(_d.delivery_id).where(_d.delivery_id == _key(channel_id)).exists()
+        has_one = sa.select(_d.delivery_id).where(_d.notification_id == _n.id, _d.channel_id == channel_id).exists()
         rows = _waiting(engine, ~has_one)
         if rows:
             _say(rows if channel_id == channel_ids[0] else ())
@@ -55,8 +64,8 @@ def mark_delivered(engine: sa.Engine, channel_ids: Sequence[str]) -> int:
     for channel_id in channel_ids:
         query = (
             sa.select(_n.id, _d.sent_at, _d.attempts)
-            .join(tables.alert_delivery, _d.delivery_id == _key(channel_id))
-            .where(_n.delivered_at.is_(None), _d.sent_at.is_not(None))
+            .join(tables.alert_delivery, _d.notification_id == _n.id)
+            .where(_d.channel_id == channel_id, _n.delivered_at.is_(None), _d.sent_at.is_not(None))
         )
         with engine.connect() as connection:
             told = connection.execute(query.limit(MOST_AT_ONCE)).all()
@@ -74,20 +83,24 @@ def _waiting(engine: sa.Engine, condition: sa.ColumnElement[bool]) -> list[dict[
         return [dict(row) for row in connection.execute(query).mappings()]
 
 
-def _key(channel_id: str) -> sa.ColumnElement[str]:
-    """`ingest.telling.key_of` in the store's own words."""
-    head, tail = key_of(0, channel_id).split("0", 1)
-    return sa.literal(head, sa.String) + sa.cast(_n.id, sa.String) + sa.literal(tail, sa.String)
-
-
 def _say(rows: Iterable[Mapping[str, Any]]) -> None:
     for row in rows:
         log.log(logging.INFO if row["kind"] == "recovered" else logging.WARNING, "%s", row["text_en"])
 
 
+def _body_of(row: Mapping[str, Any]) -> dict[str, object]:
+    cleared_at = row["cleared_at"]
+    return {
+        "id": row["id"], "feed_id": row["feed_id"], "kind": row["kind"], "text_zh": row["text_zh"],
+        "text_en": row["text_en"], "raised_at": row["raised_at"].isoformat(),
+        "cleared_at": cleared_at.isoformat() if cleared_at else None,
+    }  # fmt: skip
+
+
 def _delivery(row: Mapping[str, Any], channel_id: str, now: datetime) -> dict[str, Any]:
     return {
         "delivery_id": key_of(row["id"], channel_id), "notice_id": None, "alert_id": None, "channel_id": channel_id,
-        "target": "data_engineer", "kind": KIND, "body": orjson.dumps(body_of(row)).decode(), "state": "waiting",
+        "target": "data_engineer", "kind": KIND, "body": orjson.dumps(_body_of(row)).decode(), "state": "waiting",
         "attempts": 0, "next_at": now, "receipt": None, "created_at": now, "sent_at": None,
+        "notification_id": row["id"],
     }  # fmt: skip

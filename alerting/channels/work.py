@@ -27,7 +27,7 @@ from alerting.channels.patience import Patience
 from alerting.channels.registry import is_dry, open_channel
 from alerting.channels.threads import Threads
 from core.settings import Home
-from ingest.telling import telling
+from ingest.telling import is_told_by_others, telling
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ PATIENCE = Patience()
 MINUTE = timedelta(minutes=1)
 TEND_EVERY = timedelta(seconds=1)
 FEED_EVERY = timedelta(minutes=1)
+DRAIN_WITHIN_S = 30.0
 
 Clock = Callable[[], datetime]
 
@@ -50,6 +51,32 @@ async def work(
                 await _until(stop, exchange)
         finally:
             await exchange.aclose()
+
+
+async def drain(engine: sa.Engine, home: Home, book: Book, now: Clock, patience: Patience = PATIENCE) -> int:
+    """Try each delivery that is due once, where no worker of the home lives; gives how many were tried.
+
+    A batch from a shell tells so what it found. What a receiver does not take is due again as the workers' patience
+    says: for the next run, or for a worker.
+    """
+    if is_told_by_others(home):
+        return 0
+    at, n_tried = now(), 0  # one moment for all of it: what fails is due later, and not tried again here
+    end = asyncio.get_running_loop().time() + DRAIN_WITHIN_S
+    with telling(home):
+        exchange = Exchange(engine, home, book, lambda: at, patience)
+        try:
+            while n_begun := await exchange.turn():
+                n_tried += n_begun
+                await exchange.finish()
+                if asyncio.get_running_loop().time() > end:
+                    log.warning("notices wait: their receivers are slow or dead; tried again by the next run")
+                    break
+            await exchange.finish()
+            await exchange.tend(at)
+        finally:
+            await exchange.aclose()
+    return n_tried
 
 
 async def _until(stop: asyncio.Event, exchange: Exchange) -> None:
@@ -100,12 +127,12 @@ class Exchange:
         """The CAP channels that can work, and whether each is for the public."""
         return {one: line.row.is_public for one, line in self.lines.items() if isinstance(line.channel, CapFeed)}
 
-    async def turn(self) -> None:
-        """One look at the outbox."""
-        at = self._now()
+    async def turn(self) -> int:
+        """One look at the outbox; gives how many sends began."""
+        at, n_begun = self._now(), 0
         if at >= self._tend_at:
             self._tend_at = at + TEND_EVERY
-            await self._tend(at)
+            await self.tend(at)
         for channel_id in await self._threads.run(claims.due_channels, self._engine, at):
             line = self.lines.get(channel_id)
             free = line.free(self._patience.width, at) if line else 0
@@ -113,6 +140,8 @@ class Exchange:
                 continue
             for taken in await self._threads.run(claims.claim, self._engine, channel_id, free, at, self._patience):
                 line.begin(asyncio.create_task(self._send(line, taken)), at)
+                n_begun += 1
+        return n_begun
 
     async def rest(self, stop: asyncio.Event) -> None:
         """Wait for the next look: a send that ended makes room at once."""
@@ -144,7 +173,7 @@ class Exchange:
     def _under_way(self) -> list[asyncio.Task[None]]:
         return [*(task for line in self.lines.values() for task in line.under_way), *self._feeds.values()]
 
-    async def _tend(self, at: datetime) -> None:
+    async def tend(self, at: datetime) -> None:
         """Feed faults into the outbox, reasons onto what cannot go out, lifts and renewals into the CAP feeds."""
         carriers = [one for one, line in self.lines.items() if line.row.carries_faults]
         await self._threads.run(faults.carry, self._engine, carriers, at)

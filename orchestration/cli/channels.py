@@ -87,13 +87,11 @@ def deliveries_command(
 
 
 def _book(home: Home) -> Book:
-    """The channels of the newest rules generation, of the seeds where there is none yet."""
-    from alerting.channels.book import BookError, load_book
-    from alerting.rules.generations import generations
-    from orchestration.project import open_project, seed_folders
+    """The home's channels; ends with code 1 when they cannot be read."""
+    from alerting.channels.book import BookError
+    from orchestration.channels import book_of
 
     try:
-        with open_project(home) as project:
-            return load_book(*reversed(generations(home.root)[-1:]), *seed_folders(project))
+        return book_of(home)
     except BookError as error:
         failed(str(error))

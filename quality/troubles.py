@@ -1,34 +1,22 @@
-"""Tell people about feeds that are late, silent, broken or drifted: once when it starts, once when it is over.
+"""Write down which feeds are late, silent, broken or drifted: one row when it starts, one when it is over.
 
 The state of things is read from rows (verdicts, fetch outcomes, held batches); a notification row is opened when a
-trouble begins and cleared when it ends, so a run that finds the same trouble says nothing. Delivery is the business of
-the channel workers while one runs; without any, the run itself tells the log and, when given, the webhook among the
-channels, at least once and under the same key: a row stays undelivered until the receiver says 2xx.
+trouble begins and cleared when it ends, so a run that finds the same trouble says nothing. People hear of them by
+`alerting.channels`.
 """
 
 from __future__ import annotations
 
-import logging
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
-import httpx
 import sqlalchemy as sa
-from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from core.contract import Contract
-from core.settings import Home
 from ingest import ops
-from ingest.telling import KIND, WEBHOOK, body_of, is_dry_run, is_told_by_others, key_of
 from quality.checks import UnknownRuleError, checks_of
 
-log = logging.getLogger(__name__)
-
-TIMEOUT_S = 10.0
-TRIES = 3  # per notification and run; what is left is tried again by the next run
-MOST_PER_RUN = 200
 REMEMBERED = timedelta(days=30)
 
 Trouble = Literal["late", "silent", "broken", "drifted"]
@@ -41,20 +29,7 @@ _TITLES: Mapping[str, tuple[str, str]] = {
 }
 
 
-class _NotTakenError(Exception):
-    """The receiver could not be reached or wants to be asked again."""
-
-
-def notify(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> int:
-    """Open and clear notifications for the state of things; gives how many were delivered here."""
-    update(engine, contracts, now)
-    if is_told_by_others(home):
-        return 0
-    return deliver(engine, None if is_dry_run(home) else home.environment.get(WEBHOOK), now)
-
-
-# ── what is the matter ────────────────────────────────────────────────────────────────────────────────────────────────
-def update(engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> None:
+def update_troubles(engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> None:
     """Bring the open notifications in line with the troubles there are, in one transaction."""
     n = ops.notification.c
     with engine.begin() as connection:
@@ -216,67 +191,3 @@ def _open(
             attempts=0,
         )
     )
-
-
-# ── telling ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-def deliver(engine: sa.Engine, url: str | None, now: datetime, sleep: Callable[[float], None] = time.sleep) -> int:
-    """Deliver waiting notifications, oldest first; gives how many were taken.
-
-    A receiver that does not answer after the retries ends this run's delivery; one that refuses a notification for good
-    (4xx) does not keep the others waiting. Both are tried again by the next run.
-    """
-    n = ops.notification.c
-    with engine.connect() as connection:
-        waiting = connection.execute(
-            sa.select(ops.notification).where(n.delivered_at.is_(None)).order_by(n.id).limit(MOST_PER_RUN)
-        ).all()
-    taken = 0
-    with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client:
-        for row in waiting:
-            if not row.attempts:
-                log.log(logging.INFO if row.kind == "recovered" else logging.WARNING, "%s", row.text_en)
-            tries, answer = _post(client, url, row, sleep) if url else (0, "taken")
-            delivered_at = now if answer == "taken" else None
-            with engine.begin() as connection:
-                connection.execute(
-                    ops.notification.update()
-                    .where(n.id == row.id)
-                    .values(delivered_at=delivered_at, attempts=n.attempts + tries)
-                )
-            taken += answer == "taken"
-            if answer == "silent":
-                log.warning("notifications wait: %s does not take them; tried again by the next run", WEBHOOK)
-                break
-    return taken
-
-
-def _post(
-    client: httpx.Client, url: str, row: sa.Row[*tuple[object, ...]], sleep: Callable[[float], None]
-) -> tuple[int, Literal["taken", "refused", "silent"]]:
-    """Send one notification; gives the number of tries and how it ended."""
-    key = key_of(row.id)
-    body = {"delivery_id": key, "delivery_kind": KIND, **body_of(dict(row._mapping))}
-    tries = 0
-
-    def once() -> bool:
-        nonlocal tries
-        tries += 1
-        try:
-            response = client.post(url, json=body, headers={"Idempotency-Key": key})
-        except httpx.TransportError as error:
-            raise _NotTakenError(str(error)) from error
-        if response.status_code in (408, 429) or response.status_code >= 500:
-            raise _NotTakenError(f"HTTP {response.status_code}")
-        return response.is_success
-
-    patience = Retrying(
-        stop=stop_after_attempt(TRIES), wait=wait_exponential(0.5, max=8), sleep=sleep,
-        retry=retry_if_exception_type(_NotTakenError),
-    )  # fmt: skip
-    try:
-        if patience(once):
-            return tries, "taken"
-    except RetryError:
-        return tries, "silent"
-    log.warning("notification %s was refused by %s", row.id, WEBHOOK)
-    return tries, "refused"

@@ -1,0 +1,36 @@
+"""The channels of a home: their rows, and telling what waits when no process of channels runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from alerting.channels.book import Book, BookError, load_book
+from alerting.channels.faults import carry
+from alerting.channels.work import drain
+from alerting.rules.generations import generations
+from core.settings import Home
+from orchestration.project import open_project, seed_folders
+
+log = logging.getLogger(__name__)
+
+
+def book_of(home: Home) -> Book:
+    """The channels of the newest rules generation, of the seeds where there is none yet. Raises BookError."""
+    with open_project(home) as project:
+        return load_book(*reversed(generations(home.root)[-1:]), *seed_folders(project))
+
+
+def tell(home: Home, engine: sa.Engine, now: Callable[[], datetime]) -> None:
+    """Let out what waits in the outbox, unless a channel worker of the home lives. Without channels the log is told."""
+    try:
+        book = book_of(home)
+    except BookError as error:
+        log.error("no channel can be read: %s", error)
+        carry(engine, (), now())
+        return
+    asyncio.run(drain(engine, home, book, now))

@@ -1,0 +1,99 @@
+"""Where no channel worker lives, a batch lets out what waits: each delivery once, by the workers' own rules."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import sqlalchemy as sa
+from way_out import PATIENCE, START, City, Receiver, receiving, until, working
+
+from alerting.channels.work import drain
+from alerting.episode import Change
+from ingest import ops
+
+
+def find_trouble(city: City, text: str) -> None:
+    """A trouble of a feed, as `quality` writes it down."""
+    texts = {"text_zh": f"【数据迟到】{text}", "text_en": f"[late] {text}"}
+    with city.engine.begin() as connection:
+        row = {"feed_id": "weather.observation", "kind": "late", "raised_at": START, "attempts": 0}
+        connection.execute(ops.notification.insert().values(**row, **texts))
+
+
+def delivered(city: City) -> list[bool]:
+    with city.engine.connect() as connection:
+        query = sa.select(ops.notification.c.delivered_at).order_by(ops.notification.c.id)
+        return [one is not None for one in connection.scalars(query)]
+
+
+async def a_run(city: City) -> int:
+    return await drain(city.engine, city.home, city.book, city.now, PATIENCE)
+
+
+def test_each_trouble_is_told_once_and_what_fails_waits_for_the_next_run(city: City) -> None:
+    async def whole() -> None:
+        receiver = Receiver(answers=[(503, ""), (200, "")])
+        async with receiving(receiver):
+            city.set(CITYRISK_NOTIFY_WEBHOOK=receiver.url)
+            find_trouble(city, "first")
+            assert await a_run(city) == 1
+            assert (len(receiver.got), delivered(city)) == (1, [False]), "a dead receiver is asked once a run"
+            city.later(minutes=10)
+            assert await a_run(city) == 1
+            assert delivered(city) == [True]
+            find_trouble(city, "second")
+            assert await a_run(city) == 1
+            assert await a_run(city) == 0
+            assert delivered(city) == [True, True]
+            keys = [told.headers["idempotency-key"] for told in receiver.got]
+            assert keys == ["fault-1-data_desk", "fault-1-data_desk", "fault-2-data_desk"]
+            assert receiver.got[-1].json["text_en"] == "[late] second"
+
+    asyncio.run(whole())
+
+
+def test_alerts_that_wait_go_out_too(city: City) -> None:
+    async def whole() -> None:
+        receiver = Receiver()
+        async with receiving(receiver):
+            city.set(CITYRISK_WEBHOOK_URL=f"{receiver.url}/hook", CITYRISK_WEBHOOK_SECRET="s")
+            city.happen(Change.OPENED)
+            assert await a_run(city) >= 1
+            assert [row.state for row in city.deliveries("webhook")] == ["sent"]
+
+    asyncio.run(whole())
+
+
+def test_a_living_worker_tells_alone(city: City) -> None:
+    async def whole() -> None:
+        receiver = Receiver()
+        async with receiving(receiver):
+            city.set(CITYRISK_NOTIFY_WEBHOOK=receiver.url)
+            async with working(city):
+                find_trouble(city, "first")
+                assert await a_run(city) == 0
+                city.later(seconds=2)
+                await until(lambda: len(receiver.got) == 1)
+            assert await a_run(city) == 0
+            assert len(receiver.got) == 1
+
+    asyncio.run(whole())
+
+
+@pytest.mark.parametrize("dry", ["", "1"])
+def test_without_an_address_or_in_a_dry_run_only_the_log_is_told(
+    city: City, dry: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def whole() -> None:
+        receiver = Receiver()
+        async with receiving(receiver):
+            if dry:
+                city.set(CITYRISK_NOTIFY_WEBHOOK=receiver.url, CITYRISK_CHANNELS_DRY_RUN=dry)
+            find_trouble(city, "first")
+            await a_run(city)
+            await a_run(city)
+            assert receiver.got == []
+
+    asyncio.run(whole())
+    assert [r.message for r in caplog.records if r.message.startswith("[late]")] == ["[late] first"]
