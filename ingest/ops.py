@@ -63,6 +63,7 @@ batch = Table(
     # rejected: nothing of it landed; withdrawn: a person took it back; relanded: another batch has its bytes now
     Column("state", String(12), nullable=False),
     Column("run_id", String(40), nullable=False),
+    Column("judged_on", String(64)),  # hash of all that its last verdicts stood on: the same again says the same
     Index("ix_batch_feed", "feed_id", "state"),
 )  # fmt: skip
 

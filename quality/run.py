@@ -1,8 +1,8 @@
 """Check the feeds that have something new, and write what was found.
 
 A feed with nothing new is judged on freshness and on what was refused, by plain comparison. Batches that are held are
-judged again on every run; when they pass now (the register they refer to has come, the contract has changed), they can
-be admitted, otherwise nothing is said of them.
+judged again when anything that their verdicts stood on has changed (the register they refer to has come, the contract
+is another); when they pass now, they can be admitted, otherwise nothing is said of them.
 
 Not here: what becomes of the batches (`quality.admit`).
 """
@@ -21,7 +21,7 @@ from core.settings import Home
 from quality.checks import QUIET_KINDS, STEADY_KINDS, Check, checks_of
 from quality.engine import EngineAbsentError, ExpectationEngine
 from quality.judging import Finding, judge_ledger, judge_rows
-from quality.scope import File, Scope, held_scopes, known_files, waiting_scope
+from quality.scope import File, Scope, held_scopes, known_files, waiting_scope, write_basis
 from quality.sentences import sentences
 from quality.verdict import Result, Verdict, write_verdicts
 
@@ -68,6 +68,8 @@ class Checker:
             held = held_scopes(connection, self._home.landing, contract.id)
             references = self._references(connection, checks)
         verdicts = self._verdicts(contract, checks, waiting, references)
+        if waiting.batch_ids:
+            self._note(verdicts, waiting, waiting.basis(checks, references))
         good = () if any(v.blocks for v in verdicts) else waiting.new
         for scope in held:
             again = self._again(contract, checks, scope.after(good), references)
@@ -90,8 +92,18 @@ class Checker:
         self, contract: Contract, checks: Sequence[Check], scope: Scope, references: Mapping[str, Sequence[File]]
     ) -> list[Verdict]:
         """Judge held batches; where one of them still may not pass, they stay as they are and nothing is said again."""
+        basis = scope.basis(checks, references)
+        if basis == scope.judged_on:
+            return []
         verdicts = self._verdicts(contract, [c for c in checks if c.kind not in STEADY_KINDS], scope, references)
+        self._note(verdicts, scope, basis)
         return [] if any(v.blocks for v in verdicts) else verdicts
+
+    def _note(self, verdicts: Sequence[Verdict], scope: Scope, basis: str) -> None:
+        """What was judged once need not be judged again on the same; a fault of ours is tried again."""
+        is_trusted = all(v.verdict != "raised" for v in verdicts)
+        with self._engine.begin() as connection:
+            write_basis(connection, scope, basis if is_trusted else None)
 
     def _verdicts(
         self, contract: Contract, checks: Sequence[Check], scope: Scope, references: Mapping[str, Sequence[File]]

@@ -5,9 +5,10 @@ Not here: opening the files (`quality.measure`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -56,6 +57,12 @@ class Scope:
     awaited_since: datetime | None  # the home's first run: before it nobody waited for the feed
     rows_resent: int  # rows the department sent again unchanged: they count for volume, they did not land twice
     delivered: Delivered
+    judged_on: str | None = None  # what the last verdicts on these batches stood on, see `basis`
+
+    def basis(self, checks: object, references: Mapping[str, Sequence[File]]) -> str:
+        """A hash of all that verdicts on these batches stand on: promises, rows, and what rows are compared with."""
+        others = sorted(str(file.path) for files in (self.admitted, *references.values()) for file in files)
+        return sha256(repr((checks, self.new, others)).encode()).hexdigest()
 
     @property
     def days(self) -> frozenset[str]:
@@ -124,7 +131,7 @@ def _scope(connection: sa.Connection, landing: Path, feed_id: str, states: Seque
     b, f = ops.batch.c, ops.file.c
     chosen = [b.feed_id == feed_id, b.state.in_(states), *([b.run_id == run_id] if run_id is not None else [])]
     batches = connection.execute(
-        sa.select(b.batch_id, b.rows_ignored).where(*chosen).order_by(b.received_at, b.batch_id)
+        sa.select(b.batch_id, b.rows_ignored, b.judged_on).where(*chosen).order_by(b.received_at, b.batch_id)
     ).all()
     files = connection.execute(
         sa.select(f.path, f.landed_on)
@@ -141,7 +148,15 @@ def _scope(connection: sa.Connection, landing: Path, feed_id: str, states: Seque
         connection.scalar(sa.select(sa.func.min(ops.run.c.started_at))),
         sum(int(row.rows_ignored) for row in batches),
         _delivered(connection, feed_id),
+        batches[0].judged_on if len({row.judged_on for row in batches}) == 1 else None,
     )
+
+
+def write_basis(connection: sa.Connection, scope: Scope, basis: str | None) -> None:
+    """Note what the batches of a scope were judged on."""
+    b = ops.batch.c
+    for chunk in (scope.batch_ids[i : i + 500] for i in range(0, len(scope.batch_ids), 500)):
+        connection.execute(ops.batch.update().where(b.batch_id.in_(chunk)).values(judged_on=basis))
 
 
 def _delivered(connection: sa.Connection, feed_id: str) -> Delivered:
