@@ -185,6 +185,17 @@ def test_a_large_share_refused_fails_and_holds_nothing(city: City) -> None:
     assert "% of the last delivery was refused" in verdict.message_en
 
 
+@pytest.mark.case("engineer.1")
+def test_a_delivery_of_which_nothing_landed_fails_although_no_row_is_there_to_judge(city: City) -> None:
+    feed = "weather.warning"
+    land(city.home, city.engine, city.contracts[feed], [], state="rejected")
+    refuse(city.engine, feed, 100)
+    (refused,) = (v for v in city.check(feed) if v.kind == "refused")
+    assert (refused.verdict, refused.severity, refused.observed) == ("failed", "error", 100.0)
+    assert "nothing of the newest delivery landed" in refused.message_en
+    assert "全部被拒收" in refused.message_zh
+
+
 # ── where the line runs ───────────────────────────────────────────────────────────────────────────────────────────────
 def test_rows_that_landed_before_are_found_in_admitted_files(city: City) -> None:
     city.land("weather.observation", city.rows("weather.observation"), state="admitted", run_id="run-0")
