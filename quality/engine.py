@@ -58,7 +58,7 @@ class ExpectationEngine:
     """A Great Expectations context on an in-memory DuckDB that spills to a folder. Making one costs seconds."""
 
     def __init__(self, spill: Path) -> None:
-        with _quiet():
+        with quiet():
             gx = library()
             self._context = gx.get_context(mode="ephemeral", project_config=_settings(gx))
             registry.register(_DIALECT_NAME, "quality.dialect", "BufferedDialect")
@@ -100,7 +100,7 @@ class ExpectationEngine:
         name = f"asked_{uuid4().hex}"
         answers = {check.id: Answer(success=False, fault="no result came back") for check in checks}
         try:
-            with _quiet():
+            with quiet():
                 suite = suite_of(name, checks, inputs)
                 batch = self._source.add_table_asset(name, table_name=table).add_batch_definition_whole_table("rows")
                 try:
@@ -171,8 +171,9 @@ def library() -> Any:
     """The library, which sends nothing anywhere. Raises EngineAbsentError where it is not installed."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     try:
-        import duckdb_engine  # noqa: F401 - `quality.dialect` stands on it
-        import great_expectations
+        with quiet():
+            import duckdb_engine  # noqa: F401 - `quality.dialect` stands on it
+            import great_expectations
     except ImportError as error:
         raise EngineAbsentError(
             f"checks cannot run: {error}; install the extra: pip install 'cityrisk[quality]'"
@@ -182,7 +183,7 @@ def library() -> Any:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep the library's own deprecation warnings from our users and from tests that make warnings errors."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

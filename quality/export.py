@@ -7,7 +7,6 @@ knows. What needs the ledger, the clock or earlier batches is named in the suite
 from __future__ import annotations
 
 import json
-import warnings
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -18,7 +17,7 @@ import sqlalchemy as sa
 from core.contract import Contract
 from core.settings import Home
 from quality.checks import COUNTED_KINDS, Check, checks_of
-from quality.engine import library
+from quality.engine import library, quiet
 from quality.landed import known_column, name_of, text_of
 from quality.scope import File, known_files
 from quality.suite import Inputs, suite_of
@@ -54,8 +53,7 @@ def export_checks(
         if check.kind == "unique_key" and not check.arguments["is_whole"]
     ]
     gx = library()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the library's own
+    with quiet():
         suite = suite_of(contract.id, portable, Inputs(columns=[c.landed_name for c in contract.landed_columns]))
         suite.meta |= {
             "feed_id": contract.id, "contract_version": contract.version, "inputs": inputs, "not_portable": left_out,
