@@ -14,6 +14,7 @@ import sys
 import warnings
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 HERE = Path(__file__).parent
 
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     sa.dialects.registry.register("buffered_duckdb", "buffered_duckdb", "BufferedDialect")
-    url = f"buffered_duckdb:///:memory:batch_{os.getpid()}"
+    url = f"buffered_duckdb:///:memory:{uuid4().hex}"
     engine = sa.create_engine(url)
     with engine.connect() as kept:  # the database lives as long as a connection does
         try:
