@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 2
         kept.commit()
         context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = {"globally": False}
+        context.variables.progress_bars = gx.data_context.types.base.ProgressBarsConfig(globally=False)
         source = context.data_sources.add_sql("landed", connection_string=url)
         batch = source.add_table_asset("landed", table_name="landed").add_batch_definition_whole_table("batch")
         suite = context.suites.add(gx.ExpectationSuite(exported["name"], exported["expectations"]))
@@ -52,7 +52,7 @@ def main(arguments: list[str] | None = None) -> int:
         if chosen.docs:
             write_docs(context, chosen.docs)
     engine.dispose()
-    words = sorted((word_of(result), result.expectation_config.meta["check_id"]) for result in results)
+    words = sorted((word_of(result), id_of(result)) for result in results)
     for word, check_id in words:
         print(f"{word}  {check_id}")
     for one in exported["meta"]["not_portable"]:
@@ -83,6 +83,11 @@ def word_of(result: Any) -> str:
     if any(record["raised_exception"] for record in records):
         return "raised"
     return "passed" if result.success else "failed"
+
+
+def id_of(result: Any) -> str:
+    """The check that an expectation says."""
+    return str(result.expectation_config.meta["check_id"])
 
 
 def write_docs(context: Any, folder: Path) -> None:
