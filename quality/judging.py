@@ -181,6 +181,7 @@ def _proofs(
     alone = replace(inputs, columns=landed.columns(table), history=None, history_columns=(), rows_resent=0)
     of_totals = [check for check in checks if check.kind in ("volume", "sum")]
     proofs = engine.ask(landed.judged(table, checks), [c for c in checks if c not in of_totals], alone, "whether")
+    engine.connection.execute(f"drop table {table}")
     for check in of_totals:
         view = make_bad_total(engine.connection, check)
         proofs |= engine.ask(view, [check], alone, "whether")
