@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     warnings.simplefilter("ignore")
     import great_expectations as gx
     import sqlalchemy as sa
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
     sa.dialects.registry.register("buffered_duckdb", "buffered_duckdb", "BufferedDialect")
@@ -43,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 2
         kept.commit()
         context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = gx.data_context.types.base.ProgressBarsConfig(globally=False)
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
         source = context.data_sources.add_sql("landed", connection_string=url)
         batch = source.add_table_asset("landed", table_name="landed").add_batch_definition_whole_table("batch")
         suite = context.suites.add(gx.ExpectationSuite(exported["name"], exported["expectations"]))

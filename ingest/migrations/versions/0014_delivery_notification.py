@@ -18,9 +18,9 @@ def upgrade() -> None:
         sa.column("notification_id", sa.Integer),
     )  # fmt: skip
     connection = op.get_bind()
-    for delivery_id in connection.scalars(
-        sa.select(delivery.c.delivery_id).where(delivery.c.kind == "feed_fault")
-    ).all():
+    of_faults = sa.select(delivery.c.delivery_id).where(delivery.c.kind == "feed_fault")
+    delivery_ids: list[str] = list(connection.scalars(of_faults))
+    for delivery_id in delivery_ids:
         number = int(delivery_id.split("-")[1])
         one = sa.update(delivery).where(delivery.c.delivery_id == delivery_id)
         connection.execute(one.values(notification_id=number))

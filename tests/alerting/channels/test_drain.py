@@ -11,6 +11,7 @@ from way_out import PATIENCE, START, City, Receiver, receiving, until, working
 from alerting.channels.work import drain
 from alerting.episode import Change
 from ingest import ops
+from ingest.telling import is_told_by_others
 
 
 def find_trouble(city: City, text: str) -> None:
@@ -71,6 +72,7 @@ def test_a_living_worker_tells_alone(city: City) -> None:
         async with receiving(receiver):
             city.set(CITYRISK_NOTIFY_WEBHOOK=receiver.url)
             async with working(city):
+                await until(lambda: is_told_by_others(city.home))
                 find_trouble(city, "first")
                 assert await a_run(city) == 0
                 city.later(seconds=2)
