@@ -81,7 +81,8 @@ select
   as_of_date,
   signal_code,
   case
-    when relation in ('ratio', 'ratio_limit') then least_value / nullif(limit_value, 0)
+    when relation in ('ratio', 'ratio_limit')
+      then case when is_rising then greatest_value else least_value end / nullif(limit_value, 0)
     when relation = 'margin_below' then limit_value - greatest_value
     when is_rising then greatest_value
     else least_value
