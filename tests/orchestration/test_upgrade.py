@@ -12,7 +12,6 @@ import sqlite3
 import subprocess
 import sys
 import tarfile
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from shell_user import is_now
 pytestmark = pytest.mark.slow
 
 HOMES = Path(__file__).resolve().parent.parent / "data" / "homes"
+STEPS = "SELECT known_at, kind, to_state, reason FROM alert_event WHERE alert_id = '{}'"
 CITYRISK = Path(sys.executable).with_name("cityrisk")
 
 
@@ -36,11 +36,11 @@ def held(root: Path, query: str) -> list[tuple[object, ...]]:
 
 
 @pytest.fixture(params=sorted(HOMES.glob("*.tar.xz")), ids=lambda path: path.name.split(".")[0])
-def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+def earlier(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     with tarfile.open(request.param) as archive:
         archive.extractall(tmp_path / "var", filter="data")
     is_now(open_home({}, tmp_path / "var"), "duty")
-    yield tmp_path / "var"
+    return tmp_path / "var"
 
 
 def test_an_earlier_home_goes_on_with_all_it_held(earlier: Path) -> None:
@@ -88,8 +88,7 @@ def test_an_earlier_home_goes_on_with_all_it_held(earlier: Path) -> None:
     for alert_id, rule_id, state, _, opened_at in alerts:
         assert (now_held[alert_id][1], now_held[alert_id][4]) == (rule_id, opened_at)
         if alert_id in unfinished and alert_id != acknowledged:
-            steps = held(earlier, f"SELECT known_at, kind, to_state, reason FROM alert_event WHERE alert_id = '{alert_id}'")
-            assert now_held[alert_id][2] == state, (rule_id, steps)
+            assert now_held[alert_id][2] == state, (rule_id, held(earlier, STEPS.format(alert_id)))
     assert now_held[acknowledged][2] == "acknowledged"
     assert set(batches) <= set(held(earlier, "SELECT batch_id, state FROM ledger_batch"))
     assert held(earlier, "SELECT * FROM app_user ORDER BY 1") == users
