@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 import sqlalchemy as sa
 from way_out import PATIENCE, START, City, Receiver, receiving, until, working
@@ -32,70 +30,58 @@ async def a_run(city: City) -> int:
     return await drain(city.engine, city.home, city.book, city.now, PATIENCE)
 
 
-def test_each_trouble_is_told_once_and_what_fails_waits_for_the_next_run(city: City) -> None:
-    async def whole() -> None:
-        receiver = Receiver(answers=[(503, ""), (200, "")])
-        async with receiving(receiver):
-            city.set(CITYRISK_NOTIFY_WEBHOOK=receiver.url)
+async def test_each_trouble_is_told_once_and_what_fails_waits_for_the_next_run(city: City) -> None:
+    receiver = Receiver(answers=[(503, ""), (200, "")])
+    async with receiving(receiver):
+        city.set(CITYRISK_NOTIFY_WEBHOOK=receiver.url)
+        find_trouble(city, "first")
+        assert await a_run(city) == 1
+        assert (len(receiver.got), delivered(city)) == (1, [False]), "a dead receiver is asked once a run"
+        city.later(minutes=10)
+        assert await a_run(city) == 1
+        assert delivered(city) == [True]
+        find_trouble(city, "second")
+        assert await a_run(city) == 1
+        assert await a_run(city) == 0
+        assert delivered(city) == [True, True]
+        keys = [told.headers["idempotency-key"] for told in receiver.got]
+        assert keys == ["fault-1-data_desk", "fault-1-data_desk", "fault-2-data_desk"]
+        assert receiver.got[-1].json["text_en"] == "[late] second"
+
+
+async def test_alerts_that_wait_go_out_too(city: City) -> None:
+    receiver = Receiver()
+    async with receiving(receiver):
+        city.set(CITYRISK_WEBHOOK_URL=f"{receiver.url}/hook", CITYRISK_WEBHOOK_SECRET="s")
+        city.happen(Change.OPENED)
+        assert await a_run(city) >= 1
+        assert [row.state for row in city.deliveries("webhook")] == ["sent"]
+
+
+async def test_a_living_worker_tells_alone(city: City) -> None:
+    receiver = Receiver()
+    async with receiving(receiver):
+        city.set(CITYRISK_NOTIFY_WEBHOOK=receiver.url)
+        async with working(city):
+            await until(lambda: is_told_by_others(city.home))
             find_trouble(city, "first")
-            assert await a_run(city) == 1
-            assert (len(receiver.got), delivered(city)) == (1, [False]), "a dead receiver is asked once a run"
-            city.later(minutes=10)
-            assert await a_run(city) == 1
-            assert delivered(city) == [True]
-            find_trouble(city, "second")
-            assert await a_run(city) == 1
             assert await a_run(city) == 0
-            assert delivered(city) == [True, True]
-            keys = [told.headers["idempotency-key"] for told in receiver.got]
-            assert keys == ["fault-1-data_desk", "fault-1-data_desk", "fault-2-data_desk"]
-            assert receiver.got[-1].json["text_en"] == "[late] second"
-
-    asyncio.run(whole())
-
-
-def test_alerts_that_wait_go_out_too(city: City) -> None:
-    async def whole() -> None:
-        receiver = Receiver()
-        async with receiving(receiver):
-            city.set(CITYRISK_WEBHOOK_URL=f"{receiver.url}/hook", CITYRISK_WEBHOOK_SECRET="s")
-            city.happen(Change.OPENED)
-            assert await a_run(city) >= 1
-            assert [row.state for row in city.deliveries("webhook")] == ["sent"]
-
-    asyncio.run(whole())
-
-
-def test_a_living_worker_tells_alone(city: City) -> None:
-    async def whole() -> None:
-        receiver = Receiver()
-        async with receiving(receiver):
-            city.set(CITYRISK_NOTIFY_WEBHOOK=receiver.url)
-            async with working(city):
-                await until(lambda: is_told_by_others(city.home))
-                find_trouble(city, "first")
-                assert await a_run(city) == 0
-                city.later(seconds=2)
-                await until(lambda: len(receiver.got) == 1)
-            assert await a_run(city) == 0
-            assert len(receiver.got) == 1
-
-    asyncio.run(whole())
+            city.later(seconds=2)
+            await until(lambda: len(receiver.got) == 1)
+        assert await a_run(city) == 0
+        assert len(receiver.got) == 1
 
 
 @pytest.mark.parametrize("dry", ["", "1"])
-def test_without_an_address_or_in_a_dry_run_only_the_log_is_told(
+async def test_without_an_address_or_in_a_dry_run_only_the_log_is_told(
     city: City, dry: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def whole() -> None:
-        receiver = Receiver()
-        async with receiving(receiver):
-            if dry:
-                city.set(CITYRISK_NOTIFY_WEBHOOK=receiver.url, CITYRISK_CHANNELS_DRY_RUN=dry)
-            find_trouble(city, "first")
-            await a_run(city)
-            await a_run(city)
-            assert receiver.got == []
-
-    asyncio.run(whole())
+    receiver = Receiver()
+    async with receiving(receiver):
+        if dry:
+            city.set(CITYRISK_NOTIFY_WEBHOOK=receiver.url, CITYRISK_CHANNELS_DRY_RUN=dry)
+        find_trouble(city, "first")
+        await a_run(city)
+        await a_run(city)
+        assert receiver.got == []
     assert [r.message for r in caplog.records if r.message.startswith("[late]")] == ["[late] first"]
