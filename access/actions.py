@@ -6,9 +6,9 @@ from datetime import datetime
 
 from access.rights import REVEALING_ROLES, NotAllowedError, Reader
 from core.settings import ARCHIVE_KEY, Home
-from ingest.keys import checked_key
-from ingest.ops import opened
-from ingest.vault import Vault
+from core.store.database import opened
+from core.store.keys import checked_key
+from core.store.vault import Vault
 
 
 def reveal(home: Home, reader: Reader, hashed: str, reason: str, now: datetime) -> str | None:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from access.rights import NotAllowedError, Reader
 from access.users import require_role
-from alerting import deeds, requests, tables
+from alerting import deeds, requests
 from alerting.deeds import NoSuchAlert, Report
 from alerting.desk import Desk, DeskError, load_desk
 from alerting.lifecycle import IllegalStep, Verb
@@ -27,8 +27,9 @@ from alerting.rules.generations import NoRulesError, newest_generation
 from alerting.work import Conflict
 from core.catalogue import load_contracts, owners_of
 from core.settings import Home
+from core.store import tables
+from core.store.database import opened
 from core.system import systems_root
-from ingest.ops import opened
 
 __all__ = [
     "Conflict", "Covered", "DeskError", "IllegalStep", "NoRulesError", "NoSuchAlert", "Quieted", "Report",

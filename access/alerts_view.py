@@ -19,7 +19,7 @@ from access.live import OpsReader
 from access.rights import Reader
 from access.serving import GenerationError, Home, NoGenerationError, open_mart
 from access.systems import CitySystem
-from alerting import lifecycle, tables
+from alerting import lifecycle
 from alerting.channels.book import BookError, load_book
 from alerting.channels.claims import undelivered_query
 from alerting.desk import Desk, DeskError
@@ -28,11 +28,13 @@ from alerting.rules.generations import NoRulesError, newest_generation
 from alerting.unheard import unheard
 from alerting.wording import Wording
 from core import severity
+from core.store import tables
+from core.system import RISK_DOMAINS
 
 STATES = ("open", "acknowledged", "dispatched", "resolved", "suppressed", "pending", "closed", "archived", "withdrawn")
 WORKED_ON = (*lifecycle.WORKED_ON, "resolved")
-COLOURS = tuple(severity.COLOURS[rank] for rank in sorted(severity.COLOURS, reverse=True))
-ALERTED_DOMAINS = ("lifeline", "public_safety", "work_safety", "natural_hazard")
+COLOURS = severity.WORST_FIRST
+ALERTED_DOMAINS = RISK_DOMAINS
 KINDS = tuple(verb.value for verb in lifecycle.Verb)
 ROWS_A_PAGE = 50
 HISTORY_ROWS = 200

@@ -12,8 +12,9 @@ import polars as pl
 
 from access.rights import Reader
 from access.serving import Mart
+from core.system import RISK_DOMAINS
 
-DOMAINS = ("all", "lifeline", "public_safety", "work_safety", "natural_hazard")
+DOMAINS = ("all", *RISK_DOMAINS)
 TREND_DAYS = 30
 
 

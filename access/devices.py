@@ -24,9 +24,9 @@ from access.serving import GenerationError, Home, NoGenerationError, open_mart
 from access.users import require_role
 from core.catalogue import contract_path, load_contract
 from core.contract import ContractError
+from core.store import database, tables
+from core.store.device import Verdict, set_access
 from core.system import systems_root
-from ingest import ops
-from ingest.listen.devices import Verdict, set_access
 
 __all__ = [
     "DEVICES_A_PAGE", "DEVICE_ROLES", "LIMITS", "STATUSES", "DeviceFeed", "DeviceFilter", "DevicePage", "Gateway",
@@ -106,14 +106,14 @@ class Gateway:
 
 def device_feeds(live: OpsReader, now: datetime) -> list[DeviceFeed]:
     """Every raw feed that a device was heard on, in id order."""
-    link = ops.device_link.c
+    link = tables.device_link.c
     feed_ids: Sequence[str] = live.scalars(sa.select(link.raw_feed).distinct().order_by(link.raw_feed)).all()
     return [_device_feed(live, feed, now) for feed in feed_ids]
 
 
 def device_page(live: OpsReader, home: Home, wanted: DeviceFilter, now: datetime, page: int = 0) -> DevicePage:
     """Devices, those with the oldest frame first, `DEVICES_A_PAGE` from page `page` on."""
-    link, access, clock = ops.device_link, ops.device_access, ops.device_clock
+    link, access, clock = tables.device_link, tables.device_access, tables.device_clock
     joined = link.outerjoin(access, _same_device(access)).outerjoin(clock, _same_device(clock))
     conditions = _where(live, wanted, now)
     n_matching = live.scalar(sa.select(sa.func.count()).select_from(joined).where(*conditions)) or 0
@@ -152,7 +152,7 @@ def status_of(row: Mapping[str, Any], silent_before: datetime) -> str:
 
 def streams(live: OpsReader) -> list[dict[str, Any]]:
     """How far intake is with each feed of the stream: columns of `stream_progress`, and name_zh, name_en."""
-    progress = ops.stream_progress
+    progress = tables.stream_progress
     rows = live.execute(sa.select(progress).order_by(progress.c.feed_id)).mappings()
     return [{**row, **_names(row["feed_id"])} for row in rows]
 
@@ -184,7 +184,7 @@ def decide(
     require_role(reader, DEVICE_ROLES, "ban or allow devices")
     if not reason.strip():
         raise ValueError("a ban or allowance needs a reason: say what the device did or why it is trusted")
-    with ops.opened(home.ops_url) as engine:
+    with database.opened(home.ops_url) as engine:
         set_access(engine, raw_feed, device_id, verdict, reader.name, reason.strip(), now)
 
 
@@ -194,7 +194,7 @@ def silent_after(raw_feed: str) -> timedelta:
 
 
 def _device_feed(live: OpsReader, raw_feed: str, now: datetime) -> DeviceFeed:
-    link = ops.device_link.c
+    link = tables.device_link.c
 
     def number(condition: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
         return sa.func.coalesce(sa.func.sum(sa.case((condition, 1), else_=0)), 0)
@@ -214,7 +214,7 @@ def _device_feed(live: OpsReader, raw_feed: str, now: datetime) -> DeviceFeed:
             number(_is_clock_shown(now)),
             sa.func.max(link.last_frame_at),
         )
-        .select_from(ops.device_link.outerjoin(ops.device_clock, _same_device(ops.device_clock)))
+        .select_from(tables.device_link.outerjoin(tables.device_clock, _same_device(tables.device_clock)))
         .where(link.raw_feed == raw_feed)
     ).one()
     name_zh, name_en, quiet = _contract_words(raw_feed)
@@ -226,7 +226,7 @@ def _device_feed(live: OpsReader, raw_feed: str, now: datetime) -> DeviceFeed:
 
 
 def _where(live: OpsReader, wanted: DeviceFilter, now: datetime) -> list[sa.ColumnElement[bool]]:
-    link, access = ops.device_link.c, ops.device_access.c
+    link, access = tables.device_link.c, tables.device_access.c
     conditions: list[sa.ColumnElement[bool]] = []
     if wanted.raw_feed:
         conditions.append(link.raw_feed == wanted.raw_feed)
@@ -254,19 +254,19 @@ def _where(live: OpsReader, wanted: DeviceFilter, now: datetime) -> list[sa.Colu
 
 
 def _same_device(other: sa.Table) -> sa.ColumnElement[bool]:
-    link = ops.device_link.c
+    link = tables.device_link.c
     return sa.and_(other.c.raw_feed == link.raw_feed, other.c.device_id == link.device_id)
 
 
 def _is_clock_shown(now: datetime) -> sa.ColumnElement[bool]:
     """A device without a row was never seen with a wrong clock."""
-    clock = ops.device_clock.c
+    clock = tables.device_clock.c
     return sa.func.coalesce(sa.or_(clock.is_off, clock.jumped_at > now - JUMP_SHOWN), False)
 
 
 def _is_silent(live: OpsReader, raw_feed: str | None, now: datetime) -> sa.ColumnElement[bool]:
     """Silence is a matter of each feed's own agreement."""
-    link = ops.device_link.c
+    link = tables.device_link.c
     feeds = [raw_feed] if raw_feed else list(live.scalars(sa.select(link.raw_feed).distinct()).all())
     old = [sa.and_(link.raw_feed == feed, link.last_frame_at < now - silent_after(feed)) for feed in feeds]
     return sa.or_(link.last_frame_at.is_(None), *old)

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from access.live import OpsReader
 from access.serving import Mart
 from core.contract import ENTITY_CONCEPTS, EVENT_TIME_CONCEPTS
-from ingest import ops, refusal
-from ingest.refusal import Refusal
+from core.store import refusal, tables
+from core.store.refusal import Refusal
 
 FRESHNESS_WORST_FIRST = ("silent", "late", "fresh")
 STATES_WORST_FIRST = ("silent", "refused", "late", "fresh")
@@ -96,7 +96,7 @@ def verdicts(live: OpsReader, feed_id: str) -> pl.DataFrame:
 
     Columns: check_id, kind, severity, verdict, observed, expected, message_zh, message_en, rows_checked, at.
     """
-    table = ops.check_verdict
+    table = tables.check_verdict
     last_run = (
         sa.select(table.c.run_id).where(table.c.feed_id == feed_id).order_by(table.c.at.desc()).limit(1)
     ).scalar_subquery()
@@ -114,7 +114,7 @@ def verdicts(live: OpsReader, feed_id: str) -> pl.DataFrame:
 
 def quarantine_counts(live: OpsReader, feed_id: str, since: datetime) -> pl.DataFrame:
     """What was found in a feed since a moment, by reason and outcome: reason, outcome, n_rows, last_at."""
-    table = ops.quarantine
+    table = tables.quarantine
     columns = [
         table.c.reason, table.c.outcome, sa.func.sum(table.c.n_rows).label("n_rows"),
         sa.func.max(table.c.at).label("last_at"),
@@ -133,7 +133,7 @@ def quarantine_samples(live: OpsReader, feed_id: str, limit: int = 20) -> pl.Dat
 
     `found` was masked before it was stored when its column is personal.
     """
-    table = ops.quarantine
+    table = tables.quarantine
     columns = [
         table.c.at, table.c.reason, table.c.grain, table.c.outcome, table.c.source_ref, table.c.column_name,
         table.c.found, table.c.expected, table.c.n_rows,
@@ -144,7 +144,7 @@ def quarantine_samples(live: OpsReader, feed_id: str, limit: int = 20) -> pl.Dat
 
 def open_notifications(live: OpsReader, feed_id: str | None = None) -> pl.DataFrame:
     """Notifications that are not cleared, newest first: feed_id, kind, text_zh, text_en, raised_at."""
-    table = ops.notification
+    table = tables.notification
     columns = [table.c.feed_id, table.c.kind, table.c.text_zh, table.c.text_en, table.c.raised_at]
     query = sa.select(*columns).where(table.c.cleared_at.is_(None)).order_by(table.c.raised_at.desc())
     if feed_id is not None:
@@ -170,7 +170,7 @@ class _Seen:
 
 def _seen_live(live: OpsReader, now: datetime) -> _Seen:
     since = now - _DAY
-    batch, outcome, notification = ops.batch, ops.fetch_outcome, ops.notification
+    batch, outcome, notification = tables.batch, tables.fetch_outcome, tables.notification
     day = sa.select(
         batch.c.feed_id, sa.func.sum(batch.c.rows_landed), sa.func.sum(batch.c.rows_quarantined)
     ).where(batch.c.received_at >= since).group_by(batch.c.feed_id)  # fmt: skip
@@ -207,7 +207,7 @@ def _seen_live(live: OpsReader, now: datetime) -> _Seen:
 
 
 def _latest_bad_verdicts() -> sa.Select[Any]:
-    table = ops.check_verdict
+    table = tables.check_verdict
     last_id = sa.select(sa.func.max(table.c.id)).group_by(table.c.feed_id)
     last_run = sa.select(table.c.feed_id, table.c.run_id).where(table.c.id.in_(last_id)).subquery()
     return (

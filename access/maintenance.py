@@ -17,15 +17,16 @@ from access.alerts import SILENCE_ROLES, Covered, Quieted, desk_of
 from access.live import OpsReader
 from access.rights import NotAllowedError, Reader
 from access.users import require_role
-from alerting import deeds, requests, tables
+from alerting import deeds, requests
 from alerting.quiet import GATEWAY, Coverage, beyond, covered_by_target, limits_of
 from alerting.registry import load_registry
 from alerting.rules.generations import load_newest
 from core.catalogue import load_contracts
 from core.contract import Contract
 from core.settings import Home
+from core.store import tables
+from core.store.database import opened
 from core.system import systems_root
-from ingest.ops import opened
 
 TargetKind = Literal["device", "object", "area", "feed"]
 TARGET_KINDS: tuple[TargetKind, ...] = get_args(TargetKind)

@@ -19,9 +19,10 @@ from shapely.geometry import mapping, shape
 
 from access.rights import Reader
 from access.serving import Mart
+from core.severity import WORST_FIRST
 
 MAX_OBJECTS = 3000
-COLOURS = ("red", "orange", "yellow", "blue")
+COLOURS = WORST_FIRST
 # The register that an object comes from names its kind; a department with two registers in one subdomain gives none.
 _KINDS = """
   select department_code, subdomain, min(name_zh) as kind_zh, min(name_en) as kind_en

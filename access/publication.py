@@ -16,12 +16,13 @@ from access.alerts_view import marks_of
 from access.live import OpsReader
 from access.rights import Reader
 from access.users import require_role
-from alerting import requests, tables
+from alerting import requests
 from alerting.cap.release import flags_of, is_never_public
 from alerting.lifecycle import Verb
 from alerting.quiet import limits_of
 from core.settings import Home
-from ingest.ops import opened
+from core.store import tables
+from core.store.database import opened
 
 State = Literal["free", "held", "asked", "released", "refused", "never"]
 ASKING_ROLES = STEP_ROLES[Verb.ACKNOWLEDGED]

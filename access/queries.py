@@ -17,7 +17,7 @@ from access.export import export
 from access.rights import Reader
 from access.sandbox import SqlResult, run_sql
 from access.serving import Home
-from ingest import ops
+from core.store import database, tables
 
 SQL, EXPORT = "sql", "export"
 _UNDER_WAY = "under way"
@@ -42,8 +42,8 @@ def take_out(
 def _audited(
     home: Home, reader: Reader, action: str, target: str, now: datetime, read: Callable[[], T], size: Callable[[T], int]
 ) -> T:
-    table = ops.operator_action
-    with ops.opened(home.ops_url) as engine:
+    table = tables.operator_action
+    with database.opened(home.ops_url) as engine:
         with engine.begin() as connection:
             values = {"actor": reader.name, "action": action, "target": target, "reason": _UNDER_WAY, "at": now}
             own = connection.execute(sa.insert(table).values(values)).inserted_primary_key

@@ -21,7 +21,7 @@ from alerting.rules.waiting import enact
 from alerting.shadow import Compared, compared
 from alerting.suppression import settle
 from core.settings import Home
-from ingest.ops import opened
+from core.store.database import opened
 
 __all__ = [
     "DECIDING_ROLES",

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from core.area import branch_of, is_within
+
 REVEALING_ROLES = frozenset({"duty_officer", "administrator"})
 
 
@@ -34,10 +36,7 @@ class Reader:
         >>> Reader(area_code="420500").area_pattern, Reader(area_code="420502").area_pattern
         ('4205%', '420502%')
         """
-        code = self.area_code or ""
-        while len(code) > 2 and code.endswith("00") and len(code) <= 6:
-            code = code[:-2]
-        return f"{code}%"
+        return f"{branch_of(self.area_code or '')}%"
 
     def may_see(self, area_code: str | None) -> bool:
         """Whether an area lies in the branch; nothing that has no area does, unless the reader is city-wide.
@@ -45,7 +44,7 @@ class Reader:
         >>> Reader(area_code="420502").may_see("420502003"), Reader(area_code="420502").may_see(None)
         (True, False)
         """
-        return self.area_code is None or (area_code or "").startswith(self.area_pattern.rstrip("%"))
+        return self.area_code is None or (area_code is not None and is_within(area_code, self.area_code))
 
 
 CITY_WIDE = Reader()

@@ -18,10 +18,9 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from access import logins
 from access.rights import NotAllowedError, Reader
-from alerting import tables
 from alerting.requests import AS
 from core.settings import Home
-from ingest import ops
+from core.store import database, tables
 
 ROLES = ("viewer", "duty_officer", "shift_lead", "department_head", "data_engineer", "administrator")
 LANGUAGES = ("zh", "en")
@@ -84,7 +83,7 @@ def shut_out(home: Home, reader: Reader, name: str, now: datetime) -> None:
     require_role(reader, _ADMINISTRATORS, "close a user")
     user = tables.app_user.c
     others = sa.select(user.role).where(user.disabled_at.is_(None), user.name != name)
-    with ops.opened(home.ops_url) as engine, engine.connect() as connection:
+    with database.opened(home.ops_url) as engine, engine.connect() as connection:
         roles: set[str] = set(connection.scalars(others))
     if roles and "administrator" not in roles:
         raise ValueError(f"{name} is the only administrator; let another in first, nobody else can")
@@ -117,7 +116,7 @@ def add_user(
         "display_name": display_name or name, "password_hash": _hasher().hash(password), "role": role,
         "area_code": area_code, "language": language, "disabled_at": None, "n_failed": 0, "locked_until": None,
     }  # fmt: skip
-    with ops.opened(home.ops_url) as engine, engine.begin() as connection:
+    with database.opened(home.ops_url) as engine, engine.begin() as connection:
         old_role = connection.scalar(sa.select(table.c.role).where(table.c.name == name))
         if old_role:
             connection.execute(sa.update(table).where(table.c.name == name).values(values))
@@ -133,7 +132,7 @@ def add_user(
 def close_user(home: Home, name: str, now: datetime, actor: str) -> None:
     """Let somebody in no longer; the name stays in every history. Raises LookupError for an unknown name."""
     table = tables.app_user
-    with ops.opened(home.ops_url) as engine, engine.begin() as connection:
+    with database.opened(home.ops_url) as engine, engine.begin() as connection:
         if not connection.execute(sa.update(table).where(table.c.name == name).values(disabled_at=now)).rowcount:
             raise LookupError(f"no user {name!r}")
         _end_sessions(connection, name, now)
@@ -159,7 +158,7 @@ def add_demo_users(home: Home, city_code: str, county_code: str, now: datetime) 
 
 def log_in(home: Home, name: str, password: str, now: datetime, source: str = "loopback") -> tuple[str, User]:
     """A new session: its token, which is shown to nobody else, and the user. Raises LoginRefused."""
-    with ops.opened(home.ops_url) as engine, engine.begin() as connection:
+    with database.opened(home.ops_url) as engine, engine.begin() as connection:
         row = _checked(connection, name, password, now, source)
         if row is not None:
             token = secrets.token_urlsafe(32)
@@ -195,7 +194,7 @@ def user_of(home: Home, token: str, now: datetime) -> User | None:
         .where(session.token_sha256 == _digest(token), session.ended_at.is_(None), session.expires_at > now)
         .where(user.disabled_at.is_(None))
     )  # fmt: skip
-    with ops.opened(home.ops_url) as engine:
+    with database.opened(home.ops_url) as engine:
         with engine.connect() as connection:
             row = connection.execute(query).first()
         if row is None:
@@ -213,7 +212,7 @@ def change_password(home: Home, name: str, old: str, new: str, now: datetime, so
     if len(new) < SHORTEST_PASSWORD:
         raise ValueError(f"a password has at least {SHORTEST_PASSWORD} characters")
     table = tables.app_user
-    with ops.opened(home.ops_url) as engine, engine.begin() as connection:
+    with database.opened(home.ops_url) as engine, engine.begin() as connection:
         is_own = _checked(connection, name, old, now, source) is not None
         if is_own:
             own = sa.update(table).where(table.c.name == name)
@@ -226,7 +225,7 @@ def change_password(home: Home, name: str, old: str, new: str, now: datetime, so
 
 def password_set_by(engine: sa.Engine, name: str) -> str:
     """Who gave a person the password that holds now: the person itself, another, or nobody that the trail knows."""
-    action = ops.operator_action.c
+    action = tables.operator_action.c
     query = sa.select(action.actor).where(action.target == name, action.action.in_(_SETTING))
     with engine.connect() as connection:
         return connection.scalar(query.order_by(action.id.desc()).limit(1)) or ""
@@ -236,14 +235,14 @@ def user_named(home: Home, name: str) -> User | None:
     """Somebody who may log in, None for every other name: for a shell, whose user the machine already knows."""
     user = tables.app_user.c
     query = sa.select(user.name, user.display_name, user.role, user.area_code, user.language)
-    with ops.opened(home.ops_url) as engine, engine.connect() as connection:
+    with database.opened(home.ops_url) as engine, engine.connect() as connection:
         row = connection.execute(query.where(user.name == name, user.disabled_at.is_(None))).first()
     return User(row.name, row.display_name, row.role, row.area_code, row.language) if row else None
 
 
 def anybody(home: Home) -> bool:
     """Whether the home has any user who may log in."""
-    with ops.opened(home.ops_url) as engine, engine.connect() as connection:
+    with database.opened(home.ops_url) as engine, engine.connect() as connection:
         query = sa.select(sa.func.count()).where(tables.app_user.c.disabled_at.is_(None))
         return bool(connection.scalar(query))
 
@@ -251,7 +250,7 @@ def anybody(home: Home) -> bool:
 def log_out(home: Home, token: str, now: datetime) -> None:
     """End a session; one that is over already stays so."""
     table = tables.app_session
-    with ops.opened(home.ops_url) as engine, engine.begin() as connection:
+    with database.opened(home.ops_url) as engine, engine.begin() as connection:
         open_one = (table.c.token_sha256 == _digest(token), table.c.ended_at.is_(None))
         connection.execute(sa.update(table).where(*open_one).values(ended_at=now))
 
@@ -310,5 +309,5 @@ def _end_sessions(connection: sa.Connection, name: str, now: datetime) -> None:
 
 def _note(connection: sa.Connection, actor: str, action: str, target: str, reason: str, now: datetime) -> None:
     connection.execute(
-        sa.insert(ops.operator_action).values(actor=actor, action=action, target=target, reason=reason, at=now)
+        sa.insert(tables.operator_action).values(actor=actor, action=action, target=target, reason=reason, at=now)
     )

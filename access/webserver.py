@@ -15,8 +15,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from access.web import is_behind_proxy, source_of
+from core.runtime.http import KEEP_ALIVE_S, BoundedConnection
 from core.settings import Home
-from ingest.listen.http import KEEP_ALIVE_S, BoundedConnection
 
 MOST_CONNECTIONS = 512
 MOST_OF_SOURCE = 128

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.desk import Desk
 from alerting.endings import END
 from alerting.grouping import News
@@ -21,6 +20,7 @@ from alerting.notices import flush
 from alerting.requests import expire
 from alerting.suppression import Seen, Settled, settle
 from alerting.work import Work, in_transaction
+from core.store import tables
 
 _AT_ONCE = 500  # alerts in one transaction, so that nobody waits long for a turn
 _VERBS = {

@@ -14,7 +14,6 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.desk import Desk
 from alerting.episode import Change, EpisodeChange
 from alerting.joining import Subject
@@ -24,6 +23,7 @@ from alerting.store import Applied, Origin, apply
 from alerting.suppression import settle
 from alerting.work import Conflict, Work, in_transaction
 from core.severity import RANKS
+from core.store import tables
 
 _DEEDS = (Verb.ACKNOWLEDGED, Verb.DISPATCHED, Verb.RESOLVED, Verb.CLOSED, Verb.ARCHIVED, Verb.COMMENTED)
 _REPORT_LAW = ("突发事件应对法", "art. 61")  # reports must be timely, objective and true

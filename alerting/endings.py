@@ -6,16 +6,16 @@ Read from what was told (`alert_news`, `alert_delivery`), never from the state o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.lifecycle import Row
+from core.store import tables
+from core.store.parts import in_parts
 
 END = "resolved"
 NOT_TOLD = "kept quiet"  # in place of a notice: the alert was quiet before anybody was told
-_CHUNK = 500
 _news = tables.alert_news.c
 
 
@@ -25,7 +25,7 @@ def owed(connection: sa.Connection, alert_ids: Collection[str]) -> set[str]:
     last = sa.func.max(sa.case((_news.kind != END, _news.news_id)))
     ended = sa.func.coalesce(sa.func.max(sa.case((_news.kind == END, _news.news_id))), 0)
     found: set[str] = set()
-    for part in _parts(alert_ids):
+    for part in in_parts(sorted(alert_ids)):
         query = sa.select(_news.alert_id).where(_news.alert_id.in_(part), is_told)
         found.update(connection.scalars(query.group_by(_news.alert_id).having(last > ended)))
     return found
@@ -43,7 +43,7 @@ def told_of(connection: sa.Connection, alert_ids: Collection[str]) -> set[tuple[
     """Channel and target of whoever was told of these alerts, or still will be; not of what was given up."""
     delivery = tables.alert_delivery.c
     found: set[tuple[str, str]] = set()
-    for part in _parts(alert_ids):
+    for part in in_parts(sorted(alert_ids)):
         query = (
             sa.select(delivery.channel_id, delivery.target)
             .join(tables.alert_news, _news.notice_id == delivery.notice_id)
@@ -52,8 +52,3 @@ def told_of(connection: sa.Connection, alert_ids: Collection[str]) -> set[tuple[
         )
         found.update((row.channel_id, row.target) for row in connection.execute(query))
     return found
-
-
-def _parts(values: Iterable[str]) -> Iterable[list[str]]:
-    found = sorted(values)
-    return (found[start : start + _CHUNK] for start in range(0, len(found), _CHUNK))

@@ -23,8 +23,8 @@ import orjson
 from alerting.channels.form import NotSetUp, NotTaken, Refused
 from alerting.channels.mqtt import Line, Mqtt
 from alerting.channels.web import Asker
+from core.runtime.notice_lock import is_dry_run
 from core.settings import Home, SettingsError
-from ingest.telling import is_dry_run
 
 log = logging.getLogger(__name__)
 

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import polars as pl
 import sqlalchemy as sa
 
-from alerting import tables
+from core.civil_time import CIVIL_ZONE
 from core.settings import Home
-from ingest import ops
-from ingest.landing import CIVIL_ZONE, live_files
-from ingest.stream.live import LiveBatch, of_frame
-from ingest.stream.streams import RAW
+from core.store import tables
+from core.store.landed import live_files
+from core.stream.live import LiveBatch, of_frame
+from core.stream.streams import RAW
 
 STEP = timedelta(hours=6)
 MOST_ROWS = 500_000  # in memory at once, unless one instant has more
@@ -40,7 +39,7 @@ class Heard:
 
 def heard(engine: sa.Engine) -> Heard:
     """The stretch that history can tell of. Behind its end nothing is known, which is no silence of devices."""
-    batch, position = ops.batch.c, ops.stream_position.c
+    batch, position = tables.batch.c, tables.stream_position.c
     with engine.connect() as connection:
         since = connection.scalar(sa.select(position.opened_at).where(position.stream == RAW))
         landed_at = connection.scalar(sa.select(sa.func.max(batch.received_at)).where(batch.media != "compaction"))
@@ -125,6 +124,5 @@ def _between(landed: pl.LazyFrame, start: datetime, end: datetime) -> pl.LazyFra
 
 
 def _days(start: datetime, end: datetime) -> list[str]:
-    zone = ZoneInfo(CIVIL_ZONE)
-    first, last = start.astimezone(zone).date(), end.astimezone(zone).date()
+    first, last = start.astimezone(CIVIL_ZONE).date(), end.astimezone(CIVIL_ZONE).date()
     return [str(first + timedelta(days=n)) for n in range((last - first).days + 2)]

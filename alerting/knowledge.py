@@ -13,7 +13,6 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.desk import Desk, DeskError, load_desk
 from alerting.engine.rule import MaintenanceWindow, RuleError, RuleSet
 from alerting.engine.world import Registry
@@ -25,7 +24,7 @@ from alerting.subjects import Subjects, city_of
 from core.catalogue import owners_of
 from core.contract import Contract
 from core.settings import Home
-from ingest import ops
+from core.store import tables
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +116,7 @@ def approved_generation(home: Home, engine: sa.Engine) -> Path:
 def registers_of(engine: sa.Engine, contracts: Mapping[str, Contract]) -> str:
     """What the live files of all registers are, in a few letters."""
     feeds = [contract.id for contract in contracts.values() if contract.is_register]
-    file = ops.file.c
+    file = tables.file.c
     query = sa.select(sa.func.count(), sa.func.max(file.path), sa.func.sum(file.bytes)).where(
         file.feed_id.in_(feeds), file.state == "live"
     )

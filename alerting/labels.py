@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from alerting.lifecycle import Row
+from core.area import county_of, is_within
 
 Labels = Mapping[str, str | int]
 # Few values each, so that thousands of alerts share one combination; the rest names single places and things.
@@ -34,7 +35,7 @@ class Matcher:
         found = labels[self.label]
         if self.test == "=":
             if self.label == "area_code":
-                return str(found).startswith(branch_of(self.value))
+                return is_within(str(found), self.value)
             return str(found) == self.value
         return int(found) >= int(self.value) if self.test == ">=" else int(found) <= int(self.value)
 
@@ -80,7 +81,7 @@ LABELS: Mapping[str, Callable[[Row], str | int]] = {
     "object_id": lambda alert: str(alert["object_id"]),
     "device_id": lambda alert: str(alert["device_id"] or ""),
     "area_code": lambda alert: str(alert["area_code"]),
-    "county": lambda alert: str(alert["area_code"])[:6],
+    "county": lambda alert: county_of(str(alert["area_code"])),
     "city": lambda alert: str(alert["area_code"])[:4],
     "disposing_unit": lambda alert: str(alert["disposing_unit"]),
     "passed_on_by": lambda alert: str(alert["passed_on_by"]),
@@ -90,15 +91,3 @@ LABELS: Mapping[str, Callable[[Row], str | int]] = {
 def labels_of(alert: Row) -> dict[str, str | int]:
     """The labels of an alert's row."""
     return {label: read(alert) for label, read in LABELS.items()}
-
-
-def branch_of(area_code: str) -> str:
-    """What the codes of an area and of everything below it begin with.
-
-    >>> branch_of("420500"), branch_of("420502"), branch_of("420502001")
-    ('4205', '420502', '420502001')
-    """
-    code = area_code
-    while 2 < len(code) <= 6 and code.endswith("00"):
-        code = code[:-2]
-    return code

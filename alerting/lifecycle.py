@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-Row = Mapping[str, Any]  # a row of a table in alerting.tables, by column
+Row = Mapping[str, Any]  # a row of a table in core.store.tables, by column
 
 
 # An alert that lives: people or readings can still change it.

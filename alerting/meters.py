@@ -1,4 +1,4 @@
-"""What the alerting process counts, for Prometheus. Not here: serving it (`ingest.stream.telemetry`)."""
+"""What the alerting process counts, for Prometheus. Not here: serving it (`core.runtime.telemetry`)."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from alerting import tables
 from alerting.channels.claims import undelivered_query
 from alerting.episode import Change, EpisodeChange
 from alerting.lifecycle import LIVING
 from core.severity import COLOURS
+from core.store import tables
 
 TOO_LONG = timedelta(hours=1)  # until a channel that does not get through makes alerting unwell
 _SECONDS = (0.01, 0.02, 0.05, 0.08, 0.12, 0.2, 0.3, 0.5, 1, 2, 5, 10, 60)

@@ -14,7 +14,6 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.desk import Desk
 from alerting.endings import END, NOT_TOLD, owed, told_of, worth_telling
 from alerting.grouping import STORM, URGENCY, Policy, may_tell, title_of
@@ -25,6 +24,7 @@ from alerting.suppression import silences_now
 from alerting.unheard import unheard
 from alerting.work import in_transaction, rows_of
 from core.severity import COLOURS
+from core.store import tables
 
 LOOK_AGAIN = timedelta(minutes=1)
 

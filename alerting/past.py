@@ -12,13 +12,14 @@ from datetime import datetime
 import orjson
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.engine.evaluators.sender import UNREADABLE_ALARM
 from alerting.engine.evaluators.stranger import UNKNOWN_ALARM
 from alerting.lifecycle import Row, Verb
 from alerting.replay import Episode, Finding, by_start
 from alerting.work import rows_of
 from core.severity import RANKS
+from core.store import tables
+from core.store.parts import in_parts
 
 # Words of a comment that say that nothing was there.
 FALSE_ALARM = ("误报", "虚警", "false alarm")
@@ -46,8 +47,8 @@ def fired(store: sa.Engine, rule_ids: Collection[str], start: datetime, end: dat
 def _told(connection: sa.Connection, alert_ids: Sequence[str]) -> Mapping[str, list[Row]]:
     """The history of some alerts, oldest first."""
     event, found = tables.alert_event, defaultdict[str, list[Row]](list)
-    for first in range(0, len(alert_ids), 500):
-        some = event.c.alert_id.in_(alert_ids[first : first + 500])
+    for part in in_parts(alert_ids):
+        some = event.c.alert_id.in_(part)
         for row in rows_of(connection, sa.select(event).where(some).order_by(event.c.event_id)):
             found[row["alert_id"]].append(row)
     return found

@@ -13,14 +13,14 @@ from datetime import datetime, timedelta
 import orjson
 import sqlalchemy as sa
 
-from alerting import tables
-from alerting.engine.limits import is_within
 from alerting.engine.rule import RuleSet
 from alerting.engine.world import Registry, Thing
 from alerting.labels import all_hold, labels_of, of_mapping
 from alerting.lifecycle import WORKED_ON, Row
 from alerting.work import rows_of
+from core.area import is_within
 from core.settings import Home
+from core.store import tables
 
 LOOKED_BACK_DAYS = 30
 BACK_TO_BACK = timedelta(hours=1)  # a shorter pause between two silences is none

@@ -24,7 +24,7 @@ from alerting.rules.generations import generation_named
 from alerting.rules.load import load_rules
 from alerting.snapshots import read_snapshot, sweep, write_snapshot
 from core.settings import Home
-from ingest.stream.live import EPOCH, LiveBatch
+from core.stream.live import EPOCH, LiveBatch
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alerting.engine.world import Registry, Thing, shapes_of
 from core.contract import Contract
 from core.settings import Home
-from ingest.landing import live_files
+from core.store.landed import live_files
 
 __all__ = ["Registry", "Thing", "load_registry", "registry_of"]
 

@@ -2,7 +2,7 @@
 
 The same fold as live over the same rows, so a difference is one of the rules. Where a key came twice before it landed,
 LIVE had both rows and history has the last. Not here: reading landed rows (`alerting.history`), the alerts that were
-(`alerting.past`), printing (`orchestration.cli.replay`).
+(`alerting.past`), printing (`cli.replay`).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from alerting.episode import Change, EpisodeChange, started_at_of
 from alerting.history import landed_batches
 from core.settings import Home
 from core.severity import RANKS
-from ingest.stream.live import CLOCK_FEED, LiveBatch
+from core.stream.live import CLOCK_FEED, LiveBatch
 
 Verdict = Literal["same", "gained", "lost", "earlier", "later", "colour"]
 Finding = Literal["confirmed", "false alarm", "unjudged"]  # by people, see `alerting.past`

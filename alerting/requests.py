@@ -16,9 +16,8 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.work import in_transaction
-from ingest import ops
+from core.store import tables
 
 SOURCE = "request:"  # how the feed of a notice about a request begins
 AS = " as "  # between who acts and the name that is acted under
@@ -270,13 +269,13 @@ def _of(row: sa.RowMapping) -> Request:
 # ── trail ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 def _note(connection: sa.Connection, actor: str, action: str, target: str, reason: str, now: datetime) -> None:
     connection.execute(
-        sa.insert(ops.operator_action).values(actor=actor, action=action, target=target, reason=reason, at=now)
+        sa.insert(tables.operator_action).values(actor=actor, action=action, target=target, reason=reason, at=now)
     )
 
 
 def _tell(connection: sa.Connection, request_id: str, kind: str, now: datetime, zh: str, en: str) -> None:
     connection.execute(
-        sa.insert(ops.notification).values(
+        sa.insert(tables.notification).values(
             feed_id=f"{SOURCE}{request_id}", kind=kind, text_zh=zh, text_en=en, raised_at=now, attempts=0
         )
     )
@@ -284,6 +283,6 @@ def _tell(connection: sa.Connection, request_id: str, kind: str, now: datetime, 
 
 def _over(connection: sa.Connection, request_id: str, now: datetime) -> None:
     """What was told of a request stands no longer."""
-    n = ops.notification.c
-    change = sa.update(ops.notification).where(n.feed_id == f"{SOURCE}{request_id}", n.cleared_at.is_(None))
+    n = tables.notification.c
+    change = sa.update(tables.notification).where(n.feed_id == f"{SOURCE}{request_id}", n.cleared_at.is_(None))
     connection.execute(change.values(cleared_at=now))

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from alerting import tables
+from core.store import tables
 
 DELIVERIES_KEPT = timedelta(days=180)
 AT_ONCE, A_CHORE = 500, 20_000  # deletions in one transaction, and in one upkeep

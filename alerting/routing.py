@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from alerting.labels import branch_of
+from core.area import county_of, is_within
 
 ROLES = ("lead", "responsible", "build", "monitor", "command", "dispose")
 
@@ -90,7 +90,7 @@ class Routing:
     def issuer(self, area_code: str, department: str) -> tuple[str, str]:
         """Who may issue a warning (art. 64: county government or above, or the department it empowers): zh, en."""
         city = self.city_of(area_code)
-        county = self.organisations.get(area_code[:6])
+        county = self.organisations.get(county_of(area_code))
         chosen = self.organisations.get(f"{city}:{department}") if department else county
         row = chosen or self.organisations[city]
         if row["kind"] == "county":
@@ -122,7 +122,7 @@ class Routing:
     def _known(self, area_code: str) -> str | None:
         for length in (12, 9, 6):
             code = area_code[:length]
-            if code in self.areas and branch_of(area_code).startswith(branch_of(code)):
+            if code in self.areas and is_within(area_code, code):
                 return code
         city = f"{area_code[:4]}00"
         return city if city in self.areas else None

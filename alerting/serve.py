@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import nats.errors
@@ -32,14 +31,15 @@ from alerting.rules.generations import NoRulesError
 from alerting.shadowing import ShadowDesk
 from alerting.store import Applied, Position, apply, note_snapshot, position_of
 from core.contract import Contract
-from core.settings import Home, SettingsError
-from ingest import ops
-from ingest.keys import confirm_keys
-from ingest.stream.client import connect
-from ingest.stream.live import unpack
-from ingest.stream.reader import StreamReader, Taken
-from ingest.stream.streams import LIVE, ensure_streams
-from ingest.stream.telemetry import Health, told
+from core.runtime.process import running_alone
+from core.runtime.telemetry import Health, told
+from core.settings import Home
+from core.store import database
+from core.store.keys import confirm_keys
+from core.stream.client import connect
+from core.stream.live import unpack
+from core.stream.reader import StreamReader, Taken
+from core.stream.streams import LIVE, ensure_streams
 
 log = logging.getLogger(__name__)
 
@@ -58,9 +58,9 @@ async def serve(
     home: Home, contracts: Mapping[str, Contract], now: Callable[[], datetime], stop: asyncio.Event
 ) -> None:
     """Alert until `stop` is set. Raises SettingsError when the home already has an alerting process."""
-    with _only_one(home):
+    with running_alone(home, "alerting"):
         started_at = now()
-        engine = await asyncio.to_thread(ops.open_ops, home.ops_url)
+        engine = await asyncio.to_thread(database.open_ops, home.ops_url)
         confirm_keys(home, engine)
         process = AlertingProcess(home, contracts, now, engine)
         try:
@@ -324,15 +324,3 @@ class AlertingProcess:
             except Exception as error:  # alerts go on whatever a channel's worker meets
                 log.exception("the channel workers ended; started again")
                 await self._wait_after("channels", error)
-
-
-@contextlib.contextmanager
-def _only_one(home: Home) -> Iterator[None]:
-    """Two alerting processes of one home would fold the same stream twice. Raises SettingsError when one runs."""
-    home.run.mkdir(parents=True, exist_ok=True)
-    with (home.run / "alerting.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SettingsError(f"{home.root}: another alerting process is running; stop it first") from error
-        yield

@@ -13,7 +13,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.engine import Engine, Registry
 from alerting.engine.rule import MaintenanceWindow, RuleSet
 from alerting.episode import Change, EpisodeChange
@@ -21,7 +20,8 @@ from alerting.requests import Request
 from alerting.rules.versions import Changes
 from alerting.work import in_transaction
 from core.severity import RANKS
-from ingest.stream.live import LiveBatch
+from core.store import tables
+from core.stream.live import LiveBatch
 
 NOW, SHADOW = "now", "shadow"
 _Key = tuple[str, str, str, str]  # side, rule, object, device

@@ -16,7 +16,7 @@ from alerting.rules.load import load_rules
 from alerting.rules.waiting import waiting_rules
 from alerting.shadow import Shadow, save
 from core.settings import Home
-from ingest.stream.live import LiveBatch
+from core.stream.live import LiveBatch
 
 log = logging.getLogger(__name__)
 

@@ -12,11 +12,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from operator import itemgetter
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.desk import Desk
 from alerting.episode import Change, EpisodeChange
 from alerting.joining import ENDED, Subject, alert_id_of, member_after, step_for
@@ -24,9 +22,10 @@ from alerting.legal import at_spot, facts, matters_of
 from alerting.lifecycle import IllegalStep, Row, Verb
 from alerting.spots import together, worded
 from alerting.work import Work, in_transaction, rows_of
+from core.civil_time import CIVIL_ZONE
+from core.store import tables
 
 SubjectOf = Callable[[EpisodeChange], Subject]
-CIVIL_ZONE = ZoneInfo("Asia/Shanghai")  # responsibilities change hands at a day's end there
 _ISSUED = (Verb.PENDING, Verb.OPENED, Verb.NEW_EPISODE, Verb.UPGRADED, Verb.DOWNGRADED, Verb.PAST_DANGER)
 # Nobody opened what ends here: the store is younger than the episode.
 _NEEDS_MEMBER = (Change.CLEARED, Change.WITHDRAWN)

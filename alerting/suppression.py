@@ -13,13 +13,14 @@ from datetime import datetime
 import orjson
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.desk import Desk
-from alerting.engine.limits import is_within
 from alerting.inhibition import Inhibitions, Standing, inhibited
 from alerting.labels import Matcher, all_hold, labels_of, of_mapping
 from alerting.lifecycle import WORKED_ON, Deed, Row, Verb, move
 from alerting.work import Work, in_transaction, rows_of
+from core.area import is_within
+from core.store import tables
+from core.store.parts import in_parts
 
 _SEEN = (
     "alert_id", "state", "severity_rank", "rule_id", "domain", "subdomain", "object_type", "metric", "is_exercise",
@@ -28,7 +29,6 @@ _SEEN = (
 )  # fmt: skip
 
 Target = tuple[str, str]  # of announced work: its kind and code
-_PART = 500  # values in one IN list
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +180,7 @@ def _standing(connection: sa.Connection, inhibitions: Inhibitions, seen: Seen) -
         ]
         for key in known.keys() - versions.keys():
             del known[key]
-        parts = [alert.alert_id.in_(changed[start : start + _PART]) for start in range(0, len(changed), _PART)]
+        parts = [alert.alert_id.in_(part) for part in in_parts(changed)]
     for part in parts:
         for row in rows_of(connection, sa.select(*columns).where(part)):
             known[row["alert_id"]] = inhibitions.standing(row)

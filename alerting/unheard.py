@@ -7,17 +7,17 @@ a device counts as silent (`alerting.engine.evaluators.silence`).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.lifecycle import Row
+from core.store import tables
+from core.store.parts import in_parts
 
 SILENCE = "silence_s"  # the metric of silence rules: seconds since the device was last heard
-_CHUNK = 500
 
 Ask = Callable[[sa.Select[Any]], Any]  # a connection's `execute`, or that of a reader of pages
 
@@ -30,7 +30,7 @@ def unheard(ask: Ask, alerts: Iterable[Row]) -> dict[str, datetime]:
         if row["device_id"] and row["metric"] != SILENCE:
             devices[row["device_id"]].add(row["alert_id"])
     ids = sorted({one for found in devices.values() for one in found})
-    for part in _parts(ids):
+    for part in in_parts(ids):
         holding = sa.select(member.alert_id, member.device_id).where(
             member.alert_id.in_(part), member.state == "holding", member.device_id.is_not(None)
         )
@@ -49,7 +49,3 @@ def unheard(ask: Ask, alerts: Iterable[Row]) -> dict[str, datetime]:
         for alert_id in devices.get(row.device_id, ()):
             found[alert_id] = min(found.get(alert_id, heard_at), heard_at)
     return found
-
-
-def _parts(values: Sequence[str]) -> Iterable[Sequence[str]]:
-    return (values[start : start + _CHUNK] for start in range(0, len(values), _CHUNK))

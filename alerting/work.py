@@ -7,23 +7,23 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, TypeVar
 
 import orjson
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.desk import Desk
 from alerting.flapping import FLIPS, flipped, is_muted
 from alerting.grouping import TOLD_AS, News, Told, flush_at
 from alerting.lifecycle import Deed, Event, Row, Step, Verb, move
+from core.store import tables
+from core.store.parts import in_parts
 
 Result = TypeVar("Result")
 WRITER_LOCK = 7_243_110_002  # of PostgreSQL: one writer of alerts at a time, as SQLite has it anyway
 ATTEMPTS = 8
-_CHUNK = 500  # values in one IN list
 _TIMED = ("open", "acknowledged", "dispatched", "resolved", "closed")
 _RETRIED = ("40001", "40P01", "23505")  # serialisation, deadlock, somebody else was first
 
@@ -77,7 +77,7 @@ class Work:
     # ── look ──────────────────────────────────────────────────────────────────────────────────────────────────────────
     def load_alerts(self, column: sa.Column[Any], values: Iterable[object], *conditions: Any) -> None:
         """Load alerts by values of a column, those not yet here."""
-        for part in _parts(values):
+        for part in in_parts(values):
             query = sa.select(tables.alert).where(column.in_(part), *conditions)
             for row in rows_of(self.connection, query):
                 if row["alert_id"] not in self.alerts:
@@ -86,7 +86,7 @@ class Work:
 
     def load_members(self, column: sa.Column[Any], values: Iterable[object], *conditions: Any) -> None:
         """Load members by values of a column, those not yet here."""
-        for part in _parts(values):
+        for part in in_parts(values):
             query = sa.select(tables.member).where(column.in_(part), *conditions)
             for row in rows_of(self.connection, query):
                 if row["episode_id"] not in self.members:
@@ -176,7 +176,7 @@ class Work:
         placed = [(news, alert, self.desk.grouping.group_of(alert, news.to_role)) for news, alert in self.news]
         keys = {key for _, _, (key, _, _) in placed}
         known: dict[str, dict[str, Any]] = {}
-        for part in _parts(keys):
+        for part in in_parts(keys):
             found = rows_of(self.connection, sa.select(table).where(table.c.group_key.in_(part)))
             known |= {row["group_key"]: row for row in found}
         new_keys = keys - known.keys()
@@ -223,8 +223,3 @@ def rows_of(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, 
     result = connection.execute(query)
     names = tuple(result.keys())
     return [dict(zip(names, row, strict=True)) for row in result]
-
-
-def _parts(values: Iterable[object]) -> Iterable[Sequence[object]]:
-    whole = list(values)
-    return (whole[start : start + _CHUNK] for start in range(0, len(whole), _CHUNK))

@@ -24,7 +24,7 @@ import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from alerting import deeds, tables
+from alerting import deeds
 from alerting.clock import Clock
 from alerting.desk import Desk, load_desk
 from alerting.episode import Change, EpisodeChange, episode_id_of
@@ -35,7 +35,8 @@ from alerting.store import apply
 from alerting.suppression import Seen, settle
 from alerting.work import rows_of
 from core.severity import COLOURS, RANKS
-from ingest.ops import open_ops
+from core.store import tables
+from core.store.database import open_ops
 from orchestration.project import PROJECT, seed_folders
 
 SEEDS = seed_folders(PROJECT)

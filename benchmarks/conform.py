@@ -23,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from core.boundaries import load_areas
 from core.catalogue import load_contracts
 from core.stages import RawTable
+from core.stream.bundle import StoredMessage
+from core.stream.live import micros
+from core.stream.raw import RawEntry, pack
 from ingest.conform import ConformContext, DeviceClocks, conform
 from ingest.parse.frames import tables_of
-from ingest.stream.bundle import StoredMessage
-from ingest.stream.live import micros
-from ingest.stream.raw import RawEntry, pack
 
 START = datetime(2026, 8, 15, 2, 30, tzinfo=UTC)
 N_DEVICES = 20_000

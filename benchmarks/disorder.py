@@ -34,13 +34,13 @@ from core.catalogue import load_contracts
 from core.contract import Contract
 from core.secrets import create_secrets
 from core.settings import open_home
-from ingest import ops
+from core.store import database
+from core.stream.live import LiveBatch, micros, of_frame
+from core.stream.raw import RawEntry, pack
+from core.stream.reader import Taken
 from ingest.protocols import gb26875, hj212, sl651
 from ingest.protocols.jt808 import encode as jt808
 from ingest.pull import open_intake
-from ingest.stream.live import LiveBatch, micros, of_frame
-from ingest.stream.raw import RawEntry, pack
-from ingest.stream.reader import Taken
 from ingest.stream.seen import SeenRows
 from ingest.stream.tick import Feed, Ticker
 
@@ -236,7 +236,7 @@ def new_ticker() -> Iterator[Ticker]:
         root.mkdir()
         create_secrets(root)
         home = open_home({}, root)
-        store = ops.open_ops(home.ops_url)
+        store = database.open_ops(home.ops_url)
         feeds = {feed_id: Feed(contract, 0) for feed_id, contract in CONTRACTS.items() if contract.is_stream}
         yield Ticker(open_intake(home, store, "disorder", lambda: T0), feeds, SeenRows(nothing), None)
         store.dispose()

@@ -32,14 +32,14 @@ from nats.aio.msg import Msg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from core.running import read_running
 from core.settings import SECRET_NAMES, Home, open_home
-from ingest import ops
-from ingest.stream import live, raw
-from ingest.stream.broker import broker_command, broker_environment, choose_ports, free_port
-from ingest.stream.client import connected
-from ingest.stream.raw import RawEntry
-from ingest.stream.running import read_running
-from ingest.stream.streams import ensure_streams
+from core.store import database, tables
+from core.stream import live, raw
+from core.stream.broker import broker_command, broker_environment, choose_ports, free_port
+from core.stream.client import connected
+from core.stream.raw import RawEntry
+from core.stream.streams import ensure_streams
 
 ROOT = Path(__file__).resolve().parent.parent
 FEED = "urban.gas_reading"
@@ -108,7 +108,7 @@ async def drain(home: Home, messages: int, entries: int, rows: int, metrics: int
     async with connected(home, "bench") as client:
         await settled(client, home)
         last = await fill(client, messages, entries, rows, metrics)
-        engine = ops.open_ops(home.ops_url)
+        engine = database.open_ops(home.ops_url)
         with intake(home) as process:
             began, cpu = time.perf_counter(), cpu_s(process)
             while position(engine) < last:
@@ -206,13 +206,13 @@ def peak_mb(home: Home) -> float:
 def position(engine: sa.Engine) -> int:
     """How far RAW has landed."""
     with engine.connect() as connection:
-        return int(connection.scalar(sa.select(sa.func.max(ops.stream_position.c.sequence))) or 0)
+        return int(connection.scalar(sa.select(sa.func.max(tables.stream_position.c.sequence))) or 0)
 
 
 def rows_landed(engine: sa.Engine) -> int:
     """Rows in live files."""
     with engine.connect() as connection:
-        return int(connection.scalar(sa.select(sa.func.sum(ops.file.c.rows))) or 0)
+        return int(connection.scalar(sa.select(sa.func.sum(tables.file.c.rows))) or 0)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from core.catalogue import load_contracts
 from core.contract import Contract
 from core.settings import Home, open_home
-from ingest import ops
+from core.store import database, tables
 from quality.engine import ExpectationEngine
 from quality.run import Checker
 from quality.verdict import Verdict
@@ -52,7 +52,7 @@ def main() -> None:
     contracts = load_contracts()
     with tempfile.TemporaryDirectory() as folder:
         home = open_home({}, Path(folder))
-        engine = ops.open_ops(home.ops_url)
+        engine = database.open_ops(home.ops_url)
         make(home, engine, contracts, chosen.rows, chosen.copies)
         print(json.dumps(timed_check(home, engine, contracts, chosen.rows, chosen.repeat)))
         engine.dispose()
@@ -172,14 +172,14 @@ def _record(engine: sa.Engine, contract: Contract, batch_id: str, state: str) ->
     files = sorted((home / "landing" / contract.department_code / contract.feed).glob(f"*/{batch_id}.parquet"))
     with engine.begin() as connection:
         connection.execute(
-            ops.batch.insert().values(
+            tables.batch.insert().values(
                 batch_id=batch_id, feed_id=contract.id, contract_version=contract.version, source_ref="benchmark",
                 media="csv", archive_sha256="0" * 64, received_at=NOW, rows_in=0, rows_landed=0, rows_quarantined=0,
                 rows_ignored=0, state=state, run_id=state,
             )
         )  # fmt: skip
         connection.execute(
-            ops.file.insert(),
+            tables.file.insert(),
             [
                 {"path": str(f.relative_to(home / "landing")), "batch_id": batch_id, "feed_id": contract.id,
                  "landed_on": f.parent.name, "rows": 0, "bytes": f.stat().st_size, "state": "live"}

@@ -39,18 +39,18 @@ from city.live.fleet import Fleet
 from city.live.history import Arrival, history
 from city.live.plan import Plan, make_plan
 from city.profiles import CITIES
+from cli.demo import departments
 from core.boundaries import load_areas
 from core.catalogue import load_contracts
 from core.contract import Contract
 from core.settings import SECRET_NAMES, Home, open_home
+from core.store.database import open_ops
+from core.stream.bundle import StoredMessage
+from core.stream.live import LiveBatch, instant, of_frame
+from core.stream.raw import RawEntry, pack
 from ingest.conform import ConformContext, conform
-from ingest.ops import open_ops
 from ingest.parse.frames import tables_of
 from ingest.pull import open_intake, pull_feed
-from ingest.stream.bundle import StoredMessage
-from ingest.stream.live import LiveBatch, instant, of_frame
-from ingest.stream.raw import RawEntry, pack
-from orchestration.cli.demo import departments
 from orchestration.project import PROJECT, table_of
 
 AS_OF = datetime(2026, 6, 15, 3, tzinfo=UTC)

@@ -31,7 +31,7 @@ from alerting.engine import Engine, Registry, Thing, shapes_of
 from alerting.episode import Change, EpisodeChange
 from alerting.rules import RULE_FILES, RuleSet, load_rules
 from core.catalogue import load_contracts
-from ingest.stream.live import LiveBatch, micros
+from core.stream.live import LiveBatch, micros
 from orchestration.project import PROJECT, table_of
 
 T0 = datetime(2026, 6, 1, tzinfo=UTC)

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from core.catalogue import load_contracts
 from core.contract import Contract
 from core.settings import Home, open_home
-from ingest import ops
+from core.store import database, tables
 from orchestration.build import NodeResult, build
 from orchestration.manifest import write_manifest
 
@@ -53,7 +53,7 @@ def main() -> None:
     contracts = load_contracts()
     with tempfile.TemporaryDirectory() as folder:
         home = open_home({}, Path(folder))
-        engine = ops.open_ops(home.ops_url)
+        engine = database.open_ops(home.ops_url)
         make_registers(home, engine, contracts)
         if not chosen.no_checks:
             from quality.engine import ExpectationEngine
@@ -197,14 +197,14 @@ def land(home: Home, engine: sa.Engine, contract: Contract, batch_id: str, days:
         for day, path in paths
     ]  # fmt: skip
     with engine.begin() as connection:
-        connection.execute(ops.batch.insert().values(**record))
-        connection.execute(ops.file.insert(), files)
+        connection.execute(tables.batch.insert().values(**record))
+        connection.execute(tables.file.insert(), files)
 
 
 def set_state(engine: sa.Engine, state: str) -> None:
     """Put the readings' batches before or behind their checks."""
     with engine.begin() as connection:
-        connection.execute(sa.update(ops.batch).where(ops.batch.c.feed_id == READINGS).values(state=state))
+        connection.execute(sa.update(tables.batch).where(tables.batch.c.feed_id == READINGS).values(state=state))
 
 
 def landed_files(home: Home, feed_id: str) -> list[str]:

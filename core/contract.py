@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Literal, get_args
 
+from core.civil_time import CIVIL_ZONE_NAME
 from core.elements import unknown_words, unused
 
 API_VERSION = "v3.2.0"
@@ -81,7 +82,7 @@ class Column:
     plausible: tuple[float, float] | None = None
     fault_codes: tuple[float, ...] = ()  # numbers, as sent, by which the device says that it measured nothing
     source_formats: tuple[str, ...] = ()
-    source_time_zone: str = "Asia/Shanghai"
+    source_time_zone: str = CIVIL_ZONE_NAME
     concept: str | None = None
     is_metric: bool = False
     code_list: str | None = None
@@ -344,7 +345,7 @@ def _column(feed_id: str, prop: Mapping[str, Any]) -> Column:
         plausible=(float(plausible[0]), float(plausible[1])) if plausible else None,
         fault_codes=tuple(float(code) for code in custom.get("faultCodes", ())),
         source_formats=tuple(custom.get("sourceFormats", ())),
-        source_time_zone=custom.get("sourceTimeZone", "Asia/Shanghai"),
+        source_time_zone=custom.get("sourceTimeZone", CIVIL_ZONE_NAME),
         concept=custom.get("concept"),
         is_metric=bool(custom.get("metric", False)),
         code_list=custom.get("codeList"),

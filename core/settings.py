@@ -62,6 +62,16 @@ class Home:
         return self.root / "serving"
 
     @property
+    def rules(self) -> Path:
+        """Rules generations, one folder each."""
+        return self.root / "rules"
+
+    @property
+    def key_checks(self) -> Path:
+        """Check values of the keys that the home was made with."""
+        return self.root / "key_checks"
+
+    @property
     def stream(self) -> Path:
         """What our own broker keeps: configuration, encrypted streams, MQTT sessions."""
         return self.root / "stream"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 RANKS: Mapping[str, int] = {"blue": 1, "yellow": 2, "orange": 3, "red": 4}
 COLOURS: Mapping[int, str] = {rank: colour for colour, rank in RANKS.items()}
+WORST_FIRST: Sequence[str] = tuple(sorted(RANKS, key=lambda colour: -RANKS[colour]))

@@ -18,7 +18,8 @@ SYSTEMS_ROOT = Path(__file__).parent.parent / "systems"
 CITIES = ("yichang", "changde", "nanning", "zunyi", "tongzhou", "pudong", "songjiang")
 # Beside the folders of systems: what a city says otherwise, rows of no one system, kinds of risk that none watches yet.
 SHARED_FOLDERS = ("_city", "_house", "_kinds")
-DOMAINS = ("lifeline", "public_safety", "work_safety", "natural_hazard", "command")
+RISK_DOMAINS = ("lifeline", "public_safety", "work_safety", "natural_hazard")
+DOMAINS = (*RISK_DOMAINS, "command")
 
 
 def systems_root(environment: Mapping[str, str]) -> Path:

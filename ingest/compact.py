@@ -17,12 +17,13 @@ import sqlalchemy as sa
 from core.contract import Contract
 from core.settings import Home
 from core.stages import LandedFile
-from ingest import landing, ops
+from core.store import tables
+from core.store.parts import in_parts
+from ingest import landing
 
 FILES_WORTH_MERGING = 8
 LARGE_ROWS = 1_000_000
 MERGED_ROWS = 2_000_000
-PATHS_AT_ONCE = 500  # engines limit the values of one statement
 
 
 def compact(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> int:
@@ -36,12 +37,12 @@ def compact(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], no
 
 def delete_replaced(home: Home, engine: sa.Engine, before: datetime) -> int:
     """Delete parts whose merged file was written before an instant; their ledger rows stay as history."""
-    f, merged = ops.file, ops.file.alias("merged")
+    f, merged = tables.file, tables.file.alias("merged")
     query = (
         sa.select(f.c.path)
         .join(merged, merged.c.path == f.c.replaced_by)
-        .join(ops.batch, ops.batch.c.batch_id == merged.c.batch_id)
-        .where(f.c.state == "replaced", ops.batch.c.received_at < before)
+        .join(tables.batch, tables.batch.c.batch_id == merged.c.batch_id)
+        .where(f.c.state == "replaced", tables.batch.c.received_at < before)
     )
     with engine.connect() as connection:
         paths = [home.landing / str(path) for (path,) in connection.execute(query)]
@@ -52,11 +53,11 @@ def delete_replaced(home: Home, engine: sa.Engine, before: datetime) -> int:
 
 
 def _crowded(engine: sa.Engine) -> list[tuple[str, str]]:
-    f = ops.file.c
+    f = tables.file.c
     query = (
         sa.select(f.feed_id, f.landed_on)
-        .join(ops.batch, ops.batch.c.batch_id == f.batch_id)
-        .where(f.state == "live", f.built_at.is_not(None), f.rows < LARGE_ROWS, ops.batch.c.state == "admitted")
+        .join(tables.batch, tables.batch.c.batch_id == f.batch_id)
+        .where(f.state == "live", f.built_at.is_not(None), f.rows < LARGE_ROWS, tables.batch.c.state == "admitted")
         .group_by(f.feed_id, f.landed_on)
         .having(sa.func.count() >= FILES_WORTH_MERGING)
     )
@@ -66,15 +67,15 @@ def _crowded(engine: sa.Engine) -> list[tuple[str, str]]:
 
 def _parts(engine: sa.Engine, feed_id: str, day: str) -> Sequence[sa.Row[Any]]:
     """The files to merge, in landing order."""
-    f = ops.file.c
+    f = tables.file.c
     query = (
-        sa.select(ops.file)
-        .join(ops.batch, ops.batch.c.batch_id == f.batch_id)
+        sa.select(tables.file)
+        .join(tables.batch, tables.batch.c.batch_id == f.batch_id)
         .where(
             f.feed_id == feed_id, f.landed_on == day, f.state == "live", f.built_at.is_not(None),
-            f.rows < LARGE_ROWS, ops.batch.c.state == "admitted",
+            f.rows < LARGE_ROWS, tables.batch.c.state == "admitted",
         )
-        .order_by(ops.batch.c.received_at, f.path)
+        .order_by(tables.batch.c.received_at, f.path)
     )  # fmt: skip
     with engine.connect() as connection:
         return connection.execute(query).all()
@@ -119,22 +120,22 @@ def _record(
     paths = [part.path for part in parts]
     with engine.begin() as connection:
         connection.execute(
-            sa.insert(ops.batch).values(
+            sa.insert(tables.batch).values(
                 batch_id=batch_id, feed_id=contract.id, contract_version=contract.version, source_ref=parents,
                 media="compaction", archive_sha256="", received_at=now, rows_in=written.rows,
                 rows_landed=written.rows, rows_quarantined=0, rows_ignored=0, state="admitted", run_id="upkeep",
             )
         )  # fmt: skip
         connection.execute(
-            sa.insert(ops.file).values(
+            sa.insert(tables.file).values(
                 path=str(written.path), batch_id=batch_id, feed_id=contract.id, landed_on=written.landed_on,
                 rows=written.rows, bytes=written.bytes, state="live", sha256=written.sha256,
                 built_at=now,
             )
         )  # fmt: skip
-        for start in range(0, len(paths), PATHS_AT_ONCE):
+        for part in in_parts(paths):
             connection.execute(
-                sa.update(ops.file)
-                .where(ops.file.c.path.in_(paths[start : start + PATHS_AT_ONCE]))
+                sa.update(tables.file)
+                .where(tables.file.c.path.in_(part))
                 .values(state="replaced", replaced_by=str(written.path), built_at=None)
             )

@@ -13,20 +13,20 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import polars as pl
 import sqlalchemy as sa
 
+from core.civil_time import CIVIL_ZONE_NAME
 from core.contract import Contract
 from core.settings import Home
 from core.stages import Batch, Landed, LandedFile, Note, Payload
-from ingest import ops
+from core.store import tables
+from core.store.landed import live_files
 from ingest.places import pack_places, unpack_places
 
-CIVIL_ZONE = "Asia/Shanghai"
 WITHDRAWN_FILE = "withdrawn"
 NOT_LANDED_BEFORE = "a row that has not landed before"
 LAST_WORD = "the last word on its key"
@@ -69,29 +69,10 @@ def source_ref_of(payload_ref: str, locator: str, is_file: bool) -> str:
     return f"{name}:{locator}" if is_file else locator
 
 
-def live_files(engine: sa.Engine, home: Home, feed_id: str, days: Sequence[str] | None = None) -> list[Path]:
-    """Absolute paths of a feed's live files in landing order, of given Beijing days or of all."""
-    query = (
-        sa.select(ops.file.c.path)
-        .join(ops.batch, ops.batch.c.batch_id == ops.file.c.batch_id)
-        .where(ops.file.c.feed_id == feed_id, ops.file.c.state == "live")
-        .order_by(ops.batch.c.received_at, ops.file.c.path)
-    )
-    if days is not None:
-        query = query.where(ops.file.c.landed_on.in_(days))
-    with engine.connect() as connection:
-        return [home.landing / str(path) for (path,) in connection.execute(query)]
-
-
-def civil_date(at: datetime) -> date:
-    """The Beijing day of an instant."""
-    return at.astimezone(ZoneInfo(CIVIL_ZONE)).date()
-
-
 def with_landed_on(frame: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     """Add `landed_on`: the Beijing day of the event, or of receipt for registers."""
     column = contract.event_time.landed_name if contract.event_time else "_received_at"
-    day = pl.col(column).dt.convert_time_zone(CIVIL_ZONE).dt.date().cast(pl.String)
+    day = pl.col(column).dt.convert_time_zone(CIVIL_ZONE_NAME).dt.date().cast(pl.String)
     return frame.with_columns(day.alias("landed_on"))
 
 
@@ -159,7 +140,7 @@ def verify_landed(home: Home, engine: sa.Engine, *, only_new: bool = False) -> l
 
     Of 400 single flipped bits in a Parquet file 37 read silently as other values, so that a digest has to tell.
     """
-    f = ops.file.c
+    f = tables.file.c
     query = sa.select(f.path, f.batch_id, f.feed_id, f.sha256).where(f.state == "live").order_by(f.path)
     if only_new:
         query = query.where(f.built_at.is_(None))
@@ -233,7 +214,7 @@ def record(
     _record_batch(connection, contract, landed, payload, archive_sha256, run_id, state)
     _record_notes(connection, contract, landed.batch_id, notes, payload, archive_sha256)
     if is_told and landed.files and not contract.is_stream and not contract.is_register:
-        connection.execute(sa.insert(ops.live_waiting).values(batch_id=landed.batch_id))
+        connection.execute(sa.insert(tables.live_waiting).values(batch_id=landed.batch_id))
 
 
 def record_resent(engine: sa.Engine, contract: Contract, payload: Payload, batch_id: str, sha256: str) -> None:
@@ -247,12 +228,12 @@ def record_resent(engine: sa.Engine, contract: Contract, payload: Payload, batch
 def is_known(engine: sa.Engine, batch_id: str) -> bool:
     """Whether a batch with these bytes was already looked at."""
     with engine.connect() as connection:
-        return connection.execute(sa.select(ops.batch.c.batch_id).filter_by(batch_id=batch_id)).first() is not None
+        return connection.execute(sa.select(tables.batch.c.batch_id).filter_by(batch_id=batch_id)).first() is not None
 
 
 def newest_sha256(engine: sa.Engine, feed_id: str) -> str | None:
     """Content hash of the batch that came last, None when there is none."""
-    b = ops.batch.c
+    b = tables.batch.c
     query = sa.select(b.archive_sha256).where(b.feed_id == feed_id, b.media != "compaction")
     with engine.connect() as connection:
         return connection.execute(query.order_by(b.received_at.desc()).limit(1)).scalar()
@@ -262,21 +243,21 @@ def move_cursor(connection: sa.Connection, feed_id: str, value: str | None, at: 
     """Set where the feed's next pull starts; None leaves it."""
     if value is None:
         return
-    connection.execute(sa.delete(ops.cursor).where(ops.cursor.c.feed_id == feed_id))
-    connection.execute(sa.insert(ops.cursor).values(feed_id=feed_id, value=value, moved_at=at))
+    connection.execute(sa.delete(tables.cursor).where(tables.cursor.c.feed_id == feed_id))
+    connection.execute(sa.insert(tables.cursor).values(feed_id=feed_id, value=value, moved_at=at))
 
 
 def read_cursor(engine: sa.Engine, feed_id: str) -> str | None:
     """Where the feed's next pull starts, None at the very first."""
     with engine.connect() as connection:
-        return connection.execute(sa.select(ops.cursor.c.value).where(ops.cursor.c.feed_id == feed_id)).scalar()
+        return connection.execute(sa.select(tables.cursor.c.value).where(tables.cursor.c.feed_id == feed_id)).scalar()
 
 
 def sweep_orphans(home: Home, engine: sa.Engine) -> list[Path]:
     """Remove files that no ledger row names, which a crash before committing left, and those of withdrawn batches."""
     with writing(home, alone=True):
         with engine.connect() as connection:
-            counted = sa.select(ops.file.c.path).where(ops.file.c.state != WITHDRAWN_FILE)
+            counted = sa.select(tables.file.c.path).where(tables.file.c.state != WITHDRAWN_FILE)
             known = {path for (path,) in connection.execute(counted)}
         orphans = [p for p in home.landing.rglob("*") if p.is_file() and str(p.relative_to(home.landing)) not in known]
         for path in orphans:
@@ -336,7 +317,7 @@ def _record_batch(
     state: str | None,
 ) -> None:
     connection.execute(
-        sa.insert(ops.batch).values(
+        sa.insert(tables.batch).values(
             batch_id=landed.batch_id,
             feed_id=contract.id,
             contract_version=contract.version,
@@ -354,7 +335,7 @@ def _record_batch(
     )
     if landed.files:
         connection.execute(
-            sa.insert(ops.file),
+            sa.insert(tables.file),
             [
                 {
                     "path": str(f.path), "batch_id": landed.batch_id, "feed_id": contract.id,
@@ -379,7 +360,7 @@ def _record_notes(
     # Of RAW a sequence says enough; what never came there is named by the door that it came to.
     is_named = contract.server.kind == "files" or (contract.is_stream and not payload.source_ref.startswith("raw:"))
     connection.execute(
-        sa.insert(ops.quarantine),
+        sa.insert(tables.quarantine),
         [
             {
                 "feed_id": contract.id,

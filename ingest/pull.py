@@ -20,18 +20,20 @@ from core.contract import Contract
 from core.geo import AreaIndex
 from core.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
 from core.stages import Batch, Landed, Note, Payload, RawTable
-from ingest import landing, ops
-from ingest.archive import Archive
+from core.store import tables
+from core.store.archive import Archive
+from core.store.keys import checked_key
+from core.store.landed import live_files
+from core.store.refusal import why_refused
+from core.store.vault import Vault
+from core.stream.bundle import ticks
+from core.stream.live import instant
+from ingest import landing
 from ingest.conform import ConformContext, Conformed, DeviceClocks, conform
 from ingest.connect import TROUBLES, ConnectError, cursor_at, pull
-from ingest.keys import checked_key
 from ingest.parse import FileFault, parse
 from ingest.parse.apart import parse_apart
 from ingest.parse.frames import is_bundle
-from ingest.refusal import why_refused
-from ingest.stream.bundle import ticks
-from ingest.stream.live import instant
-from ingest.vault import Vault
 
 log = logging.getLogger(__name__)
 
@@ -90,19 +92,19 @@ class Intake:
     def shape(self, contract: Contract, payload: Payload, batch_id: str) -> Batch:
         """Parse and conform a payload; a file that is lost as a whole becomes an empty batch with its reason."""
         try:
-            tables = read(payload, contract)
+            parsed = read(payload, contract)
         except FileFault as fault:
             note = Note(fault.reason, "file", "quarantined", "", found=fault.detail)
             return Batch(batch_id, contract.id, pl.DataFrame(), (note,), rows_in=0)
         overrides, places = read_overrides(self.engine, contract), known_places(self, contract)
         clocks = DeviceClocks()
-        shaped = [self.conform(contract, apply_overrides(raw, overrides), at, places, clocks) for raw, at in tables]
+        shaped = [self.conform(contract, apply_overrides(raw, overrides), at, places, clocks) for raw, at in parsed]
         return Batch(
             batch_id,
             contract.id,
             pl.concat([one.frame for one in shaped]),
             tuple(note for one in shaped for note in one.notes),
-            sum(raw.frame.height for raw, _ in tables),
+            sum(raw.frame.height for raw, _ in parsed),
             {hash_: clear for one in shaped for hash_, clear in one.secrets.items()},
         )
 
@@ -238,7 +240,7 @@ def known_places(intake: Intake, contract: Contract) -> pl.DataFrame | None:
     identity = contract.by_concept("object_id") or contract.by_concept("device_id")
     if not contract.is_register or identity is None or contract.key[0] != identity.name:
         return None
-    files = landing.live_files(intake.engine, intake.home, contract.id)
+    files = live_files(intake.engine, intake.home, contract.id)
     files = [path for path in files if path.exists()]
     if not files:
         return None
@@ -253,7 +255,7 @@ def known_places(intake: Intake, contract: Contract) -> pl.DataFrame | None:
 
 def read_overrides(engine: sa.Engine, contract: Contract) -> list[tuple[str, str, str]]:
     """A person's replacements for this feed: (department's column, found text, text to use), oldest first."""
-    o = ops.override.c
+    o = tables.override.c
     with engine.connect() as connection:
         rows = connection.execute(
             sa.select(o.column_name, o.found, o.use).where(o.feed_id == contract.id).order_by(o.id)
@@ -282,7 +284,7 @@ def file_payload(contract: Contract, path: Path, now: datetime) -> Payload:
 def _record(intake: Intake, outcome: Outcome, started: datetime) -> None:
     with intake.engine.begin() as connection:
         connection.execute(
-            sa.insert(ops.fetch_outcome).values(
+            sa.insert(tables.fetch_outcome).values(
                 feed_id=outcome.feed_id,
                 run_id=intake.run_id,
                 started_at=started,

@@ -17,11 +17,11 @@ import sqlalchemy as sa
 
 from core.contract import Contract
 from core.stages import Landed, LandedFile, Note, Payload
-from ingest import landing, ops
+from core.store import tables
+from core.store.parts import in_parts
+from core.store.refusal import RELANDED, WITHDRAWN
+from ingest import landing
 from ingest.pull import Intake
-from ingest.refusal import RELANDED, WITHDRAWN
-
-CHUNK = 500  # bound parameters of one statement
 
 
 class RelandError(RuntimeError):
@@ -57,17 +57,17 @@ def withdraw(intake: Intake, contract: Contract | None, batch_id: str, actor: st
     """
     _reasoned(reason)
     with intake.engine.connect() as connection:
-        row = connection.execute(sa.select(ops.batch).where(ops.batch.c.batch_id == batch_id)).first()
+        row = connection.execute(sa.select(tables.batch).where(tables.batch.c.batch_id == batch_id)).first()
         if row is None:
             raise RelandError(f"batch {batch_id} is not in the ledger; see `cityrisk sql` or the page Feed health")
         if row.media == "compaction" or row.state in (WITHDRAWN, RELANDED):
             found = "holds what upkeep merged" if row.media == "compaction" else f"is {row.state}"
             raise RelandError(f"{row.feed_id}: batch {batch_id} {found}; expected one that a department delivered")
-        q = ops.quarantine.c
+        q = tables.quarantine.c
         replays = sa.select(q.replayed_batch_id).where(q.batch_id == batch_id, q.replayed_batch_id.is_not(None))
         replayed: list[str] = list(connection.scalars(replays.distinct()))
         batch_ids = [batch_id, *sorted(replayed)]
-        files = connection.execute(sa.select(ops.file).where(ops.file.c.batch_id.in_(batch_ids))).all()
+        files = connection.execute(sa.select(tables.file).where(tables.file.c.batch_id.in_(batch_ids))).all()
     days = sorted({str(file.landed_on) for file in files})
     if any(file.state == "replaced" for file in files):
         if contract is None:
@@ -161,9 +161,9 @@ def _record(connection: sa.Connection, intake: Intake, contract: Contract, one: 
 
 
 def _batches(engine: sa.Engine, feed_id: str) -> Sequence[sa.Row[Any]]:
-    b = ops.batch.c
+    b = tables.batch.c
     with engine.connect() as connection:
-        query = sa.select(ops.batch).where(b.feed_id == feed_id).order_by(b.received_at, b.batch_id)
+        query = sa.select(tables.batch).where(b.feed_id == feed_id).order_by(b.received_at, b.batch_id)
         return connection.execute(query).all()
 
 
@@ -176,23 +176,24 @@ def _is_replay(row: sa.Row[Any], among: Sequence[sa.Row[Any]]) -> bool:
 
 def _take_back(connection: sa.Connection, batch_ids: Sequence[str], state: str) -> None:
     """Batches, their files and what they have in quarantine no longer count; LIVE does not hear of them any more."""
-    for start in range(0, len(batch_ids), CHUNK):
-        chunk = batch_ids[start : start + CHUNK]
-        connection.execute(sa.update(ops.batch).where(ops.batch.c.batch_id.in_(chunk)).values(state=state))
+    for chunk in in_parts(batch_ids):
+        connection.execute(sa.update(tables.batch).where(tables.batch.c.batch_id.in_(chunk)).values(state=state))
         connection.execute(
-            sa.update(ops.file)
-            .where(ops.file.c.batch_id.in_(chunk), ops.file.c.state != "expired")
+            sa.update(tables.file)
+            .where(tables.file.c.batch_id.in_(chunk), tables.file.c.state != "expired")
             .values(state=landing.WITHDRAWN_FILE)
         )
         connection.execute(
-            sa.update(ops.quarantine).where(ops.quarantine.c.batch_id.in_(chunk)).values(outcome=WITHDRAWN)
+            sa.update(tables.quarantine).where(tables.quarantine.c.batch_id.in_(chunk)).values(outcome=WITHDRAWN)
         )
-        connection.execute(sa.delete(ops.live_waiting).where(ops.live_waiting.c.batch_id.in_(chunk)))
+        connection.execute(sa.delete(tables.live_waiting).where(tables.live_waiting.c.batch_id.in_(chunk)))
 
 
 def _audit(connection: sa.Connection, intake: Intake, actor: str, action: str, target: str, reason: str) -> None:
     connection.execute(
-        sa.insert(ops.operator_action).values(actor=actor, action=action, target=target, reason=reason, at=intake.now())
+        sa.insert(tables.operator_action).values(
+            actor=actor, action=action, target=target, reason=reason, at=intake.now()
+        )
     )
 
 

@@ -16,14 +16,15 @@ import sqlalchemy as sa
 
 from core.contract import Contract
 from core.stages import Batch, Payload
-from ingest import landing, ops
+from core.store import tables
+from core.store.parts import in_parts
+from ingest import landing
 from ingest.parse.frames import BAD_FRAME
 from ingest.places import pack_places
 from ingest.pull import Intake
 from ingest.reread import BYTES_GONE, Replayed, has_frames, read_again
 from ingest.stream.identity import IDENTITY_REASONS
 
-MARKED_AT_ONCE = 500  # bound parameters of one statement
 REFUSED = IDENTITY_REASONS  # their senders had no right to say them: a new contract does not give it
 
 
@@ -71,18 +72,18 @@ def replay_batch(intake: Intake, contract: Contract, source: sa.Row[Any]) -> Rep
 
 
 def _waiting_batches(engine: sa.Engine, feed_id: str | None) -> list[sa.Row[Any]]:
-    q = ops.quarantine.c
+    q = tables.quarantine.c
     waiting = sa.select(q.batch_id).where(q.outcome == "quarantined", q.replayed_at.is_(None), q.reason.not_in(REFUSED))
     if feed_id:
         waiting = waiting.where(q.feed_id == feed_id)
-    query = sa.select(ops.batch).where(ops.batch.c.batch_id.in_(waiting)).order_by(ops.batch.c.received_at)
+    query = sa.select(tables.batch).where(tables.batch.c.batch_id.in_(waiting)).order_by(tables.batch.c.received_at)
     with engine.connect() as connection:
         return list(connection.execute(query))
 
 
 def _waiting_places(engine: sa.Engine, batch_id: str, but: str = "") -> list[str]:
     """Places of rows that wait, '' for a whole; `but` is a reason that is left out."""
-    q = ops.quarantine.c
+    q = tables.quarantine.c
     waits = sa.and_(q.batch_id == batch_id, q.outcome == "quarantined", q.replayed_at.is_(None))
     query = sa.select(q.locator, q.grain).where(waits, q.reason.not_in((*REFUSED, but)))
     with engine.connect() as connection:
@@ -92,9 +93,11 @@ def _waiting_places(engine: sa.Engine, batch_id: str, but: str = "") -> list[str
 
 def _mark(intake: Intake, batch_id: str, places: Collection[str], replay_batch_id: str) -> None:
     """Rows that landed wait no longer, nor does a lost file or group; of a note on many rows a part may still wait."""
-    q, landed = ops.quarantine.c, frozenset(places)
-    done = sa.update(ops.quarantine).values(replayed_at=intake.now(), replayed_batch_id=replay_batch_id)
-    waits = sa.select(ops.quarantine).where(q.batch_id == batch_id, q.outcome == "quarantined", q.replayed_at.is_(None))
+    q, landed = tables.quarantine.c, frozenset(places)
+    done = sa.update(tables.quarantine).values(replayed_at=intake.now(), replayed_batch_id=replay_batch_id)
+    waits = sa.select(tables.quarantine).where(
+        q.batch_id == batch_id, q.outcome == "quarantined", q.replayed_at.is_(None)
+    )
     with intake.engine.begin() as connection:
         whole: list[int] = []
         for note in connection.execute(waits).all():
@@ -111,13 +114,13 @@ def _mark(intake: Intake, batch_id: str, places: Collection[str], replay_batch_i
                     "replayed_at": intake.now(),
                     "replayed_batch_id": replay_batch_id,
                 }
-                connection.execute(sa.insert(ops.quarantine), [{k: v for k, v in values.items() if k != "id"}])
-        for start in range(0, len(whole), MARKED_AT_ONCE):
-            connection.execute(done.where(q.id.in_(whole[start : start + MARKED_AT_ONCE])))
+                connection.execute(sa.insert(tables.quarantine), [{k: v for k, v in values.items() if k != "id"}])
+        for part in in_parts(whole):
+            connection.execute(done.where(q.id.in_(part)))
 
 
 def _part(connection: sa.Connection, note: sa.Row[Any], left: list[str]) -> None:
-    connection.execute(sa.update(ops.quarantine).where(ops.quarantine.c.id == note.id).values(**_of_places(left)))
+    connection.execute(sa.update(tables.quarantine).where(tables.quarantine.c.id == note.id).values(**_of_places(left)))
 
 
 def _of_places(places: list[str]) -> dict[str, object]:

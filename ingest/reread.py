@@ -16,14 +16,15 @@ import sqlalchemy as sa
 
 from core.contract import Contract
 from core.stages import Payload
-from ingest import landing, ops
+from core.store import tables
+from core.stream.bundle import StoredMessage, bundle, unbundle
+from core.stream.live import micros
+from core.stream.raw import RawEntry, pack, unpack
+from ingest import landing
 from ingest.listen.known import Known
 from ingest.parse.frames import BAD_FRAME, JSON, is_bundle
 from ingest.protocols import BadFrame, codec
 from ingest.pull import Intake
-from ingest.stream.bundle import StoredMessage, bundle, unbundle
-from ingest.stream.live import micros
-from ingest.stream.raw import RawEntry, pack, unpack
 
 NO_FRAME = "no whole frame of a known device under this contract"
 BYTES_GONE = "the bytes are past their retention"
@@ -125,7 +126,7 @@ def _senders(contract: Contract, protocol: str, entry: RawEntry) -> Sequence[str
 
 
 def _frames(batch_id: str) -> tuple[sa.ColumnElement[bool], ...]:
-    q = ops.quarantine.c
+    q = tables.quarantine.c
     return (
         q.batch_id == batch_id, q.outcome == "quarantined", q.grain == "row", q.reason == BAD_FRAME,
         q.replayed_at.is_(None),
@@ -134,10 +135,10 @@ def _frames(batch_id: str) -> tuple[sa.ColumnElement[bool], ...]:
 
 def _waiting(engine: sa.Engine, batch_id: str) -> frozenset[str]:
     with engine.connect() as connection:
-        return frozenset(connection.scalars(sa.select(ops.quarantine.c.locator).where(*_frames(batch_id))))
+        return frozenset(connection.scalars(sa.select(tables.quarantine.c.locator).where(*_frames(batch_id))))
 
 
 def _mark(intake: Intake, batch_id: str, places: Sequence[str], replay_batch_id: str) -> None:
-    done = sa.update(ops.quarantine).values(replayed_at=intake.now(), replayed_batch_id=replay_batch_id)
+    done = sa.update(tables.quarantine).values(replayed_at=intake.now(), replayed_batch_id=replay_batch_id)
     with intake.engine.begin() as connection:
-        connection.execute(done.where(*_frames(batch_id), ops.quarantine.c.locator.in_(places)))
+        connection.execute(done.where(*_frames(batch_id), tables.quarantine.c.locator.in_(places)))

@@ -15,8 +15,9 @@ import sqlalchemy as sa
 
 from core.contract import Contract
 from core.stages import Payload
-from ingest import landing, ops
-from ingest.archive import ArchiveError
+from core.store import tables
+from core.store.archive import ArchiveError
+from ingest import landing
 from ingest.conform import DeviceClocks
 from ingest.pull import Intake, apply_overrides, read, read_overrides
 
@@ -63,7 +64,7 @@ def restore(intake: Intake, contracts: Mapping[str, Contract], *, only_new: bool
 
 def _missing(intake: Intake, known: Collection[str]) -> list[landing.Damaged]:
     """Files that a build has read and that are gone since: looking for them costs next to nothing."""
-    f = ops.file.c
+    f = tables.file.c
     query = sa.select(f.path, f.batch_id, f.feed_id).where(f.state == "live", f.built_at.is_not(None)).order_by(f.path)
     with intake.engine.connect() as connection:
         rows = connection.execute(query).all()
@@ -92,7 +93,7 @@ def _restore_batch(intake: Intake, contracts: Mapping[str, Contract], batch_id: 
         written = landing.write_files(intake.home, contract, batch_id, frame)
         with intake.engine.begin() as connection:
             for file in written:
-                again = sa.update(ops.file).where(ops.file.c.path == str(file.path))
+                again = sa.update(tables.file).where(tables.file.c.path == str(file.path))
                 connection.execute(again.values(bytes=file.bytes, sha256=file.sha256))
 
 
@@ -122,7 +123,7 @@ def _places(engine: sa.Engine, batch: sa.Row[Any]) -> tuple[list[str], list[str]
 
     A replay batch of frames has bytes of its own, all of which are its rows.
     """
-    q = ops.quarantine.c
+    q = tables.quarantine.c
     batch_id = batch.batch_id
     is_replay = sa.and_(q.replayed_batch_id == batch_id, q.archive_sha256 == batch.archive_sha256)
     with engine.connect() as connection:
@@ -142,8 +143,8 @@ def _places(engine: sa.Engine, batch: sa.Row[Any]) -> tuple[list[str], list[str]
 
 def _live_rows(engine: sa.Engine, batch_id: str) -> dict[str, int]:
     """Rows by Beijing day of the batch's live files."""
-    query = sa.select(ops.file.c.landed_on, ops.file.c.rows).where(
-        ops.file.c.batch_id == batch_id, ops.file.c.state == "live"
+    query = sa.select(tables.file.c.landed_on, tables.file.c.rows).where(
+        tables.file.c.batch_id == batch_id, tables.file.c.state == "live"
     )
     with engine.connect() as connection:
         return {str(row.landed_on): int(row.rows) for row in connection.execute(query)}
@@ -151,4 +152,4 @@ def _live_rows(engine: sa.Engine, batch_id: str) -> dict[str, int]:
 
 def _batch_row(engine: sa.Engine, batch_id: str) -> sa.Row[Any]:
     with engine.connect() as connection:
-        return connection.execute(sa.select(ops.batch).where(ops.batch.c.batch_id == batch_id)).one()
+        return connection.execute(sa.select(tables.batch).where(tables.batch.c.batch_id == batch_id)).one()

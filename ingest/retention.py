@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from core.civil_time import CIVIL_ZONE
 from core.contract import Contract
 from core.settings import Home
-from ingest import ops
-from ingest.archive import Archive
-from ingest.landing import CIVIL_ZONE
+from core.store import tables
+from core.store.archive import Archive
 
 
 def expire(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> int:
@@ -25,15 +24,15 @@ def expire(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now
     for contract in contracts.values():
         if contract.is_register:
             continue
-        last_kept = (now - contract.retention).astimezone(ZoneInfo(CIVIL_ZONE)).date().isoformat()
+        last_kept = (now - contract.retention).astimezone(CIVIL_ZONE).date().isoformat()
         old = (
-            ops.file.c.feed_id == contract.id,
-            ops.file.c.landed_on < last_kept,
-            ops.file.c.state != "expired",
+            tables.file.c.feed_id == contract.id,
+            tables.file.c.landed_on < last_kept,
+            tables.file.c.state != "expired",
         )
         with engine.begin() as connection:
-            paths = [str(path) for (path,) in connection.execute(sa.select(ops.file.c.path).where(*old))]
-            connection.execute(sa.update(ops.file).where(*old).values(state="expired"))
+            paths = [str(path) for (path,) in connection.execute(sa.select(tables.file.c.path).where(*old))]
+            connection.execute(sa.update(tables.file).where(*old).values(state="expired"))
         for path in paths:
             (home.landing / path).unlink(missing_ok=True)
         expired += len(paths)
@@ -46,8 +45,8 @@ def expire_archive(engine: sa.Engine, archive: Archive, contracts: Mapping[str, 
     for contract in contracts.values():
         if contract.is_register:
             continue
-        b = ops.batch.c
-        still_read = sa.select(ops.file.c.batch_id).where(ops.file.c.state != "expired")
+        b = tables.batch.c
+        still_read = sa.select(tables.file.c.batch_id).where(tables.file.c.state != "expired")
         query = sa.select(b.archive_sha256).where(
             b.feed_id == contract.id,
             b.received_at < now - contract.retention,

@@ -20,11 +20,11 @@ from core.contract import Contract
 from core.declarations import DeclarationError, read_declaration
 from core.geo import AreaIndex
 from core.stages import Note, Payload
+from core.stream.bundle import StoredMessage, bundle
+from core.stream.raw import RawEntry, pack
 from ingest.conform import ConformContext, Conformed, conform
 from ingest.parse import FileFault, parse
 from ingest.parse.frames import JSON, medium_of
-from ingest.stream.bundle import StoredMessage, bundle
-from ingest.stream.raw import RawEntry, pack
 
 CONTRACT_ENDING = ".odcs.yaml"
 _KEY = b"the hash key of samples, no city"  # pseudonyms of samples are numbered, so that its value is never seen

@@ -1,4 +1,4 @@
-"""Make the graph from the contracts, run it, publish what passed the audit; the command line.
+"""Make the graph from the contracts, run it, publish what passed the audit.
 
 Not here: SQL on data, business rules, or the name of any department.
 """

@@ -5,10 +5,7 @@ For a shell, a cron line or a demo; Dagster fetches feed by feed, and takes the 
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
-import time
 import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +14,16 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from datetime import time as day_time
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
+from core.civil_time import CIVIL_ZONE
 from core.contract import Contract
+from core.runtime.run_lock import only_run
 from core.settings import Home
-from ingest import landing, ops
+from core.store import tables
+from ingest import landing
 from ingest.pull import Intake, Outcome, open_intake, pull_feed
 from ingest.restore import restore
 from orchestration import publish as publishing
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CIVIL_ZONE = ZoneInfo("Asia/Shanghai")
 PULL_THREADS = 2
 LOCK_POLL_S = 0.5
 REBUILD_AFTER = timedelta(hours=1)  # feed health ages even when nothing comes
@@ -79,35 +77,6 @@ class Batch:
 def new_run_id(now: datetime) -> str:
     """A name for one run that sorts by time."""
     return f"{now:%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-
-
-@contextmanager
-def only_run(home: Home, wait_s: float = 0.0) -> Iterator[None]:
-    """Hold the home's run lock: one batch at a time.
-
-    Raises BatchError when another one still holds it after `wait_s` seconds.
-    """
-    home.root.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + wait_s
-    with (home.root / "run.lock").open("a+") as lock:
-        while not _locked(lock):
-            if time.monotonic() >= deadline:
-                lock.seek(0)
-                raise BatchError(f"another batch is running in {home.root} (pid {lock.read().strip() or '?'})")
-            time.sleep(LOCK_POLL_S)
-        lock.seek(0)
-        lock.truncate()
-        lock.write(str(os.getpid()))
-        lock.flush()
-        yield
-
-
-def _locked(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def run_batch(
@@ -258,7 +227,7 @@ def is_recent(home: Home, engine: sa.Engine, now: datetime) -> bool:
     if not publishing.is_newest_whole(home, engine):
         return False
     with engine.connect() as connection:
-        at = connection.execute(sa.select(sa.func.max(ops.generation.c.published_at))).scalar()
+        at = connection.execute(sa.select(sa.func.max(tables.generation.c.published_at))).scalar()
     if at is None:
         return False
     return bool(now - at < REBUILD_AFTER) and at.astimezone(CIVIL_ZONE).date() == now.astimezone(CIVIL_ZONE).date()
@@ -267,15 +236,15 @@ def is_recent(home: Home, engine: sa.Engine, now: datetime) -> bool:
 @contextmanager
 def _recorded(batch: Batch) -> Iterator[Callable[[str], None]]:
     """Keep the run's row current: which step it is in, and how it ended."""
-    row = ops.run.c.run_id == batch.run_id
+    row = tables.run.c.run_id == batch.run_id
 
     def set_row(**values: object) -> None:
         with batch.engine.begin() as connection:
-            connection.execute(sa.update(ops.run).where(row).values(**values))
+            connection.execute(sa.update(tables.run).where(row).values(**values))
 
     with batch.engine.begin() as connection:
         connection.execute(
-            sa.insert(ops.run).values(
+            sa.insert(tables.run).values(
                 run_id=batch.run_id, started_at=batch.now(), step="start", result="running", detail=""
             )
         )

@@ -10,13 +10,13 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from core.catalogue import load_contracts
+from core.civil_time import CIVIL_ZONE
 from core.contract import Contract
 from core.settings import open_home
+from core.store import database
 from core.system import systems_root
-from ingest import ops
 from ingest.connect.files import pending
 from ingest.landing import read_cursor
-from orchestration.batch import CIVIL_ZONE
 from orchestration.feed_assets import (
     feed_asset,
     feed_checks,
@@ -84,7 +84,7 @@ def drop_sensor(contract: Contract) -> dg.SensorDefinition:
     )
     def look(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
         home = open_home(os.environ)
-        with ops.opened(home.ops_url) as engine:
+        with database.opened(home.ops_url) as engine:
             waiting = pending(contract, home, read_cursor(engine, contract.id))
         if not waiting:
             return dg.SkipReason("no new files")

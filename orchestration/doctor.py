@@ -16,19 +16,19 @@ from access.serving import by_age, published_at, readable
 from alerting.heartbeat import standing as standing_of_heartbeat
 from core.contract import Contract
 from core.environment import names_of
+from core.running import read_running
+from core.runtime.disk import disk_trouble
+from core.runtime.run_lock import HomeBusyError, only_run
+from core.runtime.supervisor import status
 from core.settings import ARCHIVE_KEY, Home, SettingsError
-from ingest import ops
-from ingest.archive import Archive, ArchiveError
-from ingest.keys import CHECKED, compare
-from ingest.refusal import standing
-from ingest.stream.broker import is_ours
-from ingest.stream.client import connected
-from ingest.stream.mqtt_store import left_behind
-from ingest.stream.running import read_running
-from orchestration.batch import BatchError, only_run
+from core.store import database, tables
+from core.store.archive import Archive, ArchiveError
+from core.store.keys import CHECKED, compare
+from core.store.refusal import standing
+from core.stream.broker import is_ours
+from core.stream.client import connected
+from core.stream.mqtt_store import left_behind
 from orchestration.damage import damage_of, wrecks
-from orchestration.disk import disk_trouble
-from orchestration.processes import status
 from orchestration.publish import generations, is_newest_whole
 from orchestration.schema import schema_changes
 from orchestration.services import services
@@ -110,7 +110,7 @@ def look_over(home: Home, contracts: Mapping[str, Contract], now: datetime) -> l
     if not home.root.is_dir():
         return [Finding("home", False, f"{home.root} does not exist", "set CITYRISK_HOME, or `cityrisk run` to begin")]
     try:
-        engine = ops.open_ops(home.ops_url)
+        engine = database.open_ops(home.ops_url)
     except Exception as error:  # noqa: BLE001 - corrupt, locked, full disk, unreadable: all are told alike
         said, _ = _told(home, error, "")
         store = Finding("ops store", False, said, "free some room, or `cityrisk restore` a backup into another home")
@@ -135,9 +135,9 @@ def _keys(home: Home, engine: sa.Engine) -> tuple[bool, str, str]:
         return False, str(error), "give the keys that this home was made with"
     with engine.connect() as connection:
         newest = connection.execute(
-            sa.select(ops.batch.c.archive_sha256)
-            .where(ops.batch.c.archive_sha256 != "")
-            .order_by(ops.batch.c.received_at.desc())
+            sa.select(tables.batch.c.archive_sha256)
+            .where(tables.batch.c.archive_sha256 != "")
+            .order_by(tables.batch.c.received_at.desc())
             .limit(1)
         ).scalar()
     if newest is None:
@@ -160,7 +160,9 @@ def _settings(home: Home, contracts: Mapping[str, Contract]) -> tuple[bool, str,
 
 def _landing(home: Home, engine: sa.Engine) -> tuple[bool, str, str]:
     with engine.connect() as connection:
-        live = [str(p) for (p,) in connection.execute(sa.select(ops.file.c.path).where(ops.file.c.state == "live"))]
+        live = [
+            str(p) for (p,) in connection.execute(sa.select(tables.file.c.path).where(tables.file.c.state == "live"))
+        ]
     lost = [path for path in live if not (home.landing / path).exists()]
     found = f"{len(live)} live files, {len(lost)} not on disk"
     return not lost, found, "`cityrisk run` brings them back from the archive"
@@ -170,13 +172,13 @@ def _lock(home: Home) -> tuple[bool, str, str]:
     try:
         with only_run(home):
             return True, "no batch is running", ""
-    except BatchError as error:
+    except HomeBusyError as error:
         return True, str(error), ""
 
 
 def _last_run(home: Home, engine: sa.Engine) -> tuple[bool, str, str]:
     with engine.connect() as connection:
-        row = connection.execute(sa.select(ops.run).order_by(ops.run.c.started_at.desc()).limit(1)).first()
+        row = connection.execute(sa.select(tables.run).order_by(tables.run.c.started_at.desc()).limit(1)).first()
     if row is None:
         return False, "none yet", "`cityrisk run`"
     found = f"{row.run_id}: {row.result} at step {row.step} {row.detail}".strip()
@@ -189,7 +191,7 @@ def _is_free(home: Home) -> bool:
     try:
         with only_run(home):
             return True
-    except BatchError:
+    except HomeBusyError:
         return False
 
 
@@ -238,7 +240,7 @@ def _warehouse(home: Home) -> tuple[bool, str, str]:
 def _generation(home: Home, engine: sa.Engine, now: datetime) -> tuple[bool, str, str]:
     served = generations(home.serving)
     with engine.connect() as connection:
-        at = connection.execute(sa.select(sa.func.max(ops.generation.c.published_at))).scalar()
+        at = connection.execute(sa.select(sa.func.max(tables.generation.c.published_at))).scalar()
     if not served or at is None:
         return False, "nothing published yet", "`cityrisk run`"
     newest = by_age(home, now)[0]
@@ -255,7 +257,7 @@ def _generation(home: Home, engine: sa.Engine, now: datetime) -> tuple[bool, str
 
 def _held(engine: sa.Engine) -> tuple[bool, str, str]:
     with engine.connect() as connection:
-        n = connection.execute(sa.select(sa.func.count()).where(ops.batch.c.state == "held")).scalar() or 0
+        n = connection.execute(sa.select(sa.func.count()).where(tables.batch.c.state == "held")).scalar() or 0
     return n == 0, f"{n} held", "`cityrisk feed held`, then docs/runbooks.md"
 
 

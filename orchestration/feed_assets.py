@@ -7,19 +7,18 @@ import os
 import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 
+from core.civil_time import CIVIL_ZONE, CIVIL_ZONE_NAME
 from core.contract import Contract
 from core.settings import open_home
-from ingest.ops import open_ops
+from core.store.database import open_ops
 from ingest.pull import FAILURES, open_intake, pull_feed
 from orchestration.partitions import daily_partitions
 from quality.checks import Check, checks_of
 from quality.verdict import LastVerdict, Verdict, last_verdicts
 
-CIVIL_ZONE = "Asia/Shanghai"
 PULL_RETRIES = dg.RetryPolicy(max_retries=3, delay=20, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 _SEVERITIES = {"error": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
 _HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
@@ -140,13 +139,13 @@ def feed_schedule(contract: Contract) -> dg.ScheduleDefinition:
         name=f"{contract.slug}__schedule",
         job_name=feed_job_name(contract),
         cron_schedule=cron_of(contract),
-        execution_timezone=CIVIL_ZONE,
+        execution_timezone=CIVIL_ZONE_NAME,
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
     def ask(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         if contract.is_register:
             return dg.RunRequest()
-        today = context.scheduled_execution_time.astimezone(ZoneInfo(CIVIL_ZONE))
+        today = context.scheduled_execution_time.astimezone(CIVIL_ZONE)
         return dg.RunRequest(partition_key=f"{today:%Y-%m-%d}")
 
     return ask

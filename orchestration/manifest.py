@@ -10,22 +10,20 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import polars as pl
 import sqlalchemy as sa
 
-from alerting import tables as alerts
+from core.civil_time import CIVIL_ZONE
 from core.contract import Contract
 from core.settings import Home
-from ingest import ops
-
-CIVIL_ZONE = ZoneInfo("Asia/Shanghai")
+from core.store import database, tables
+from core.store.parts import in_parts
 
 # Snapshots for the warehouse. The vault and the cursors are nobody's business there.
 SNAPSHOT_TABLES = (
-    ops.batch, ops.file, ops.fetch_outcome, ops.quarantine, ops.check_verdict, ops.generation, ops.run,
-    ops.notification, ops.operator_action, alerts.alert, alerts.member, alerts.alert_event,
+    tables.batch, tables.file, tables.fetch_outcome, tables.quarantine, tables.check_verdict, tables.generation,
+    tables.run, tables.notification, tables.operator_action, tables.alert, tables.member, tables.alert_event,
 )  # fmt: skip
 
 LANDED_SCHEMA = {
@@ -37,7 +35,6 @@ LANDED_SCHEMA = {
     "unfit": pl.String(),  # columns of the file that are read leniently, comma-separated; null: all of them fit
 }
 LEFT_OUT_SCHEMA = {"feed_id": pl.String(), "reason": pl.String()}  # one row a feed that is not wholly in the build
-CHUNK = 500  # bound parameters of one statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,25 +103,26 @@ def mark_built(engine: sa.Engine, manifest: Manifest, now: datetime) -> None:
     """Say in the ledger that the warehouse holds the added files and no longer the lost ones."""
     with engine.begin() as connection:
         for paths, built_at in ((manifest.added, now), (manifest.lost, None)):
-            for start in range(0, len(paths), CHUNK):
-                chunk = paths[start : start + CHUNK]
-                connection.execute(sa.update(ops.file).where(ops.file.c.path.in_(chunk)).values(built_at=built_at))
+            for chunk in in_parts(paths):
+                connection.execute(
+                    sa.update(tables.file).where(tables.file.c.path.in_(chunk)).values(built_at=built_at)
+                )
 
 
 def _ledger_files(engine: sa.Engine, contracts: Mapping[str, Contract]) -> list[_File]:
     """All files that are live or in the warehouse. A feed without a contract has no live files."""
     query = (
         sa.select(
-            ops.file.c.path,
-            ops.file.c.batch_id,
-            ops.file.c.feed_id,
-            ops.file.c.landed_on,
-            ops.file.c.state.label("file_state"),
-            ops.batch.c.state.label("batch_state"),
-            sa.type_coerce(ops.file.c.built_at, sa.String).label("built_at"),
+            tables.file.c.path,
+            tables.file.c.batch_id,
+            tables.file.c.feed_id,
+            tables.file.c.landed_on,
+            tables.file.c.state.label("file_state"),
+            tables.batch.c.state.label("batch_state"),
+            sa.type_coerce(tables.file.c.built_at, sa.String).label("built_at"),
         )
-        .join(ops.batch, ops.batch.c.batch_id == ops.file.c.batch_id)
-        .order_by(ops.file.c.feed_id, ops.file.c.landed_on, ops.file.c.path)
+        .join(tables.batch, tables.batch.c.batch_id == tables.file.c.batch_id)
+        .order_by(tables.file.c.feed_id, tables.file.c.landed_on, tables.file.c.path)
     )
     with engine.connect() as connection:
         rows = connection.execute(query).all()
@@ -202,7 +200,7 @@ def _this_build(as_of: datetime, run_id: str, city_code: str, full_refresh: bool
 
 def _snapshot(engine: sa.Engine, table: sa.Table) -> pl.DataFrame:
     """One ops table as a frame; instants, which are stored as text, become UTC datetimes."""
-    instants = [column.name for column in table.columns if isinstance(column.type, ops.UtcText)]
+    instants = [column.name for column in table.columns if isinstance(column.type, database.UtcText)]
     read = [sa.type_coerce(c, sa.String).label(c.name) if c.name in instants else c for c in table.columns]
     with engine.connect() as connection:
         rows = [tuple(row) for row in connection.execute(sa.select(*read))]

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import dagster as dg
 import sqlalchemy as sa
 
+from core.civil_time import CIVIL_ZONE
 from core.settings import Home, SettingsError
-from ingest import ops
+from core.store import database, tables
 
-CIVIL_ZONE = ZoneInfo("Asia/Shanghai")
 FIRST_DAY = "CITYRISK_FIRST_DAY"
 # As far back as the index is computed at all (`history_days` of the method): where nothing has landed yet.
 HISTORY = timedelta(days=400)
@@ -46,6 +45,6 @@ def _first_landed(home: Home) -> date | None:
     file = sa.make_url(home.ops_url).database
     if home.ops_url.startswith("sqlite") and not (file and Path(file).exists()):
         return None
-    with ops.opened(home.ops_url) as engine, engine.connect() as connection:
-        first = connection.scalar(sa.select(sa.func.min(ops.file.c.landed_on)).where(ops.file.c.state == "live"))
+    with database.opened(home.ops_url) as engine, engine.connect() as connection:
+        first = connection.scalar(sa.select(sa.func.min(tables.file.c.landed_on)).where(tables.file.c.state == "live"))
     return date.fromisoformat(first) if first else None

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from access.serving import GenerationError, newest, readable
 from core.settings import Home
-from ingest import ops
+from core.store import tables
 
 KEPT_GENERATIONS = 5
 
@@ -74,7 +74,7 @@ def publish(home: Home, engine: sa.Engine, run_id: str, verdicts: Sequence[str],
     _point_current(home.serving, target)
     with engine.begin() as connection:
         connection.execute(
-            sa.insert(ops.generation).values(
+            sa.insert(tables.generation).values(
                 name=target.name,
                 run_id=run_id,
                 published_at=now,
@@ -98,7 +98,7 @@ def is_newest_whole(home: Home, engine: sa.Engine) -> bool:
     if served is None:
         return False
     with engine.connect() as connection:
-        written = connection.scalar(sa.select(ops.generation.c.bytes).where(ops.generation.c.name == served.name))
+        written = connection.scalar(sa.select(tables.generation.c.bytes).where(tables.generation.c.name == served.name))
     try:
         opened = readable(home)
     except GenerationError:

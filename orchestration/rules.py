@@ -15,7 +15,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from alerting import requests, tables
+from alerting import requests
 from alerting.channels.book import load_book
 from alerting.desk import TABLES as DESK_TABLES
 from alerting.desk import load_desk
@@ -25,6 +25,7 @@ from alerting.rules.generations import FOLDER, NAME, PARTIAL, digest, files_in, 
 from alerting.rules.versions import Changes, changes_to, decides_beside_rules, live_versions, take_as_given
 from alerting.rules.waiting import WAITING
 from core.settings import Home
+from core.store import tables
 from orchestration.project import ALERTING, open_project, seed_folders
 
 KEPT_GENERATIONS = 50  # snapshots and replays name the generation they ran under

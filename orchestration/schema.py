@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from core.contract import Contract
 from core.settings import Home
-from ingest import ops
+from core.store import tables
 
 _TYPES: Mapping[str, type[pl.DataType]] = {
     "string": pl.String, "number": pl.Float64, "integer": pl.Int64, "boolean": pl.Boolean, "date": pl.Date,
@@ -58,7 +58,7 @@ def schema_changes(
     home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], *, but: Collection[str] = ()
 ) -> list[SchemaChange]:
     """Every feed whose live files differ from its contract; `but`: ledger paths that cannot be read."""
-    f = ops.file.c
+    f = tables.file.c
     with engine.connect() as connection:
         rows = connection.execute(sa.select(f.feed_id, f.path).where(f.state == "live").order_by(f.path)).all()
     paths: dict[str, list[Path]] = {}

@@ -1,22 +1,25 @@
 """The processes that make up a running home: broker, listen, mqtt, intake, alerting, pages and graph.
 
 Each can also be run alone from a shell, by the verb of its name. Not here: how they are started and watched
-(`orchestration.processes`).
+(`core.runtime.supervisor`).
 """
 
 from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 
+from core.contract import Contract
+from core.running import read_running
+from core.runtime.ports import settled_port
+from core.runtime.supervisor import Process
+from core.secrets import add_stream_secrets
 from core.settings import Home
+from core.stream.broker import is_ours
 from dashboards.serve import command as pages_command
-from ingest.stream.broker import is_ours
-from ingest.stream.running import read_running
-from orchestration.ports import settled_port
-from orchestration.processes import Process
 
 PAGES_PORT, GRAPH_PORT = 8501, 3070
 PROGRAM = Path(sys.executable).with_name("cityrisk")
@@ -43,6 +46,22 @@ def services(home: Home) -> list[Process]:
         line = (str(PROGRAM), "graph", "--port", str(graph_port))
         found.append(Process("graph", line, lambda: f"{graph}/health", 60, page=graph))
     return found
+
+
+def make_ready(home: Home, contracts: Mapping[str, Contract], now: datetime) -> None:
+    """Give a home the secrets of its stream and departments, and the product's rules where it has none of its own."""
+    from alerting.rules.generations import generations
+    from orchestration.rules import publish_rules
+
+    add_stream_secrets(home.root, mqtt_departments(contracts), home.environment)
+    if not generations(home.root):
+        publish_rules(home, now)
+
+
+def mqtt_departments(contracts: Mapping[str, Contract]) -> list[str]:
+    """Departments whose devices speak MQTT."""
+    streams = [contract for contract in contracts.values() if contract.is_stream]
+    return sorted({contract.department_code for contract in streams if contract.server.dialect == "mqtt"})
 
 
 def _ours(home: Home, name: str, priority: int, path: str = "/health") -> Process:

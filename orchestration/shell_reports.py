@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from core.contract import Contract
 from core.settings import open_home
-from ingest import ops
+from core.store import database, tables
 from orchestration.feed_assets import feed_key
 
 REPORT_EVERY_S = 60
@@ -33,9 +33,9 @@ def shell_sensor(contracts: Mapping[str, Contract]) -> dg.SensorDefinition:
     )
     def report(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         seen = int(context.cursor or 0)
-        outcome = ops.fetch_outcome.c
-        with ops.opened(open_home(os.environ).ops_url) as engine, engine.connect() as connection:
-            query = sa.select(ops.fetch_outcome).where(outcome.id > seen).order_by(outcome.id).limit(MOST_AT_ONCE)
+        outcome = tables.fetch_outcome.c
+        with database.opened(open_home(os.environ).ops_url) as engine, engine.connect() as connection:
+            query = sa.select(tables.fetch_outcome).where(outcome.id > seen).order_by(outcome.id).limit(MOST_AT_ONCE)
             rows = connection.execute(query).all()
             events = [
                 event
@@ -67,11 +67,11 @@ def _events(connection: sa.Connection, contract: Contract, outcome: Any) -> Iter
 
 def _landed(connection: sa.Connection, contract: Contract, run_id: str) -> dict[str | None, int]:
     """Rows that a run landed, by Beijing day; a register has no days and stands under None."""
-    day = sa.null() if contract.is_register else ops.file.c.landed_on
+    day = sa.null() if contract.is_register else tables.file.c.landed_on
     query = (
-        sa.select(day.label("day"), sa.func.sum(ops.file.c.rows).label("rows"))
-        .join(ops.batch, ops.batch.c.batch_id == ops.file.c.batch_id)
-        .where(ops.batch.c.run_id == run_id, ops.batch.c.feed_id == contract.id)
+        sa.select(day.label("day"), sa.func.sum(tables.file.c.rows).label("rows"))
+        .join(tables.batch, tables.batch.c.batch_id == tables.file.c.batch_id)
+        .where(tables.batch.c.run_id == run_id, tables.batch.c.feed_id == contract.id)
         .group_by("day")
         .order_by("day")
     )

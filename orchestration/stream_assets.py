@@ -15,10 +15,9 @@ from typing import Any
 import dagster as dg
 import sqlalchemy as sa
 
-from alerting import tables as alerts
 from core.contract import Contract
 from core.settings import open_home
-from ingest import ops
+from core.store import database, tables
 from orchestration.feed_assets import feed_key
 
 EPISODES = dg.AssetKey(["alerting", "episode"])
@@ -63,7 +62,7 @@ def report_sensor(contracts: Mapping[str, Contract]) -> dg.SensorDefinition:
     def report(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
         home = open_home(os.environ)
         seen: dict[str, Any] = json.loads(context.cursor or "{}")
-        with ops.opened(home.ops_url) as engine, engine.connect() as connection:
+        with database.opened(home.ops_url) as engine, engine.connect() as connection:
             events = [*_feeds(connection, contracts, seen), *_episodes(connection, seen)]
         if not events:
             return dg.SkipReason("nothing came since the last look")
@@ -77,7 +76,7 @@ def _feeds(
 ) -> list[dg.AssetMaterialization]:
     """Feeds whose row intake has written since the last look; counts are those since then."""
     events = []
-    for row in connection.execute(sa.select(ops.stream_progress).order_by(ops.stream_progress.c.feed_id)):
+    for row in connection.execute(sa.select(tables.stream_progress).order_by(tables.stream_progress.c.feed_id)):
         contract, before = contracts.get(row.feed_id), seen.get(row.feed_id, {})
         if contract is None or before.get("at") == row.updated_at.isoformat():
             continue
@@ -94,9 +93,9 @@ def _feeds(
 
 def _episodes(connection: sa.Connection, seen: dict[str, Any]) -> list[dg.AssetMaterialization]:
     """Changes of alerts since the last look, and how far alerting is behind the stream."""
-    event = alerts.alert_event.c
+    event = tables.alert_event.c
     last, newest = seen.get("alert_event", 0), connection.scalar(sa.select(sa.func.max(event.event_id))) or 0
-    position = connection.execute(sa.select(alerts.alert_position)).first()
+    position = connection.execute(sa.select(tables.alert_position)).first()
     moved = position.moved_at.isoformat() if position else NEVER
     if newest == last and seen.get("alert_position", NEVER) == moved:
         return []
@@ -106,10 +105,10 @@ def _episodes(connection: sa.Connection, seen: dict[str, Any]) -> list[dg.AssetM
         .group_by(event.kind)
     )
     metadata: dict[str, Any] = {f"changes_{kind}": count for kind, count in kinds}
-    metadata["episodes"] = connection.scalar(sa.select(sa.func.count()).select_from(alerts.member)) or 0
+    metadata["episodes"] = connection.scalar(sa.select(sa.func.count()).select_from(tables.member)) or 0
     metadata["open_alerts"] = (
         connection.scalar(
-            sa.select(sa.func.count()).select_from(alerts.alert).where(alerts.alert.c.state.in_(alerts.OPEN_STATES))
+            sa.select(sa.func.count()).select_from(tables.alert).where(tables.alert.c.state.in_(tables.OPEN_STATES))
         )
         or 0
     )

@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from alerting.retention import forget_deliveries
 from core.contract import Contract
 from core.settings import ARCHIVE_KEY, Home
-from ingest import ops
-from ingest.archive import Archive
+from core.store import tables
+from core.store.archive import Archive
+from core.store.keys import checked_key
 from ingest.compact import compact, delete_replaced
-from ingest.keys import checked_key
 from ingest.retention import expire, expire_archive
 
 
@@ -35,7 +35,7 @@ class Upkept:
 def upkeep(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> Upkept:
     """Do all chores once. Parts of merged files go one generation after the merge."""
     with engine.connect() as connection:
-        last_published = connection.execute(sa.select(sa.func.max(ops.generation.c.published_at))).scalar()
+        last_published = connection.execute(sa.select(sa.func.max(tables.generation.c.published_at))).scalar()
     deleted = delete_replaced(home, engine, last_published) if last_published else 0
     return Upkept(
         merged=compact(home, engine, contracts, now),

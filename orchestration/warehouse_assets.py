@@ -11,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import sqlalchemy as sa
 
+from core.civil_time import CIVIL_ZONE_NAME
 from core.contract import Contract
 from core.settings import open_home
-from ingest import ops
+from core.store import database, tables
 from orchestration import batch as batches
 from orchestration.feed_assets import feed_key
 from orchestration.graph_upkeep import KEEP, OVER, forget_history
@@ -74,7 +75,7 @@ def warehouse_asset(models: Mapping[str, Model], contracts: Mapping[str, Contrac
     def build(context: dg.AssetExecutionContext) -> Iterator[dg.MaterializeResult[None]]:
         home = open_home(os.environ)
         city_code = home.environment.get("CITYRISK_CITY_CODE", "420500")
-        with ops.opened(home.ops_url) as engine:
+        with database.opened(home.ops_url) as engine:
             batch = batches.Batch(home, engine, contracts, context.run.run_id, lambda: datetime.now(UTC), city_code)
             result = batches.run_batch(batch, select=(), wait_s=WAIT_FOR_RUN_S)
         forget_history(context.instance, datetime.now(UTC) - KEEP)
@@ -100,7 +101,7 @@ def hourly_build() -> dg.ScheduleDefinition:
         name="warehouse__schedule",
         job_name=WAREHOUSE_JOB,
         cron_schedule="0 * * * *",
-        execution_timezone="Asia/Shanghai",
+        execution_timezone=CIVIL_ZONE_NAME,
         default_status=dg.DefaultScheduleStatus.RUNNING,
     )
     def ask(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
@@ -120,7 +121,7 @@ def landed_sensor(contracts: Mapping[str, Contract]) -> dg.SensorDefinition:
         default_status=dg.DefaultSensorStatus.RUNNING,
     )
     def look(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-        with ops.opened(open_home(os.environ).ops_url) as engine:
+        with database.opened(open_home(os.environ).ops_url) as engine:
             fetched, pushed = (_newest_waiting(engine, streams, is_stream) for is_stream in (False, True))
         asked: dict[str, str] = json.loads(context.cursor or "{}")
         now = datetime.now(UTC)
@@ -138,7 +139,7 @@ def landed_sensor(contracts: Mapping[str, Contract]) -> dg.SensorDefinition:
 
 def _newest_waiting(engine: sa.Engine, streams: list[str], is_stream: bool) -> str:
     """When the newest batch came that no check has seen yet, '' for none."""
-    batch = ops.batch.c
+    batch = tables.batch.c
     whose = batch.feed_id.in_(streams) if is_stream else batch.feed_id.not_in(streams)
     with engine.connect() as connection:
         query = sa.select(sa.func.max(batch.received_at)).where(batch.state == "landed", whose)

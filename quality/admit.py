@@ -14,7 +14,8 @@ from typing import Literal
 
 import sqlalchemy as sa
 
-from ingest import ops
+from core.store import tables
+from core.store.parts import in_parts
 from quality.verdict import Verdict
 
 log = logging.getLogger(__name__)
@@ -54,30 +55,27 @@ def release(engine: sa.Engine, batch_id: str, actor: str, reason: str, now: date
     """
     if not reason.strip():
         raise ReleaseError(f"batch {batch_id}: no reason given; say why its failed checks may be passed over")
-    b = ops.batch.c
+    b = tables.batch.c
     with engine.begin() as connection:
         moved = connection.execute(
-            ops.batch.update().where(b.batch_id == batch_id, b.state == "held").values(state="admitted")
+            tables.batch.update().where(b.batch_id == batch_id, b.state == "held").values(state="admitted")
         )
         if moved.rowcount != 1:
             state = connection.execute(sa.select(b.state).where(b.batch_id == batch_id)).scalar()
             found = f"is {state}" if state else "is not in the ledger"
             raise ReleaseError(f"batch {batch_id} {found}, expected held; list the held batches of the feed first")
         connection.execute(
-            ops.operator_action.insert().values(actor=actor, action="release", target=batch_id, reason=reason, at=now)
+            tables.operator_action.insert().values(
+                actor=actor, action="release", target=batch_id, reason=reason, at=now
+            )
         )
 
 
 def _move(connection: sa.Connection, feed_id: str, batch_ids: set[str], state: Admission) -> None:
-    b = ops.batch.c
-    for chunk in _chunks(sorted(batch_ids)):
+    b = tables.batch.c
+    for chunk in in_parts(sorted(batch_ids)):
         connection.execute(
-            ops.batch.update()
+            tables.batch.update()
             .where(b.feed_id == feed_id, b.batch_id.in_(chunk), b.state.in_(("landed", "held")))
             .values(state=state)
         )
-
-
-def _chunks(ids: list[str], size: int = 500) -> list[list[str]]:
-    """Engines limit the values of one statement."""
-    return [ids[i : i + size] for i in range(0, len(ids), size)]

@@ -13,10 +13,11 @@ from itertools import count
 
 import duckdb
 
+from core.civil_time import CIVIL_OFFSET
 from quality.checks import BATCH_ID, DRIFT_DAYS, DRIFT_DAYS_NEEDED, Check
 from quality.scope import File, Scope
 
-BEIJING_OFFSET_S = 8 * 3600
+CIVIL_OFFSET_S = int(CIVIL_OFFSET.total_seconds())
 AGE_H = "_age_h"
 RATIO = "ratio"
 _SERIAL = count(1)  # a name is never used twice: the engine remembers the columns of a table that it has seen
@@ -127,7 +128,7 @@ class Landed:
         if register is None:
             raise ValueError(f"{check.id}: {arguments['feed']} has no rows")
         by, total, to = (name_of(arguments[key]) for key in ("by", "total", "to"))
-        day = f"floor((epoch({name_of(arguments['event_time'])}) + {BEIJING_OFFSET_S}) / 86400)"
+        day = f"floor((epoch({name_of(arguments['event_time'])}) + {CIVIL_OFFSET_S}) / 86400)"
         parts = [
             f'select {by} as "by", {day} as day, {name_of(check.column or "")} as value from {view}'
             for view in (self.rows, self.history(of_all_days=False))
@@ -167,7 +168,7 @@ class Landed:
             f"""
             select count(mean), avg(mean), stddev_samp(mean) from (
               select avg({name_of(check.column or "")}) as mean from {past} where {same}
-              group by floor(({event_s} + {BEIJING_OFFSET_S}) / 86400)
+              group by floor(({event_s} + {CIVIL_OFFSET_S}) / 86400)
             )
             """
         ).fetchone()

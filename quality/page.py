@@ -12,20 +12,19 @@ from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Literal, cast
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
+from core.civil_time import CIVIL_ZONE
 from core.contract import Contract
 from core.settings import Home
-from ingest import ops
+from core.store import tables
 from quality.checks import Kind
 from quality.verdict import Result, Verdict, read_verdicts
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
 HISTORY_RUNS = 30
-_BEIJING = ZoneInfo("Asia/Shanghai")
 
 _WORDS: Mapping[Language, Mapping[str, str]] = {
     "zh": {
@@ -95,7 +94,7 @@ def write_pages(
 
 def read_history(connection: sa.Connection, feed_id: str) -> list[Verdict]:
     """The last word on each check, and all verdicts of the last runs, oldest first."""
-    v = ops.check_verdict.c
+    v = tables.check_verdict.c
     runs = (
         sa.select(v.run_id)
         .where(v.feed_id == feed_id)
@@ -104,7 +103,7 @@ def read_history(connection: sa.Connection, feed_id: str) -> list[Verdict]:
         .limit(HISTORY_RUNS)
     )
     last = sa.select(sa.func.max(v.id)).where(v.feed_id == feed_id).group_by(v.check_id)
-    wanted = sa.select(ops.check_verdict).where(v.feed_id == feed_id, sa.or_(v.id.in_(last), v.run_id.in_(runs)))
+    wanted = sa.select(tables.check_verdict).where(v.feed_id == feed_id, sa.or_(v.id.in_(last), v.run_id.in_(runs)))
     return read_verdicts(connection, wanted.order_by(v.id))
 
 
@@ -185,4 +184,4 @@ def _counts(verdicts: Sequence[Verdict], language: Language) -> str:
 
 
 def _civil(at: datetime) -> str:
-    return at.astimezone(_BEIJING).strftime("%Y-%m-%d %H:%M")
+    return at.astimezone(CIVIL_ZONE).strftime("%Y-%m-%d %H:%M")

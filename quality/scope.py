@@ -13,8 +13,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from ingest import ops
-from ingest.refusal import RELANDED, WITHDRAWN
+from core.store import tables
+from core.store.parts import in_parts
+from core.store.refusal import RELANDED, WITHDRAWN
 
 BLOCKING = ("failed", "raised")
 LAST_DELIVERY = timedelta(hours=1)  # of a stream, whose process may run for weeks, the last hour
@@ -90,7 +91,7 @@ def held_scopes(connection: sa.Connection, landing: Path, feed_id: str) -> list[
 
     What was held together is judged together, and never drags a newer batch down with it.
     """
-    b = ops.batch.c
+    b = tables.batch.c
     runs = connection.execute(
         sa.select(b.run_id)
         .where(b.feed_id == feed_id, b.state == "held")
@@ -102,10 +103,10 @@ def held_scopes(connection: sa.Connection, landing: Path, feed_id: str) -> list[
 
 def live_files(connection: sa.Connection, landing: Path, feed_id: str, states: Iterable[str]) -> tuple[File, ...]:
     """Live files of a feed whose batches are in one of `states`."""
-    f, b = ops.file.c, ops.batch.c
+    f, b = tables.file.c, tables.batch.c
     rows = connection.execute(
         sa.select(f.path, f.landed_on)
-        .join(ops.batch, b.batch_id == f.batch_id)
+        .join(tables.batch, b.batch_id == f.batch_id)
         .where(f.feed_id == feed_id, f.state == "live", b.state.in_(tuple(states)))
         .order_by(f.landed_on, f.path)
     )
@@ -114,7 +115,7 @@ def live_files(connection: sa.Connection, landing: Path, feed_id: str, states: I
 
 def known_files(connection: sa.Connection, landing: Path, feed_id: str, run_id: str) -> tuple[File, ...]:
     """Files of a feed that others may refer to: admitted ones, and landed ones unless this run found them bad."""
-    v = ops.check_verdict.c
+    v = tables.check_verdict.c
     blocked = connection.execute(
         sa.select(sa.func.count()).where(
             v.feed_id == feed_id,
@@ -128,14 +129,14 @@ def known_files(connection: sa.Connection, landing: Path, feed_id: str, run_id: 
 
 
 def _scope(connection: sa.Connection, landing: Path, feed_id: str, states: Sequence[str], run_id: str | None) -> Scope:
-    b, f = ops.batch.c, ops.file.c
+    b, f = tables.batch.c, tables.file.c
     chosen = [b.feed_id == feed_id, b.state.in_(states), *([b.run_id == run_id] if run_id is not None else [])]
     batches = connection.execute(
         sa.select(b.batch_id, b.rows_ignored, b.judged_on).where(*chosen).order_by(b.received_at, b.batch_id)
     ).all()
     files = connection.execute(
         sa.select(f.path, f.landed_on)
-        .join(ops.batch, b.batch_id == f.batch_id)
+        .join(tables.batch, b.batch_id == f.batch_id)
         .where(*chosen, f.state == "live")
         .order_by(f.landed_on, f.path)
     )
@@ -145,7 +146,7 @@ def _scope(connection: sa.Connection, landing: Path, feed_id: str, states: Seque
         tuple(File(landing / str(row.path), str(row.landed_on)) for row in files),
         live_files(connection, landing, feed_id, ("admitted",)),
         live_files(connection, landing, feed_id, ("landed", "admitted", "held")),
-        connection.scalar(sa.select(sa.func.min(ops.run.c.started_at))),
+        connection.scalar(sa.select(sa.func.min(tables.run.c.started_at))),
         sum(int(row.rows_ignored) for row in batches),
         _delivered(connection, feed_id),
         batches[0].judged_on if len({row.judged_on for row in batches}) == 1 else None,
@@ -154,14 +155,14 @@ def _scope(connection: sa.Connection, landing: Path, feed_id: str, states: Seque
 
 def write_basis(connection: sa.Connection, scope: Scope, basis: str | None) -> None:
     """Note what the batches of a scope were judged on."""
-    b = ops.batch.c
-    for chunk in (scope.batch_ids[i : i + 500] for i in range(0, len(scope.batch_ids), 500)):
-        connection.execute(ops.batch.update().where(b.batch_id.in_(chunk)).values(judged_on=basis))
+    b = tables.batch.c
+    for chunk in in_parts(scope.batch_ids):
+        connection.execute(tables.batch.update().where(b.batch_id.in_(chunk)).values(judged_on=basis))
 
 
 def _delivered(connection: sa.Connection, feed_id: str) -> Delivered:
     """What the newest run brought of a feed; what was replayed or taken back since no longer counts."""
-    b, q = ops.batch.c, ops.quarantine.c
+    b, q = tables.batch.c, tables.quarantine.c
     counted = [
         b.feed_id == feed_id,
         b.media != "compaction",
@@ -179,8 +180,8 @@ def _delivered(connection: sa.Connection, feed_id: str) -> Delivered:
     last = [*counted, b.run_id == newest.run_id, b.received_at >= newest.received_at - LAST_DELIVERY]
     refused = [q.outcome == "quarantined", q.replayed_at.is_(None)]
     rows = connection.execute(sa.select(sa.func.sum(b.rows_in)).where(*last)).scalar() or 0
-    n_refused = sa.select(sa.func.sum(q.n_rows)).join(ops.batch, b.batch_id == q.batch_id).where(*last, *refused)
+    n_refused = sa.select(sa.func.sum(q.n_rows)).join(tables.batch, b.batch_id == q.batch_id).where(*last, *refused)
     waits = sa.select(sa.func.count()).where(q.batch_id == newest.batch_id, *refused)
-    is_stream = newest.media.startswith(ops.BUNDLE)  # one bad frame of a stream is a batch of its own
+    is_stream = newest.media.startswith(tables.BUNDLE)  # one bad frame of a stream is a batch of its own
     is_lost = not is_stream and newest.state == "rejected" and bool(connection.scalar(waits))
     return Delivered(int(rows), int(connection.scalar(n_refused) or 0), is_lost)

@@ -14,7 +14,7 @@ from typing import Literal, get_args
 import sqlalchemy as sa
 
 from core.contract import Contract
-from ingest import ops
+from core.store import tables
 from quality.checks import UnknownRuleError, checks_of
 
 REMEMBERED = timedelta(days=30)
@@ -31,7 +31,7 @@ _TITLES: Mapping[str, tuple[str, str]] = {
 
 def update_troubles(engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> None:
     """Bring the open notifications in line with the troubles there are, in one transaction."""
-    n = ops.notification.c
+    n = tables.notification.c
     with engine.begin() as connection:
         troubles = find_troubles(connection, contracts, now)
         rows = connection.execute(
@@ -40,7 +40,7 @@ def update_troubles(engine: sa.Engine, contracts: Mapping[str, Contract], now: d
         is_open = {(str(row.feed_id), str(row.kind)) for row in rows}
         for row in rows:
             if (row.feed_id, row.kind) not in troubles:
-                connection.execute(ops.notification.update().where(n.id == row.id).values(cleared_at=now))
+                connection.execute(tables.notification.update().where(n.id == row.id).values(cleared_at=now))
                 _announce_recovery(connection, contracts, str(row.feed_id), str(row.kind), troubles, now)
         for (feed_id, kind), (zh, en) in sorted(troubles.items()):
             if (feed_id, kind) not in is_open:
@@ -76,7 +76,7 @@ def _newest_verdicts(connection: sa.Connection, contract: Contract, now: datetim
 
     `checks` (they could not even begin) counts only while nothing was checked since.
     """
-    v = ops.check_verdict.c
+    v = tables.check_verdict.c
     of_feed = [v.feed_id == contract.id, v.at >= now - REMEMBERED]
     last = sa.select(sa.func.max(v.id)).where(*of_feed).group_by(v.check_id)
     rows = connection.execute(
@@ -93,7 +93,7 @@ def _newest_verdicts(connection: sa.Connection, contract: Contract, now: datetim
 
 def _held(connection: sa.Connection, feed_id: str) -> tuple[str, str] | None:
     """Batches that wait for a person or for better company."""
-    b = ops.batch.c
+    b = tables.batch.c
     n_held = connection.execute(sa.select(sa.func.count()).where(b.feed_id == feed_id, b.state == "held")).scalar_one()
     if not n_held:
         return None
@@ -106,7 +106,7 @@ def _held(connection: sa.Connection, feed_id: str) -> tuple[str, str] | None:
 
 def _fetch_fault(connection: sa.Connection, feed_id: str) -> tuple[str, str] | None:
     """The last pull, when it did not come through. What was refused as a whole counts until something lands again."""
-    o = ops.fetch_outcome.c
+    o = tables.fetch_outcome.c
     asked = sa.select(o.result, o.detail, o.rows_quarantined).where(o.feed_id == feed_id).order_by(o.id.desc()).limit(1)
     last = connection.execute(asked).first()
     if last is None:
@@ -181,7 +181,7 @@ def _open(
 ) -> None:
     title_zh, title_en = _TITLES[kind]
     connection.execute(
-        ops.notification.insert().values(
+        tables.notification.insert().values(
             feed_id=contract.id,
             kind=kind,
             text_zh=f"【{title_zh}】{contract.department_zh}·{contract.name_zh}：{zh}",

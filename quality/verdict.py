@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
-from ingest import ops
+from core.store import tables
 
 Result = Literal["passed", "failed", "raised"]
 
@@ -58,10 +58,10 @@ class Verdict:
 
 def write_verdicts(connection: sa.Connection, verdicts: Sequence[Verdict]) -> None:
     """Append verdict rows inside the caller's transaction."""
-    names = [c.name for c in ops.check_verdict.columns if c.name != "id"]
+    names = [c.name for c in tables.check_verdict.columns if c.name != "id"]
     if verdicts:
         rows = [{n: getattr(v, n) for n in names} | {"samples": _as_text(v.samples)} for v in verdicts]
-        connection.execute(ops.check_verdict.insert(), rows)
+        connection.execute(tables.check_verdict.insert(), rows)
 
 
 def read_verdicts(connection: sa.Connection, query: sa.Select[Any]) -> list[Verdict]:
@@ -90,7 +90,7 @@ class LastVerdict:
 
 def last_verdicts(engine: sa.Engine, feed_id: str) -> dict[str, LastVerdict]:
     """By check id: the newest word on each check that a feed ever had."""
-    v = ops.check_verdict.c
+    v = tables.check_verdict.c
     newest = sa.select(sa.func.max(v.id)).where(v.feed_id == feed_id).group_by(v.check_id)
     query = sa.select(v.check_id, v.verdict, v.message_en, v.at).where(v.id.in_(newest))
     with engine.connect() as connection:

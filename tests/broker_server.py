@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from core.settings import Home
-from ingest.stream.broker import BrokerPorts, broker_command, broker_environment, choose_ports, free_port
+from core.stream.broker import BrokerPorts, broker_command, broker_environment, choose_ports, free_port
 
 READY_WITHIN_S = 20.0
 PORTS = ("CITYRISK_NATS_PORT", "CITYRISK_MQTT_PORT")

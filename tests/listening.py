@@ -21,13 +21,13 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from core.catalogue import load_contracts
 from core.contract import Contract
+from core.running import read_running
 from core.settings import NATS_PASSWORD, Home, open_home
+from core.stream import raw
+from core.stream.broker import our_user
+from core.stream.raw import RawEntry
+from core.stream.streams import RAW
 from ingest.listen.serve import serve
-from ingest.stream import raw
-from ingest.stream.broker import our_user
-from ingest.stream.raw import RawEntry
-from ingest.stream.running import read_running
-from ingest.stream.streams import RAW
 
 WITHIN_S = 20.0
 

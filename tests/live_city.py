@@ -21,20 +21,20 @@ from alerting.rules import RuleSet
 from city.build import build_city
 from city.live.fleet import Fleet
 from city.live.history import Arrival
+from cli.demo import departments
 from core.boundaries import load_areas
 from core.catalogue import load_contracts
 from core.contract import Contract
 from core.settings import SECRET_NAMES, Home, open_home
+from core.store.database import open_ops
+from core.stream.bundle import StoredMessage
+from core.stream.live import instant, of_frame
+from core.stream.raw import RawEntry, pack
 from ingest.conform import ConformContext, DeviceClocks, conform
 from ingest.listen.known import Known
-from ingest.ops import open_ops
 from ingest.parse.frames import tables_of
 from ingest.pull import Intake, Outcome, open_intake, pull_feed
-from ingest.stream.bundle import StoredMessage
 from ingest.stream.identity import rightful
-from ingest.stream.live import instant, of_frame
-from ingest.stream.raw import RawEntry, pack
-from orchestration.cli.demo import departments
 
 AS_OF = datetime(2026, 6, 15, 3, tzinfo=UTC)  # 11:00 in Beijing
 REGISTERS = (

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from access import serving
 from core.settings import Home
-from ingest import ops
+from core.store import database, tables
 
 BEIJING = ZoneInfo("Asia/Shanghai")
 DAYS = 30
@@ -162,12 +162,12 @@ def publish_city(home: Home, now: datetime, shift: float = 0.0) -> Path:
 
 def remember_runs(home: Home, now: datetime) -> None:
     """An ops store with a batch, verdicts of all three kinds, findings, a failed fetch and a notification."""
-    engine = ops.open_ops(home.ops_url)
+    engine = database.open_ops(home.ops_url)
     later = now - timedelta(minutes=2)
     with engine.begin() as connection:
         for feed in FEEDS:
-            connection.execute(sa.insert(ops.batch), _batch(feed[0], now - timedelta(minutes=feed[-1])))
-            connection.execute(sa.insert(ops.fetch_outcome), _outcome(feed[0], later))
+            connection.execute(sa.insert(tables.batch), _batch(feed[0], now - timedelta(minutes=feed[-1])))
+            connection.execute(sa.insert(tables.fetch_outcome), _outcome(feed[0], later))
         verdicts = [
             ("volume", "passed", 1200.0, "条数在预期之内", "the number of rows is as expected"),
             (
@@ -186,18 +186,18 @@ def remember_runs(home: Home, now: datetime) -> None:
             ),
         ]
         for check_id, verdict, observed, zh, en in verdicts:
-            connection.execute(sa.insert(ops.check_verdict), {
+            connection.execute(sa.insert(tables.check_verdict), {
                 "run_id": "run-2", "feed_id": "housing.attendance", "check_id": check_id, "kind": check_id,
                 "severity": "error", "verdict": verdict, "observed": observed, "expected": "1000 to 5000",
                 "message_zh": zh, "message_en": en, "rows_checked": 1200, "at": later,
             })  # fmt: skip
-        connection.execute(sa.insert(ops.quarantine), {
+        connection.execute(sa.insert(tables.quarantine), {
             "feed_id": "housing.attendance", "batch_id": "b-housing.attendance", "reason": "out_of_range",
             "grain": "row", "outcome": "quarantined", "source_ref": "t_kq id>1180", "locator": "1187",
             "column_name": "body_temperature_c", "found": "9***", "expected": "30 to 45", "n_rows": 3,
             "archive_sha256": "0" * 64, "contract_version": "1.0.0", "at": later,
         })  # fmt: skip
-        connection.execute(sa.insert(ops.notification), {
+        connection.execute(sa.insert(tables.notification), {
             "feed_id": "housing.attendance", "kind": "silent", "text_zh": "实名制考勤自前日起没有数据，请联系住建局",
             "text_en": "Gate attendance has been silent; call the housing bureau", "raised_at": later, "attempts": 1,
         })  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 from alerting.engine import Registry, Thing, shapes_of
 from alerting.rules import RULE_FILES
 from core.catalogue import load_contracts
-from ingest.stream.live import LiveBatch, micros
+from core.stream.live import LiveBatch, micros
 from orchestration.project import PROJECT, seed_folders, table_of
 
 SEEDS = seed_folders(PROJECT)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from cli.shell import os_user
 from core.settings import Home
-from orchestration.cli.shell import os_user
 
 
 def is_now(home: Home, name: str) -> None:

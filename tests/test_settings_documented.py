@@ -9,7 +9,7 @@ from pathlib import Path
 from ingest.listen.limits import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("core", "ingest", "quality", "orchestration", "alerting", "access", "dashboards", "city")
+ROOMS = ("core", "ingest", "quality", "orchestration", "alerting", "access", "dashboards", "city", "cli")
 # Ends with `_` where code puts a department, a feed or a name of a list behind it.
 NAME = re.compile(r"\bCITYRISK_[A-Z0-9_]+")
 LIMITS = {f"CITYRISK_GATEWAY_{one.name.upper()}" for one in fields(Limits)}

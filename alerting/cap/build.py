@@ -16,7 +16,7 @@ from lxml import etree
 
 from alerting.cap.tables import CapTables
 from alerting.lifecycle import Row
-from alerting.store import CIVIL_ZONE
+from core.civil_time import CIVIL_ZONE
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
 MsgType = Literal["Alert", "Update", "Cancel"]

@@ -14,9 +14,9 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 
 from alerting.cap.feed import feed_app
+from core.running import write_running
+from core.runtime.http import DoorServer
 from core.settings import Home
-from ingest.listen.http import DoorServer
-from ingest.stream.running import write_running
 
 CAP_PORT = 9420
 log = logging.getLogger(__name__)

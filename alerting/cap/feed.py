@@ -24,11 +24,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from alerting import tables
 from alerting.cap.build import cap_time
 from alerting.lifecycle import Row
+from core.runtime.http import Guesses
 from core.settings import Home
-from ingest.listen.http import Guesses
+from core.store import tables
 
 TOKEN = "CITYRISK_CAP_TOKEN"
 ATOM = "http://www.w3.org/2005/Atom"

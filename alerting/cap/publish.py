@@ -15,14 +15,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.cap.build import build, headline
 from alerting.cap.check import faults_of
 from alerting.cap.release import is_held, released, unpublished
 from alerting.cap.succession import due, next_head, says
 from alerting.cap.tables import CapTables
 from alerting.lifecycle import OVER, WORKED_ON, Row
-from ingest import ops
+from core.store import tables
 
 log = logging.getLogger(__name__)
 
@@ -179,7 +178,7 @@ def _rows(
 def ring(connection: sa.Connection, channel_id: str, alert_id: str, reason: str, now: datetime) -> None:
     """Tell the house that a message did not leave, once: those outside wait for it, and other channels go on."""
     log.error("CAP of alert %s on %s is refused: %s", alert_id, channel_id, reason)
-    n = ops.notification.c
+    n = tables.notification.c
     source = f"cap:{channel_id}"
     said_en = f"The CAP message of alert {alert_id} was not published, it says the impossible: {reason}"
     head = said_en.partition(" is no CAP 1.2")[0][:120]
@@ -187,7 +186,7 @@ def ring(connection: sa.Connection, channel_id: str, alert_id: str, reason: str,
     if connection.scalar(known.limit(1)) is not None:
         return
     connection.execute(
-        sa.insert(ops.notification).values(
+        sa.insert(tables.notification).values(
             feed_id=source, kind="refused", text_en=said_en, raised_at=now, attempts=0,
             text_zh=f"预警 {alert_id} 的 CAP 消息内容不可能成立，未发布：{reason}",
         )

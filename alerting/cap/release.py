@@ -9,10 +9,10 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.engine.marks import LATE, NEEDS_TWO_NAMES, NEVER_PUBLIC
 from alerting.lifecycle import Row
 from alerting.requests import Kind
+from core.store import tables
 
 _r = tables.request.c
 _RELEASED = (_r.kind == Kind.CAP, _r.state == "approved")

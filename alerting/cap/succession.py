@@ -13,6 +13,7 @@ from datetime import datetime
 from alerting.cap.build import Head, MsgType, Reference
 from alerting.cap.tables import CapTables
 from alerting.lifecycle import OVER, WORKED_ON, Row
+from core.area import county_of
 
 # Art. 70: a warning is adjusted and issued again as things change, and lifted at once when the danger is over.
 _SAID = (
@@ -59,7 +60,7 @@ def next_head(
         Reference(one["sender"], one["identifier"], one["sent_at"]) for one in earlier if one["chain"] == chain
     )
     head = Head(
-        identifier=f"{alert['area_code'][:6]}-{alert['alert_id']}-{channel_id}-{number}",
+        identifier=f"{county_of(alert['area_code'])}-{alert['alert_id']}-{channel_id}-{number}",
         sender=sender,
         sent_at=now.replace(microsecond=0),
         status="Exercise" if alert["is_exercise"] else "Actual",

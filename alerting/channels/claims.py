@@ -15,11 +15,11 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.channels.message import Message, message_of
 from alerting.channels.patience import Patience
 from alerting.lifecycle import WORKED_ON
 from alerting.work import in_transaction
+from core.store import tables
 
 WAITING = ("waiting", "failed")
 LATE_AFTER = timedelta(minutes=2)

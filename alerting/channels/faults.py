@@ -14,13 +14,12 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from alerting import tables
-from ingest import ops
+from core.store import tables
 
 KIND = "feed_fault"
 MOST_AT_ONCE = 200
 log = logging.getLogger(__name__)
-_n = ops.notification.c
+_n = tables.notification.c
 _d = tables.alert_delivery.c
 
 
@@ -52,7 +51,7 @@ def carry(engine: sa.Engine, channel_ids: Sequence[str], now: datetime) -> int:
         rows = _waiting(engine, sa.true())
         _say(rows)
         if rows:
-            done = sa.update(ops.notification).where(_n.id.in_([row["id"] for row in rows]))
+            done = sa.update(tables.notification).where(_n.id.in_([row["id"] for row in rows]))
             with engine.begin() as connection:
                 connection.execute(done.values(delivered_at=now))
     return n_put
@@ -70,7 +69,7 @@ def mark_delivered(engine: sa.Engine, channel_ids: Sequence[str]) -> int:
         with engine.connect() as connection:
             told = connection.execute(query.limit(MOST_AT_ONCE)).all()
         for row in told:
-            done = sa.update(ops.notification).where(_n.id == row.id, _n.delivered_at.is_(None))
+            done = sa.update(tables.notification).where(_n.id == row.id, _n.delivered_at.is_(None))
             with engine.begin() as connection:
                 values = {"delivered_at": row.sent_at, "attempts": _n.attempts + row.attempts}
                 n_marked += connection.execute(done.values(**values)).rowcount
@@ -78,7 +77,9 @@ def mark_delivered(engine: sa.Engine, channel_ids: Sequence[str]) -> int:
 
 
 def _waiting(engine: sa.Engine, condition: sa.ColumnElement[bool]) -> list[dict[str, Any]]:
-    query = sa.select(ops.notification).where(_n.delivered_at.is_(None), condition).order_by(_n.id).limit(MOST_AT_ONCE)
+    query = (
+        sa.select(tables.notification).where(_n.delivered_at.is_(None), condition).order_by(_n.id).limit(MOST_AT_ONCE)
+    )
     with engine.connect() as connection:
         return [dict(row) for row in connection.execute(query).mappings()]
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import orjson
 
 from alerting.lifecycle import Row
-from alerting.store import CIVIL_ZONE
+from core.civil_time import CIVIL_ZONE
 
 FAULT = "feed_fault"  # the kind of a delivery that tells of a feed and not of an alert
 Language = Literal["zh", "en"]

@@ -16,8 +16,8 @@ from alerting.channels.patience import Patience
 from alerting.channels.robot import Robot
 from alerting.channels.sms import Sms
 from alerting.channels.webhook import Webhook
+from core.runtime.notice_lock import is_dry_run
 from core.settings import Home
-from ingest.telling import is_dry_run
 
 
 def open_channel(row: ChannelRow, book: Book, engine: sa.Engine, home: Home, patience: Patience) -> Channel:

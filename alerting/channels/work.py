@@ -26,8 +26,8 @@ from alerting.channels.message import title
 from alerting.channels.patience import Patience
 from alerting.channels.registry import is_dry, open_channel
 from alerting.channels.threads import Threads
+from core.runtime.notice_lock import is_told_by_others, telling
 from core.settings import Home
-from ingest.telling import is_told_by_others, telling
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from alerting.engine.marks import LATE, PAST_DANGER
 from alerting.engine.world import Registry
 from alerting.episode import Change, EpisodeChange, episode_id_of
 from core.severity import COLOURS
-from ingest.stream.live import instant
+from core.stream.live import instant
 
 _BACK = (Change.CLEARED, Change.DOWNGRADED, Change.WITHDRAWN)
 

@@ -21,7 +21,7 @@ from alerting.engine.states import RuleState
 from alerting.engine.usable import Usable
 from alerting.engine.world import Registry
 from alerting.episode import EpisodeChange
-from ingest.stream.live import LiveBatch, micros
+from core.stream.live import LiveBatch, micros
 
 # By feed, the evaluators that take its rows: those of one kind together, in the order of their turns.
 Routes = dict[str, list[tuple[type[Evaluator], list[Evaluator]]]]

@@ -12,9 +12,9 @@ from alerting.engine.limits import Limit, word_of
 from alerting.engine.rule import Condition, Rule
 from alerting.engine.series import FROM_START, Run, Series, value_of
 from alerting.engine.world import FeedShape
+from core.civil_time import CIVIL_OFFSET_MINUTES
 
 _MINUTE_US = 60_000_000
-_BEIJING_MINUTES = 8 * 60
 _PLAIN = ("last",)
 
 Word = tuple[bool, bool, float | None]  # met, not contradicted, value
@@ -259,5 +259,5 @@ def _is_in_hours(condition: Condition, at: int) -> bool:
 def is_in_span(hours: tuple[int, int], at: int) -> bool:
     """Whether an instant lies in a span of Beijing hours, which may pass midnight."""
     start, end = hours
-    minute = (at // _MINUTE_US + _BEIJING_MINUTES) % 1440
+    minute = (at // _MINUTE_US + CIVIL_OFFSET_MINUTES) % 1440
     return start <= minute < end if start <= end else minute >= start or minute < end

@@ -13,6 +13,7 @@ from datetime import date
 
 from alerting.engine.rule import Condition, Override, Rule
 from alerting.engine.world import Registry
+from core.area import is_within
 
 _NARROWER = {"city": 0, "area": 1, "object": 2, "device": 3}
 
@@ -117,14 +118,6 @@ class Limits:
             return override.code == object_id
         area = self.registry.place(object_id, thing_id)[2]
         return area is not None and is_within(area, override.code)
-
-
-def is_within(area: str, code: str) -> bool:
-    """Whether an area code lies in another: 420502 in 420500, 310115003 in 310115."""
-    prefix = code
-    while len(prefix) > 2 and prefix.endswith("00") and len(prefix) % 2 == 0:
-        prefix = prefix[:-2]
-    return area.startswith(prefix)
 
 
 def _under(condition: Condition, override: Override) -> Condition:

@@ -9,6 +9,7 @@ from alerting.engine.changes import marks_of
 from alerting.engine.marks import OVER_RANGE
 from alerting.episode import Change, EpisodeChange
 from alerting.spots import Spot
+from core.area import county_of
 from core.severity import COLOURS
 
 # What an episode of a single member takes over from it, so that a person sees the reading and its own clause.
@@ -111,7 +112,7 @@ def smallest_area(members: Sequence[Member]) -> str | None:
     codes = {m.area_code for m in members if m.area_code}
     if len(codes) == 1:
         return codes.pop()
-    counties = {code[:6] for code in codes}
+    counties = {county_of(code) for code in codes}
     if len(counties) == 1:
         return counties.pop()
     cities = {code[:4] for code in codes}

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from alerting.engine.rule import Aggregate, Condition
+from core.civil_time import CIVIL_OFFSET_US
 
 _MINUTE_US = 60_000_000
-_BEIJING_US = 8 * 60 * _MINUTE_US
 _MANY = 4  # entries a bucket keeps one by one after it was left; fuller ones are folded into their figures
 
 
@@ -73,7 +73,7 @@ class Series:
     def mark(self, at: int) -> None:
         """Note activity somewhere in a bucket: once is enough."""
         self.advance(at)
-        self.add(self._index(at) * self.bucket_us - _BEIJING_US, 1.0)
+        self.add(self._index(at) * self.bucket_us - CIVIL_OFFSET_US, 1.0)
 
     def advance(self, at: int) -> None:
         """Move the window to a reading's time; a new bucket lets old ones go and folds the full ones."""
@@ -107,7 +107,7 @@ class Series:
         return ((i, self.buckets[i]) for i in sorted(self.buckets) if i > first)
 
     def _index(self, at: int) -> int:
-        return -((-at - _BEIJING_US) // self.bucket_us)
+        return -((-at - CIVIL_OFFSET_US) // self.bucket_us)
 
     def pack(self) -> list[Any]:
         """Plain lists for a snapshot."""

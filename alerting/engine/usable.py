@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alerting.engine.limits import is_within
 from alerting.engine.marks import Received
 from alerting.engine.rule import MaintenanceWindow
 from alerting.engine.world import FeedShape, Registry
-from ingest.stream.live import micros
+from core.area import is_within
+from core.stream.live import micros
 
 Columns = Mapping[str, Sequence[Any]]
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.engine.rule import RuleSet
 from alerting.rules.generations import NAME, digest, files_in
 from alerting.rules.load import RULE_FILES, WINDOWS
+from core.store import tables
 
 RELEASE = "release"
 # Tables of places and wordings: they decide neither what rings nor who is told.

@@ -18,7 +18,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from alerting import tables
 from benchmarks.chain.flowing import order_of, started_generator, totals
 from benchmarks.chain.looking import looking
 from benchmarks.chain.messages import loud
@@ -27,9 +26,9 @@ from benchmarks.chain.programs import Chain
 from benchmarks.chain.senders import MqttSender, Vehicle
 from benchmarks.chain.watching import Watch, watching
 from benchmarks.chain.webhook import Desk
+from core.running import read_running
 from core.settings import Home
-from ingest import ops
-from ingest.stream.running import read_running
+from core.store import database, tables
 
 SETTLE_S = 15.0
 HOLD_S = 10.0
@@ -158,7 +157,7 @@ def _told(home: Home, breaches: Breaches, watch: Watch, desk: Desk) -> dict[str,
     """The way to the duty desk: of the first breach of each group (later ones wait for its interval), of a delivery."""
     told, came = desk.first_told(), desk.deliveries()
     alert, delivery = tables.alert.c, tables.alert_delivery.c
-    engine = ops.open_ops(home.ops_url)
+    engine = database.open_ops(home.ops_url)
     with engine.connect() as connection:
         groups = dict(connection.execute(sa.select(alert.alert_id, alert.group_key)).tuples().all())
         query = sa.select(delivery.delivery_id, delivery.created_at).where(delivery.channel_id == "webhook")

@@ -25,7 +25,7 @@ from benchmarks.chain.outcome import (
 )
 from benchmarks.chain.place import Fleet
 from benchmarks.chain.programs import ROOT, Chain
-from ingest import ops
+from core.store import database
 
 BURST_RATE, BURST_SECONDS = 200_000, 20.0
 DRAINED_WITHIN_S = 900.0
@@ -72,7 +72,7 @@ def totals(generator: subprocess.Popen[str]) -> dict[str, Any]:
 
 def _flow(chain: Chain, fleet: Fleet, options: argparse.Namespace, rate: int, seconds: float) -> dict[str, Any]:
     order = order_of(chain, fleet, options.shape, rate, seconds)
-    engine, has_alerting = ops.open_ops(chain.home.ops_url), "alerting" in chain.names
+    engine, has_alerting = database.open_ops(chain.home.ops_url), "alerting" in chain.names
     with chain.measured() as used:
         began = time.monotonic()
         sent = totals(started_generator(order))

@@ -45,7 +45,7 @@ from benchmarks.chain.programs import Chain
 from benchmarks.chain.senders import MqttSender, Vehicle
 from core.catalogue import load_contracts
 from core.settings import Home
-from ingest import ops
+from core.store import database
 
 POSITIONS = "transport.vehicle_position"
 HURRIED = {"CITYRISK_LANDING_ROWS": "2000", "CITYRISK_LANDING_S": "1"}
@@ -183,7 +183,7 @@ def judge(chain: Chain, acknowledged: pl.DataFrame) -> dict[str, Any]:
     chain.kill("listen", signal.SIGTERM)
     chain.kill("intake", signal.SIGTERM)
     _, live = asyncio.run(last_sequences(home))
-    engine = ops.open_ops(home.ops_url)
+    engine = database.open_ops(home.ops_url)
     has_alerting = "alerting" in chain.names
     if has_alerting:
         settle(lambda: alerted_to(engine) >= live, THROUGH_WITHIN_S, "alerting's catching up")
@@ -210,7 +210,7 @@ def judge(chain: Chain, acknowledged: pl.DataFrame) -> dict[str, Any]:
 
 def fresh_engine(home: Home) -> Engine:
     """The engine as alerting makes it for a home, knowing nothing yet."""
-    store = ops.open_ops(home.ops_url)
+    store = database.open_ops(home.ops_url)
     registry = load_registry(home, store, load_contracts().values())
     store.dispose()
     return Engine(load_newest(home.root), registry)

@@ -17,18 +17,18 @@ import polars as pl
 import sqlalchemy as sa
 from nats.aio.client import Client
 
-from alerting import tables
 from alerting.engine import Engine
 from alerting.episode import EpisodeChange
 from benchmarks.chain.generator import PAIR
 from benchmarks.chain.messages import Template
 from core.settings import Home
-from ingest import landing, ops
-from ingest.stream import live, mqtt_store
-from ingest.stream.broker import mqtt_accounts
-from ingest.stream.client import connected
-from ingest.stream.live import LiveBatch
-from ingest.stream.streams import LIVE, RAW
+from core.store import database, tables
+from core.store.landed import live_files
+from core.stream import live, mqtt_store
+from core.stream.broker import mqtt_accounts
+from core.stream.client import connected
+from core.stream.live import LiveBatch
+from core.stream.streams import LIVE, RAW
 
 FEEDS = ("urban.gas_reading", "urban.tunnel_reading")
 CONSUMER_OF_ALERTING = "alerting"
@@ -65,7 +65,7 @@ async def waiting_in_sessions(home: Home) -> int:
 def landed_to(engine: sa.Engine) -> int:
     """How far RAW has landed."""
     with engine.connect() as connection:
-        return int(connection.scalar(sa.select(sa.func.max(ops.stream_position.c.sequence))) or 0)
+        return int(connection.scalar(sa.select(sa.func.max(tables.stream_position.c.sequence))) or 0)
 
 
 def alerted_to(engine: sa.Engine) -> int:
@@ -106,10 +106,10 @@ def acknowledged_rows(file: Path, templates: Sequence[Template]) -> pl.DataFrame
 
 def landed_rows(home: Home, feeds: Iterable[str] = FEEDS) -> pl.DataFrame:
     """(feed_id, device_id, at_ms) of everything in live files."""
-    engine = ops.open_ops(home.ops_url)
+    engine = database.open_ops(home.ops_url)
     parts = []
     for feed_id in feeds:
-        files = landing.live_files(engine, home, feed_id)
+        files = live_files(engine, home, feed_id)
         if files:
             rows = pl.scan_parquet(files, missing_columns="insert", extra_columns="ignore")
             at_ms = pl.col("observed_at").dt.epoch("ms").alias("at_ms")
@@ -120,7 +120,7 @@ def landed_rows(home: Home, feeds: Iterable[str] = FEEDS) -> pl.DataFrame:
 
 def quarantined_rows(engine: sa.Engine) -> dict[str, int]:
     """Rows in quarantine by reason: they are not lost, but devices that say nothing wrong should have none."""
-    row = ops.quarantine.c
+    row = tables.quarantine.c
     query = sa.select(row.reason, sa.func.sum(row.n_rows)).where(row.outcome == "quarantined").group_by(row.reason)
     with engine.connect() as connection:
         return {str(reason): int(n) for reason, n in connection.execute(query)}

@@ -26,15 +26,15 @@ from city.profiles import Size, load_profile
 from city.registers import draw_registers as drawn
 from city.streams import Streams
 from city.table import SourceTable
+from cli.demo import departments
 from core.catalogue import load_contracts
 from core.contract import Contract
 from core.secrets import create_secrets
 from core.settings import Home, open_home
 from core.stages import Payload
-from ingest import ops
+from core.store import database
+from core.stream.broker import free_port
 from ingest.pull import open_intake
-from ingest.stream.broker import free_port
-from orchestration.cli.demo import departments
 from orchestration.rules import publish_rules
 
 Sizes = tuple[int, int, int]
@@ -141,7 +141,7 @@ def _behind_senders(table: SourceTable, rows: int) -> SourceTable:
 
 def land_registers(home: Home, tables: Mapping[str, SourceTable], contracts: Mapping[str, Contract]) -> None:
     """Land the registers as a pull would; every row must come through."""
-    engine = ops.open_ops(home.ops_url)
+    engine = database.open_ops(home.ops_url)
     intake = open_intake(home, engine, "registers", lambda: datetime.now(UTC))
     for payload, rows in payloads(tables):
         landed = intake.take(contracts[payload.feed_id], payload)

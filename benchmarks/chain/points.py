@@ -10,7 +10,7 @@ from benchmarks.chain.flowing import order_of, started_generator, totals
 from benchmarks.chain.outcome import alerted_to, last_sequences, settle
 from benchmarks.chain.place import Fleet
 from benchmarks.chain.programs import Chain
-from ingest import ops
+from core.store import database
 
 ROUNDS = 3
 CAUGHT_UP_WITHIN_S = 300.0
@@ -20,7 +20,7 @@ def points(chain: Chain, fleet: Fleet, options: argparse.Namespace) -> dict[str,
     """Every device speaks three times; give it enough of them with `--gas` and `--tunnel`."""
     n_points = 4 * len(fleet.gas) + 5 * len(fleet.tunnel)
     order = order_of(chain, fleet, "hundreds", options.rate, ROUNDS * n_points / options.rate)
-    engine = ops.open_ops(chain.home.ops_url)
+    engine = database.open_ops(chain.home.ops_url)
     with chain.measured() as used:
         sent = totals(started_generator(order))
         _, live = asyncio.run(last_sequences(chain.home))

@@ -17,8 +17,8 @@ from typing import Any
 import httpx
 import psutil
 
+from core.running import read_running
 from core.settings import Home
-from ingest.stream.running import read_running
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("broker", "listen", "mqtt", "intake", "alerting")

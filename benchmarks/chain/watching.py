@@ -10,8 +10,7 @@ from dataclasses import dataclass, field
 
 import sqlalchemy as sa
 
-from alerting import tables
-from ingest import ops
+from core.store import database, tables
 
 LOOK_EVERY_S = 0.004
 
@@ -42,7 +41,7 @@ class Watch:
 def watching(ops_url: str) -> Iterator[Watch]:
     """A watch for the length of a block. It adds at most its own interval to what it measures."""
     watch, done = Watch(), threading.Event()
-    engine = ops.open_ops(ops_url)
+    engine = database.open_ops(ops_url)
     event, alert = tables.alert_event.c, tables.alert.c
 
     def look() -> None:

@@ -11,10 +11,10 @@ import polars as pl
 
 from core.contract import Column
 from ingest.conform.findings import Rows
-from ingest.conform.text import SMALL, clean_text, is_missing, is_plain, is_shortened, read_number, read_percent
-from ingest.conform.times import read_dates, read_instants
 from ingest.conform.units import line
 from ingest.parse.columns import fold, physical_names
+from ingest.values.text import SMALL, clean_text, is_missing, is_plain, is_shortened, read_number, read_percent
+from ingest.values.times import read_dates, read_instants
 
 # Text that people read: their punctuation stays full-width.
 _PROSE = frozenset({"name_zh", "enterprise_name", "address", "title_zh", "text_zh", "substance_name_zh", "findings"})

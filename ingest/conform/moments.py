@@ -10,12 +10,13 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from core.civil_time import CIVIL_OFFSET
 from core.contract import Column, Contract
 from ingest.conform.findings import Rows
 
 LATE_AFTER = timedelta(days=2)
 FUTURE_AFTER = timedelta(minutes=10)
-ZONE_SHIFT = timedelta(hours=8)
+ZONE_SHIFT = CIVIL_OFFSET
 ZONE_TOLERANCE = timedelta(minutes=10)
 ZONE_SHARE = 0.8
 ZONE_MIN_ROWS = 6

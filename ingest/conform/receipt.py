@@ -12,7 +12,7 @@ from core.stages import RawTable
 from ingest.conform.clocks import UNSET, Judged
 from ingest.conform.columns import ColumnRead
 from ingest.conform.context import ConformContext
-from ingest.conform.times import INSTANT
+from ingest.values.times import INSTANT
 
 
 @dataclass(frozen=True, slots=True)

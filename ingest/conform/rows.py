@@ -21,9 +21,9 @@ from ingest.conform.findings import Findings, Rows
 from ingest.conform.output import build_frame
 from ingest.conform.places import Places
 from ingest.conform.receipt import Receipt, as_text, judge_clocks, receipt_of, replaced
-from ingest.conform.text import is_shortened, without_invisible
 from ingest.parse.cells import SHEET_ERRORS
 from ingest.parse.columns import ROW, physical_names
+from ingest.values.text import is_shortened, without_invisible
 
 _DEGREES = "degrees of longitude and latitude; metres need a coordinate system that the file states"
 

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from core.civil_time import CIVIL_ZONE_NAME
 from core.contract import Contract
-from ingest.conform.times import EPOCH_FORMATS
+from ingest.values.times import EPOCH_FORMATS
 
 Value = str | int | float
 SEEN_LIMIT = 20_000  # digests that a cursor keeps; rows beyond come again and are recognised when they land
@@ -84,7 +85,7 @@ def digest(row: bytes) -> str:
 def cursor_at(contract: Contract, since: datetime) -> str:
     """A cursor that asks a feed again from an instant on, written as the department writes its times."""
     column = next((c for c in contract.columns if c.physical_name == contract.cursor_field), None)
-    zone = ZoneInfo(column.source_time_zone if column else "Asia/Shanghai")
+    zone = ZoneInfo(column.source_time_zone if column else CIVIL_ZONE_NAME)
     form = column.source_formats[0] if column and column.source_formats else "%Y-%m-%d %H:%M:%S"
     if form in EPOCH_FORMATS:
         return Mark(round(since.timestamp() * 1_000_000) // EPOCH_FORMATS[form]).text()

@@ -13,9 +13,10 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from core.civil_time import CIVIL_ZONE_NAME
 from core.contract import Contract
-from ingest.conform.times import EPOCH_FORMATS
 from ingest.connect.mark import Mark, Value
+from ingest.values.times import EPOCH_FORMATS
 
 CLOCK_SLACK = timedelta(minutes=10)  # as conform allows an event to be ahead of receipt
 _STEP_BACK = timedelta(seconds=1)
@@ -33,7 +34,7 @@ class Progress:
 
     def __init__(self, contract: Contract, received_at: datetime) -> None:
         column = next((c for c in contract.columns if c.physical_name == contract.cursor_field), None)
-        self._zone = column.source_time_zone if column else "Asia/Shanghai"
+        self._zone = column.source_time_zone if column else CIVIL_ZONE_NAME
         self._formats = column.source_formats if column else ()
         self._is_time = column is not None and column.logical_type in ("timestamp", "date")
         self._limit_s = (received_at + CLOCK_SLACK).timestamp()

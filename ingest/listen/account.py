@@ -14,10 +14,10 @@ import nats.errors
 from nats.aio.client import Client
 
 from core.settings import Home
+from core.stream.broker import is_ours
+from core.stream.client import connected
+from core.stream.mqtt_store import bound_mqtt_stores, ensure_mqtt_store, make_mqtt_room
 from ingest.listen.mqtt import Bridge
-from ingest.stream.broker import is_ours
-from ingest.stream.client import connected
-from ingest.stream.mqtt_store import bound_mqtt_stores, ensure_mqtt_store, make_mqtt_room
 
 log = logging.getLogger(__name__)
 

@@ -20,12 +20,12 @@ from core.contract import Contract
 from core.mask import mask_numbers
 from core.settings import Home
 from core.stages import Batch, Note, Payload
+from core.store.archive import Archive
+from core.stream.bundle import StoredMessage, bundle
+from core.stream.live import micros
+from core.stream.raw import RawEntry, pack
 from ingest import landing
-from ingest.archive import Archive
 from ingest.parse.frames import BAD_FRAME, JSON, medium_of
-from ingest.stream.bundle import StoredMessage, bundle
-from ingest.stream.live import micros
-from ingest.stream.raw import RawEntry, pack
 
 OF_A_SENDER, OF_ALL = 6, 30  # kept a minute
 MINUTE = timedelta(minutes=1)

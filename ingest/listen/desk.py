@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from core.contract import Contract
+from core.stream.live import micros
+from core.stream.raw import RawEntry
 from ingest.listen.bad import Bad, BadBook
 from ingest.listen.counts import Counts
 from ingest.listen.known import Known, Standing
 from ingest.listen.links import LinkBook
 from ingest.listen.strangers import Strangers
 from ingest.protocols import BadFrame, Codec, Message, codec
-from ingest.stream.live import micros
-from ingest.stream.raw import RawEntry
 
 DEVICE_ID_CHARACTERS = 64
 PARTS = 256  # frames of one message

@@ -1,7 +1,7 @@
 """Which devices may speak: those that a landed register lists, and those that a person allowed; never one banned.
 
 What is known is read again every few seconds. Before a register has landed for the first time nobody can be judged by
-it, and devices come again. Not here: writing bans (`ingest.listen.devices`).
+it, and devices come again. Not here: writing bans (`core.store.device`).
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 from core.contract import Contract, ContractError
 from core.settings import Home
-from ingest import ops
-from ingest.landing import live_files
+from core.store import tables
+from core.store.landed import live_files
 
 Standing = Literal["known", "unknown", "banned", "unready"]
 
@@ -58,7 +58,7 @@ class Known:
 
     def refresh(self) -> None:
         """Read bans, and registers of which something new has landed."""
-        access = ops.device_access.c
+        access = tables.device_access.c
         with self._engine.connect() as connection:
             rows = connection.execute(sa.select(access.raw_feed, access.device_id, access.verdict)).all()
         self._verdicts = {(str(feed), str(device)): str(verdict) for feed, device, verdict in rows}

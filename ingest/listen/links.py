@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from ingest import ops
+from core.store import tables
 
 STRANGERS_KEPT = 200
 ROWS_A_WRITE = 2000
@@ -52,8 +52,8 @@ class LinkBook:
     def load(self, engine: sa.Engine) -> None:
         """Go on from what was written before; nobody is connected yet."""
         with engine.begin() as connection:
-            connection.execute(sa.update(ops.device_link).values(is_connected=False))
-            for row in connection.execute(sa.select(ops.device_link)).mappings():
+            connection.execute(sa.update(tables.device_link).values(is_connected=False))
+            for row in connection.execute(sa.select(tables.device_link)).mappings():
                 kept = {name: row[name] for name in row if name not in ("is_connected", "deviations")}
                 link = Link(**kept, deviations=Counter(json.loads(row["deviations"])))
                 self._links[(link.raw_feed, link.device_id)] = link
@@ -105,7 +105,7 @@ def write_links(engine: sa.Engine, rows: list[dict[str, Any]]) -> None:
     """Replace the rows of these devices, in one transaction."""
     if not rows:
         return
-    link = ops.device_link
+    link = tables.device_link
     keys = [{"feed": row["raw_feed"], "device": row["device_id"]} for row in rows]
     with engine.begin() as connection:
         where = (link.c.raw_feed == sa.bindparam("feed"), link.c.device_id == sa.bindparam("device"))

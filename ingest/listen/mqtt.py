@@ -26,20 +26,20 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 
 from core.contract import Contract
 from core.settings import NATS_PASSWORD, Home
-from ingest.archive import Archive
+from core.store.archive import Archive
+from core.stream.broker import our_user
+from core.stream.client import mqtt_address, nats_url
+from core.stream.live import micros
+from core.stream.mqtt_store import unkept
+from core.stream.oversize import HEAD_BYTES, Oversize
+from core.stream.packer import ENTRY_BYTES, EntryTooLarge, Packer, Stored
+from core.stream.raw import RawEntry
 from ingest.listen.bad import Bad, BadBook
 from ingest.listen.counts import Counts
 from ingest.listen.known import Known
 from ingest.listen.links import LinkBook
 from ingest.listen.strangers import Strangers
 from ingest.parse.lenient_json import load_json
-from ingest.stream.broker import our_user
-from ingest.stream.client import mqtt_address, nats_url
-from ingest.stream.live import micros
-from ingest.stream.mqtt_store import unkept
-from ingest.stream.oversize import HEAD_BYTES, Oversize
-from ingest.stream.packer import ENTRY_BYTES, EntryTooLarge, Packer, Stored
-from ingest.stream.raw import RawEntry
 
 log = logging.getLogger(__name__)
 

@@ -24,9 +24,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from core.contract import Contract
+from core.runtime.http import Guesses
 from core.settings import Home, SettingsError
 from core.stages import Payload
-from ingest.listen.http import Guesses
 from ingest.listen.receipt import Receipt
 from ingest.parse.lenient_json import load_json
 

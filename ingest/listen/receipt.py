@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from core.contract import Contract
 from core.stages import Payload
-from ingest import landing, ops
+from core.store import tables
+from ingest import landing
 from ingest.pull import Intake
 
 
@@ -46,7 +47,7 @@ def deliver_into(intake: Intake, contracts: Mapping[str, Contract]) -> Callable[
 
 def _reasons(engine: sa.Engine, batch_id: str) -> dict[str, int]:
     """Rows by reason of everything found in a batch."""
-    q = ops.quarantine.c
+    q = tables.quarantine.c
     query = sa.select(q.reason, sa.func.sum(q.n_rows)).where(q.batch_id == batch_id).group_by(q.reason)
     with engine.connect() as connection:
         return {str(row[0]): int(row[1]) for row in connection.execute(query.order_by(q.reason))}

@@ -20,15 +20,21 @@ from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
 from core.contract import Contract
+from core.runtime.http import DoorServer
+from core.runtime.telemetry import Health, told
+from core.runtime.waiting import connect_at_last
 from core.settings import ARCHIVE_KEY, Home
-from ingest import ops
-from ingest.archive import Archive
-from ingest.keys import checked_key, confirm_keys
+from core.store import database
+from core.store.archive import Archive
+from core.store.keys import checked_key, confirm_keys
+from core.stream.broker import is_ours, mqtt_accounts
+from core.stream.mqtt_store import left_behind
+from core.stream.packer import Packer
+from core.stream.streams import PARTS, PROBE, PROBE_SUBJECT, RAW, ensure_streams, make_room
 from ingest.listen.account import Account
 from ingest.listen.bad import BadBook, write_sheet
 from ingest.listen.counts import Counts
 from ingest.listen.gateway import Gateway, desks_of
-from ingest.listen.http import DoorServer
 from ingest.listen.known import Known
 from ingest.listen.limits import limits_of
 from ingest.listen.links import LinkBook, write_links
@@ -38,12 +44,6 @@ from ingest.listen.receipt import deliver_into
 from ingest.listen.strangers import Strangers
 from ingest.listen.way import Way, remember_parts
 from ingest.pull import open_intake
-from ingest.stream.broker import is_ours, mqtt_accounts
-from ingest.stream.mqtt_store import left_behind
-from ingest.stream.packer import Packer
-from ingest.stream.streams import PARTS, PROBE, PROBE_SUBJECT, RAW, ensure_streams, make_room
-from ingest.stream.telemetry import Health, told
-from ingest.stream.waiting import connect_at_last
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ async def serve(
     Once `$HOME/run/listen.json` is written with the doors' ports, every door is open.
     """
     started_at = now()
-    engine = await asyncio.to_thread(ops.open_ops, home.ops_url)
+    engine = await asyncio.to_thread(database.open_ops, home.ops_url)
     confirm_keys(home, engine)
     client = await connect_at_last(home, "listen", started_at, stop)
     if client is None:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Sequence
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
+from core.stream import raw
+from core.stream.packer import Packer
+from core.stream.raw import RawEntry
+from core.stream.streams import PARTS
 from ingest.listen.desk import Desk, Taken
-from ingest.stream import raw
-from ingest.stream.packer import Packer
-from ingest.stream.raw import RawEntry
-from ingest.stream.streams import PARTS
 
 
 class Way:

@@ -21,17 +21,17 @@ import polars as pl
 from core.contract import STREAM_PROTOCOLS, Column, Contract
 from core.mask import mask_numbers
 from core.stages import Note, RawTable, UnreadAlarm
-from ingest.conform.times import read_instants
-from ingest.ops import BUNDLE
+from core.store.tables import BUNDLE
+from core.stream.bundle import StoredMessage, unbundle
+from core.stream.oversize import MAGIC, oversize_in
+from core.stream.raw import RawEntry, RawFormError, unpack
 from ingest.parse.body_bounds import BOUNDS, beyond_bounds, glance
 from ingest.parse.columns import ROW, expected_names, physical_names
 from ingest.parse.fault import FileFault
 from ingest.parse.lenient_json import load_json
 from ingest.parse.records import MOST_UNKNOWN, as_text, explode, flatten
 from ingest.protocols import BadFrame, Codec, Message, codec
-from ingest.stream.bundle import StoredMessage, unbundle
-from ingest.stream.oversize import MAGIC, oversize_in
-from ingest.stream.raw import RawEntry, RawFormError, unpack
+from ingest.values.times import read_instants
 
 BAD_FRAME = "bad_frame"
 HISTORY_FIELD = "is_backfill"  # by which every codec's records say that they were kept and sent later

@@ -9,12 +9,12 @@ import polars as pl
 
 from core.contract import Contract
 from core.stages import RawTable
-from ingest.conform.times import since_1900
 from ingest.parse.cells import Workbook, notable_cells, read_workbook
 from ingest.parse.columns import ROW, header_names, physical_names, settle
 from ingest.parse.extent import check_extent
 from ingest.parse.fault import FileFault
 from ingest.parse.totals import split_totals
+from ingest.values.times import since_1900
 
 
 def parse_xlsx(body: bytes, contract: Contract) -> RawTable:

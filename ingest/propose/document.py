@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from core.civil_time import CIVIL_ZONE_NAME
 from core.contract import API_VERSION, PLACE_CONCEPTS
 from ingest.propose.guess import Guess
 from ingest.propose.sample import Sample
@@ -121,7 +122,7 @@ def _property(guess: Guess, shape: Shape) -> dict[str, Any]:
     custom |= {"metric": True} if shape.entity == "reading" and guess.role == "measure" else {}
     custom |= {"valueMap": guess.value_map or None, "sourceFormats": guess.formats or None}
     is_naive = guess.formats and not any("%z" in form or form.startswith("epoch") for form in guess.formats)
-    custom |= {"sourceTimeZone": "Asia/Shanghai"} if is_naive and guess.logical_type == "timestamp" else {}
+    custom |= {"sourceTimeZone": CIVIL_ZONE_NAME} if is_naive and guess.logical_type == "timestamp" else {}
     given = {name: value for name, value in custom.items() if value is not None}
     return {**found, **({"customProperties": _custom(given)} if given else {})}
 

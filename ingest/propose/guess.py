@@ -12,9 +12,9 @@ import polars as pl
 from core.characters import visible
 from core.contract import LogicalType
 from ingest.conform.codes import is_resident_id, is_uscc
-from ingest.conform.text import is_missing, is_shortened, read_number, read_percent
-from ingest.conform.times import moment_of
 from ingest.propose.words import DATE_FORMATS, NAME_WORDS, SHORT_UNITS, TIME_FORMATS, UNITS
+from ingest.values.text import is_missing, is_shortened, read_number, read_percent
+from ingest.values.times import moment_of
 
 MOST_TIMES = 2_000  # values that time formats are tried on
 MOST = 0.9  # a kind is taken when so many of the values are of it

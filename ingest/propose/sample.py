@@ -17,7 +17,6 @@ from typing import Any
 import polars as pl
 
 from core.contract import Column, Contract, parse_contract
-from ingest.conform.text import read_number
 from ingest.parse import FileFault
 from ingest.parse.apart import parse_apart
 from ingest.parse.cells import read_workbook
@@ -25,6 +24,7 @@ from ingest.parse.columns import ROW
 from ingest.parse.extent import check_extent
 from ingest.parse.totals import TOTAL_ROW
 from ingest.parse.workbook import read_cells
+from ingest.values.text import read_number
 
 MEDIA: Mapping[str, str] = {
     ".csv": "csv", ".txt": "csv", ".tsv": "csv", ".xlsx": "xlsx", ".json": "json", ".ndjson": "ndjson",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ingest.stream.oversize import HEAD_BYTES, Oversize
+from core.stream.oversize import HEAD_BYTES, Oversize
 
 CONNECT, PUBLISH = 1, 3
 CONNECT_BYTES = 256 * 1024  # five texts of at most 64 KiB, of which nobody fills more than some

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
+from core.runtime.telemetry import Health, told
 from core.settings import Home, SettingsError
+from core.stream.broker import MQTT_BROKER_PORT, MQTT_PORT, is_ours, max_connections, max_message_bytes
+from core.stream.client import mqtt_address
 from ingest.listen.limits import raise_file_limit
 from ingest.proxy.connections import DeviceSide, Proxy, ProxyLimits
 from ingest.proxy.counts import Counts
-from ingest.stream.broker import MQTT_BROKER_PORT, MQTT_PORT, is_ours, max_connections, max_message_bytes
-from ingest.stream.client import mqtt_address
-from ingest.stream.telemetry import Health, told
 
 BACKLOG = 1024
 OURS = 100  # connections to the broker that devices cannot take from our own processes

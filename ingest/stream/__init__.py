@@ -1,4 +1,4 @@
-"""The broker: its configuration, streams, subjects, and the form of what stands in them.
+"""Intake: what stands in RAW becomes rows of LIVE and landed files.
 
-Not here: who speaks to devices (`ingest.listen`), what readings mean for safety (`alerting`).
+Not here: the streams themselves (`core.stream`), who speaks to devices (`ingest.listen`).
 """

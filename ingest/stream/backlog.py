@@ -16,8 +16,8 @@ import sqlalchemy as sa
 
 from core.contract import Contract
 from core.settings import Home
-from ingest import ops
-from ingest.stream.publish import LiveMessage, batch_messages
+from core.store import tables
+from core.stream.publish import LiveMessage, batch_messages
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,8 @@ class WaitingBatch:
 
 def waiting_batches(engine: sa.Engine) -> list[WaitingBatch]:
     """The batches that wait, in the order in which they landed, not all at once."""
-    w, b = ops.live_waiting.c, ops.batch.c
-    query = sa.select(w.id, w.batch_id, b.feed_id, b.received_at).join(ops.batch, b.batch_id == w.batch_id)
+    w, b = tables.live_waiting.c, tables.batch.c
+    query = sa.select(w.id, w.batch_id, b.feed_id, b.received_at).join(tables.batch, b.batch_id == w.batch_id)
     with engine.connect() as connection:
         rows = connection.execute(query.order_by(w.id).limit(BATCHES_AT_ONCE)).all()
     return [WaitingBatch(int(row.id), str(row.batch_id), str(row.feed_id), row.received_at) for row in rows]
@@ -68,12 +68,12 @@ def left_over(messages: list[LiveMessage], last_id: str) -> list[LiveMessage]:
 def forget(engine: sa.Engine, batch: WaitingBatch) -> None:
     """LIVE has the batch."""
     with engine.begin() as connection:
-        connection.execute(sa.delete(ops.live_waiting).where(ops.live_waiting.c.id == batch.id))
+        connection.execute(sa.delete(tables.live_waiting).where(tables.live_waiting.c.id == batch.id))
 
 
 def read_batch(home: Home, engine: sa.Engine, batch_id: str) -> pl.DataFrame:
     """The rows of a batch, from its own files or, when those were merged and deleted, from the merged ones."""
-    f = ops.file.c
+    f = tables.file.c
     with engine.connect() as connection:
         rows = connection.execute(
             sa.select(f.path, f.replaced_by).where(f.batch_id == batch_id, f.state != "expired").order_by(f.path)

@@ -8,40 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
-import os
-import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 
 import nats.errors
 import sqlalchemy as sa
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
-from core.catalogue import load_contracts
 from core.contract import Contract
-from core.settings import Home, SettingsError, open_home
+from core.runtime.process import run_process, running_alone
+from core.runtime.telemetry import Health, told
+from core.runtime.waiting import connect_at_last
+from core.settings import Home
 from core.stages import Landed
-from core.system import systems_root
-from ingest import ops
-from ingest.keys import confirm_keys
+from core.store import database
+from core.store.keys import confirm_keys
+from core.stream.publish import LiveMessage, LivePublisher, clock, place_in, raw_messages
+from core.stream.reader import RawReader, Taken
+from core.stream.streams import LIVE, RAW, ensure_streams, make_room
 from ingest.listen.known import Known
 from ingest.pull import open_intake
 from ingest.stream import backlog
 from ingest.stream.lander import Lander, Load, landed_rows, read_cursors, read_position, run_of, take_load
 from ingest.stream.offsets import write_clocks
 from ingest.stream.progress import Meters, Standing, write_progress
-from ingest.stream.publish import LiveMessage, LivePublisher, clock, place_in, raw_messages
-from ingest.stream.reader import RawReader, Taken
 from ingest.stream.seen import SeenRows
-from ingest.stream.streams import LIVE, RAW, ensure_streams, make_room
-from ingest.stream.telemetry import Health, told
 from ingest.stream.tick import Feed, Ticker
 from ingest.stream.unplaced import FEED as UNPLACED
-from ingest.stream.waiting import connect_at_last
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +56,9 @@ async def serve(
     home: Home, contracts: Mapping[str, Contract], now: Callable[[], datetime], stop: asyncio.Event
 ) -> None:
     """Take in until `stop` is set, then land what is left. Raises SettingsError when the home already has an intake."""
-    with _only_intake(home):
+    with running_alone(home, "intake"):
         started_at = now()
-        engine = await asyncio.to_thread(ops.open_ops, home.ops_url)
+        engine = await asyncio.to_thread(database.open_ops, home.ops_url)
         confirm_keys(home, engine)
         client = await connect_at_last(home, "intake", started_at, stop)
         if client is None:
@@ -273,31 +269,5 @@ class IntakeProcess:
                     await make_room(self._client.jsm(), stream)
 
 
-@contextlib.contextmanager
-def _only_intake(home: Home) -> Iterator[None]:
-    """Two intakes of one home would publish twice. Raises SettingsError when another one runs."""
-    home.run.mkdir(parents=True, exist_ok=True)
-    with (home.run / "intake.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise SettingsError(f"{home.root}: another intake is running; stop it first") from error
-        yield
-
-
-async def _until_signal() -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    contracts = load_contracts(systems_root(os.environ))
-    await serve(open_home(os.environ), contracts, lambda: datetime.now(UTC), stop)
-
-
-def main() -> None:
-    """Take in until a signal ends it."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    asyncio.run(_until_signal())
-
-
 if __name__ == "__main__":
-    main()
+    run_process(serve)

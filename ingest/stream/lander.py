@@ -13,14 +13,17 @@ from datetime import date, datetime, timedelta
 import polars as pl
 import sqlalchemy as sa
 
+from core.civil_time import civil_date
 from core.contract import Contract
 from core.stages import Batch, Landed, Payload
-from ingest import landing, ops
+from core.store import tables
+from core.store.landed import live_files
+from core.stream.bundle import StoredMessage, bundle
+from core.stream.streams import RAW
+from ingest import landing
 from ingest.parse.frames import medium_of
 from ingest.pull import Intake
-from ingest.stream.bundle import StoredMessage, bundle
 from ingest.stream.seen import value_schema
-from ingest.stream.streams import RAW
 from ingest.stream.tick import Ticker, Waiting
 
 RUN = "stream"
@@ -110,22 +113,24 @@ def read_position(engine: sa.Engine, now: datetime) -> tuple[int, datetime]:
 
     A home that opens its stream forgets the batches that landed before: they are history, LIVE starts with today.
     """
-    p = ops.stream_position.c
+    p = tables.stream_position.c
     with engine.begin() as connection:
         row = connection.execute(sa.select(p.sequence, p.opened_at).where(p.stream == RAW)).first()
         if row is not None:
             return int(row.sequence), row.opened_at
-        connection.execute(sa.insert(ops.stream_position).values(stream=RAW, sequence=0, opened_at=now, moved_at=now))
-        connection.execute(sa.delete(ops.live_waiting))
+        connection.execute(
+            sa.insert(tables.stream_position).values(stream=RAW, sequence=0, opened_at=now, moved_at=now)
+        )
+        connection.execute(sa.delete(tables.live_waiting))
     return 0, now
 
 
 def move_position(engine: sa.Engine, sequence: int, now: datetime) -> None:
     """Say that everything up to a sequence has landed."""
-    p = ops.stream_position.c
+    p = tables.stream_position.c
     with engine.begin() as connection:
         connection.execute(
-            sa.update(ops.stream_position).where(p.stream == RAW).values(sequence=sequence, moved_at=now)
+            sa.update(tables.stream_position).where(p.stream == RAW).values(sequence=sequence, moved_at=now)
         )
 
 
@@ -137,7 +142,7 @@ def read_cursors(engine: sa.Engine, feed_ids: Sequence[str]) -> dict[str, int]:
 def landed_rows(intake: Intake, contract: Contract, day: date | None) -> pl.DataFrame:
     """The values of what landed of a feed on a Beijing day; of all days when it is None."""
     schema = value_schema(contract)
-    files = landing.live_files(intake.engine, intake.home, contract.id, None if day is None else [day.isoformat()])
+    files = live_files(intake.engine, intake.home, contract.id, None if day is None else [day.isoformat()])
     files = [path for path in files if path.exists()]
     if not files:
         return pl.DataFrame(schema=schema)
@@ -152,9 +157,9 @@ def _split_unknown(
     intake: Intake, contract: Contract, frame: pl.DataFrame, now: datetime
 ) -> tuple[pl.DataFrame, list[str]]:
     """Take out rows of days that no hash is kept for, when they stand in landed files of those days."""
-    today = landing.civil_date(now)
+    today = civil_date(now)
     kept = {(today + timedelta(days=n)).isoformat() for n in (-1, 0, 1)}
     days = set(landing.with_landed_on(frame, contract)["landed_on"].unique().to_list()) - kept
-    files = landing.live_files(intake.engine, intake.home, contract.id, sorted(days))
+    files = live_files(intake.engine, intake.home, contract.id, sorted(days))
     frame, notes = landing.split_duplicates(frame, contract, [path for path in files if path.exists()])
     return frame, [note.locator for note in notes]

@@ -19,9 +19,9 @@ import polars as pl
 import sqlalchemy as sa
 
 from core.contract import Contract
-from ingest import ops
-from ingest.conform.times import read_instants
-from ingest.stream.live import instant
+from core.store import tables
+from core.stream.live import instant
+from ingest.values.times import read_instants
 
 NEAR = timedelta(minutes=1)  # a clock so close to receipt is right
 MOST_LATENESS = timedelta(hours=1)  # a reading within its feed's lateness, but no more, says nothing about the clock
@@ -90,7 +90,7 @@ class ClockBook:
     def load(self, engine: sa.Engine) -> None:
         """Go on from what was written before."""
         with engine.connect() as connection:
-            for row in connection.execute(sa.select(ops.device_clock)).mappings():
+            for row in connection.execute(sa.select(tables.device_clock)).mappings():
                 clock = Clock(row["since_at"], row["seen_at"], jumped_at=row["jumped_at"])
                 clock.offsets.append(row["offset_s"])
                 clock.off.append(row["is_off"])
@@ -146,7 +146,7 @@ def write_clocks(engine: sa.Engine, rows: list[dict[str, Any]]) -> None:
     """Replace the rows of these devices, in one transaction."""
     if not rows:
         return
-    clock = ops.device_clock
+    clock = tables.device_clock
     keys = [{"feed": row["raw_feed"], "device": row["device_id"]} for row in rows]
     with engine.begin() as connection:
         where = (clock.c.raw_feed == sa.bindparam("feed"), clock.c.device_id == sa.bindparam("device"))

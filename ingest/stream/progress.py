@@ -1,6 +1,6 @@
 """What intake tells of itself: counters for Prometheus, and one ops row a feed for assets and pages.
 
-Not here: serving them (`ingest.stream.telemetry`).
+Not here: serving them (`core.runtime.telemetry`).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from core.stages import Landed
-from ingest import ops
+from core.store import tables
 from ingest.stream.tick import Feed, Shaped
 
 _TICK_SECONDS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
@@ -64,9 +64,9 @@ class Standing:
 
 def write_progress(engine: sa.Engine, standings: Iterable[Standing], lag: int, now: datetime) -> None:
     """Bring the rows of feeds up to date in one transaction: counts are added, the watermark never falls."""
-    p = ops.stream_progress.c
+    p = tables.stream_progress.c
     with engine.begin() as connection:
-        known = {row.feed_id: row for row in connection.execute(sa.select(ops.stream_progress))}
+        known = {row.feed_id: row for row in connection.execute(sa.select(tables.stream_progress))}
         for one in standings:
             before, landed = known.get(one.feed_id), one.landed
             marks = [at for at in (before.watermark_at if before else None, one.watermark_at) if at is not None]
@@ -83,6 +83,6 @@ def write_progress(engine: sa.Engine, standings: Iterable[Standing], lag: int, n
                 "updated_at": now,
             }
             if before is None:
-                connection.execute(sa.insert(ops.stream_progress).values(feed_id=one.feed_id, **values))
+                connection.execute(sa.insert(tables.stream_progress).values(feed_id=one.feed_id, **values))
             else:
-                connection.execute(sa.update(ops.stream_progress).where(p.feed_id == one.feed_id).values(**values))
+                connection.execute(sa.update(tables.stream_progress).where(p.feed_id == one.feed_id).values(**values))

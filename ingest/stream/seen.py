@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from core.civil_time import CIVIL_ZONE_NAME
 from core.contract import Contract
 from ingest.conform.output import landed_schema
-from ingest.landing import CIVIL_ZONE
 
 Hashes = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
@@ -128,7 +128,7 @@ def row_hashes(frame: pl.DataFrame, contract: Contract) -> Hashes:
 
 def _civil_days(moments: pl.Series) -> npt.NDArray[np.int64]:
     """Days since 1970 in the city's zone."""
-    local = moments.dt.convert_time_zone(CIVIL_ZONE).dt.date()
+    local = moments.dt.convert_time_zone(CIVIL_ZONE_NAME).dt.date()
     return local.to_physical().to_numpy().astype(np.int64)
 
 

@@ -14,22 +14,22 @@ from datetime import datetime
 
 import polars as pl
 
+from core.civil_time import civil_date
 from core.contract import Contract, ContractError
 from core.stages import Note, RawTable
+from core.stream.bundle import StoredMessage
+from core.stream.live import micros
+from core.stream.publish import Place, place_of
+from core.stream.reader import Taken
 from ingest.conform import Conformed, DeviceClocks
-from ingest.conform.times import INSTANT
-from ingest.landing import civil_date
 from ingest.parse.frames import BAD_FRAME, tables_of
 from ingest.pull import Intake, apply_overrides, known_places, read_overrides
-from ingest.stream.bundle import StoredMessage
 from ingest.stream.identity import UNKNOWN_DEVICE, Rights, of_unknown, rightful
-from ingest.stream.live import micros
 from ingest.stream.offsets import ClockBook
-from ingest.stream.publish import Place, place_of
-from ingest.stream.reader import Taken
 from ingest.stream.seen import SeenRows
 from ingest.stream.unplaced import FEED as UNPLACED
 from ingest.stream.unplaced import unreadable, with_protocol_alarms
+from ingest.values.times import INSTANT
 
 log = logging.getLogger(__name__)
 

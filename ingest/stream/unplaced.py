@@ -14,12 +14,12 @@ import polars as pl
 
 from core.contract import Contract
 from core.stages import Note, RawTable, UnreadAlarm
+from core.stream.bundle import StoredMessage
+from core.stream.raw import unpack
 from ingest.parse.columns import ROW
 from ingest.parse.frames import BAD_FRAME, JSON
 from ingest.protocols import codec
-from ingest.stream.bundle import StoredMessage
 from ingest.stream.identity import UNKNOWN_DEVICE
-from ingest.stream.raw import unpack
 
 FEED = "intake.unreadable_alarm"
 _SCHEMA = {

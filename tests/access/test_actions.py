@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from access.actions import reveal
 from access.rights import NotAllowedError, Reader
 from core.settings import ARCHIVE_KEY, Home
-from ingest import ops
-from ingest.vault import Vault
+from core.store import database, tables
+from core.store.vault import Vault
 from published import utc
 
 NOW = utc(2026, 11, 20, 8)
@@ -15,8 +15,8 @@ OFFICER = Reader(name="duty-3", role="duty_officer")
 
 
 def _actions(home: Home) -> list[tuple[str, str, str, str]]:
-    engine = ops.open_ops(home.ops_url)
-    table = ops.operator_action
+    engine = database.open_ops(home.ops_url)
+    table = tables.operator_action
     with engine.connect() as connection:
         rows = connection.execute(sa.select(table.c.actor, table.c.action, table.c.target, table.c.reason)).all()
     engine.dispose()
@@ -24,7 +24,7 @@ def _actions(home: Home) -> list[tuple[str, str, str, str]]:
 
 
 def test_a_reveal_is_remembered(home: Home) -> None:
-    engine = ops.open_ops(home.ops_url)
+    engine = database.open_ops(home.ops_url)
     Vault(engine, home.secret(ARCHIVE_KEY)).keep({"ab12": "13800000000"})
     engine.dispose()
     assert reveal(home, OFFICER, "ab12", "alert 7: call the driver", NOW) == "13800000000"

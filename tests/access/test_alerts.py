@@ -14,12 +14,11 @@ from typer.testing import CliRunner
 from access import alerts, alerts_view, logins, maintenance, users
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
-from alerting import tables
+from cli import app
+from cli.shell import os_user
 from core.settings import Home
-from ingest import ops
-from ingest.ops import open_ops
-from orchestration.cli import app
-from orchestration.cli.shell import os_user
+from core.store import tables
+from core.store.database import open_ops
 from orchestration.rules import publish_rules
 from shell_user import is_now
 
@@ -344,7 +343,7 @@ def test_only_an_administrator_lets_people_in(shell: Callable[..., tuple[int, st
     assert shell("users", "add", "lead", "--role", "shift_lead")[0] == 0
     code, out = shell("users", "close", "chief")
     assert (code, "the only administrator" in out) == (1, True)
-    action = ops.operator_action.c
+    action = tables.operator_action.c
     with ops_reader(ruled) as live:
         assert live is not None
         noted = live.execute(sa.select(action.actor, action.action).where(action.target == "lead").order_by(action.id))

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from access import feeds, live
 from access.serving import open_mart
 from core.settings import Home
-from ingest import ops
+from core.store import database, tables
 from published import FEEDS, LATE_AFTER_S, SILENT_AFTER_S, publish_city, remember_runs, utc
 
 NOW = utc(2026, 11, 20, 8)
@@ -38,11 +38,11 @@ def test_feeds_age_after_the_publication(home: Home) -> None:
 def test_what_happened_since_comes_from_the_ops_store(home: Home) -> None:
     publish_city(home, NOW)
     remember_runs(home, NOW)
-    engine = ops.open_ops(home.ops_url)
+    engine = database.open_ops(home.ops_url)
     with engine.begin() as connection:
         connection.execute(
-            sa.update(ops.batch)
-            .where(ops.batch.c.feed_id == "fire.unit")
+            sa.update(tables.batch)
+            .where(tables.batch.c.feed_id == "fire.unit")
             .values(received_at=NOW + timedelta(minutes=9), rows_landed=7)
         )
     engine.dispose()
@@ -86,7 +86,7 @@ def test_the_ops_store_cannot_be_changed_through_access(home: Home) -> None:
     with live.ops_reader(home) as ops_store:
         assert ops_store is not None
         with pytest.raises(sa.exc.OperationalError, match="readonly"):
-            ops_store.execute(sa.delete(ops.notification))
+            ops_store.execute(sa.delete(tables.notification))
 
 
 @pytest.mark.parametrize(

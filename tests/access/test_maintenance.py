@@ -14,7 +14,7 @@ from benchmarks.chain.place import draw_registers, land_registers
 from core.catalogue import load_contracts
 from core.settings import Home
 from core.stages import Payload
-from ingest.ops import open_ops
+from core.store.database import open_ops
 from ingest.pull import open_intake
 from orchestration.rules import publish_rules
 

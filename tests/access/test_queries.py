@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from access.queries import ask_sql, take_out
 from access.rights import Reader
 from access.sandbox import SandboxError
+from cli import app
+from cli.shell import os_user
 from core.settings import Home
-from ingest import ops
-from orchestration.cli import app
-from orchestration.cli.shell import os_user
+from core.store import database, tables
 from published import publish_city, utc
 
 NOW = utc(2026, 11, 20, 8)
@@ -30,8 +30,8 @@ def city_home(home: Home) -> Home:
 
 
 def audited(home: Home) -> list[tuple[str, str, str, str]]:
-    action = ops.operator_action.c
-    with ops.opened(home.ops_url) as engine, engine.connect() as connection:
+    action = tables.operator_action.c
+    with database.opened(home.ops_url) as engine, engine.connect() as connection:
         query = sa.select(action.actor, action.action, action.target, action.reason).order_by(action.id)
         return [tuple(row) for row in connection.execute(query)]
 

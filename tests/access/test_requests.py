@@ -15,13 +15,12 @@ from typer.testing import CliRunner
 from access import alerts, maintenance, requests, users
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
-from alerting import tables
 from alerting.clock import Clock
 from alerting.knowledge import windows_known
 from alerting.requests import BorrowedName
+from cli import app
 from core.settings import Home
-from ingest import ops
-from orchestration.cli import app
+from core.store import database, tables
 from orchestration.rules import publish_rules
 from shell_user import is_now
 
@@ -53,7 +52,7 @@ def states(home: Home) -> list[str]:
 
 
 def audited(home: Home) -> list[tuple[str, str]]:
-    action = ops.operator_action.c
+    action = tables.operator_action.c
     return [
         (row.actor, row.action)
         for row in rows(home, sa.select(action.actor, action.action).order_by(action.id))
@@ -113,7 +112,7 @@ def test_one_person_under_two_names_is_one_person(staffed: Home) -> None:
     asked = alerts.silence(staffed, DUTY, wanted, "drill", ends_at, NOW)
     with pytest.raises(BorrowedName, match="may not approve a request under another's name"):
         requests.approve(staffed, Reader("chief as wu", "shift_lead"), asked.id, "", NOW)
-    with ops.opened(staffed.ops_url) as engine, engine.begin() as connection:  # as older homes hold them
+    with database.opened(staffed.ops_url) as engine, engine.begin() as connection:  # as older homes hold them
         connection.execute(sa.update(tables.request).values(actor="chief as li"))
     with pytest.raises(NotAllowedError, match="a second person must approve it"):
         requests.approve(staffed, chief, asked.id, "", NOW)
@@ -162,7 +161,7 @@ def test_a_request_that_nobody_answers_expires_and_says_so(staffed: Home) -> Non
     late = NOW + HOUR
     with pytest.raises(requests.NotWaiting, match="expired at 2026-06-01 01:00Z"):
         requests.approve(staffed, LEAD, asked.id, "", late)
-    with ops.opened(staffed.ops_url) as engine:
+    with database.opened(staffed.ops_url) as engine:
         Clock(engine).tick(alerts.desk_of(staffed), late)
     with ops_reader(staffed) as live:
         assert live is not None
@@ -170,7 +169,7 @@ def test_a_request_that_nobody_answers_expires_and_says_so(staffed: Home) -> Non
         (gone,) = requests.answered(live, LEAD, late)
     assert (gone.state, gone.result, alerts.silences(staffed, late), states(staffed)) == ("expired", None, [], ["open"])
     assert audited(staffed) == [("li", "ask silence"), ("clock", "expired silence")]
-    n = ops.notification.c
+    n = tables.notification.c
     told = rows(staffed, sa.select(n.kind, n.text_en, n.cleared_at).order_by(n.id))
     assert [row.kind for row in told] == ["request", "expired"]
     assert "Nobody answered li's request for a silence" in told[1].text_en
@@ -181,7 +180,7 @@ def test_a_request_that_nobody_answers_expires_and_says_so(staffed: Home) -> Non
 def test_work_on_a_whole_feed_waits_and_mutes_nothing_before(staffed: Home) -> None:
     asked = maintenance.announce(staffed, DUTY, "feed", FEED, "new gauges", NOW, NOW + 2 * HOUR, NOW)
     assert asked.waits
-    with ops.opened(staffed.ops_url) as engine:
+    with database.opened(staffed.ops_url) as engine:
         assert windows_known(engine, ()) == ()
         requests.approve(staffed, LEAD, asked.id, "", NOW)
         (window,) = windows_known(engine, ())

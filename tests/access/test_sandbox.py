@@ -342,7 +342,7 @@ def test_intervals_come_out_as_text(city_home: Home) -> None:
 
 @pytest.mark.case("engineer.6")
 def test_civil_times_carry_no_z() -> None:
-    from orchestration.cli.shell import _text
+    from cli.shell import _text
 
     assert _text(datetime(2026, 11, 20, 19)) == "2026-11-20 19:00:00"  # noqa: DTZ001 - civil on purpose
     assert _text(utc(2026, 11, 20, 11)) == "2026-11-20 11:00:00Z"

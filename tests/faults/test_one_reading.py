@@ -14,7 +14,6 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from alerting import tables
 from benchmarks.chain.arriving import SOS, gateway_port
 from benchmarks.chain.messages import loud
 from benchmarks.chain.outcome import landed_rows
@@ -23,8 +22,8 @@ from benchmarks.chain.programs import running
 from benchmarks.chain.senders import MqttSender, Vehicle
 from benchmarks.chain.webhook import open_desk
 from core.settings import Home
-from ingest import ops
-from ingest.landing import live_files
+from core.store import database, tables
+from core.store.landed import live_files
 from waiting import until
 
 
@@ -63,7 +62,7 @@ async def press_button(home: Home, phone: str, edition: int) -> None:
 def test_one_reading_of_each_door(tmp_path: Path) -> None:
     with open_desk() as desk:
         home, fleet = new_home(tmp_path / "var", (25, 20, 3), desk.settings)
-        engine = ops.open_ops(home.ops_url)
+        engine = database.open_ops(home.ops_url)
         alert = tables.alert.c
 
         def row_of(device: str) -> sa.Row[tuple[object, ...]] | None:

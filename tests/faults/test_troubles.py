@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from alerting import tables
 from benchmarks.chain.arriving import SOS, gateway_port
 from benchmarks.chain.killing import POSITIONS
 from benchmarks.chain.outcome import compare, landed_rows
@@ -22,7 +21,7 @@ from benchmarks.chain.place import Fleet, new_home
 from benchmarks.chain.programs import Chain, running
 from benchmarks.chain.senders import Vehicle
 from core.settings import Home
-from ingest import ops
+from core.store import database, tables
 from waiting import until
 
 pytestmark = pytest.mark.slow
@@ -106,7 +105,7 @@ def test_full_raw_holds_devices_back_and_loses_nothing(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_and_what_was_said_meanwhile_rings_and_lands_once(tmp_path: Path) -> None:
     settings = {"CITYRISK_LANDING_S": "1", "CITYRISK_CHANNELS_DRY_RUN": "1"}
     home, fleet = new_home(tmp_path / "var", (25, 20, 4), settings)
-    engine, said = ops.open_ops(home.ops_url), set[tuple[str, str, int]]()
+    engine, said = database.open_ops(home.ops_url), set[tuple[str, str, int]]()
 
     async def press(phone: str, edition: int) -> None:
         at = datetime.now(UTC).replace(microsecond=0)

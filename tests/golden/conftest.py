@@ -16,12 +16,12 @@ import pytest
 import sqlalchemy as sa
 
 from city.build import build_city
+from cli.demo import departments
 from core.catalogue import load_contracts
 from core.contract import Contract
 from core.settings import SECRET_NAMES, Home, open_home
-from ingest.ops import open_ops
+from core.store.database import open_ops
 from orchestration.batch import Batch, BatchResult, run_batch
-from orchestration.cli.demo import departments
 
 AS_OF = datetime(2026, 6, 15, 3, tzinfo=UTC)  # 11:00 in Beijing
 DAYS = 9

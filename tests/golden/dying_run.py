@@ -20,8 +20,8 @@ import orchestration.upkeep
 import quality.admit
 from core.catalogue import load_contracts
 from core.settings import open_home
+from core.store.database import open_ops
 from ingest import landing
-from ingest.ops import open_ops
 from orchestration.batch import Batch, run_batch
 
 RECORDED, MODELS = 3, 20  # how many go well before

@@ -14,9 +14,9 @@ import sqlalchemy as sa
 
 from core.settings import ARCHIVE_KEY
 from core.stages import Payload
+from core.store import tables
+from core.store.archive import Archive
 from golden.conftest import RunCity
-from ingest import ops
-from ingest.archive import Archive
 from ingest.parse import FileFault
 from ingest.pull import read
 
@@ -29,7 +29,7 @@ LEAST_PART = 3  # characters: two may be a part of any word, and are looked for 
 def personal_values(city: RunCity) -> set[str]:
     """Every clear value of a personal column, from the bytes that departments sent."""
     archive = Archive(city.home.archive, city.home.secret(ARCHIVE_KEY))
-    b = ops.batch.c
+    b = tables.batch.c
     query = sa.select(b.feed_id, b.media, b.source_ref, b.received_at, b.archive_sha256).where(b.archive_sha256 != "")
     found: set[str] = set()
     with city.engine.connect() as connection:
@@ -41,10 +41,10 @@ def personal_values(city: RunCity) -> set[str]:
             continue
         body = archive.get(batch.archive_sha256)
         payload = Payload(batch.feed_id, body, batch.media, batch.source_ref, batch.received_at)
-        tables = []
+        parsed = []
         with suppress(FileFault):  # a file that is no table at all
-            tables = read(payload, contract)
-        for table, _ in tables:
+            parsed = read(payload, contract)
+        for table, _ in parsed:
             for name in names:
                 if name in table.frame.columns:
                     found.update(table.frame[name].drop_nulls().cast(pl.String).str.strip_chars().to_list())

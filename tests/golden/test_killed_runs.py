@@ -16,11 +16,11 @@ import pytest
 import sqlalchemy as sa
 
 from core.settings import open_home
+from core.store import tables
+from core.store.database import open_ops
 from golden.conftest import AS_OF, RunCity
 from golden.test_runs import assert_same, marts, run
-from ingest import ops
 from ingest.landing import verify_landed
-from ingest.ops import open_ops
 from orchestration.publish import generations
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
@@ -55,14 +55,14 @@ def die_in(city: RunCity, step: str, minutes: int) -> None:
     assert died.returncode == -signal.SIGKILL, died.stderr[-3000:]
     with city.engine.connect() as connection:
         row = connection.execute(
-            sa.select(ops.run.c.step, ops.run.c.result).order_by(ops.run.c.started_at.desc())
+            sa.select(tables.run.c.step, tables.run.c.result).order_by(tables.run.c.started_at.desc())
         ).first()
     assert row == (step, "running")
 
 
 def noted(city: RunCity) -> list[tuple[object, ...]]:
     """What stands in quarantine, without when and in which run."""
-    q = ops.quarantine.c
+    q = tables.quarantine.c
     columns = (q.feed_id, q.grain, q.reason, q.outcome, q.source_ref, q.locator, q.n_rows)
     with city.engine.connect() as connection:
         return sorted(map(tuple, connection.execute(sa.select(*columns))), key=str)
@@ -70,7 +70,7 @@ def noted(city: RunCity) -> list[tuple[object, ...]]:
 
 def landed(city: RunCity) -> list[tuple[object, ...]]:
     """Rows by feed and state that departments' payloads landed; how they were cut into batches may differ."""
-    b = ops.batch.c
+    b = tables.batch.c
     query = (
         sa.select(b.feed_id, b.state, sa.func.sum(b.rows_landed))
         .where(b.media != "compaction", b.rows_landed > 0)

@@ -15,11 +15,13 @@ import sqlalchemy as sa
 from polars.testing import assert_frame_equal
 
 import orchestration.batch as batches
+from core.civil_time import CIVIL_ZONE
+from core.runtime.backup import backup, restore
+from core.runtime.run_lock import HomeBusyError, only_run
 from core.settings import open_home
+from core.store import tables
+from core.store.database import open_ops
 from golden.conftest import AS_OF, RunCity
-from ingest import ops
-from ingest.ops import open_ops
-from orchestration.backup import backup, restore
 from orchestration.batch import BatchError, BatchResult, run_batch
 from orchestration.damage import damage_of, wrecks
 from orchestration.publish import PUBLISHED_TABLES, generations
@@ -43,12 +45,12 @@ def city(run_city: RunCity, tmp_path: Path) -> Iterator[RunCity]:
 
 def marts(city: RunCity) -> dict[str, pl.DataFrame]:
     """The tables of the newest generation, in the order of everything but their fractions."""
-    tables = {}
+    frames = {}
     with duckdb.connect(str(generations(city.home.serving)[-1]), read_only=True) as connection:
         for table in DATA_TABLES:
             frame = connection.execute(f"from mart.{table}").pl()
-            tables[table] = frame.sort([c for c, kind in frame.schema.items() if not kind.is_float()])
-    return tables
+            frames[table] = frame.sort([c for c, kind in frame.schema.items() if not kind.is_float()])
+    return frames
 
 
 def assert_same(here: dict[str, pl.DataFrame], there: dict[str, pl.DataFrame]) -> None:
@@ -71,7 +73,7 @@ def test_a_run_with_nothing_new_lands_and_builds_nothing(city: RunCity) -> None:
 
 def test_a_day_again_changes_nothing(city: RunCity) -> None:
     before = marts(city)
-    day = AS_OF.astimezone(batches.CIVIL_ZONE).date() - timedelta(days=3)
+    day = AS_OF.astimezone(CIVIL_ZONE).date() - timedelta(days=3)
     result = run(city, "day", days=[day, day + timedelta(days=1)])
     assert result.built
     assert_same(marts(city), before)
@@ -122,7 +124,7 @@ def test_a_run_that_is_interrupted_is_kept_as_failed(city: RunCity, monkeypatch:
     with pytest.raises(KeyboardInterrupt):
         run(city, "crashed")
     with city.engine.connect() as connection:
-        assert connection.execute(sa.select(ops.run.c.result).filter_by(run_id="crashed")).scalar() == "failed"
+        assert connection.execute(sa.select(tables.run.c.result).filter_by(run_id="crashed")).scalar() == "failed"
 
 
 def test_a_crash_between_publish_and_the_ledger_is_repaired(city: RunCity, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +150,7 @@ def test_one_department_gone_does_not_stop_the_others(city: RunCity) -> None:
 
 @pytest.mark.case("security.held.H7")
 def test_a_second_batch_at_once_is_refused(city: RunCity) -> None:
-    with batches.only_run(city.home), pytest.raises(BatchError, match="another batch is running"):
+    with only_run(city.home), pytest.raises(HomeBusyError, match="another batch is running"):
         run(city, "second")
 
 
@@ -169,5 +171,5 @@ def reset(city: RunCity) -> None:
     """Forget that anything was checked, built or served, as after a first fetch."""
     shutil.rmtree(city.home.warehouse.parent)
     with city.engine.begin() as connection:
-        connection.execute(sa.update(ops.batch).where(ops.batch.c.state == "admitted").values(state="landed"))
-        connection.execute(sa.update(ops.file).values(built_at=None))
+        connection.execute(sa.update(tables.batch).where(tables.batch.c.state == "admitted").values(state="landed"))
+        connection.execute(sa.update(tables.file).values(built_at=None))

@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
+from core.store import tables
 from golden.conftest import RunCity
-from ingest import ops
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
@@ -16,7 +16,7 @@ FOUND_BY = ("feed_id", "grain", "reason", "outcome", "source_ref")
 
 def found(run: RunCity) -> pl.DataFrame:
     """What the product noted, in truth's words."""
-    q = ops.quarantine.c
+    q = tables.quarantine.c
     with run.engine.connect() as connection:
         rows = connection.execute(sa.select(*(q[name] for name in FOUND_BY))).all()
     return pl.DataFrame([tuple(row) for row in rows], schema=list(FOUND_BY), orient="row")
@@ -51,7 +51,7 @@ def test_all_reasons_were_planted(run_city: RunCity) -> None:
 
 
 def test_no_row_is_unaccounted_for(run_city: RunCity) -> None:
-    b = ops.batch.c
+    b = tables.batch.c
     query = sa.select(
         b.feed_id, sa.func.sum(b.rows_in), sa.func.sum(b.rows_landed + b.rows_quarantined + b.rows_ignored)
     ).where(b.rows_landed > 0)

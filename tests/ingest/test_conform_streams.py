@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from core.boundaries import load_areas
 from core.catalogue import load_contracts
 from core.contract import Contract
+from core.stream.bundle import StoredMessage
+from core.stream.live import micros
+from core.stream.raw import RawEntry, pack
 from ingest.conform import ConformContext, Conformed, DeviceClocks, conform
 from ingest.parse.frames import tables_of
 from ingest.protocols import gb26875
 from ingest.protocols.jt808 import encode
-from ingest.stream.bundle import StoredMessage
-from ingest.stream.live import micros
-from ingest.stream.raw import RawEntry, pack
 
 NOW = datetime(2026, 11, 30, 4, 0, tzinfo=UTC)
 AREAS = load_areas()

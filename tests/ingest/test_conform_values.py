@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sample_contract import column, contract, found, shape
 
-from ingest.conform.text import read_number
 from ingest.conform.units import UnitError, line
+from ingest.values.text import read_number
 
 KEY = column("id", key_position=1, required=True)
 

@@ -11,12 +11,12 @@ from sample_contract import column, contract
 
 from core.catalogue import load_contracts
 from core.contract import Contract
+from core.stream.bundle import StoredMessage, bundle, ticks
+from core.stream.raw import RawEntry, RawFormError, pack
 from ingest.parse import FileFault, parse
 from ingest.parse.frames import tables_of
 from ingest.protocols import hj212
 from ingest.protocols.jt808 import encode
-from ingest.stream.bundle import StoredMessage, bundle, ticks
-from ingest.stream.raw import RawEntry, RawFormError, pack
 
 NOW = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 

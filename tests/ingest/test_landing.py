@@ -15,9 +15,11 @@ from core.catalogue import load_contracts
 from core.contract import Contract
 from core.settings import Home
 from core.stages import Payload
-from ingest import landing, ops
+from core.store import tables
+from core.store.database import open_ops
+from core.store.landed import live_files
+from ingest import landing
 from ingest.compact import FILES_WORTH_MERGING, compact, delete_replaced
-from ingest.ops import open_ops
 from ingest.pull import Intake, open_intake, pull_feed
 from ingest.replay import replay
 from ingest.restore import restore
@@ -55,12 +57,12 @@ def pull(intake: Intake, contract: Contract, *payloads: Payload) -> tuple[str, i
 
 
 def landed(intake: Intake, contract: Contract) -> pl.DataFrame:
-    paths = landing.live_files(intake.engine, intake.home, contract.id)
+    paths = live_files(intake.engine, intake.home, contract.id)
     return pl.concat([pl.read_parquet(p) for p in paths]).sort("point_id", "observed_at")
 
 
 def notes(intake: Intake) -> list[tuple[str, str, str]]:
-    q = ops.quarantine.c
+    q = tables.quarantine.c
     with intake.engine.connect() as connection:
         return [tuple(r) for r in connection.execute(sa.select(q.reason, q.outcome, q.source_ref).order_by(q.id))]
 
@@ -71,7 +73,7 @@ def test_rows_land_by_beijing_day(intake: Intake, contract: Contract) -> None:
         contract,
         payload(contract, "a.csv", line("P1", "2026-06-14 23:00:00"), line("P1", "2026-06-15 00:00:00")),
     )
-    days = [p.parent.name for p in landing.live_files(intake.engine, intake.home, contract.id)]
+    days = [p.parent.name for p in live_files(intake.engine, intake.home, contract.id)]
     assert days == ["2026-06-14", "2026-06-15"]
     assert landed(intake, contract)["observed_at"].to_list() == [
         datetime(2026, 6, 14, 15, tzinfo=UTC),
@@ -100,9 +102,9 @@ def test_repeated_row_is_ignored_and_a_correction_lands(intake: Intake, contract
 
 def test_late_file_adds_to_its_own_days_only(intake: Intake, contract: Contract) -> None:
     pull(intake, contract, payload(contract, "a.csv", *(line("P1", f"2026-06-{d} 08:00:00") for d in (12, 13, 14))))
-    before = set(landing.live_files(intake.engine, intake.home, contract.id))
+    before = set(live_files(intake.engine, intake.home, contract.id))
     pull(intake, contract, payload(contract, "late.csv", line("P2", "2026-06-12 08:00:00")))
-    added = set(landing.live_files(intake.engine, intake.home, contract.id)) - before
+    added = set(live_files(intake.engine, intake.home, contract.id)) - before
     assert [p.parent.name for p in added] == ["2026-06-12"]
 
 
@@ -117,7 +119,7 @@ def test_crash_before_the_ledger_leaves_nothing_live(
         patch.setattr(landing, "_record_notes", crash)
         with pytest.raises(KeyboardInterrupt):
             pull_feed(intake, contract, [one])
-    assert landing.live_files(intake.engine, intake.home, contract.id) == []
+    assert live_files(intake.engine, intake.home, contract.id) == []
     assert len(landing.sweep_orphans(intake.home, intake.engine)) == 1
     assert pull(intake, contract, one) == ("landed", 1)
     assert landing.sweep_orphans(intake.home, intake.engine) == []
@@ -130,7 +132,7 @@ def test_lost_files_come_back_from_the_archive(intake: Intake, contract: Contrac
         payload(contract, "b.csv", line("P1", "2026-06-14 08:00:00"), line("P2", "2026-06-14 08:00:00")),
     )  # fmt: skip
     before = landed(intake, contract)
-    for path in landing.live_files(intake.engine, intake.home, contract.id):
+    for path in live_files(intake.engine, intake.home, contract.id):
         path.unlink()
     assert restore(intake, {contract.id: contract}).batches == 2
     assert landed(intake, contract).equals(before)
@@ -149,7 +151,7 @@ def test_replay_after_an_override_lands_the_row_once(intake: Intake, contract: C
     assert [r.rows_landed for r in replay(intake, {contract.id: contract})] == [0]
     with intake.engine.begin() as connection:
         connection.execute(
-            sa.insert(ops.override).values(
+            sa.insert(tables.override).values(
                 feed_id=contract.id, column_name="quality_flag", found="检修中", use="维护", actor="duty",
                 reason="their new word for maintenance", at=NOW,
             )
@@ -158,7 +160,7 @@ def test_replay_after_an_override_lands_the_row_once(intake: Intake, contract: C
     assert replay(intake, {contract.id: contract}) == []
     rows = landed(intake, contract)
     assert rows.select("point_id", "quality_flag").rows() == [("P1", "maintenance"), ("P2", "normal")]
-    for path in landing.live_files(intake.engine, intake.home, contract.id):
+    for path in live_files(intake.engine, intake.home, contract.id):
         path.unlink()
     restore(intake, {contract.id: contract})
     assert landed(intake, contract).equals(rows)
@@ -166,8 +168,8 @@ def test_replay_after_an_override_lands_the_row_once(intake: Intake, contract: C
 
 def admit_and_build(intake: Intake) -> None:
     with intake.engine.begin() as connection:
-        connection.execute(sa.update(ops.batch).where(ops.batch.c.state == "landed").values(state="admitted"))
-        connection.execute(sa.update(ops.file).values(built_at=NOW))
+        connection.execute(sa.update(tables.batch).where(tables.batch.c.state == "landed").values(state="admitted"))
+        connection.execute(sa.update(tables.file).values(built_at=NOW))
 
 
 def test_small_files_are_merged_without_losing_or_doubling_rows(intake: Intake, contract: Contract) -> None:
@@ -185,7 +187,7 @@ def test_small_files_are_merged_without_losing_or_doubling_rows(intake: Intake, 
     assert len(parts) == 2 * FILES_WORTH_MERGING + 2
     assert delete_replaced(intake.home, intake.engine, NOW) == 0
     assert delete_replaced(intake.home, intake.engine, NOW + timedelta(seconds=1)) == 2 * FILES_WORTH_MERGING
-    for path in landing.live_files(intake.engine, intake.home, contract.id):
+    for path in live_files(intake.engine, intake.home, contract.id):
         path.unlink()
     assert restore(intake, {contract.id: contract}).batches == 2
     assert landed(intake, contract).equals(before)
@@ -203,7 +205,7 @@ def test_a_file_that_has_grown_large_is_left_alone(
     before = landed(intake, contract)
     admit_and_build(intake)
     assert compact(intake.home, intake.engine, {contract.id: contract}, NOW) == 1
-    files = landing.live_files(intake.engine, intake.home, contract.id)
+    files = live_files(intake.engine, intake.home, contract.id)
     assert sorted(pl.read_parquet(path).height for path in files) == [3, 4, 5]
     assert landed(intake, contract).equals(before)
 
@@ -214,7 +216,7 @@ def test_facts_past_their_retention_go_and_their_bytes_after_them(intake: Intake
     assert expire(intake.home, intake.engine, contracts, NOW) == 0
     later = NOW + contract.retention + timedelta(days=2)
     assert expire(intake.home, intake.engine, contracts, later) == 1
-    assert landing.live_files(intake.engine, intake.home, contract.id) == []
+    assert live_files(intake.engine, intake.home, contract.id) == []
     assert expire_archive(intake.engine, intake.archive, contracts, later) == 1
     assert expire_archive(intake.engine, intake.archive, contracts, later) == 0
 
@@ -230,7 +232,7 @@ def test_a_feed_that_fails_is_an_outcome(home: Home, intake: Intake, contract: C
     assert outcome.result == "not_configured"
     assert "CITYRISK_EMERGENCY_DROP" in outcome.detail
     with intake.engine.connect() as connection:
-        assert connection.execute(sa.select(ops.fetch_outcome.c.result)).scalar() == "not_configured"
+        assert connection.execute(sa.select(tables.fetch_outcome.c.result)).scalar() == "not_configured"
 
 
 def test_file_by_hand_leaves_the_cursor(intake: Intake, contract: Contract, tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ import sqlalchemy as sa
 from core.catalogue import load_contracts
 from core.settings import Home
 from core.stages import Note, Payload
-from ingest import landing, ops
-from ingest.ops import open_ops
+from core.store import tables
+from core.store.database import open_ops
+from core.store.landed import live_files
+from ingest import landing
 from ingest.parse.columns import expected_names
 from ingest.places import pack_places, unpack_places
 from ingest.pull import Intake, open_intake, pull_feed
@@ -41,13 +43,13 @@ def intake(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Intake]:
 
 
 def points(intake: Intake) -> list[str]:
-    files = landing.live_files(intake.engine, intake.home, CONTRACT.id)
+    files = live_files(intake.engine, intake.home, CONTRACT.id)
     return sorted(point for path in files for point in pl.read_parquet(path)["point_id"].to_list())
 
 
 def refused(intake: Intake, *, is_waiting: bool) -> tuple[int, int]:
     """Notes and rows of quarantine that wait, or that were replayed."""
-    q = ops.quarantine.c
+    q = tables.quarantine.c
     which = q.replayed_at.is_(None) if is_waiting else q.replayed_at.is_not(None)
     query = sa.select(sa.func.count(), sa.func.sum(q.n_rows)).where(q.outcome == "quarantined", which)
     with intake.engine.connect() as connection:
@@ -56,7 +58,7 @@ def refused(intake: Intake, *, is_waiting: bool) -> tuple[int, int]:
 
 def lose_and_restore(intake: Intake) -> None:
     before = points(intake)
-    for path in landing.live_files(intake.engine, intake.home, CONTRACT.id):
+    for path in live_files(intake.engine, intake.home, CONTRACT.id):
         path.unlink()
     assert restore(intake, FEEDS).lost_paths == ()
     assert points(intake) == before
@@ -89,7 +91,7 @@ def test_rows_beyond_the_samples_are_restored_and_replayed(intake: Intake) -> No
     lose_and_restore(intake)
     with intake.engine.begin() as connection:  # half of them can be read by now
         connection.execute(
-            sa.insert(ops.override).values(
+            sa.insert(tables.override).values(
                 feed_id=CONTRACT.id, column_name=CONTRACT.columns[2].name, found="x", use="82.2", actor="t",
                 reason="t", at=NOW,
             )

@@ -10,10 +10,10 @@ import pytest
 import xlsxwriter
 from sample_contract import column, contract
 
+from core.stream.bundle import StoredMessage
+from core.stream.raw import RawEntry, pack
 from ingest.parse import FileFault, extent, parse
 from ingest.parse.frames import tables_of
-from ingest.stream.bundle import StoredMessage
-from ingest.stream.raw import RawEntry, pack
 
 FEED = contract(column("id", key_position=1), file_format="json")
 

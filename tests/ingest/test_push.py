@@ -15,11 +15,12 @@ from core.catalogue import load_contracts
 from core.contract import Contract
 from core.settings import ARCHIVE_KEY, Home, SettingsError
 from core.stages import Payload
+from core.store.archive import Archive
+from core.store.database import open_ops
+from core.store.landed import live_files
 from ingest import landing
-from ingest.archive import Archive
 from ingest.listen.push import push_app, token_name
 from ingest.listen.receipt import Receipt, deliver_into
-from ingest.ops import open_ops
 from ingest.pull import open_intake
 
 NOW = datetime(2026, 11, 20, 4, tzinfo=UTC)
@@ -253,7 +254,7 @@ def test_pushed_rows_land_once_and_are_archived(home: Home, contracts: dict[str,
     assert first.reasons == {"missing_key": 1}
     again = deliver(payload)
     assert (again.result, again.batch_id, again.rows_landed) == ("ignored", first.batch_id, 0)
-    assert len(landing.live_files(engine, home, FEED)) == 1
+    assert len(live_files(engine, home, FEED)) == 1
     sha256 = Archive(home.archive, home.secret(ARCHIVE_KEY)).put(body)
     assert landing.batch_id_of(FEED, sha256) == first.batch_id
     lost = deliver(Payload(CSV_FEED, b"\xc3\xfb\n", "csv", "push:k2", NOW))

@@ -13,8 +13,10 @@ import sqlalchemy as sa
 from core.catalogue import load_contracts
 from core.settings import Home
 from core.stages import Payload
-from ingest import landing, ops
-from ingest.ops import open_ops
+from core.store import tables
+from core.store.database import open_ops
+from core.store.landed import live_files
+from ingest import landing
 from ingest.parse.columns import expected_names
 from ingest.pull import Intake, open_intake, pull_feed
 from ingest.reland import RelandError, reland, withdraw
@@ -42,13 +44,13 @@ def intake(home: Home) -> Iterator[Intake]:
 
 def points(intake: Intake) -> list[str]:
     """Points of the rows that are live, in landing order."""
-    files = landing.live_files(intake.engine, intake.home, CONTRACT.id)
+    files = live_files(intake.engine, intake.home, CONTRACT.id)
     return [p for path in files for p in pl.read_parquet(path)["point_id"].to_list()]
 
 
 def batches(intake: Intake) -> dict[str, tuple[str, str]]:
     """Source → batch id and state of the ledger's newest row for it."""
-    b = ops.batch.c
+    b = tables.batch.c
     with intake.engine.connect() as connection:
         rows = connection.execute(sa.select(b.source_ref, b.batch_id, b.state).order_by(b.state.desc())).all()
     return {str(r.source_ref): (str(r.batch_id), str(r.state)) for r in rows}
@@ -65,8 +67,8 @@ def test_a_batch_is_taken_back_and_comes_back(intake: Intake) -> None:
     landing.sweep_orphans(intake.home, intake.engine)
     assert len(list(intake.home.landing.rglob("*.parquet"))) == 1
     with intake.engine.connect() as connection:
-        action = connection.execute(sa.select(ops.operator_action)).one()
-        waiting = connection.scalars(sa.select(ops.live_waiting.c.batch_id)).all()
+        action = connection.execute(sa.select(tables.operator_action)).one()
+        waiting = connection.scalars(sa.select(tables.live_waiting.c.batch_id)).all()
     assert (action.actor, action.action, action.reason) == ("li", "withdraw", "wrong month")
     assert batch_id not in waiting
     with pytest.raises(RelandError, match="is withdrawn"):
@@ -84,13 +86,13 @@ def test_a_feed_lands_again_under_todays_contract(intake: Intake) -> None:
     )
     changed = replace(CONTRACT, columns=columns, version="9.0.0")
     with intake.engine.begin() as connection:
-        connection.execute(sa.update(ops.batch).values(state="admitted"))
+        connection.execute(sa.update(tables.batch).values(state="admitted"))
     again = open_intake(intake.home, intake.engine, "run-2", lambda: NOW)
     done = reland(again, changed, "li", "text by agreement")
     assert (done.batches, done.rows_before, done.rows_landed) == (2, 3, 4)
     assert points(intake) == ["P1", "P2", "P3", "P4"]
     assert {state for _, state in batches(intake).values()} == {"admitted"}
-    files = landing.live_files(intake.engine, intake.home, CONTRACT.id)
+    files = live_files(intake.engine, intake.home, CONTRACT.id)
     assert {pl.read_parquet_schema(path)["dry_beach_m"] for path in files} == {pl.String()}
     landing.sweep_orphans(intake.home, intake.engine)
     assert restore(again, {CONTRACT.id: changed}).batches == 0
@@ -115,7 +117,7 @@ def test_killed_before_its_end_nothing_has_happened(intake: Intake, monkeypatch:
 
 @pytest.mark.case("security.M5")
 def test_a_flipped_bit_and_a_cut_file_are_found_and_mended(intake: Intake) -> None:
-    first, second = landing.live_files(intake.engine, intake.home, CONTRACT.id)
+    first, second = live_files(intake.engine, intake.home, CONTRACT.id)
     good = pl.read_parquet(first)
     body = bytearray(first.read_bytes())
     body[len(body) // 2] ^= 1
@@ -132,7 +134,7 @@ def test_a_flipped_bit_and_a_cut_file_are_found_and_mended(intake: Intake) -> No
 
 @pytest.mark.case("security.M5", "engineer.2")
 def test_what_cannot_come_back_stops_no_other(intake: Intake) -> None:
-    (first, _) = landing.live_files(intake.engine, intake.home, CONTRACT.id)
+    (first, _) = live_files(intake.engine, intake.home, CONTRACT.id)
     first.unlink()
     intake.archive.delete(_sha(intake))
     restored = restore(intake, FEEDS)
@@ -142,6 +144,6 @@ def test_what_cannot_come_back_stops_no_other(intake: Intake) -> None:
 
 def _sha(intake: Intake) -> str:
     """The archived bytes of a.csv."""
-    b = ops.batch.c
+    b = tables.batch.c
     with intake.engine.connect() as connection:
         return str(connection.scalar(sa.select(b.archive_sha256).where(b.source_ref == "a.csv")))

@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from core.runtime.run_lock import only_run
 from core.settings import Home
-from ingest.ops import opened
-from orchestration.batch import only_run
+from core.store.database import opened
 from orchestration.damage import damage_of, set_aside_damaged, wrecks
 from orchestration.doctor import examine
 

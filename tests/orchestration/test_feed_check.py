@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cli import app
 from core.catalogue import contract_path, load_contracts
 from core.settings import Home
 from core.system import SYSTEMS_ROOT
-from orchestration.cli import app
 from orchestration.derive import contract_texts
 
 

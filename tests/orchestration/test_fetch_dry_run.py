@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cli import app
 from core.settings import Home
-from orchestration.cli import app
 
 STATION = {
     "stationId": "57461", "stationName": "三峡", "stationType": "国家站", "adcode": "420506", "lon": 111.3, "lat": 30.7,

@@ -16,12 +16,12 @@ import pytest
 import sqlalchemy as sa
 
 from core.catalogue import load_contracts
+from core.runtime.backup import BackupError, backup, restore
+from core.runtime.run_lock import HomeBusyError, only_run
 from core.settings import ARCHIVE_KEY, Home
-from ingest import ops
-from ingest.archive import Archive
-from ingest.ops import open_ops
-from orchestration.backup import BackupError, backup, restore
-from orchestration.batch import BatchError, only_run
+from core.store import tables
+from core.store.archive import Archive
+from core.store.database import open_ops
 from orchestration.doctor import examine, look_over
 
 NOW = datetime(2026, 6, 15, 4, tzinfo=UTC)
@@ -45,7 +45,7 @@ def ails(home: Home, engine: sa.Engine) -> dict[str, str]:
 
 def test_a_backup_comes_back_whole(home: Home, engine: sa.Engine, archived: str, tmp_path: Path) -> None:
     with engine.begin() as connection:
-        connection.execute(sa.insert(ops.cursor).values(feed_id="weather.station", value="7", moved_at=NOW))
+        connection.execute(sa.insert(tables.cursor).values(feed_id="weather.station", value="7", moved_at=NOW))
     rules = home.root / "rules" / "20260615T040000"
     rules.mkdir(parents=True)
     (rules / "alert_rules.csv").write_text("rule_id\n", encoding="utf-8")
@@ -56,7 +56,7 @@ def test_a_backup_comes_back_whole(home: Home, engine: sa.Engine, archived: str,
     assert Archive(other.archive, other.secret(ARCHIVE_KEY)).get(archived) == b"what the department sent"
     restored = open_ops(other.ops_url)
     with restored.connect() as connection:
-        assert connection.execute(sa.select(ops.cursor.c.value)).scalar() == "7"
+        assert connection.execute(sa.select(tables.cursor.c.value)).scalar() == "7"
     restored.dispose()
     assert [p.name for p in other.root.iterdir() if p.name.startswith("tmp")] == []
 
@@ -73,7 +73,7 @@ def test_a_backup_never_replaces_another(home: Home, engine: sa.Engine, tmp_path
 
 
 def test_no_backup_while_a_batch_runs(home: Home, engine: sa.Engine, tmp_path: Path) -> None:
-    with only_run(home), pytest.raises(BatchError, match="another batch is running"):
+    with only_run(home), pytest.raises(HomeBusyError, match="another batch is running"):
         backup(home, tmp_path / "b.tar", NOW)
 
 
@@ -116,14 +116,14 @@ def test_the_doctor_names_what_is_missing(home: Home, engine: sa.Engine) -> None
 def test_the_doctor_sees_keys_that_do_not_fit(home: Home, engine: sa.Engine) -> None:
     with engine.begin() as connection:
         connection.execute(
-            sa.insert(ops.batch).values(
+            sa.insert(tables.batch).values(
                 batch_id="b", feed_id="weather.station", contract_version="1", source_ref="x", media="json",
                 archive_sha256="0" * 64, received_at=NOW, rows_in=1, rows_landed=1, rows_quarantined=0,
                 rows_ignored=0, state="landed", run_id="r",
             )
         )  # fmt: skip
         connection.execute(
-            sa.insert(ops.file).values(
+            sa.insert(tables.file).values(
                 path="weather/station/2026-06-15/b.parquet", batch_id="b", feed_id="weather.station",
                 landed_on="2026-06-15", rows=1, bytes=1, state="live",
             )
@@ -161,7 +161,7 @@ def test_the_doctor_tells_of_a_home_in_any_state(home: Home, engine: sa.Engine, 
 @pytest.mark.case("security.M7")
 def test_a_run_without_its_lock_has_died(home: Home, engine: sa.Engine) -> None:
     with engine.begin() as connection:
-        connection.execute(sa.insert(ops.run).values(
+        connection.execute(sa.insert(tables.run).values(
             run_id="r", started_at=NOW, ended_at=None, result="running", step="check", detail=""))  # fmt: skip
     assert "died at step check" in ails(home, engine)["last run"]
     with only_run(home):

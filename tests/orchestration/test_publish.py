@@ -10,8 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from core.settings import Home
-from ingest import ops
-from ingest.ops import open_ops
+from core.store import tables
+from core.store.database import open_ops
 from orchestration.batch import is_recent
 from orchestration.publish import (
     KEPT_GENERATIONS,
@@ -66,7 +66,7 @@ def test_a_generation_has_a_new_name_and_current_points_to_it(home: Home) -> Non
     assert (home.serving / "current").resolve() == second.resolve()
     with engine.connect() as connection:
         rows = connection.execute(
-            sa.select(ops.generation.c.name, ops.generation.c.checks_failed).order_by(ops.generation.c.name)
+            sa.select(tables.generation.c.name, tables.generation.c.checks_failed).order_by(tables.generation.c.name)
         ).all()
     assert [tuple(row) for row in rows] == [(first.name, 1), (second.name, 0)]
     engine.dispose()

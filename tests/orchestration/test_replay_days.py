@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from orchestration.cli.replay import _instant
+from cli.replay import _instant
 
 
 @pytest.mark.parametrize(

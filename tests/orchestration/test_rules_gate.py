@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from alerting.rules import RuleError
 from alerting.rules.generations import generations, load_newest
+from cli import app
 from core.settings import Home
-from orchestration.cli import app
 from orchestration.project import PROJECT
 from orchestration.rules import RulesError, publish_rules, tables_of
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from core.catalogue import load_contracts
 from core.settings import Home, SettingsError
-from ingest import ops
+from core.store import database, tables
 from orchestration.partitions import FIRST_DAY, HISTORY, first_day
 from orchestration.shell_reports import shell_sensor
 
@@ -24,7 +24,7 @@ AT = datetime(2026, 11, 22, 4, tzinfo=UTC)
 
 @pytest.fixture
 def engine(home: Home) -> Iterator[sa.Engine]:
-    opened = ops.open_ops(home.ops_url)
+    opened = database.open_ops(home.ops_url)
     yield opened
     opened.dispose()
 
@@ -33,7 +33,7 @@ def fetched(engine: sa.Engine, feed_id: str, run_id: str, result: str, days: tup
     """One fetch of one feed, with a batch and a file of five rows a day where it landed."""
     with engine.begin() as connection:
         connection.execute(
-            sa.insert(ops.fetch_outcome).values(
+            sa.insert(tables.fetch_outcome).values(
                 feed_id=feed_id, run_id=run_id, started_at=AT, ended_at=AT, result=result, payloads=1,
                 rows_landed=5 * len(days), rows_quarantined=2, detail="",
             )
@@ -42,7 +42,7 @@ def fetched(engine: sa.Engine, feed_id: str, run_id: str, result: str, days: tup
             return
         batch_id = f"{feed_id[:6]}{run_id}"
         connection.execute(
-            sa.insert(ops.batch).values(
+            sa.insert(tables.batch).values(
                 batch_id=batch_id, feed_id=feed_id, run_id=run_id, received_at=AT, state="landed",
                 contract_version="1.0.0", source_ref="test", media="json", archive_sha256="", rows_in=7,
                 rows_landed=5 * len(days), rows_quarantined=2, rows_ignored=0,
@@ -50,7 +50,7 @@ def fetched(engine: sa.Engine, feed_id: str, run_id: str, result: str, days: tup
         )  # fmt: skip
         for day in days:
             connection.execute(
-                sa.insert(ops.file).values(
+                sa.insert(tables.file).values(
                     path=f"{feed_id}/{day}/{batch_id}.parquet", batch_id=batch_id, feed_id=feed_id, landed_on=day,
                     rows=5, bytes=1, state="live",
                 )

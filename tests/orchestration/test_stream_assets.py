@@ -9,10 +9,9 @@ import dagster as dg
 import pytest
 import sqlalchemy as sa
 
-from alerting import tables as alerts
 from core.catalogue import load_contracts
 from core.settings import Home
-from ingest import ops
+from core.store import database, tables
 from orchestration.stream_assets import EPISODES, report_sensor
 
 pytestmark = pytest.mark.filterwarnings("ignore::dagster.BetaWarning", "ignore::dagster.PreviewWarning")
@@ -23,7 +22,7 @@ AT = datetime(2026, 11, 22, 4, 0, tzinfo=UTC)
 
 @pytest.fixture
 def engine(home: Home) -> Iterator[sa.Engine]:
-    opened = ops.open_ops(home.ops_url)
+    opened = database.open_ops(home.ops_url)
     yield opened
     opened.dispose()
 
@@ -34,8 +33,8 @@ def progress(engine: sa.Engine, rows_landed: int, late: int, at: datetime) -> No
         "rows_landed": rows_landed, "rows_quarantined": 0, "rows_ignored": 0, "late": late, "updated_at": at,
     }  # fmt: skip
     with engine.begin() as connection:
-        connection.execute(sa.delete(ops.stream_progress))
-        connection.execute(sa.insert(ops.stream_progress).values(**values))
+        connection.execute(sa.delete(tables.stream_progress))
+        connection.execute(sa.insert(tables.stream_progress).values(**values))
 
 
 def look(cursor: str | None) -> dg.SensorResult | dg.SkipReason:
@@ -83,7 +82,7 @@ def test_rows_lag_watermark_and_late_counts_are_told_once(engine: sa.Engine) -> 
 def test_episodes_and_how_far_alerting_is(engine: sa.Engine) -> None:
     with engine.begin() as connection:
         connection.execute(
-            sa.insert(alerts.alert_position).values(
+            sa.insert(tables.alert_position).values(
                 consumer="alerting", stream="LIVE", sequence=12, stream_at=AT, moved_at=AT + timedelta(milliseconds=80)
             )
         )

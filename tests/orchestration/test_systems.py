@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from cli import app
 from core.catalogue import load_contracts
 from core.system import SYSTEMS_ROOT
-from orchestration.cli import app
 from orchestration.proofs import CONDITIONS
 
 WANTED = Path("design/SYSTEMS.md")

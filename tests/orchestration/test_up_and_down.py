@@ -17,8 +17,8 @@ import pytest
 
 from benchmarks.chain.managed import page_ports
 from benchmarks.chain.place import free_ports
+from core.running import read_running
 from core.settings import Home
-from ingest.stream.running import read_running
 
 pytestmark = pytest.mark.slow
 

@@ -15,10 +15,10 @@ import pytest
 import sqlalchemy as sa
 
 from core.catalogue import load_contracts
+from core.runtime.run_lock import only_run
 from core.settings import Home
-from ingest import ops
+from core.store import database, tables
 from orchestration import batch
-from orchestration.batch import only_run
 from orchestration.definitions import definitions
 from orchestration.lineage import read_models
 from orchestration.project import PROJECT
@@ -39,7 +39,7 @@ FETCHED, PUSHED = "weather.observation", "urban.gas_reading"
 
 @pytest.fixture
 def engine(home: Home) -> Iterator[sa.Engine]:
-    opened = ops.open_ops(home.ops_url)
+    opened = database.open_ops(home.ops_url)
     yield opened
     opened.dispose()
 
@@ -48,7 +48,7 @@ def land(engine: sa.Engine, feed_id: str, at: datetime, state: str = "landed") -
     """A batch of a feed in the ledger."""
     with engine.begin() as connection:
         connection.execute(
-            sa.insert(ops.batch).values(
+            sa.insert(tables.batch).values(
                 batch_id=f"{feed_id[:5]}{at:%H%M%S%f}", feed_id=feed_id, run_id="r", received_at=at, state=state,
                 contract_version="1.0.0", source_ref="test", media="json", archive_sha256="", rows_in=1, rows_landed=1,
                 rows_quarantined=0, rows_ignored=0,
@@ -135,5 +135,5 @@ def test_a_build_waits_for_the_shells_batch_and_keeps_the_home(
     assert result.success
     assert {key for key in PUBLISHED if result.asset_materializations_for_node("warehouse")} == set(PUBLISHED)
     with engine.connect() as connection:
-        runs = connection.execute(sa.select(ops.run.c.run_id, ops.run.c.step, ops.run.c.result)).all()
+        runs = connection.execute(sa.select(tables.run.c.run_id, tables.run.c.step, tables.run.c.result)).all()
     assert [tuple(row) for row in runs] == [(result.run_id, "upkeep", "done")]

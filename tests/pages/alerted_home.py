@@ -9,18 +9,18 @@ import sqlalchemy as sa
 
 from access import users
 from access.serving import Home
-from alerting import tables
 from alerting.desk import Desk, load_desk
 from alerting.episode import Change, EpisodeChange, episode_id_of
 from alerting.joining import Subject
 from alerting.rules.generations import newest_generation
 from alerting.store import Position, apply
+from core.severity import RANKS
+from core.store import tables
+from core.store.database import open_ops
 from ingest.listen.links import write_links
-from ingest.ops import open_ops
 from orchestration.rules import publish_rules
 from published import publish_city
 
-RANKS = {"red": 4, "orange": 3, "yellow": 2, "blue": 1}
 PASSWORD = "tide-turns-at-seven"
 WELL = Subject("lifeline", "gas", "gas_space", "夷陵大道燃气阀井", "420502003", 111.29, 30.71, "可燃气体浓度",
                "Combustible gas")  # fmt: skip

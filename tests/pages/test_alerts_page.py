@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from alerted_home import RIVER, SITE, WELL, AlertedHome
 from playwright.sync_api import Locator, Page, expect
 
-from alerting import tables
 from core.settings import Home
+from core.store import tables
 from served_pages import Site, served
 
 pytestmark = pytest.mark.browser

@@ -12,7 +12,7 @@ from alerted_home import PASSWORD, WELL, AlertedHome, device
 from playwright.sync_api import Page, expect
 
 from core.settings import Home
-from ingest import ops
+from core.store import tables
 from published import remember_runs
 from served_pages import Site, served
 
@@ -52,10 +52,10 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> AlertedHome:
             for column in columns:
                 mart.execute(f"update mart.{table} set {column} = ? || {column}", [NAME])
     said: tuple[tuple[sa.Table, tuple[str, ...]], ...] = (
-        (ops.fetch_outcome, ("detail",)),
-        (ops.quarantine, ("reason", "source_ref", "column_name", "found", "expected")),
-        (ops.notification, ("text_zh", "text_en")),
-        (ops.check_verdict, ("message_zh", "message_en", "expected")),
+        (tables.fetch_outcome, ("detail",)),
+        (tables.quarantine, ("reason", "source_ref", "column_name", "found", "expected")),
+        (tables.notification, ("text_zh", "text_en")),
+        (tables.check_verdict, ("message_zh", "message_en", "expected")),
     )
     with made.engine.begin() as connection:
         for table, columns in said:

@@ -15,9 +15,8 @@ from playwright.sync_api import Page, expect
 from access import devices
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
-from alerting import tables
 from core.settings import Home
-from ingest import ops
+from core.store import tables
 from served_pages import Site, served
 
 pytestmark = pytest.mark.browser
@@ -44,7 +43,7 @@ def listened(tmp_path_factory: pytest.TempPathFactory) -> AlertedHome:
             "feed_id": "housing.dust_reading", "raw_sequence": 99, "watermark_at": now, "lag": 7, "rows_in": 120_000,
             "rows_landed": 119_990, "rows_quarantined": 10, "rows_ignored": 0, "late": 3, "updated_at": now,
         }  # fmt: skip
-        connection.execute(sa.insert(ops.stream_progress).values(**progress))
+        connection.execute(sa.insert(tables.stream_progress).values(**progress))
         clock = {"raw_feed": "housing.dust_reading", "seen_at": now, "since_at": now - timedelta(hours=3)}
         for device_id, offset_s, is_off, jumped_at in (
             ("DUST-WELL", 365 * 86_400, True, now),
@@ -54,7 +53,7 @@ def listened(tmp_path_factory: pytest.TempPathFactory) -> AlertedHome:
             ("DUST-BANNED", 0, False, now - timedelta(days=9)),
         ):
             values = {**clock, "device_id": device_id, "offset_s": offset_s, "is_off": is_off, "jumped_at": jumped_at}
-            connection.execute(sa.insert(ops.device_clock).values(**values))
+            connection.execute(sa.insert(tables.device_clock).values(**values))
     made.person("lead", role="shift_lead")
     made.person("officer")
     return made
@@ -157,7 +156,7 @@ def test_a_ban_needs_a_login_a_role_and_a_reason(page: Page, listened: AlertedHo
     page.locator(".st-key-device_banned button").click()
     expect(page.locator(".said")).to_contain_text("网关数秒内生效")
     expect(page.get_by_text("lead 封禁")).to_be_visible()
-    deed = ops.operator_action.c
+    deed = tables.operator_action.c
     banned = sa.select(deed.actor, deed.target, deed.reason).where(deed.action == "ban_device")
     assert listened.rows(banned) == [
         {"actor": "lead", "target": "housing.dust_reading/STRANGER", "reason": "冒充扬尘仪"}
@@ -223,8 +222,8 @@ def test_only_some_roles_may_ban(listened: AlertedHome) -> None:
 
 def test_the_gateway_is_asked_for_its_limits(listened: AlertedHome) -> None:
     """A real metrics page of the listening process, with one limit hit."""
+    from core.runtime.telemetry import Health, told
     from ingest.listen.counts import Counts
-    from ingest.stream.telemetry import Health, told
 
     home = Home(listened.home.root, {"CITYRISK_METRICS_PORT": "0"})
     counts = Counts()

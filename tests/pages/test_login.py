@@ -11,8 +11,8 @@ from alerted_home import PASSWORD, AlertedHome
 from corner import log_in, log_out, try_to_log_in
 from playwright.sync_api import Page, expect
 
-from alerting import tables
 from core.settings import Home
+from core.store import tables
 from served_pages import Site, served
 
 pytestmark = pytest.mark.browser

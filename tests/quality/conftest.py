@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from core.catalogue import load_contracts
 from core.contract import Contract
 from core.settings import Home
-from ingest import ops
+from core.store import database
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +18,6 @@ def contracts() -> dict[str, Contract]:
 
 @pytest.fixture
 def engine(home: Home) -> Iterator[sa.Engine]:
-    engine = ops.open_ops(home.ops_url)
+    engine = database.open_ops(home.ops_url)
     yield engine
     engine.dispose()

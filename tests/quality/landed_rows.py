@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from core.catalogue import load_contracts
 from core.contract import Column, Contract
 from core.settings import Home
-from ingest import ops
+from core.store import tables
 
 NOW = datetime(2026, 7, 30, 4, 0, tzinfo=UTC)  # noon in Beijing
 N_DEVICES = 5
@@ -105,14 +105,14 @@ def land(
     rows = sum(f["rows"] for f in files)
     with engine.begin() as connection:
         connection.execute(
-            ops.batch.insert().values(
+            tables.batch.insert().values(
                 batch_id=batch_id, feed_id=contract.id, contract_version=contract.version, source_ref="test",
                 media="csv", archive_sha256=f"{serial:064x}", received_at=NOW - timedelta(hours=1), rows_in=rows,
                 rows_landed=rows, rows_quarantined=0, rows_ignored=rows_ignored, state=state, run_id=run_id,
             )
         )  # fmt: skip
         if files:
-            connection.execute(ops.file.insert(), files)
+            connection.execute(tables.file.insert(), files)
     return paths
 
 

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from core.contract import Contract
-from ingest import ops
+from core.store import tables
 from quality.troubles import update_troubles
 
 NOW = datetime(2026, 7, 30, 4, 0, tzinfo=UTC)
@@ -27,7 +27,7 @@ def say(
 ) -> None:
     with engine.begin() as connection:
         connection.execute(
-            ops.check_verdict.insert().values(
+            tables.check_verdict.insert().values(
                 run_id="r", feed_id=FEED, check_id=check_id or IDS[kind], kind=kind, severity="warning",
                 verdict=verdict, observed=observed, expected="≤ 2 h", message_zh="说明。", message_en="Told.",
                 rows_checked=1, at=at,
@@ -38,7 +38,7 @@ def say(
 def fetched(engine: sa.Engine, result: str, detail: str = "", quarantined: int = 0) -> None:
     with engine.begin() as connection:
         connection.execute(
-            ops.fetch_outcome.insert().values(
+            tables.fetch_outcome.insert().values(
                 feed_id=FEED, run_id="r", started_at=NOW, ended_at=NOW, result=result, payloads=1, rows_landed=0,
                 rows_quarantined=quarantined, detail=detail,
             )
@@ -47,7 +47,7 @@ def fetched(engine: sa.Engine, result: str, detail: str = "", quarantined: int =
 
 def rows(engine: sa.Engine) -> list[Any]:
     with engine.connect() as connection:
-        return list(connection.execute(sa.select(ops.notification).order_by(ops.notification.c.id)))
+        return list(connection.execute(sa.select(tables.notification).order_by(tables.notification.c.id)))
 
 
 def kinds(engine: sa.Engine) -> list[tuple[str, bool]]:
@@ -133,7 +133,7 @@ def test_a_pull_with_nothing_but_repeats_is_no_trouble(engine: sa.Engine, contra
 def test_held_batches_are_a_trouble_until_they_are_admitted(engine: sa.Engine, contracts: dict[str, Contract]) -> None:
     with engine.begin() as connection:
         connection.execute(
-            ops.batch.insert().values(
+            tables.batch.insert().values(
                 batch_id="b", feed_id=FEED, contract_version="1", source_ref="s", media="json", archive_sha256="0",
                 received_at=NOW, rows_in=1, rows_landed=1, rows_quarantined=0, rows_ignored=0, state="held", run_id="r",
             )
@@ -141,7 +141,7 @@ def test_held_batches_are_a_trouble_until_they_are_admitted(engine: sa.Engine, c
     update_troubles(engine, contracts, NOW)
     assert "1 个批次未通过检查" in rows(engine)[0].text_zh
     with engine.begin() as connection:
-        connection.execute(ops.batch.update().values(state="admitted"))
+        connection.execute(tables.batch.update().values(state="admitted"))
     update_troubles(engine, contracts, NOW)
     assert kinds(engine) == [("broken", False), ("recovered", False)]
 
@@ -166,7 +166,7 @@ def test_a_check_that_the_contract_gave_up_is_forgotten(engine: sa.Engine, contr
 def test_notices_of_others_are_left_alone(engine: sa.Engine, contracts: dict[str, Contract]) -> None:
     with engine.begin() as connection:
         connection.execute(
-            ops.notification.insert().values(
+            tables.notification.insert().values(
                 feed_id="", kind="audit", text_zh="审计未过", text_en="audit failed", raised_at=NOW, attempts=0
             )
         )

@@ -13,7 +13,7 @@ from landed_rows import NOW, good_rows, land
 
 from core.contract import Contract
 from core.settings import Home
-from ingest import ops
+from core.store import tables
 from quality.checks import Kind
 from quality.run import check_feeds
 from quality.verdict import Verdict
@@ -132,17 +132,19 @@ def a_third_was_refused(city: City) -> str:
 
 def refuse(engine: sa.Engine, feed_id: str, n_rows: int) -> None:
     """Rows of the newest batch stand in quarantine."""
-    b = ops.batch.c
+    b = tables.batch.c
     with engine.begin() as connection:
-        batch = connection.execute(sa.select(ops.batch).where(b.feed_id == feed_id).order_by(b.batch_id.desc())).first()
+        batch = connection.execute(
+            sa.select(tables.batch).where(b.feed_id == feed_id).order_by(b.batch_id.desc())
+        ).first()
         assert batch is not None
         connection.execute(
-            sa.update(ops.batch).where(b.batch_id == batch.batch_id).values(
+            sa.update(tables.batch).where(b.batch_id == batch.batch_id).values(
                 rows_in=batch.rows_in + n_rows, rows_quarantined=n_rows, received_at=NOW,
             )
         )  # fmt: skip
         connection.execute(
-            sa.insert(ops.quarantine).values(
+            sa.insert(tables.quarantine).values(
                 feed_id=feed_id, batch_id=batch.batch_id, reason="wrong_type", grain="batch", outcome="quarantined",
                 source_ref="test", locator="", n_rows=n_rows, archive_sha256="0", contract_version="1", at=NOW,
             )
@@ -280,7 +282,7 @@ def test_a_new_home_gives_a_feed_its_agreed_time_first(city: City) -> None:
     agreed = city.contracts["resources.geo_reading"].late_after
     with city.engine.begin() as connection:
         run = {"run_id": "run-0", "started_at": NOW - agreed, "step": "done", "result": "passed", "detail": ""}
-        connection.execute(sa.insert(ops.run).values(**run))
+        connection.execute(sa.insert(tables.run).values(**run))
     (verdict,) = city.check("resources.geo_reading", NOW)
     assert (verdict.verdict, verdict.observed) == ("passed", None)
     assert "agreed time is not over" in verdict.message_en

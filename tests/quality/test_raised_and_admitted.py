@@ -17,7 +17,7 @@ from landed_rows import NOW, good_rows, land
 
 from core.contract import Contract
 from core.settings import Home
-from ingest import ops
+from core.store import tables
 from quality import judging, suite
 from quality import run as quality_run
 from quality.admit import ReleaseError, admit, release
@@ -49,7 +49,7 @@ def land_today(home: Home, engine: sa.Engine, contract: Contract, frame: pl.Data
 
 def states(engine: sa.Engine) -> dict[str, str]:
     with engine.connect() as connection:
-        return {str(b): str(s) for b, s in connection.execute(sa.select(ops.batch.c.batch_id, ops.batch.c.state))}
+        return {str(b): str(s) for b, s in connection.execute(sa.select(tables.batch.c.batch_id, tables.batch.c.state))}
 
 
 # ── raised ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -64,7 +64,7 @@ def test_a_broken_file_raises_every_check_that_reads_it(
     assert "says nothing about the data" in verdicts[0].message_en
     assert "并非" in verdicts[0].message_zh or "而非数据问题" in verdicts[0].message_zh
     with engine.connect() as connection:
-        rows = connection.execute(sa.select(ops.check_verdict.c.verdict)).scalars().all()
+        rows = connection.execute(sa.select(tables.check_verdict.c.verdict)).scalars().all()
     assert rows.count("raised") == len(verdicts) == len(rows) - 1
 
 
@@ -317,7 +317,7 @@ def test_a_release_is_on_record(home: Home, engine: sa.Engine, contracts: dict[s
     release(engine, "b1", "duty-1", "department confirmed by telephone", NOW)
     assert states(engine) == {"ponds": "admitted", "b1": "admitted"}
     with engine.connect() as connection:
-        action = connection.execute(sa.select(ops.operator_action)).one()
+        action = connection.execute(sa.select(tables.operator_action)).one()
     assert (action.actor, action.action, action.target, action.reason, action.at) == (
         "duty-1", "release", "b1", "department confirmed by telephone", NOW,
     )  # fmt: skip

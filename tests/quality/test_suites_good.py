@@ -7,7 +7,7 @@ from landed_rows import NOW, land_good
 
 from core.contract import Contract
 from core.settings import Home
-from ingest import ops
+from core.store import tables
 from quality.checks import checks_of
 from quality.run import check_feeds
 
@@ -25,5 +25,5 @@ def test_good_data_of_every_feed_passes_every_check(
             assert verdict.rows_checked == 200, verdict
             assert verdict.observed is not None, verdict
     with engine.connect() as connection:
-        written = connection.execute(sa.select(sa.func.count()).select_from(ops.check_verdict)).scalar_one()
+        written = connection.execute(sa.select(sa.func.count()).select_from(tables.check_verdict)).scalar_one()
     assert written == sum(len(v) for v in verdicts.values())

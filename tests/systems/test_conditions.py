@@ -29,9 +29,9 @@ from core.catalogue import contract_path, load_contracts
 from core.contract import Contract
 from core.declarations import read_declaration
 from core.settings import SECRET_NAMES, Home, open_home
+from core.store import tables
+from core.store.database import open_ops
 from core.system import SYSTEMS_ROOT, System, load_systems
-from ingest import ops
-from ingest.ops import open_ops
 from ingest.pull import open_intake, pull_feed
 from ingest.sample import payload_of, sample_of
 from live_city import AS_OF, folded, landed_city
@@ -75,13 +75,13 @@ class SampleCity:
 
     def landed(self, contract: Contract) -> int:
         """How many rows of a feed are in the ledger."""
-        b = ops.batch.c
+        b = tables.batch.c
         with self.engine.connect() as connection:
             return connection.execute(sa.select(sa.func.sum(b.rows_landed)).where(b.feed_id == contract.id)).scalar()
 
     def noted(self, contract: Contract) -> Counter[tuple[str, str, str | None]]:
         """What quarantine says of a feed: reason, outcome and column."""
-        q = ops.quarantine.c
+        q = tables.quarantine.c
         query = sa.select(q.reason, q.outcome, q.column_name).where(q.feed_id == contract.id)
         with self.engine.connect() as connection:
             return Counter((r, o, c) for r, o, c in connection.execute(query))
@@ -99,7 +99,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SampleCity]:
         assert pull_feed(intake, contract, [payload_of(sample, RECEIVED)]).result == "landed", contract.id
     result = BatchResult(run.run_id)
     check(run, result)
-    b = ops.batch.c
+    b = tables.batch.c
     with engine.connect() as connection:
         held = connection.execute(sa.select(b.batch_id).where(b.state == "held")).scalars().all()
     for batch_id in held:

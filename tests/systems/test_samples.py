@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from cli import app
 from core.catalogue import contract_path, load_contracts
 from core.contract import Column, Contract
 from core.system import SYSTEMS_ROOT
 from ingest.sample import as_text, sample_faults, sample_of
-from orchestration.cli import app
 
 CONTRACTS = load_contracts()
 GAS = "urban.gas_reading"

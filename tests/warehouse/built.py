@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from core.catalogue import load_contracts
 from core.contract import Contract
 from core.settings import Home
-from ingest import ops
+from core.store import database, tables
 from orchestration.build import SOURCES, UNTIMED, BuildResult, build
 from orchestration.manifest import Manifest, mark_built, write_manifest
 from orchestration.project import DERIVED, PROJECT, digest_of
@@ -60,7 +60,7 @@ class Warehouse:
     def set_batch(self, batch_id: str, state: str) -> None:
         """Change a batch's state in the ledger."""
         with self.engine.begin() as connection:
-            connection.execute(sa.update(ops.batch).where(ops.batch.c.batch_id == batch_id).values(state=state))
+            connection.execute(sa.update(tables.batch).where(tables.batch.c.batch_id == batch_id).values(state=state))
 
     def ask(self, sql: str) -> list[tuple[object, ...]]:
         """Rows of a query on the built warehouse."""
@@ -86,7 +86,7 @@ def open_warehouse(root: Path, project: Path = PROJECT, contracts: Path | None =
     """An empty home."""
     home = Home(root, {})
     loaded = load_contracts(contracts) if contracts else load_contracts()
-    return Warehouse(home, ops.open_ops(home.ops_url), loaded, project)
+    return Warehouse(home, database.open_ops(home.ops_url), loaded, project)
 
 
 def copy_project(root: Path) -> Path:

@@ -10,10 +10,12 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
+from core.civil_time import CIVIL_ZONE
 from core.contract import Column, Contract
 from core.settings import Home
 from core.stages import META_COLUMNS
-from ingest import landing, ops
+from core.store import tables
+from ingest import landing
 
 LANDED_META = {**META_COLUMNS, "_lon": pl.Float64(), "_lat": pl.Float64()}
 POLARS_TYPES = {
@@ -50,7 +52,7 @@ def land_rows(
     received_at = frame["_received_at"][0] if frame.height else datetime(2026, 1, 1, tzinfo=UTC)
     with engine.begin() as connection:
         connection.execute(
-            sa.insert(ops.batch).values(
+            sa.insert(tables.batch).values(
                 batch_id=batch_id, feed_id=contract.id, contract_version=contract.version, source_ref="test",
                 media="json", archive_sha256=batch_id, received_at=received_at, rows_in=frame.height,
                 rows_landed=frame.height, rows_quarantined=0, rows_ignored=0, state=state, run_id="test",
@@ -58,7 +60,7 @@ def land_rows(
         )  # fmt: skip
         for file in files:
             connection.execute(
-                sa.insert(ops.file).values(
+                sa.insert(tables.file).values(
                     path=str(file.path), batch_id=batch_id, feed_id=contract.id, landed_on=file.landed_on,
                     rows=file.rows, bytes=file.bytes, state="live",
                 )
@@ -76,9 +78,8 @@ def land_city(
 
 def landing_zone() -> Any:
     """The zone of the civil day that files are named for."""
-    from zoneinfo import ZoneInfo
 
-    return ZoneInfo(landing.CIVIL_ZONE)
+    return CIVIL_ZONE
 
 
 def _record(contract: Contract, rng: random.Random, midnight: datetime, index: int, received: datetime) -> list[Any]:

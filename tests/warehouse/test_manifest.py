@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from ingest import ops
+from core.store import tables
 from orchestration.manifest import SNAPSHOT_TABLES, Manifest, mark_built, write_manifest
 from warehouse.built import NOW, Warehouse, open_warehouse
 
@@ -96,7 +96,7 @@ def test_a_feed_whose_contract_is_gone_leaves_the_warehouse(home: Warehouse) -> 
 
 def test_snapshots_have_instants_and_no_secrets(home: Warehouse) -> None:
     with home.engine.begin() as connection:
-        connection.execute(sa.insert(ops.vault).values(hash="h", sealed=b"x"))
+        connection.execute(sa.insert(tables.vault).values(hash="h", sealed=b"x"))
     write(home)
     folder = home.home.build / "ops"
     assert {path.stem for path in folder.iterdir()} == {table.name for table in SNAPSHOT_TABLES}

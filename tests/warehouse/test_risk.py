@@ -10,7 +10,7 @@ import duckdb
 import polars as pl
 import pytest
 
-from ingest import ops
+from core.store import tables
 from orchestration.build import unit_test
 from warehouse import synthetic
 from warehouse.built import DAYS, Warehouse, open_warehouse
@@ -254,7 +254,7 @@ def test_held_and_broken_things_show_in_feed_health(city: Warehouse) -> None:
     with city.engine.begin() as connection:
         for number, verdict in enumerate(("passed", "failed", "raised")):
             connection.execute(
-                ops.check_verdict.insert().values(
+                tables.check_verdict.insert().values(
                     run_id="r", feed_id="fire.unit", check_id=f"c{number}", kind="k", severity="warning",
                     verdict=verdict, observed=None, expected="e", message_zh="说明", message_en="m", rows_checked=1,
                     at=city.now,

@@ -13,6 +13,7 @@ from alerting.engine.levels import Hit
 from alerting.engine.open_episodes import Member
 from alerting.engine.rule import Rule, RuleError, RuleSet
 from alerting.engine.states import Tracks
+from core.area import county_of
 
 _EARTH_M = 6_371_008.8
 
@@ -77,7 +78,7 @@ class Composite(MembersEvaluator):
     def _distance(self, one: Member, other: Member) -> float | None:
         """Metres between two members, 0 for the same county where the rule names no distance; None: not near."""
         if self.rule.distance_m is None:
-            is_same = one.area_code and other.area_code and one.area_code[:6] == other.area_code[:6]
+            is_same = one.area_code and other.area_code and county_of(one.area_code) == county_of(other.area_code)
             return 0.0 if is_same else None
         if one.lon is None or one.lat is None or other.lon is None or other.lat is None:
             return None

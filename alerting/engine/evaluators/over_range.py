@@ -16,6 +16,7 @@ from alerting.engine.open_episodes import Member, as_details, smallest_area
 from alerting.engine.rule import Rule, RuleSet
 from alerting.engine.states import Tracks
 from alerting.episode import Change, EpisodeChange
+from core.area import county_of
 
 
 class OverRange(MembersEvaluator):
@@ -60,7 +61,7 @@ class OverRange(MembersEvaluator):
         Officers hear and see their county: what nobody can place in one is told by itself.
         """
         if self.rule.key == "feed":
-            return f"{self.rule.feeds[0]}:{change.area_code[:6]}" if change.area_code else None
+            return f"{self.rule.feeds[0]}:{county_of(change.area_code)}" if change.area_code else None
         device_id = change.device_id or ""
         found = self.context.registry.attribute(device_id.partition(PART)[0], self.rule.group_by or "")
         return None if found is None else f"{device_id.partition(':')[0]}:{found}"

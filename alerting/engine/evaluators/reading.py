@@ -24,13 +24,13 @@ from alerting.engine.states import Tracks
 from alerting.engine.world import FeedShape
 from alerting.episode import EpisodeChange
 from alerting.spots import spot_of
-from ingest.stream.live import EPOCH
+from core.civil_time import CIVIL_OFFSET_US
+from core.stream.live import EPOCH
 
 PAST = "\x01"  # before the key of a timer of past danger, and before the department of its states
 
 PAST_REST_US = 60_000_000  # so long after the last late row nobody waits for another one that would end a past danger
 
-_BEIJING_US = 8 * 3600 * SECOND_US
 _DAY_US = 24 * 3600 * SECOND_US
 
 
@@ -320,4 +320,4 @@ def _key_column(rule: Rule, shape: FeedShape) -> str:
 
 
 def _beijing_day(at: int) -> date:
-    return EPOCH.date() + timedelta(days=(at + _BEIJING_US) // _DAY_US)
+    return EPOCH.date() + timedelta(days=(at + CIVIL_OFFSET_US) // _DAY_US)

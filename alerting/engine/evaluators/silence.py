@@ -19,6 +19,7 @@ from alerting.engine.limits import word_of
 from alerting.engine.rule import Rule, RuleError, RuleSet
 from alerting.engine.states import RuleState, Tracks
 from alerting.engine.world import FeedShape
+from core.civil_time import CIVIL_OFFSET_MINUTES
 
 _MINUTE_US = 60 * SECOND_US
 
@@ -132,7 +133,7 @@ class Silence(Evaluator):
         hours = self.rule.quiet_hours
         if hours is None or not is_in_span(hours, due):
             return 0
-        minute = (due // _MINUTE_US + 8 * 60) % 1440
+        minute = (due // _MINUTE_US + CIVIL_OFFSET_MINUTES) % 1440
         return (due // _MINUTE_US + (hours[1] - minute) % 1440) * _MINUTE_US
 
     def _resting(self, raw: Sequence[Any], columns: Columns) -> set[str]:

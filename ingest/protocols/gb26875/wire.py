@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
+from core.civil_time import BEIJING
 from ingest.protocols.frame import NOTHING, BadFrame
 from ingest.protocols.gb26875.tables import COMMANDS, FIRST_VENDOR_COMMAND
 
@@ -13,7 +14,6 @@ HEAD_BYTES, TAIL_BYTES = 27, 3
 MAX_UNIT_BYTES = 1024
 MIN_FRAME_BYTES = HEAD_BYTES + TAIL_BYTES
 MAX_FRAME_BYTES = MIN_FRAME_BYTES + MAX_UNIT_BYTES
-BEIJING = timezone(timedelta(hours=8))
 NO_CHECKSUM, BCD_TIME = "no_checksum", "bcd_time"
 
 

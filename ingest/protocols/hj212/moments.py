@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
-BEIJING = timezone(timedelta(hours=8))
+from core.civil_time import BEIJING
+
 LENIENT = {"long_time": "DataTime carries milliseconds: 17 digits instead of 14"}
 _DIGITS = re.compile(r"[0-9]+")
 

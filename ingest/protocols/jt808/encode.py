@@ -9,13 +9,13 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
+from core.civil_time import BEIJING
 from ingest.protocols.jt808.behaviour import GDRTA, JSATL, Identifier
 from ingest.protocols.jt808.location import BASE
 from ingest.protocols.jt808.wire import ESCAPE, FLAG, MAX_BODY_BYTES, checksum
 
-BEIJING = timezone(timedelta(hours=8))
 _ITEM_PLACE = struct.Struct(">BHII6sH")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from core.civil_time import BEIJING
 from ingest.protocols.frame import Message
-from ingest.protocols.sl651.body import BEIJING
 from ingest.protocols.sl651.tables import ACK, ESC, ETB, NAK, STX, SYN, function_of
 from ingest.protocols.sl651.wire import Wire, build
 

@@ -6,13 +6,13 @@ Not here: the ASCII form (`text`), rows (`rows`).
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import datetime
 
+from core.civil_time import BEIJING
 from ingest.protocols.frame import BadFrame, Value
 from ingest.protocols.sl651 import elements as e
 from ingest.protocols.sl651.tables import Function
 
-BEIJING = timezone(timedelta(hours=8))
 NINES_ARE_MISSING = "nines_are_missing"
 HEAD_BYTES = 8
 SERIES_STEP_MIN = 5

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from core.civil_time import BEIJING
 from ingest.protocols.sl651 import elements as e
-from ingest.protocols.sl651.body import BEIJING
 from ingest.protocols.sl651.tables import ENQ, ETB, ETX, STATE_BITS, STATION_CLASSES, STX, SYN
 from ingest.protocols.sl651.wire import Wire, build
 

@@ -8,7 +8,7 @@ import pytest
 from way_out import City, found_city
 
 from core.settings import Home
-from ingest.ops import open_ops
+from core.store.database import open_ops
 
 
 @pytest.fixture

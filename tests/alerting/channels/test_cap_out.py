@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from lxml import etree
 from way_out import START, City, until, working
 
-from alerting import deeds, tables
+from alerting import deeds
 from alerting.cap.build import NAMESPACE, Head, build
 from alerting.cap.check import faults_of
 from alerting.cap.feed import feed_folder, write_feed
@@ -24,8 +24,8 @@ from alerting.cap.read import read
 from alerting.cap.tables import CapTables
 from alerting.episode import Change
 from alerting.lifecycle import Verb
-from ingest import ops
-from ingest.stream.running import read_running
+from core.running import read_running
+from core.store import tables
 
 CAP = f"{{{NAMESPACE}}}"
 PUBLIC = Outlet("cap", True, "duty@city.example")
@@ -241,7 +241,7 @@ def test_an_alert_that_began_in_another_year_is_refused_and_rings_and_holds_up_n
     publish_all(city)
     assert messages(city) == []
     with city.engine.connect() as connection:
-        (rung,) = connection.execute(sa.select(ops.notification)).all()
+        (rung,) = connection.execute(sa.select(tables.notification)).all()
     assert (rung.feed_id, rung.kind, rung.delivered_at) == ("cap:cap", "refused", None)
     assert "is no CAP 1.2: onset" in rung.text_en
     city.happen(Change.OPENED, "red", "urban:w2")
@@ -251,7 +251,7 @@ def test_an_alert_that_began_in_another_year_is_refused_and_rings_and_holds_up_n
     publish_all(city)
     assert len(messages(city)) == 1
     with city.engine.connect() as connection:
-        assert len(connection.execute(sa.select(ops.notification)).all()) == 1  # rung once
+        assert len(connection.execute(sa.select(tables.notification)).all()) == 1  # rung once
 
 
 def publish_all(city: City) -> None:

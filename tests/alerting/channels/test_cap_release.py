@@ -11,11 +11,11 @@ from way_out import START, City
 from access import alerts_view, publication, requests, users
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
-from alerting import deeds, tables
+from alerting import deeds
 from alerting.cap.publish import Outlet, sweep, tell
 from alerting.episode import Change
 from alerting.lifecycle import Verb
-from ingest import ops
+from core.store import tables
 
 PUBLIC, PARTNERS = Outlet("cap", True, "duty@city.example"), Outlet("cap_partners", False, "duty@city.example")
 DUTY, LEAD = Reader("li", "duty_officer"), Reader("wu", "shift_lead")
@@ -77,7 +77,7 @@ def test_a_flagged_alert_is_published_when_two_people_say_so(city: City, columns
     assert published(city) == [("cap", "Alert"), ("cap_partners", "Alert")]
     assert state(city, alert_id) == "released"
     with city.engine.connect() as connection:
-        trail = connection.execute(sa.select(ops.operator_action.c.actor, ops.operator_action.c.action)).all()
+        trail = connection.execute(sa.select(tables.operator_action.c.actor, tables.operator_action.c.action)).all()
     assert trail[-2:] == [("li", "ask cap"), ("wu", "approved cap")]
 
 

@@ -27,7 +27,7 @@ from alerting.channels.message import Message, message_of
 from alerting.channels.patience import Patience
 from alerting.channels.registry import open_channel
 from alerting.episode import Change
-from ingest.stream.broker import free_port
+from core.stream.broker import free_port
 
 FROM = "from=duty@city.example"
 

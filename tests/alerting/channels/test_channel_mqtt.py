@@ -19,7 +19,7 @@ from alerting.channels.mqtt import Line, Mqtt
 from alerting.episode import Change
 from broker_server import BrokerServer
 from core.settings import NATS_PASSWORD
-from ingest.stream.broker import OUR_USER
+from core.stream.broker import OUR_USER
 
 
 def address(broker: BrokerServer) -> str:

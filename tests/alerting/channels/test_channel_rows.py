@@ -13,8 +13,8 @@ from way_out import SEEDS, City
 from alerting.cap.check import WORDS
 from alerting.channels.book import BookError, load_book
 from alerting.episode import Change
+from cli import app
 from core.settings import Home
-from orchestration.cli import app
 from orchestration.project import PROJECT, table_of
 
 

@@ -16,13 +16,12 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 from way_out import PATIENCE, START, City, Receiver, found_city, receiving, until, working
 
-from alerting import tables
 from alerting.channels import claims, health
 from alerting.channels.patience import Patience
 from alerting.episode import Change
 from alerting.meters import Meters
-from ingest import ops
-from ingest.ops import open_ops
+from core.store import tables
+from core.store.database import open_ops
 
 SECRET = "hook-secret"
 CHILD = """
@@ -30,7 +29,7 @@ import asyncio, os, sys
 sys.path.insert(0, sys.argv[1])
 from way_out import PATIENCE, found_city
 from alerting.channels.work import work
-from ingest.ops import open_ops
+from core.store.database import open_ops
 from core.settings import open_home
 from datetime import datetime
 home = open_home(os.environ)
@@ -309,7 +308,7 @@ async def test_feed_faults_go_out_on_the_same_channels(city: City) -> None:
     def notify(text: str, kind: str = "late") -> None:
         with city.engine.begin() as connection:
             connection.execute(
-                ops.notification.insert().values(
+                tables.notification.insert().values(
                     feed_id="weather.observation", kind=kind, text_zh=f"【数据迟到】{text}", text_en=f"[late] {text}",
                     raised_at=START, attempts=0,
                 )
@@ -317,7 +316,7 @@ async def test_feed_faults_go_out_on_the_same_channels(city: City) -> None:
 
     def delivered() -> list[bool]:
         with city.engine.connect() as connection:
-            query = sa.select(ops.notification.c.delivered_at).order_by(ops.notification.c.id)
+            query = sa.select(tables.notification.c.delivered_at).order_by(tables.notification.c.id)
             return [one is not None for one in connection.scalars(query)]
 
     receiver = Receiver(answers=[(503, ""), (200, "")])
@@ -346,7 +345,7 @@ async def test_without_any_channel_for_them_feed_faults_are_in_the_log(
 ) -> None:
     with city.engine.begin() as connection:
         connection.execute(
-            ops.notification.insert().values(
+            tables.notification.insert().values(
                 feed_id="", kind="audit", text_zh="审计未过", text_en="audit failed", raised_at=START, attempts=0
             )
         )
@@ -354,7 +353,7 @@ async def test_without_any_channel_for_them_feed_faults_are_in_the_log(
     async with working(city):
         await until(lambda: "audit failed" in caplog.text)
     with city.engine.connect() as connection:
-        assert connection.scalar(sa.select(ops.notification.c.delivered_at)) == city.at
+        assert connection.scalar(sa.select(tables.notification.c.delivered_at)) == city.at
     assert city.deliveries("data_desk") == []
 
 

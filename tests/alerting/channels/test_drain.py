@@ -8,8 +8,8 @@ from way_out import PATIENCE, START, City, Receiver, receiving, until, working
 
 from alerting.channels.work import drain
 from alerting.episode import Change
-from ingest import ops
-from ingest.telling import is_told_by_others
+from core.runtime.notice_lock import is_told_by_others
+from core.store import tables
 
 
 def find_trouble(city: City, text: str) -> None:
@@ -17,12 +17,12 @@ def find_trouble(city: City, text: str) -> None:
     texts = {"text_zh": f"【数据迟到】{text}", "text_en": f"[late] {text}"}
     with city.engine.begin() as connection:
         row = {"feed_id": "weather.observation", "kind": "late", "raised_at": START, "attempts": 0}
-        connection.execute(ops.notification.insert().values(**row, **texts))
+        connection.execute(tables.notification.insert().values(**row, **texts))
 
 
 def delivered(city: City) -> list[bool]:
     with city.engine.connect() as connection:
-        query = sa.select(ops.notification.c.delivered_at).order_by(ops.notification.c.id)
+        query = sa.select(tables.notification.c.delivered_at).order_by(tables.notification.c.id)
         return [one is not None for one in connection.scalars(query)]
 
 

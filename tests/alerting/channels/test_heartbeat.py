@@ -14,10 +14,10 @@ from way_out import Receiver, receiving
 from alerting.heartbeat import EVERY_S, MQTT_URL, URL, Heartbeat, Pulse, standing
 from broker_server import BrokerServer
 from core.contract import Contract
+from core.running import write_running
 from core.settings import NATS_PASSWORD, Home
-from ingest.ops import open_ops
-from ingest.stream.broker import OUR_USER
-from ingest.stream.running import write_running
+from core.store.database import open_ops
+from core.stream.broker import OUR_USER
 from orchestration.doctor import examine
 
 START = datetime(2026, 6, 1, tzinfo=UTC)

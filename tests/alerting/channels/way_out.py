@@ -18,7 +18,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from alerting import tables
 from alerting.channels.book import Book, load_book
 from alerting.channels.patience import Patience
 from alerting.channels.work import work
@@ -28,11 +27,12 @@ from alerting.joining import Subject
 from alerting.notices import flush
 from alerting.store import RULES, Origin, apply
 from core.settings import Home
+from core.severity import RANKS
+from core.store import tables
 from orchestration.project import PROJECT, seed_folders
 
 SEEDS = seed_folders(PROJECT)
 START = datetime(2026, 6, 1, 0, 0, tzinfo=UTC)
-RANKS = {"red": 4, "orange": 3, "yellow": 2, "blue": 1}
 PATIENCE = Patience(timeout=timedelta(seconds=5), poll=timedelta(seconds=0.01))
 WITHIN_S = 20.0
 

@@ -14,11 +14,11 @@ import polars as pl
 from alerting.engine import Engine
 from alerting.episode import Change, EpisodeChange
 from alerting.rules import RuleSet, load_rules
+from core.stream.live import LiveBatch, micros, of_frame
+from core.stream.raw import RawEntry, pack
+from core.stream.reader import Taken
 from ingest.pull import Intake
 from ingest.stream.identity import Rights
-from ingest.stream.live import LiveBatch, micros, of_frame
-from ingest.stream.raw import RawEntry, pack
-from ingest.stream.reader import Taken
 from ingest.stream.seen import SeenRows
 from ingest.stream.tick import Feed, Shaped, Ticker
 from rule_parts import CITY, CONTRACTS, rules_folder

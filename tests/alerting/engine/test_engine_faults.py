@@ -16,7 +16,7 @@ from alerting.engine.marks import NEVER_PUBLIC
 from alerting.episode import Change, EpisodeChange
 from alerting.rules import RuleError, RuleSet, load_rules
 from alerting.rules.check import check_rules
-from ingest.stream.live import LiveBatch
+from core.stream.live import LiveBatch
 from rule_parts import SHAPES, batch, rules_folder, thing
 
 T0 = datetime(2026, 7, 6, 2, 0, tzinfo=UTC)

@@ -14,7 +14,7 @@ import pytest
 from alerting.engine import Engine, Registry
 from alerting.episode import Change, EpisodeChange
 from alerting.rules import MaintenanceWindow, RuleSet, load_rules
-from ingest.stream.live import LiveBatch
+from core.stream.live import LiveBatch
 from rule_parts import SHAPES, batch, gas, rules_folder, thing
 
 T0 = datetime(2026, 7, 6, 2, 0, tzinfo=UTC)  # ten o'clock in Beijing

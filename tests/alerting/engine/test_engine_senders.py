@@ -12,7 +12,7 @@ from alerting.episode import Change, EpisodeChange
 from alerting.joining import step_for
 from alerting.lifecycle import Verb
 from alerting.rules import RuleSet, load_rules
-from ingest.stream.live import LiveBatch
+from core.stream.live import LiveBatch
 from rule_parts import SHAPES, batch, rules_folder
 
 T0 = datetime(2026, 7, 6, 2, 0, tzinfo=UTC)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from alerting.engine import Engine, Registry
 from alerting.episode import EpisodeChange
 from alerting.rules import MaintenanceWindow, RuleSet, load_rules
-from ingest.stream.live import LiveBatch
+from core.stream.live import LiveBatch
 from rule_parts import SHAPES, batch, rules_folder, thing
 
 T0 = datetime(2026, 7, 6, 2, 0, tzinfo=UTC)

@@ -12,11 +12,11 @@ from frames import T0, Chain, rules
 from alerting.engine import Engine, Registry
 from alerting.episode import Change
 from core.settings import Home
-from ingest import ops
+from core.store import database
+from core.stream.live import micros
 from ingest.protocols import gb26875
 from ingest.protocols.jt808 import encode
 from ingest.pull import open_intake
-from ingest.stream.live import micros
 from rule_parts import SHAPES, thing
 
 GAS, POSITION, STATE = "urban.gas_reading", "transport.vehicle_position", "fire.device_state"
@@ -24,7 +24,7 @@ GAS, POSITION, STATE = "urban.gas_reading", "transport.vehicle_position", "fire.
 
 @pytest.fixture
 def chain(home: Home) -> Iterator[Chain]:
-    engine = ops.open_ops(home.ops_url)
+    engine = database.open_ops(home.ops_url)
     yield Chain(open_intake(home, engine, "run-1", lambda: T0))
     engine.dispose()
 

@@ -13,7 +13,7 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
-from alerting import deeds, tables
+from alerting import deeds
 from alerting.clock import Clock
 from alerting.desk import load_desk
 from alerting.engine import Engine, Registry
@@ -25,8 +25,8 @@ from alerting.store import apply
 from alerting.subjects import Subjects
 from alerting.suppression import settle
 from core.settings import Home
-from ingest import ops
-from ingest.stream.live import LiveBatch
+from core.store import database, tables
+from core.stream.live import LiveBatch
 from rule_parts import SEEDS, SHAPES, batch, rules_folder, set_cell, thing
 
 T0 = datetime(2026, 7, 6, 2, 0, tzinfo=UTC)
@@ -134,7 +134,7 @@ def test_danger_within_the_range_is_counted_by_nobody(rules: RuleSet) -> None:
 
 @pytest.mark.case("live.B7")
 def test_people_are_told_of_one_alert_and_the_single_ones_wait_behind_it(home: Home, rules: RuleSet) -> None:
-    store, desk = ops.open_ops(home.ops_url), load_desk(*SEEDS)
+    store, desk = database.open_ops(home.ops_url), load_desk(*SEEDS)
     changes = over(Engine(rules, CITY), [*devices("GW1", 8), *devices("GW2", 1)])
     apply(store, desk, changes, Subjects(rules, CITY, desk.routing, "420500"), T0)
     clock = Clock(store)
@@ -155,7 +155,7 @@ def test_people_are_told_of_one_alert_and_the_single_ones_wait_behind_it(home: H
 @pytest.mark.case("live.B7")
 @pytest.mark.parametrize("acknowledged", [False, True])
 def test_a_group_that_grows_is_told_again(home: Home, rules: RuleSet, acknowledged: bool) -> None:
-    store, desk = ops.open_ops(home.ops_url), load_desk(*SEEDS)
+    store, desk = database.open_ops(home.ops_url), load_desk(*SEEDS)
     engine, subjects, clock = Engine(rules, CITY), Subjects(rules, CITY, desk.routing, "420500"), Clock(store)
     apply(store, desk, over(engine, devices("GW1", 5)), subjects, T0)
     clock.tick(desk, T0 + timedelta(seconds=30))
@@ -201,7 +201,7 @@ def test_a_gateway_over_two_counties_hides_no_single_alert(home: Home, rules: Ru
         TWO_COUNTIES,
         devices={key: replace(one, attributes={"gateway_id": "GW1"}) for key, one in TWO_COUNTIES.devices.items()},
     )
-    store, desk = ops.open_ops(home.ops_url), load_desk(*SEEDS)
+    store, desk = database.open_ops(home.ops_url), load_desk(*SEEDS)
     changes = over(Engine(rules, city), [*devices("GW1", 3), *devices("GW2", 3)])
     apply(store, desk, changes, Subjects(rules, city, desk.routing, "420500"), T0)
     settle(store, desk, T0)
@@ -219,7 +219,7 @@ def test_an_alert_is_hidden_only_while_the_group_tells_all_of_it(home: Home, rul
     city = replace(
         CITY, devices={k: replace(one, object_id=shared.get(k, one.object_id)) for k, one in CITY.devices.items()}
     )
-    store, desk = ops.open_ops(home.ops_url), load_desk(*SEEDS)
+    store, desk = database.open_ops(home.ops_url), load_desk(*SEEDS)
     engine, subjects = Engine(rules, city), Subjects(rules, city, desk.routing, "420500")
 
     def state(changes: Sequence[EpisodeChange]) -> tuple[str, str]:
@@ -241,7 +241,7 @@ def test_an_alert_is_hidden_only_while_the_group_tells_all_of_it(home: Home, rul
 @pytest.mark.case("live.B7")
 @pytest.mark.parametrize("by", ["silence", "maintenance"])
 def test_a_group_that_is_quiet_hides_nobody_and_counts_its_members(home: Home, rules: RuleSet, by: str) -> None:
-    store, desk = ops.open_ops(home.ops_url), load_desk(*SEEDS)
+    store, desk = database.open_ops(home.ops_url), load_desk(*SEEDS)
     changes = over(Engine(rules, CITY), devices("GW1", 6))
     apply(store, desk, changes, Subjects(rules, CITY, desk.routing, "420500"), T0)
     settle(store, desk, T0)

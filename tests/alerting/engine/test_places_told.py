@@ -13,7 +13,6 @@ import yaml
 from frames import T0, Chain, rules
 from lxml import etree
 
-from alerting import tables
 from alerting.cap.build import NAMESPACE, Head, build
 from alerting.channels.book import load_book
 from alerting.channels.message import facts_of
@@ -26,7 +25,7 @@ from alerting.subjects import Subjects
 from core.catalogue import contract_path
 from core.contract import ContractError, parse_contract
 from core.settings import Home
-from ingest import ops
+from core.store import database, tables
 from ingest.protocols import gb26875
 from ingest.protocols.gb26875 import Part
 from ingest.pull import open_intake
@@ -39,7 +38,7 @@ CORRIDOR = "三层东侧走廊北端消防电梯旁报警器"  # 31 bytes and on
 
 @pytest.fixture
 def store(home: Home) -> Iterator[sa.Engine]:
-    engine = ops.open_ops(home.ops_url)
+    engine = database.open_ops(home.ops_url)
     yield engine
     engine.dispose()
 

@@ -10,7 +10,6 @@ import pytest
 import sqlalchemy as sa
 from frames import T0, Chain, rules
 
-from alerting import tables
 from alerting.cap.publish import Outlet, tell
 from alerting.channels.book import load_book
 from alerting.desk import load_desk
@@ -19,7 +18,8 @@ from alerting.store import apply
 from alerting.subjects import Subjects
 from core.settings import Home
 from core.stages import Batch, Payload
-from ingest import landing, ops
+from core.store import database, tables
+from ingest import landing
 from ingest.listen.bad import BadBook
 from ingest.listen.counts import Counts
 from ingest.listen.desk import Desk, Peer, Refused
@@ -40,7 +40,7 @@ PHONE, UNIT, STATION = "13800009999", "0A0B0C0D0E0F", "9988776655"
 @pytest.fixture
 def store(home: Home) -> Iterator[sa.Engine]:
     """Registers have landed, with others in them."""
-    engine = ops.open_ops(home.ops_url)
+    engine = database.open_ops(home.ops_url)
     for feed_id, column in REGISTERS.items():
         contract = CONTRACTS[feed_id]
         frame = pl.DataFrame({column: ["1"], "_row": ["0"]}).with_columns(

@@ -27,9 +27,9 @@ from alerting.store import Position, apply, note_snapshot, position_of
 from alerting.subjects import Subjects
 from core.settings import Home, open_home
 from core.stages import Batch, Payload
+from core.store.database import open_ops
+from core.stream.live import LiveBatch, of_frame
 from ingest.landing import land
-from ingest.ops import open_ops
-from ingest.stream.live import LiveBatch, of_frame
 from rule_parts import CONTRACTS, SEEDS, rules_folder, set_cell
 
 EXPECTED = Path(__file__).with_name("expected.csv")

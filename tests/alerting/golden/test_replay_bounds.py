@@ -17,14 +17,14 @@ from typer.testing import CliRunner
 from alerting.history import Heard, heard, landed_batches
 from alerting.replay import replay, warm_up
 from alerting.rules import load_rules
+from cli import app
 from core.settings import Home
 from core.stages import Batch, Payload
-from ingest import ops
+from core.store import tables
+from core.store.database import open_ops
 from ingest.compact import compact
 from ingest.landing import land
-from ingest.ops import open_ops
 from ingest.stream.lander import read_position
-from orchestration.cli import app
 from orchestration.replay import Trial, tried
 from orchestration.rules import publish_rules
 from rule_parts import CONTRACTS, rules_folder, set_cell
@@ -48,7 +48,7 @@ def landed(home: Home, store: sa.Engine, rows: Sequence[tuple[float, float]], ca
     if places:
         frame = frame.with_columns(pl.Series("_row", places.split()))
     with store.connect() as connection:
-        number = connection.scalar(sa.select(sa.func.count()).select_from(ops.batch))
+        number = connection.scalar(sa.select(sa.func.count()).select_from(tables.batch))
     payload = Payload(GAS, b"", "json", "test", came)
     land(home, store, CONTRACTS[GAS], Batch(f"{number:032d}", GAS, frame, (), len(rows)), payload, "", "test")
 
@@ -79,8 +79,10 @@ def test_a_tick_that_reaches_over_midnight_comes_back_as_it_stood_in_raw(
               [round(at(DAY - 3).timestamp() * 1e6)]]  # fmt: skip
     assert told() == in_raw
     with store.begin() as connection:
-        connection.execute(sa.update(ops.batch).values(state="admitted"))
-        connection.execute(sa.update(ops.file).where(ops.file.c.landed_on == "2026-07-06").values(built_at=at(8 * DAY)))
+        connection.execute(sa.update(tables.batch).values(state="admitted"))
+        connection.execute(
+            sa.update(tables.file).where(tables.file.c.landed_on == "2026-07-06").values(built_at=at(8 * DAY))
+        )
     monkeypatch.setattr("ingest.compact.FILES_WORTH_MERGING", 2)
     assert compact(home, store, CONTRACTS, at(9 * DAY)) == 1
     assert told() == in_raw

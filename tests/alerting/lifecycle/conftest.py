@@ -10,11 +10,11 @@ import pytest
 import sqlalchemy as sa
 from told_episodes import Engineer, river_station
 
-from alerting import tables
 from alerting.desk import Desk, load_desk
 from alerting.episode import EpisodeChange
 from alerting.joining import Subject
-from ingest.ops import open_ops
+from core.store import tables
+from core.store.database import open_ops
 from orchestration.project import PROJECT, seed_folders
 
 SEEDS = seed_folders(PROJECT)

@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
-from alerting import deeds, tables
+from alerting import deeds
 from alerting.desk import Desk
 from alerting.episode import Change
 from alerting.lifecycle import IllegalStep, Verb
 from alerting.store import apply
+from core.store import tables
 
 N = 50
 CHILD = """
@@ -24,7 +25,7 @@ from told_episodes import START, Engineer, river_station
 from alerting.desk import load_desk
 from alerting.episode import Change
 from alerting.store import apply
-from ingest.ops import open_ops
+from core.store.database import open_ops
 engine, desk, first = open_ops(sys.argv[1]), load_desk(*SEEDS), int(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()

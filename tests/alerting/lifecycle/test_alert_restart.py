@@ -18,14 +18,15 @@ import pytest
 import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
-from alerting import deeds, tables
+from alerting import deeds
 from alerting.clock import Clock
 from alerting.desk import Desk
 from alerting.episode import Change, EpisodeChange
 from alerting.lifecycle import IllegalStep, Verb
 from alerting.store import Position, apply, position_of
 from alerting.suppression import settle
-from ingest.ops import open_ops
+from core.store import tables
+from core.store.database import open_ops
 
 MINUTE = timedelta(minutes=1)
 

@@ -7,12 +7,13 @@ import pytest
 import sqlalchemy as sa
 from told_episodes import START, Engineer
 
-from alerting import deeds, tables
+from alerting import deeds
 from alerting.desk import Desk
 from alerting.episode import Change, EpisodeChange
 from alerting.lifecycle import IllegalStep, Verb
 from alerting.store import Position, apply, note_snapshot, position_of
 from alerting.work import Conflict
+from core.store import tables
 
 AlertsOf = Callable[[sa.Engine], list[sa.RowMapping]]
 LEGAL = (

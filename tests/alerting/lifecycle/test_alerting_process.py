@@ -22,7 +22,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from alerting import requests, tables
+from alerting import requests
 from alerting.engine import Engine
 from alerting.episode import Change
 from alerting.registry import load_registry
@@ -30,14 +30,15 @@ from alerting.rules.generations import generation_named, load_newest
 from alerting.rules.waiting import enact
 from broker_server import BrokerServer, running_broker
 from core.catalogue import load_contracts
+from core.running import read_running
 from core.secrets import create_secrets
 from core.settings import Home, open_home
-from ingest.ops import open_ops
-from ingest.stream import live
-from ingest.stream.client import connected
-from ingest.stream.live import LiveBatch
-from ingest.stream.running import read_running
-from ingest.stream.streams import ensure_streams
+from core.store import tables
+from core.store.database import open_ops
+from core.stream import live
+from core.stream.client import connected
+from core.stream.live import LiveBatch
+from core.stream.streams import ensure_streams
 from orchestration.project import PROJECT, table_of
 from orchestration.rules import propose_rules, publish_rules
 from waiting import until

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
-from alerting import deeds, tables
+from alerting import deeds
 from alerting.channels.message import message_of, paragraphs
 from alerting.clock import Clock
 from alerting.desk import Desk
@@ -18,6 +18,7 @@ from alerting.lifecycle import IllegalStep, Verb
 from alerting.outbox import Route
 from alerting.store import apply
 from alerting.unheard import unheard
+from core.store import tables
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 

@@ -8,12 +8,13 @@ import pytest
 import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
-from alerting import deeds, tables
+from alerting import deeds
 from alerting.clock import Clock
 from alerting.desk import Desk
 from alerting.episode import Change, EpisodeChange
 from alerting.lifecycle import Verb
 from alerting.store import apply
+from core.store import tables
 
 MINUTE = timedelta(minutes=1)
 Run = Callable[..., None]

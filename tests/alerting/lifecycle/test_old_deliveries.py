@@ -4,10 +4,10 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from alerting import tables
 from alerting.retention import AT_ONCE, DELIVERIES_KEPT, forget_deliveries
 from core.settings import Home
-from ingest.ops import open_ops
+from core.store import tables
+from core.store.database import open_ops
 
 NOW = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 

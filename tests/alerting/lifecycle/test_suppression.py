@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
-from alerting import deeds, tables
+from alerting import deeds
 from alerting.clock import Clock
 from alerting.desk import Desk
 from alerting.episode import Change
@@ -15,6 +15,7 @@ from alerting.inhibition import Inhibitions, inhibited, inhibitions_of
 from alerting.labels import MatcherError, parse
 from alerting.store import apply
 from alerting.suppression import settle
+from core.store import tables
 
 HOUR = timedelta(hours=1)
 

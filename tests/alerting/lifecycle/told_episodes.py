@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 from alerting.episode import Change, EpisodeChange, episode_id_of
 from alerting.joining import Subject
+from core.severity import RANKS
 
 START = datetime(2026, 6, 1, 0, 0, tzinfo=UTC)
-RANKS = {"red": 4, "orange": 3, "yellow": 2, "blue": 1}
 
 
 def river_station(change: EpisodeChange) -> Subject:

@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from alerting.rules import RuleError
 from alerting.rules.generations import NoRulesError, generation_named, generations, load_newest
+from cli import app
 from core.settings import Home
-from orchestration.cli import app
 from orchestration.rules import RulesError, publish_rules
 from rule_parts import rules_folder, set_cell
 

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from access import requests, users
 from access.rights import NotAllowedError, Reader
-from alerting import tables
 from alerting.engine import Engine
 from alerting.episode import Change
 from alerting.knowledge import Knowledge, Watch, load_knowledge
@@ -23,11 +22,12 @@ from alerting.rules.versions import live_versions
 from alerting.rules.waiting import ChangedMeanwhile, waiting_folder
 from alerting.shadow import Compared
 from alerting.shadowing import ShadowDesk
+from cli import app
 from core.catalogue import load_contracts
 from core.settings import Home
-from ingest.ops import open_ops
-from ingest.stream.live import LiveBatch
-from orchestration.cli import app
+from core.store import tables
+from core.store.database import open_ops
+from core.stream.live import LiveBatch
 from orchestration.project import PROJECT, table_of
 from orchestration.rules import Proposed, propose_rules, publish_rules
 from rule_parts import gas, rules_folder, set_cell

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from live_city import LiveCity, landed_city
 
 from broker_server import BrokerServer, running_broker
 from city.live.acknowledged import acknowledged
@@ -18,11 +17,12 @@ from city.live.play import play
 from city.live.surroundings import Surroundings, surroundings_of
 from core.secrets import add_stream_secrets
 from core.settings import open_home
+from core.stream.bundle import StoredMessage
+from core.stream.client import connect
+from core.stream.raw import RawEntry, pack
 from ingest.parse.frames import tables_of
-from ingest.stream.bundle import StoredMessage
-from ingest.stream.client import connect
-from ingest.stream.raw import RawEntry, pack
 from listening import entries_in_raw, listening
+from live_city import LiveCity, landed_city
 
 
 def now() -> datetime:

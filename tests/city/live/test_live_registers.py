@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import polars as pl
 import pytest
 import sqlalchemy as sa
-from live_city import LiveCity, landed_city
 
 from city.live.fleet import Fleet
-from ingest import ops
-from ingest.landing import live_files
+from core.store import tables
+from core.store.landed import live_files
 from ingest.listen.known import register_of
+from live_city import LiveCity, landed_city
 
 # Register → the column of the city's own rows that names the device.
 DEVICES = {
@@ -44,8 +44,8 @@ def test_every_good_device_lands_and_every_bad_row_is_told(city: LiveCity, feed_
     planted = city.truth.filter((pl.col("feed_id") == feed_id) & (pl.col("outcome") == "quarantined"))
     rows = planted.filter(pl.col("grain") == "row")
     with city.engine.connect() as connection:
-        query = sa.select(ops.quarantine.c.reason).where(
-            ops.quarantine.c.feed_id == feed_id, ops.quarantine.c.outcome == "quarantined"
+        query = sa.select(tables.quarantine.c.reason).where(
+            tables.quarantine.c.feed_id == feed_id, tables.quarantine.c.outcome == "quarantined"
         )
         reasons = sorted(connection.execute(query).scalars())
     assert set(rows["reason"]) <= set(reasons)

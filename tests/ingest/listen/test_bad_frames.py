@@ -13,10 +13,16 @@ import sqlalchemy as sa
 from broker_server import BrokerServer
 from core.contract import Contract
 from core.settings import ARCHIVE_KEY, Home
-from ingest import landing, ops
-from ingest.archive import Archive
+from core.store import database, tables
+from core.store.archive import Archive
+from core.store.device import list_links
+from core.store.landed import live_files
+from core.stream.bundle import unbundle
+from core.stream.client import connected
+from core.stream.oversize import oversize_in
+from core.stream.packer import ENTRY_BYTES
+from core.stream.raw import unpack
 from ingest.listen.bad import OF_A_SENDER, Bad, BadBook, write_sheet
-from ingest.listen.devices import list_links
 from ingest.parse.frames import tables_of
 from ingest.protocols import hj212
 from ingest.protocols.hj212.crc import modbus
@@ -25,11 +31,6 @@ from ingest.pull import open_intake
 from ingest.replay import replay
 from ingest.reread import BYTES_GONE, NO_FRAME
 from ingest.restore import restore
-from ingest.stream.bundle import unbundle
-from ingest.stream.client import connected
-from ingest.stream.oversize import oversize_in
-from ingest.stream.packer import ENTRY_BYTES
-from ingest.stream.raw import unpack
 from listening import Device, entries_in_raw, listening, open_contracts, until
 
 AT = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
@@ -42,7 +43,7 @@ MONITOR = "A110000_0001"
 
 @pytest.fixture
 def engine(home: Home) -> Iterator[sa.Engine]:
-    opened = ops.open_ops(home.ops_url)
+    opened = database.open_ops(home.ops_url)
     yield opened
     opened.dispose()
 
@@ -66,7 +67,7 @@ def spoilt(frame: bytes) -> bytes:
 
 def quarantined(engine: sa.Engine) -> list[Any]:
     with engine.connect() as connection:
-        return list(connection.execute(sa.select(ops.quarantine).order_by(ops.quarantine.c.id)))
+        return list(connection.execute(sa.select(tables.quarantine).order_by(tables.quarantine.c.id)))
 
 
 def kept(home: Home, sha256: str) -> list[tuple[str, bytes]]:
@@ -185,7 +186,7 @@ async def test_tolerance_of_one_source_is_none_for_another(broker: BrokerServer,
     ]
     with engine.begin() as connection:
         connection.execute(
-            sa.insert(ops.device_access).values(
+            sa.insert(tables.device_access).values(
                 raw_feed=DUST, device_id=MONITOR, verdict="allowed", actor="duty", reason="on trial", at=AT
             )
         )
@@ -252,7 +253,7 @@ def test_frames_land_once_their_contract_relents(home: Home, engine: sa.Engine) 
     assert {done.feed_id: done.rows_landed for done in replay(intake, lenient)} == {POSITION: 1, BEHAVIOUR: 1}
     assert [row.replayed_at is not None for row in quarantined(engine)] == [True, False, False]
     assert {(done.rows_landed, done.why) for done in replay(intake, lenient)} == {(0, NO_FRAME)}
-    files = landing.live_files(engine, home, POSITION)
+    files = live_files(engine, home, POSITION)
     before = files[0].read_bytes()
     for path in files:
         path.unlink()
@@ -279,8 +280,8 @@ def test_bytes_that_are_past_their_retention_are_said_to_be(home: Home, engine: 
 
 
 def test_what_is_wrong_with_a_body_shows_no_phone() -> None:
-    from ingest.stream.bundle import StoredMessage
-    from ingest.stream.raw import RawEntry, pack
+    from core.stream.bundle import StoredMessage
+    from core.stream.raw import RawEntry, pack
 
     message = StoredMessage(1, pack([RawEntry(PHONE, 0, spoilt(truck_frame(1)))]), 0)
     (note,) = tables_of([message], list(open_contracts(POSITION).values()))[POSITION].notes

@@ -11,14 +11,14 @@ import sqlalchemy as sa
 
 from broker_server import BrokerServer
 from core.contract import Contract
-from ingest import ops
-from ingest.listen.devices import list_links
+from core.store import database, tables
+from core.store.device import list_links
+from core.stream.bundle import StoredMessage
+from core.stream.client import connected
+from core.stream.raw import RawEntry, pack
 from ingest.parse.frames import tables_of
 from ingest.protocols import Message, codec, gb26875, sl651
 from ingest.protocols.jt808 import encode
-from ingest.stream.bundle import StoredMessage
-from ingest.stream.client import connected
-from ingest.stream.raw import RawEntry, pack
 from listening import entries_in_raw, listening, open_contracts
 
 AT = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
@@ -57,7 +57,7 @@ def talk(
 
 
 def link_of(broker: BrokerServer) -> Any:
-    engine = ops.open_ops(broker.home.ops_url)
+    engine = database.open_ops(broker.home.ops_url)
     (link,) = list_links(engine)
     engine.dispose()
     return link
@@ -96,9 +96,9 @@ def test_two_objects_under_a_count_of_one_are_denied_and_their_fire_goes_on(brok
     assert [(n.reason, n.alarm.sender, n.alarm.says) for n in table.notes] == [
         ("bad_frame", "0102030405A6", "part_state fire")
     ]
-    engine = ops.open_ops(broker.home.ops_url)
+    engine = database.open_ops(broker.home.ops_url)
     with engine.connect() as connection:  # what goes to RAW is noted by intake, not twice
-        assert connection.execute(sa.select(sa.func.count()).select_from(ops.quarantine)).scalar() == 0
+        assert connection.execute(sa.select(sa.func.count()).select_from(tables.quarantine)).scalar() == 0
     engine.dispose()
 
 

@@ -10,16 +10,16 @@ import pytest
 import sqlalchemy as sa
 
 from broker_server import BrokerServer
-from ingest import ops
-from ingest.listen.devices import list_links, set_access
+from core.running import read_running
+from core.store import database, tables
+from core.store.device import list_links, set_access
+from core.stream import streams
+from core.stream.client import connected
 from ingest.protocols import codec
 from ingest.protocols.gb26875 import encode as gb26875
 from ingest.protocols.hj212 import encode, encode_parts
 from ingest.protocols.jt808 import encode as jt808
 from ingest.protocols.sl651 import encode as sl651
-from ingest.stream import streams
-from ingest.stream.client import connected
-from ingest.stream.running import read_running
 from listening import entries_in_raw, listening, now, open_contracts, raw_holds, started_process, until
 
 AT = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
@@ -178,7 +178,7 @@ async def test_parts_that_were_answered_outlive_the_gateway(broker: BrokerServer
 @pytest.mark.case("engineer.held.H4")
 async def test_strangers_and_banned_devices_are_refused(broker: BrokerServer) -> None:
     case = CASES[0]
-    engine = ops.open_ops(broker.home.ops_url)
+    engine = database.open_ops(broker.home.ops_url)
     set_access(engine, case.feed, "13800002222", "banned", "duty", "sends nonsense", AT)
     set_access(engine, case.feed, "13800003333", "allowed", "duty", "on trial", AT)
     strict = open_contracts(case.feed, unknownDevices="refuse")
@@ -209,13 +209,13 @@ async def test_strangers_and_banned_devices_are_refused(broker: BrokerServer) ->
     standing = {row["device_id"]: row["standing"] for row in list_links(engine)}
     assert standing == {"13800001111": "unknown", "13800002222": "banned", "13800003333": "banned"}
     with engine.connect() as connection:
-        assert connection.scalar(sa.select(sa.func.count()).select_from(ops.operator_action)) == 3
+        assert connection.scalar(sa.select(sa.func.count()).select_from(tables.operator_action)) == 3
     engine.dispose()
 
 
 async def test_links_tell_how_a_device_is_heard(broker: BrokerServer) -> None:
     case = CASES[0]
-    engine = ops.open_ops(broker.home.ops_url)
+    engine = database.open_ops(broker.home.ops_url)
 
     async with listening(broker.home, open_contracts(case.feed)) as ports:
         reader, writer = await opened(ports["jt808"])

@@ -14,8 +14,8 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from ingest.listen import http
-from ingest.listen.http import BoundedConnection, DoorServer, Guesses
+from core.runtime import http
+from core.runtime.http import BoundedConnection, DoorServer, Guesses
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 

@@ -11,10 +11,11 @@ from core.catalogue import load_contracts
 from core.contract import ContractError
 from core.settings import Home
 from core.stages import Batch, Payload
-from ingest import landing, ops
-from ingest.listen.devices import list_access, list_links, set_access
+from core.store import database
+from core.store.device import list_access, list_links, set_access
+from core.stream.client import connected
+from ingest import landing
 from ingest.listen.known import Known, register_of
-from ingest.stream.client import connected
 from listening import Device, entries_in_raw, listening, open_contracts, raw_holds, until
 
 AT = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
@@ -36,7 +37,7 @@ def land(home: Home, engine: sa.Engine, feed_id: str, column: str, ids: list[str
 
 @pytest.fixture
 def engine(home: Home) -> sa.Engine:
-    return ops.open_ops(home.ops_url)
+    return database.open_ops(home.ops_url)
 
 
 def test_a_device_of_the_newest_snapshot_is_known(home: Home, engine: sa.Engine) -> None:
@@ -96,7 +97,7 @@ async def test_messages_wait_until_the_register_has_landed(broker: BrokerServer)
     broker.stop()
     home = broker.set(CITYRISK_NATS_PASSWORD_URBAN="gas")
     broker.start()
-    engine = ops.open_ops(home.ops_url)
+    engine = database.open_ops(home.ops_url)
     contracts = {feed: one for feed, one in load_contracts().items() if feed in (GAS, GAS_REGISTER)}
 
     async with listening(home, contracts), connected(home, "test") as client:

@@ -8,9 +8,9 @@ import pytest
 from nats.aio.client import Client
 
 from broker_server import BrokerServer
+from core.stream import streams
+from core.stream.client import connected
 from ingest.listen.limits import Bucket
-from ingest.stream import streams
-from ingest.stream.client import connected
 from listening import listening, open_contracts
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks.chain.outcome import waiting_in_sessions
 from broker_server import BrokerServer
-from ingest.stream import streams
-from ingest.stream.client import connected
+from core.stream import streams
+from core.stream.client import connected
 from listening import (
     Device,
     entries_in_raw,

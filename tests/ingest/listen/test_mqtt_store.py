@@ -12,11 +12,11 @@ from nats.js.errors import NotFoundError
 from nats.js.manager import JetStreamManager
 
 from broker_server import BrokerServer
+from core.running import write_running
 from core.settings import Home
-from ingest.stream import mqtt_store
-from ingest.stream.client import connected
-from ingest.stream.mqtt_store import PREFIX, STREAM, ensure_mqtt_store, left_behind, make_mqtt_room, unkept
-from ingest.stream.running import write_running
+from core.stream import mqtt_store
+from core.stream.client import connected
+from core.stream.mqtt_store import PREFIX, STREAM, ensure_mqtt_store, left_behind, make_mqtt_room, unkept
 from listening import Device, listening, open_contracts, raw_holds, until
 from orchestration.doctor import _left_messages
 

@@ -13,7 +13,10 @@ from nats.aio.client import Client
 from paho.mqtt.client import MQTTMessage
 
 from core.settings import ARCHIVE_KEY, NATS_PASSWORD, Home
-from ingest.archive import Archive
+from core.store.archive import Archive
+from core.stream.oversize import oversize_in
+from core.stream.packer import ENTRY_BYTES, EntryTooLarge, Packer, Stored
+from core.stream.raw import RawEntry
 from ingest.listen.bad import BadBook
 from ingest.listen.counts import Counts
 from ingest.listen.known import Known
@@ -21,9 +24,6 @@ from ingest.listen.links import LinkBook
 from ingest.listen.mqtt import Bridge
 from ingest.listen.serve import _every
 from ingest.listen.strangers import Strangers
-from ingest.stream.oversize import oversize_in
-from ingest.stream.packer import ENTRY_BYTES, EntryTooLarge, Packer, Stored
-from ingest.stream.raw import RawEntry
 from listening import now, open_contracts
 
 TOPIC = b"urban/gas_reading/QY-1"

@@ -19,18 +19,18 @@ import pytest
 from test_packets import HELLO, publish
 
 from broker_server import BrokerServer
+from core.running import read_running
 from core.settings import Home, SettingsError
+from core.stream.bundle import StoredMessage
+from core.stream.client import connected
+from core.stream.oversize import HEAD_BYTES, Oversize, oversize_in
+from core.stream.raw import RawEntry, pack
+from core.stream.streams import MESSAGE_BYTES
 from ingest.parse.frames import tables_of
 from ingest.proxy import connections
 from ingest.proxy.connections import DeviceSide, Proxy, ProxyLimits
 from ingest.proxy.counts import Counts
 from ingest.proxy.serve import serve
-from ingest.stream.bundle import StoredMessage
-from ingest.stream.client import connected
-from ingest.stream.oversize import HEAD_BYTES, Oversize, oversize_in
-from ingest.stream.raw import RawEntry, pack
-from ingest.stream.running import read_running
-from ingest.stream.streams import MESSAGE_BYTES
 from ingest.stream.unplaced import unreadable
 from listening import Device, listening, now, open_contracts, raw_holds, until
 

@@ -19,12 +19,13 @@ import polars as pl
 from nats.aio.client import Client
 from nats.js.errors import NotFoundError
 
+from core.running import read_running
 from core.settings import Home
-from ingest import landing, ops
-from ingest.stream import live, raw
-from ingest.stream.raw import RawEntry
-from ingest.stream.running import read_running
-from ingest.stream.streams import LIVE
+from core.store import database
+from core.store.landed import live_files
+from core.stream import live, raw
+from core.stream.raw import RawEntry
+from core.stream.streams import LIVE
 
 ROOT = Path(__file__).resolve().parents[3]
 GAS = "urban.gas_reading"
@@ -136,8 +137,8 @@ def keys_in_live(rows: Sequence[dict[str, Any]]) -> Counter[Key]:
 
 def landed(home: Home, feed_id: str) -> pl.DataFrame:
     """All live landed rows of a feed."""
-    engine = ops.open_ops(home.ops_url)
-    files = landing.live_files(engine, home, feed_id)
+    engine = database.open_ops(home.ops_url)
+    files = live_files(engine, home, feed_id)
     engine.dispose()
     return pl.concat([pl.read_parquet(path) for path in files]) if files else pl.DataFrame()
 

@@ -14,12 +14,12 @@ from intake_process import GAS, message, reading
 from core.catalogue import load_contracts
 from core.contract import Contract
 from core.settings import Home
-from ingest import ops
+from core.store import database, tables
+from core.stream.reader import Taken
 from ingest.protocols import hj212, jt808
 from ingest.pull import Intake, open_intake
 from ingest.stream import offsets
 from ingest.stream.offsets import write_clocks
-from ingest.stream.reader import Taken
 from ingest.stream.seen import SeenRows, value_schema
 from ingest.stream.tick import Feed, Ticker
 
@@ -58,12 +58,12 @@ class Clocks:
         """What stands in the store once news is written."""
         write_clocks(self.engine, self.ticker.clocks.take_changed())
         with self.engine.connect() as connection:
-            return [dict(row) for row in connection.execute(sa.select(ops.device_clock)).mappings()]
+            return [dict(row) for row in connection.execute(sa.select(tables.device_clock)).mappings()]
 
 
 @pytest.fixture
 def intake(home: Home) -> Iterator[Intake]:
-    engine = ops.open_ops(home.ops_url)
+    engine = database.open_ops(home.ops_url)
     yield open_intake(home, engine, "run-1", lambda: NOW)
     engine.dispose()
 

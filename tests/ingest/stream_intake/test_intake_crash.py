@@ -16,7 +16,7 @@ from intake_process import GAS, IntakeServer, Key, keys_in_live, keys_landed, li
 
 from broker_server import BrokerServer
 from core.settings import Home
-from ingest.stream.client import connected
+from core.stream.client import connected
 
 KILLS = 5
 DEVICES = 40

@@ -16,14 +16,15 @@ from core.catalogue import load_contracts
 from core.contract import Contract
 from core.settings import Home
 from core.stages import Batch, Payload
-from ingest import landing, ops
+from core.store import database
+from core.stream.raw import RawEntry, pack
+from core.stream.reader import Taken
+from ingest import landing
 from ingest.listen.known import Known
 from ingest.protocols.jt808 import encode as jt808
 from ingest.protocols.sl651 import encode
 from ingest.protocols.sl651.wire import build, take_apart
 from ingest.pull import Intake, open_intake
-from ingest.stream.raw import RawEntry, pack
-from ingest.stream.reader import Taken
 from ingest.stream.seen import SeenRows
 from ingest.stream.tick import Feed, Shaped, Ticker
 
@@ -55,7 +56,7 @@ def register(home: Home, engine: sa.Engine, feed_id: str, rows: list[dict[str, s
 
 @pytest.fixture
 def intake(home: Home) -> Iterator[Intake]:
-    engine = ops.open_ops(home.ops_url)
+    engine = database.open_ops(home.ops_url)
     gas = [{"device_id": "G1", "gateway_id": "GW1"}, {"device_id": "G2", "gateway_id": "GW2"}]
     register(home, engine, "urban.gas_device", gas)
     register(home, engine, "transport.vehicle", [{"terminal_id": "13800000002"}, {"terminal_id": "13800000001"}])

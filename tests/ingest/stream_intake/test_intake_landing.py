@@ -15,14 +15,16 @@ from intake_process import GAS, landed, message, reading
 from core.catalogue import load_contracts
 from core.contract import Contract, ContractError
 from core.settings import Home
-from ingest import landing, ops
+from core.store import database, tables
+from core.store.landed import live_files
+from core.stream.publish import place_of, raw_messages
+from core.stream.reader import Taken
+from ingest import landing
 from ingest.compact import FILES_WORTH_MERGING, compact, delete_replaced
 from ingest.protocols.jt808 import encode
 from ingest.pull import Intake, open_intake
 from ingest.restore import restore
 from ingest.stream.lander import Lander, landed_rows, read_cursors, read_position, run_of, take_load
-from ingest.stream.publish import place_of, raw_messages
-from ingest.stream.reader import Taken
 from ingest.stream.seen import SeenRows
 from ingest.stream.tick import NOTES_KEPT, Feed, Shaped, Ticker
 from quality.run import check_feed
@@ -61,7 +63,7 @@ def contracts() -> dict[str, Contract]:
 
 @pytest.fixture
 def intake(home: Home) -> Iterator[Intake]:
-    engine = ops.open_ops(home.ops_url)
+    engine = database.open_ops(home.ops_url)
     yield open_intake(home, engine, "run-1", lambda: NOW)
     engine.dispose()
 
@@ -122,12 +124,12 @@ def test_many_small_landings_merge_and_come_back(
     before = landed(intake.home, GAS).sort("_row")
     assert before.height == FILES_WORTH_MERGING
     with intake.engine.begin() as connection:
-        connection.execute(sa.update(ops.batch).values(state="admitted"))
-        connection.execute(sa.update(ops.file).values(built_at=NOW))
+        connection.execute(sa.update(tables.batch).values(state="admitted"))
+        connection.execute(sa.update(tables.file).values(built_at=NOW))
     later = NOW + timedelta(minutes=1)
     assert compact(intake.home, intake.engine, contracts, later) == 1
     delete_replaced(intake.home, intake.engine, later + timedelta(seconds=1))
-    (merged,) = landing.live_files(intake.engine, intake.home, GAS)
+    (merged,) = live_files(intake.engine, intake.home, GAS)
     assert landed(intake.home, GAS).sort("_row").equals(before)
     merged.unlink()
     assert restore(intake, contracts).batches == 1
@@ -154,7 +156,7 @@ def test_held_batches_are_judged_by_the_hour() -> None:
 def test_a_flood_of_bad_frames_is_counted_not_listed(intake: Intake, stream: Stream) -> None:
     stream.tick(*[b"x"] * (NOTES_KEPT + 500), reading("GD1", AT_MS))
     stream.land()
-    q = ops.quarantine.c
+    q = tables.quarantine.c
     with intake.engine.connect() as connection:
         grains = connection.execute(sa.select(q.grain, sa.func.count(), sa.func.sum(q.n_rows)).group_by(q.grain)).all()
     assert sorted(map(tuple, grains)) == [("batch", 1, 500), ("row", NOTES_KEPT, NOTES_KEPT)]
@@ -179,7 +181,7 @@ def test_a_message_that_breaks_us_costs_itself_alone(
     assert live["device_id"].to_list() == ["GD1", "GD3", "GD4"]
     stream.land()
     with intake.engine.connect() as connection:
-        notes = connection.execute(sa.select(ops.quarantine.c.reason, ops.quarantine.c.locator)).all()
+        notes = connection.execute(sa.select(tables.quarantine.c.reason, tables.quarantine.c.locator)).all()
     assert [tuple(note) for note in notes] == [("bad_frame", "2")]
     assert "message 2 cannot be read" in caplog.text
 

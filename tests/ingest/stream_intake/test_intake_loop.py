@@ -21,18 +21,20 @@ from nats.js.errors import NotFoundError
 from broker_server import BrokerServer
 from core.catalogue import load_contracts
 from core.contract import Contract
+from core.running import read_running
 from core.settings import Home, SettingsError
 from core.stages import Payload
-from ingest import landing, ops
+from core.store import database, tables
+from core.store.landed import live_files
+from core.stream import live
+from core.stream.client import connected
+from core.stream.reader import StreamReader
+from core.stream.streams import LIVE, RAW, ensure_streams
+from ingest import landing
 from ingest.pull import Intake, open_intake, pull_feed
 from ingest.replay import replay
 from ingest.restore import restore
-from ingest.stream import live
-from ingest.stream.client import connected
 from ingest.stream.intake import serve
-from ingest.stream.reader import StreamReader
-from ingest.stream.running import read_running
-from ingest.stream.streams import LIVE, RAW, ensure_streams
 
 NOW = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 AT_MS = int(NOW.timestamp() * 1000) - 5000
@@ -67,7 +69,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def intake(home: Home, clock: Clock) -> Iterator[Intake]:
-    engine = ops.open_ops(home.ops_url)
+    engine = database.open_ops(home.ops_url)
     yield open_intake(home, engine, "run-1", clock)
     engine.dispose()
 
@@ -130,7 +132,7 @@ async def in_live(client: Client, rows: int, feed: str = GAS) -> list[dict[str, 
 
 
 def notes(intake: Intake) -> list[tuple[str, str, str, int]]:
-    q = ops.quarantine.c
+    q = tables.quarantine.c
     with intake.engine.connect() as connection:
         rows = connection.execute(sa.select(q.reason, q.outcome, q.grain, q.n_rows).order_by(q.id))
         return [tuple(row) for row in rows]
@@ -138,7 +140,9 @@ def notes(intake: Intake) -> list[tuple[str, str, str, int]]:
 
 def progress(intake: Intake, feed_id: str = GAS) -> Any:
     with intake.engine.connect() as connection:
-        return connection.execute(sa.select(ops.stream_progress).where(ops.stream_progress.c.feed_id == feed_id)).one()
+        return connection.execute(
+            sa.select(tables.stream_progress).where(tables.stream_progress.c.feed_id == feed_id)
+        ).one()
 
 
 def values(frame: pl.DataFrame) -> pl.DataFrame:
@@ -163,7 +167,7 @@ def test_a_reading_is_in_live_and_lands(
     assert frame["observed_at"].dt.epoch("ms").to_list() == [AT_MS, AT_MS, AT_MS - 3_600_000]
     assert frame["_row"].str.split(".").list.slice(1).list.join(".").to_list() == ["0", "1.0", "1.1"]
     with intake.engine.connect() as connection:
-        batch = connection.execute(sa.select(ops.batch)).one()
+        batch = connection.execute(sa.select(tables.batch)).one()
     assert (batch.media, batch.state, batch.rows_in, batch.rows_landed) == ("raw-json", "landed", 3, 3)
     cursor = landing.read_cursor(intake.engine, GAS)
     assert batch.source_ref == f"raw:{cursor}-{cursor}"
@@ -266,7 +270,7 @@ def test_lost_files_of_a_stream_come_back(
     before = values(landed(home, GAS))
     assert before.height >= 7
     assert {"bad_frame", "duplicate", "superseded", "out_of_range"} <= {note[0] for note in notes(intake)}
-    for path in landing.live_files(intake.engine, home, GAS):
+    for path in live_files(intake.engine, home, GAS):
         path.unlink()
     assert restore(intake, contracts).batches >= 1
     assert landing.verify_landed(home, intake.engine) == []
@@ -289,7 +293,7 @@ def test_refused_rows_of_a_stream_get_another_chance(
     assert [r.rows_landed for r in replay(intake, contracts)] == [0]
     with intake.engine.begin() as connection:
         connection.execute(
-            sa.insert(ops.override).values(
+            sa.insert(tables.override).values(
                 feed_id=GAS,
                 column_name="quality_flag",
                 found="检修中",
@@ -303,7 +307,7 @@ def test_refused_rows_of_a_stream_get_another_chance(
     assert replay(intake, contracts) == []
     rows = landed(home, GAS).sort("device_id")
     assert rows.select("device_id", "quality_flag").rows() == [("GD1", "maintenance"), ("GD2", "normal")]
-    for path in landing.live_files(intake.engine, home, GAS):
+    for path in live_files(intake.engine, home, GAS):
         path.unlink()
     assert restore(intake, contracts).batches == 2
     assert values(landed(home, GAS)).equals(values(rows))
@@ -322,7 +326,7 @@ def pulled(point: str, at: datetime) -> Payload:
 
 def waiting(intake: Intake) -> int:
     with intake.engine.connect() as connection:
-        return int(connection.scalar(sa.select(sa.func.count()).select_from(ops.live_waiting)) or 0)
+        return int(connection.scalar(sa.select(sa.func.count()).select_from(tables.live_waiting)) or 0)
 
 
 def test_pulled_batches_enter_live_once_and_history_never(
@@ -355,11 +359,11 @@ def test_a_batch_that_live_has_is_not_published_again(
             pass
         pull_feed(intake, contracts[PULLED], [pulled("P1", clock())])
         with intake.engine.connect() as connection:
-            batch_id = connection.scalar(sa.select(ops.live_waiting.c.batch_id))
+            batch_id = connection.scalar(sa.select(tables.live_waiting.c.batch_id))
         async with serving(home, contracts, clock):
             await until(lambda: waiting(intake) == 0)
         with intake.engine.begin() as connection:  # as if the process died before it could forget the batch
-            connection.execute(sa.insert(ops.live_waiting).values(batch_id=batch_id))
+            connection.execute(sa.insert(tables.live_waiting).values(batch_id=batch_id))
         async with serving(home, contracts, clock) as client:
             await until(lambda: waiting(intake) == 0)
             return await live_rows(client, PULLED)

@@ -1,0 +1,69 @@
+"""`cityrisk sql | export`: read the newest published generation within the caller's rights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.shell import (
+    Json,
+    app,
+    current_home,
+    failed,
+    now,
+    os_user,
+    print_rows,
+    verb,
+    wrong_use,
+)
+
+FORMATS = ("parquet", "csv", "xlsx", "geojson")
+
+
+@app.command("sql")
+@verb
+def sql_command(
+    text: Annotated[str, typer.Argument(help="One SELECT on the mart tables.")],
+    limit: Annotated[int, typer.Option(help="At most so many rows.")] = 1000,
+    as_json: Json = False,
+) -> None:
+    """Read-only SQL on the newest published generation, sandboxed."""
+    from access.queries import ask_sql
+    from access.rights import Reader
+    from access.sandbox import SandboxError
+    from access.serving import NoGenerationError
+
+    try:
+        result = ask_sql(current_home(), Reader(os_user()), text, now(), limit)
+    except (SandboxError, NoGenerationError) as error:
+        failed(str(error))
+    print_rows(result.frame.to_dicts(), as_json, empty="no rows")
+    if result.is_truncated:
+        typer.echo(f"only the first {limit} rows; ask for more with --limit", err=True)
+
+
+@app.command("export")
+@verb
+def export_command(
+    table: Annotated[str, typer.Argument(help="A mart table, such as risk_object.")],
+    fmt: Annotated[str, typer.Option("--format", help="parquet, csv, xlsx or geojson.")] = "csv",
+    out: Annotated[Path | None, typer.Option(help="File to write; <table>.<format> when left out.")] = None,
+    where: Annotated[str | None, typer.Option(help="A condition on the table's columns.")] = None,
+) -> None:
+    """Write one published table to a file, within the caller's rights."""
+    from access.export import ExportError
+    from access.queries import take_out
+    from access.rights import Reader
+    from access.sandbox import SandboxError
+    from access.serving import NoGenerationError
+
+    if fmt not in FORMATS:
+        wrong_use(f"--format {fmt!r}; expected one of {', '.join(FORMATS)}")
+    target = out or Path(f"{table.removeprefix('mart.')}.{fmt}")
+    try:
+        rows = take_out(current_home(), Reader(os_user()), table, fmt, target, now(), where)
+    except (ExportError, SandboxError, NoGenerationError) as error:
+        failed(str(error))
+    typer.echo(f"wrote {rows} rows to {target}")

@@ -1,0 +1,98 @@
+"""What a person may do about a device at a gateway: ban it, allow it, leave it to the register; and see how all stand.
+
+Each word of a person is an `operator_action` row as well. Not here: who may say it (`access`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from sqlalchemy import BigInteger, Column, String, Table, Text
+
+from core.store.database import UtcText, metadata
+from core.store.user import operator_action
+
+# A person's word on one device of a gateway: banned, or allowed although no register lists it.
+device_access = Table(
+    "device_access", metadata,
+    Column("raw_feed", String(80), primary_key=True),
+    Column("device_id", String(80), primary_key=True),
+    Column("verdict", String(8), nullable=False),  # banned, allowed
+    Column("actor", String(80), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("at", UtcText, nullable=False),
+)  # fmt: skip
+
+# How each device was last heard by a gateway or over MQTT; written every few seconds, counts since it was first heard.
+device_link = Table(
+    "device_link", metadata,
+    Column("raw_feed", String(80), primary_key=True),
+    Column("device_id", String(80), primary_key=True),
+    Column("carrier", String(4), nullable=False),  # tcp, udp, mqtt
+    Column("standing", String(8), nullable=False),  # known, unknown, banned
+    Column("address", String(64), nullable=False),  # '' over MQTT: the broker does not tell
+    Column("is_connected", sa.Boolean, nullable=False),
+    Column("first_heard_at", UtcText, nullable=False),
+    Column("last_frame_at", UtcText),
+    Column("last_bad_at", UtcText),
+    Column("last_bad_reason", Text),
+    Column("frames", BigInteger, nullable=False),
+    Column("bad_frames", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("deviations", Text, nullable=False),  # JSON: lenient option → frames that needed it
+)  # fmt: skip
+
+# Clocks of devices that are off receipt, or were: written by intake when there is news of one.
+device_clock = Table(
+    "device_clock", metadata,
+    Column("raw_feed", String(80), primary_key=True),
+    Column("device_id", String(80), primary_key=True),
+    Column("offset_s", BigInteger),  # median of the last readings, positive when ahead; null when they had no time
+    Column("is_off", sa.Boolean, nullable=False),  # false once it is right again
+    Column("since_at", UtcText, nullable=False),  # receipt of the first reading that was off
+    Column("seen_at", UtcText, nullable=False),
+    Column("jumped_at", UtcText),  # when it last moved by more than ten minutes between two readings
+)  # fmt: skip
+
+Verdict = Literal["banned", "allowed"]
+
+
+def set_access(
+    engine: sa.Engine, raw_feed: str, device_id: str, verdict: Verdict | None, actor: str, reason: str, now: datetime
+) -> None:
+    """Ban or allow a device from now on, whatever a register says; None leaves it to the register again.
+
+    Running gateways follow within seconds; a banned device's connection is closed at its next frame.
+    """
+    access = device_access
+    with engine.begin() as connection:
+        connection.execute(sa.delete(access).where(access.c.raw_feed == raw_feed, access.c.device_id == device_id))
+        if verdict is not None:
+            row = {"raw_feed": raw_feed, "device_id": device_id, "verdict": verdict}
+            connection.execute(sa.insert(access).values(**row, actor=actor, reason=reason, at=now))
+        action = {"banned": "ban_device", "allowed": "allow_device", None: "forget_device_access"}[verdict]
+        connection.execute(
+            sa.insert(operator_action).values(
+                actor=actor, action=action, target=f"{raw_feed}/{device_id}", reason=reason, at=now
+            )
+        )
+
+
+def list_access(engine: sa.Engine) -> Sequence[dict[str, Any]]:
+    """Every device that a person banned or allowed, newest first; columns of `device_access`."""
+    query = sa.select(device_access).order_by(device_access.c.at.desc())
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def list_links(engine: sa.Engine, raw_feed: str | None = None) -> Sequence[dict[str, Any]]:
+    """How each device was last heard, by feed and device; columns of `device_link`. `raw_feed` None: all feeds."""
+    link = device_link
+    query = sa.select(link).order_by(link.c.raw_feed, link.c.device_id)
+    if raw_feed is not None:
+        query = query.where(link.c.raw_feed == raw_feed)
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]

@@ -1,0 +1,1 @@
+"""What departments write in single cells: texts and instants. Not here: whole rows (`ingest.conform`)."""
