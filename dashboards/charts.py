@@ -116,6 +116,9 @@ class Line:
     width: float = 1.6
 
 
+_POINTS = 3  # so few values make no line that anybody would see
+
+
 @dataclass(frozen=True)
 class Mark:
     """A level across the chart, with its word."""
@@ -132,7 +135,7 @@ def lines(labels: Sequence[str], drawn: Sequence[Line], marks: Sequence[Mark] = 
             "name": line.name,
             "type": "line",
             "data": list(line.values),
-            "showSymbol": False,
+            "showSymbol": sum(value is not None for value in line.values) <= _POINTS,
             "connectNulls": False,
             "lineStyle": {"width": line.width, "type": line.dash, "color": line.colour},
             "itemStyle": {"color": line.colour},

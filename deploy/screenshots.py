@@ -33,8 +33,9 @@ PAGES = {
     "feeds": "feeds",
     "devices": "devices",
     "systems": "systems",
-    "system": "system-L02",
+    "system": "system-N04",
 }
+TALLEST = {"system": 1500}  # the top of a page that is longer
 LANGUAGES = ("zh", "en")
 SIZES = {"": (1366, 768), "_phone": (390, 844)}
 START_UP_S = 60
@@ -66,7 +67,7 @@ def main() -> int:
                 for language in LANGUAGES:
                     for suffix, size in SIZES.items():
                         out = options.out / f"{name}_{language}{suffix}.png"
-                        draw(browser, f"{url}/{PAGES[name]}?lang={language}", size, out)
+                        draw(browser, f"{url}/{PAGES[name]}?lang={language}", size, out, TALLEST.get(name, 2600))
                         print(out)
             browser.close()
     finally:
@@ -87,8 +88,8 @@ def wait_for(url: str) -> None:
     raise TimeoutError(f"{url} did not answer in {START_UP_S} s")
 
 
-def draw(browser: Browser, url: str, size: tuple[int, int], out: Path) -> None:
-    """One picture of a whole page, as tall as the page is."""
+def draw(browser: Browser, url: str, size: tuple[int, int], out: Path, tallest: int) -> None:
+    """One picture of a whole page, as tall as the page is, at most `tallest`."""
     width, height = size
     page = browser.new_page(viewport={"width": width, "height": height}, device_scale_factor=1.5)
     page.goto(url)
@@ -100,7 +101,7 @@ def draw(browser: Browser, url: str, size: tuple[int, int], out: Path) -> None:
         page.wait_for_selector(".alert-facts")
         page.wait_for_load_state("networkidle")
     tall = int(page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight"))
-    page.set_viewport_size({"width": width, "height": min(tall + 10, 2600)})
+    page.set_viewport_size({"width": width, "height": min(tall + 10, tallest)})
     page.wait_for_timeout(800)  # charts fit themselves to the new size
     page.evaluate("document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
     # Flat colours: a palette holds them in a quarter of the bytes.
