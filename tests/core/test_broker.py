@@ -151,9 +151,10 @@ async def test_room_is_made_of_what_every_consumer_has_acknowledged(broker: Brok
 
 
 def test_the_command_becomes_the_broker_and_says_where_it_is(home: Home) -> None:
-    settings = {**FREE_PORTS, "CITYRISK_NATS_PORT": "0", "CITYRISK_MQTT_PORT": "0", "CITYRISK_STREAM_SYNC": "always"}
+    free = {"CITYRISK_NATS_PORT": "0", "CITYRISK_MQTT_BROKER_PORT": "0"}
+    settings = {**FREE_PORTS, **free, "CITYRISK_STREAM_SYNC": "always"}
     environment = {**os.environ, **home.environment, **settings}
-    process = subprocess.Popen([sys.executable, "-m", "ingest.stream"], env=environment, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen([sys.executable, "-m", "core.stream"], env=environment, stderr=subprocess.DEVNULL)
 
     async def whole() -> None:
         own = with_settings(home, **settings)
