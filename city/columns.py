@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
@@ -14,6 +15,7 @@ import polars as pl
 from city import naming
 from city.clock import Span
 from city.geography import Places, lines, to_gcj02
+from city.live.quantity import Quantity, quantity
 from city.profiles import Profile
 from core.declarations import DeclarationError, seconds
 
@@ -32,6 +34,8 @@ class Drawing:
     datum: str
     parent: pl.DataFrame | None = None
     kinds: Cells | None = None
+    moments: Cells | None = None
+    owner: str = ""
     chain: int = 1
     columns: dict[str, Cells] = field(default_factory=dict)
     lengths_m: dict[str, Cells] = field(default_factory=dict)
@@ -160,6 +164,36 @@ def _dates(days_ago: Cells, spec: Element, drawing: Drawing) -> Cells:
     return np.array([day.strftime(forms[pick]) for day, pick in zip(days, picks, strict=True)], dtype=object)
 
 
+def _moment(spec: Element, drawing: Drawing) -> Cells:
+    """When each reading or event was (naive Beijing time), later by something between two durations."""
+    low, high = (seconds(one) for one in spec["moment"])
+    later = drawing.rng.integers(low, max(low + 1, high), drawing.n).astype("timedelta64[s]")
+    return np.array((_moments(drawing) + later).tolist(), dtype=object)
+
+
+def _signal(spec: Element, drawing: Drawing) -> Cells:
+    """A value as the device of the register's row has it at each moment."""
+    moments = _moments(drawing)
+    assert drawing.parent is not None
+    instants = (moments - np.timedelta64(8, "h")).astype("datetime64[s]").astype(np.int64).tolist()
+    made: dict[str, Quantity] = {}
+    found = []
+    for row, at in zip(drawing.parent.to_dicts(), instants, strict=True):
+        device_id = str(row[drawing.owner])
+        if device_id not in made:
+            made[device_id] = quantity(device_id, spec["signal"], row)
+        sky_key = zlib.crc32(f"{drawing.profile.city}/{row.get('_county')}".encode())
+        value = made[device_id].at(at, zlib.crc32(device_id.encode()), sky_key, {}, is_serviced=False)
+        found.append(round(value, made[device_id].decimals))
+    return np.array(found)
+
+
+def _moments(drawing: Drawing) -> Cells:
+    if drawing.moments is None:
+        raise DeclarationError("rows that last have no moments; say `every` or `per_day` under rows")
+    return drawing.moments
+
+
 def _length(spec: Element, drawing: Drawing) -> Cells:
     if spec["length_of"] not in drawing.lengths_m:
         raise DeclarationError(f"length_of {spec['length_of']!r}: no line of that name stands above")
@@ -209,6 +243,8 @@ _GENERATORS: Mapping[str, Callable[[Element, Drawing], Cells]] = {
     "ago": _ago,
     "days_ago": lambda spec, drawing: _dates(cells(spec["days_ago"], drawing), spec, drawing),
     "length_of": _length,
+    "moment": _moment,
+    "signal": _signal,
     "by": _by,
     "from": lambda spec, drawing: drawing.column(spec["from"]),
     "parent": _parent,

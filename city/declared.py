@@ -19,13 +19,18 @@ Where = Mapping[str, frozenset[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """How many rows a register has: a count, a count of each kind, or some per row of another register."""
+    """How many rows a register has: a count, a count of each kind, or some per row of another register.
+
+    `every_s` and `per_day` are of readings and events: rows over the built days, not things that last.
+    """
 
     count: str = ""
     kinds: Mapping[str, str] = field(default_factory=dict)
     each: str = ""
     where: Where | None = None
     times: str = ""
+    every_s: int = 0
+    per_day: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +196,13 @@ def _rows(raw: str | Element) -> Rows:
         return Rows(count=raw)
     if "kinds" in raw:
         return Rows(kinds=raw["kinds"])
-    return Rows(each=raw["each"], where=where_of(raw.get("where")), times=raw.get("times", ""))
+    return Rows(
+        each=raw["each"],
+        where=where_of(raw.get("where")),
+        times=raw.get("times", ""),
+        every_s=seconds(raw["every"]) if "every" in raw else 0,
+        per_day=raw.get("per_day", 0.0),
+    )
 
 
 def _device(feed_id: str, raw: Element) -> DeviceKind:

@@ -9,7 +9,7 @@ import polars as pl
 
 from city.clock import Span
 from city.columns import Cells, Drawing, draw_column
-from city.declared import Declared, Department, Placing, suits
+from city.declared import Declared, Department, Placing, Rows, suits
 from city.geography import County, Places, scatter
 from city.profiles import Profile
 from city.streams import Streams
@@ -68,16 +68,21 @@ def _register(
 ) -> SourceTable:
     assert department.rows is not None
     rng = streams.get(f"register.{department.feed_id}")
-    parent, kinds = None, None
+    parent, kinds, moments = None, None, None
     if department.rows.each:
         parent = _parents(department, made, profile, scale)
+        if department.rows.every_s or department.rows.per_day:
+            index, moments = _over_time(parent.height, department.rows, span, rng)
+            parent = parent[index]
         places = _beside(parent, made[department.rows.each], department.place, rng)
     else:
         kinds = _kinds(department, profile, scale, rng)
         places = _scattered(department.place, counties, len(kinds), rng)
         if department.place.together_m:
             places = _together(places, kinds, department.place.together_m)
-    drawing = Drawing(profile, span, rng, places, contract.datum, parent, kinds, department.place.chain or 1)
+    owner = made[department.rows.each].key[0] if department.rows.each else ""
+    chain = department.place.chain or 1
+    drawing = Drawing(profile, span, rng, places, contract.datum, parent, kinds, moments, owner, chain)
     for name, spec in department.columns.items():
         # A stream of its own for each column: another column moves no value of this one.
         drawing.rng = streams.get(f"register.{department.feed_id}/{name}")
@@ -93,9 +98,10 @@ def _register(
     ]
     frame = pl.DataFrame([_series(name, drawing.columns[name], types.get(name)) for name in names])
     frame = frame.with_columns(_lon=pl.Series(places.lon), _lat=pl.Series(places.lat), _county=pl.Series(places.county))
-    return table_of(
-        contract, frame.with_columns(_county_name=pl.Series(places.county_name), _street=pl.Series(places.street))
-    )
+    frame = frame.with_columns(_county_name=pl.Series(places.county_name), _street=pl.Series(places.street))
+    if moments is not None and contract.cursor_field:  # what is sent after the end is not there yet
+        frame = frame.filter(pl.col(contract.cursor_field) < span.end).sort(contract.cursor_field)
+    return table_of(contract, frame)
 
 
 def table_of(contract: Contract, frame: pl.DataFrame) -> SourceTable:
@@ -166,6 +172,18 @@ def _parents(department: Department, made: Mapping[str, SourceTable], profile: P
         frame = frame.filter(pl.Series([suits(row, rows.where) for row in frame.to_dicts()], dtype=pl.Boolean))
     times = profile.count(rows.times, scale) if rows.times else 1
     return frame[np.repeat(np.arange(frame.height), times)]
+
+
+def _over_time(n: int, rows: Rows, span: Span, rng: np.random.Generator) -> tuple[Cells, Cells]:
+    """Which of `n` things each reading or event is of, and when it was, in the order of time."""
+    start = np.datetime64(span.start, "us")
+    if rows.every_s:
+        steps = np.arange(0, span.days * 86_400, rows.every_s).astype("timedelta64[s]")
+        return np.tile(np.arange(n), len(steps)), np.repeat(start + steps, n)
+    of = np.repeat(np.arange(n), rng.poisson(rows.per_day * span.days, n))
+    after = rng.integers(0, span.days * 86_400, len(of))
+    order = np.argsort(after, kind="stable")
+    return of[order], start + after[order].astype("timedelta64[s]")
 
 
 def _beside(parent: pl.DataFrame, table: SourceTable, place: Placing, rng: np.random.Generator) -> Places:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 from sample_city import AS_OF
 
 from city.build import CityBuild, build_city
 from city.check import simulation_faults
+from city.declared import declared
 from city.live.fleet import Fleet
 from city.live.history import history
 from city.live.plan import make_plan
+from city.onward import Onward
 from core.catalogue import load_contracts
 from core.system import SYSTEMS_ROOT
 from foreign_system import write_foreign_system
@@ -69,6 +73,52 @@ def test_a_foreign_folder_is_a_city(systems: Path, tmp_path: Path) -> None:
     }
     assert [device for device, value in worst.items() if value > 10] == [incident.device_id]
     assert worst[incident.device_id] == 60
+
+
+HOURLY = """\
+  probing.probe_hourly:
+    rows: {each: probing.probe_device, where: {部位类型: [阀门井]}, every: 1 h}
+    goes_on: {repeats: 1 d}
+    defects: [{reason: missing_key, n: 4, empty: deviceId}, {reason: late, n: 4, earlier: [ts, sent]}]
+    columns:
+      deviceId: {parent: 设备编码}
+      ts: {moment: [0 s, 0 s]}
+      sent: {moment: [5 s, 90 s]}
+      ch4Lel: {signal: {base: 3, daily: [2, 15], noise: [0, 1], decimals: 2}}
+"""
+
+
+def test_a_department_may_serve_readings_of_its_own(systems: Path, tmp_path: Path) -> None:
+    """A fetched feed of readings is made, spoilt and goes on like any other."""
+    folder = systems / "work_safety" / "probe"
+    document = yaml.safe_load((folder / "feeds/probe_reading.odcs.yaml").read_text(encoding="utf-8"))
+    (schema,), urls = document["schema"], [{"property": "urlEnv", "value": "CITYRISK_PROBING_DB_URL"}]
+    document |= {"id": "probing.probe_hourly", "servers": [{"server": "p", "type": "custom", "customProperties": urls}]}
+    device, moment, metric, *_ = schema["properties"]
+    form = {"property": "sourceFormats", "value": ["%Y-%m-%d %H:%M:%S"]}
+    moment["customProperties"] = [form, {"property": "concept", "value": "observed_at"}]
+    sent = {**moment, "name": "sent_at", "physicalName": "sent"}
+    del sent["primaryKey"], sent["primaryKeyPosition"]
+    sent["customProperties"] = [form, {"property": "concept", "value": "transmitted_at"}]
+    schema |= {"physicalName": "probe_hourly", "properties": [device, moment, sent, metric]}
+    schema["customProperties"].append({"property": "cursorField", "value": "sent"})
+    (folder / "feeds/probe_hourly.odcs.yaml").write_text(yaml.safe_dump(document, allow_unicode=True), encoding="utf-8")
+    path = folder / "simulation.yaml"
+    path.write_text(path.read_text("utf-8").replace("devices:\n  probing", HOURLY + "devices:\n  probing"), "utf-8")
+    build = build_city(tmp_path, "yichang", 2, 7, 0.5, AS_OF)
+    wells = [row for row in Fleet.load(tmp_path).registers["probing.probe_device"] if row["部位类型"] == "阀门井"]
+    with sqlite3.connect(build.root / "db" / "probing.db") as connection:
+        rows = connection.execute("SELECT deviceId, ts, sent, ch4Lel FROM probe_hourly").fetchall()
+        assert len(rows) == len(wells) * 48
+        assert sum(device is None for device, *_ in rows) == 2
+        assert all(1 <= value <= 6 for *_, value in rows)
+        assert [sent for _, _, sent, _ in rows] == sorted(sent for _, _, sent, _ in rows)
+        Onward(build, declared()).advance(AS_OF + timedelta(hours=3))
+        (later,) = connection.execute("SELECT count(*) FROM probe_hourly").fetchone()
+    connection.close()
+    assert later == len(rows) + len(wells) * 3
+    truth = pl.read_parquet(build.root / "truth.parquet").filter(pl.col("feed_id") == "probing.probe_hourly")
+    assert sorted(truth["reason"]) == ["late", "late", "missing_key", "missing_key"]
 
 
 @pytest.mark.parametrize(
