@@ -160,12 +160,11 @@ def test_what_cannot_be_simulated_is_told(systems: Path, right: str, wrong: str,
 
 def test_only_what_is_there_is_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A city without weather, slopes and ponds; a register that hangs on one that is away is not there either."""
-    shutil.copytree(SYSTEMS_ROOT, tmp_path / "systems")
-    for away in ("natural_hazard", "work_safety", "public_safety/fire_unit"):
-        shutil.rmtree(tmp_path / "systems" / away)
+    for kept in ("lifeline/gas", "lifeline/utility_tunnel", "public_safety/construction", "public_safety/fire_device"):
+        shutil.copytree(SYSTEMS_ROOT / kept, tmp_path / "systems" / kept)
     monkeypatch.setenv("CITYRISK_SYSTEMS", str(tmp_path / "systems"))
     build = build_city(tmp_path, "yichang", 1, 7, 0.02, AS_OF)
-    assert {feed_id.partition(".")[0] for feed_id in build.doors} == {"urban", "housing", "market", "transport"}
+    assert {feed_id.partition(".")[0] for feed_id in build.doors} == {"urban", "housing"}
     assert {one.raw_feed for one in Fleet.load(tmp_path).speakers()} == {
-        *("urban.gas_reading", "urban.tunnel_reading", "housing.dust_reading", "transport.vehicle_position")
+        *("urban.gas_reading", "urban.tunnel_reading", "housing.dust_reading")
     }
