@@ -152,6 +152,7 @@ def test_what_nothing_reads_is_said(gas: Path) -> None:
     assert [fault.partition(":")[0] for fault in faults] == [
         f"{gas}/feeds/gas_reading.odcs.yml",
         f"{gas}/rules.yml",
+        f"{gas}/system.yaml",  # its page shows a trend of that feed
     ]
 
 
