@@ -171,10 +171,9 @@ def test_a_new_feed_is_one_contract_file(foreign: Warehouse) -> None:
     project = foreign.project.parent
     for name in ("dbt_project/.build/models/staging/stg_water__level.sql", "docs/feeds/water.level.md"):
         assert (project / name).is_file()
-    assert foreign.ask("select metric, count(*) from core.reading group by 1 order by 1") == [
-        ("rain_1h_mm", 6),
-        ("river_level_m", 6),
-    ]
+    assert foreign.ask(
+        "select metric, count(*) from core.reading where feed_id = 'water.level' group by 1 order by 1"
+    ) == [("rain_1h_mm", 6), ("river_level_m", 6)]
     assert foreign.ask("select unit from core.metric where metric = 'river_level_m'") == [("m",)]
     n_feeds = sum(one.department_code == "water" for one in foreign.contracts.values())
     assert foreign.ask("select n_feeds from core.department where department_code = 'water'") == [(n_feeds,)]
