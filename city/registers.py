@@ -38,7 +38,7 @@ def draw_registers(
 ) -> dict[str, SourceTable]:
     """Every declared register by feed id; `made` are tables that others made and that rows may belong to.
 
-    Raises DeclarationError for a count that no system states for this city, or registers that wait for each other.
+    Raises DeclarationError for registers that wait for each other.
     """
     found: dict[str, SourceTable] = {}
     waiting = {id: one for id, one in declared.departments.items() if one.rows is not None}
@@ -97,8 +97,13 @@ def _register(
         *(name for name in drawing.columns if name not in types),
     ]
     frame = pl.DataFrame([_series(name, drawing.columns[name], types.get(name)) for name in names])
-    frame = frame.with_columns(_lon=pl.Series(places.lon), _lat=pl.Series(places.lat), _county=pl.Series(places.county))
-    frame = frame.with_columns(_county_name=pl.Series(places.county_name), _street=pl.Series(places.street))
+    frame = frame.with_columns(
+        pl.Series("_lon", places.lon.tolist(), dtype=pl.Float64),
+        pl.Series("_lat", places.lat.tolist(), dtype=pl.Float64),
+        pl.Series("_county", places.county.tolist(), dtype=pl.String),
+        pl.Series("_county_name", places.county_name.tolist(), dtype=pl.String),
+        pl.Series("_street", places.street.tolist(), dtype=pl.String),
+    )
     if moments is not None and contract.cursor_field:  # what is sent after the end is not there yet
         frame = frame.filter(pl.col(contract.cursor_field) < span.end).sort(contract.cursor_field)
     return table_of(contract, frame)
@@ -133,12 +138,9 @@ def _kinds(department: Department, profile: Profile, scale: float, rng: np.rando
     """The kind of each row, '' where there is one only."""
     assert department.rows is not None
     counts = department.rows.kinds or {"": department.rows.count}
-    if missing := sorted(set(counts.values()) - set(profile.sizes)):
-        raise DeclarationError(
-            f"departments/{department.feed_id}/rows: {missing[0]!r} is no count of {profile.city}; name one that "
-            "system.yaml states for it and simulation.yaml lists under counts"
-        )
-    kinds = np.repeat(np.array(list(counts), dtype=object), [profile.count(one, scale) for one in counts.values()])
+    # A city that does not count the system has none of it: `system check` tells of a count that nobody knows.
+    sizes = [profile.count(one, scale) if one in profile.sizes else 0 for one in counts.values()]
+    kinds = np.repeat(np.array(list(counts), dtype=object), sizes)
     return rng.permutation(kinds) if len(counts) > 1 else kinds
 
 
@@ -170,7 +172,7 @@ def _parents(department: Department, made: Mapping[str, SourceTable], profile: P
     frame = made[rows.each].frame
     if rows.where:
         frame = frame.filter(pl.Series([suits(row, rows.where) for row in frame.to_dicts()], dtype=pl.Boolean))
-    times = profile.count(rows.times, scale) if rows.times else 1
+    times = 1 if not rows.times else profile.count(rows.times, scale) if rows.times in profile.sizes else 0
     return frame[np.repeat(np.arange(frame.height), times)]
 
 

@@ -19,6 +19,7 @@ from alerting.episode import EpisodeChange
 from alerting.registry import load_registry
 from alerting.rules import RuleSet
 from city.build import build_city
+from city.declared import declared
 from city.live.fleet import Fleet
 from city.live.history import Arrival
 from cli.demo import departments
@@ -37,11 +38,8 @@ from ingest.pull import Intake, Outcome, open_intake, pull_feed
 from ingest.stream.identity import rightful
 
 AS_OF = datetime(2026, 6, 15, 3, tzinfo=UTC)  # 11:00 in Beijing
-REGISTERS = (
-    *("transport.vehicle", "fire.device", "housing.dust_monitor", "ecology.outfall", "water.station"),
-    *("urban.gas_device", "urban.tunnel_device", "emergency.tailings_pond", "emergency.tailings_point"),
-    *("fire.unit", "housing.site"),
-)
+# Registers of devices, and those that rules look up beside them.
+REGISTERS = tuple(sorted({*declared().registers, "fire.unit", "housing.site", "emergency.tailings_pond"}))
 TICK_S = 240
 
 
