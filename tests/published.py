@@ -135,6 +135,15 @@ create table mart.major_hazard (unit_id text, s_value double, r_value double, al
   grade integer);
 create table mart.vital_sign (as_of_date date, sign_code text, name_zh text, name_en text, value double, unit text,
   low double, high double, status text);
+create table mart.rule_quality (rule_id text, month date, system_id text, colour text, n_alerts bigint, n_true bigint,
+  n_false bigint, n_missed bigint, precision double, recall double, median_minutes_to_alert double);
+create table mart.alarm_performance (as_of_date date, operator_group text, alarms_per_10_min_mean double,
+  alarms_per_10_min_max double, share_of_time_in_flood double, n_chattering bigint, n_stale bigint);
+create table mart.work_order (order_id text, alert_id text, unit_id text, told_at timestamptz, received_at timestamptz,
+  arrived_at timestamptz, fed_back_at timestamptz, due_at timestamptz, is_overdue boolean);
+create table mart.system_status (system_id text, domain text, feeds_expected bigint, feeds_fresh bigint, objects bigint,
+  devices_online_share double, open_alerts bigint, worst_colour text, subdomain text, name_zh text, name_en text,
+  department_code text);
 create table mart.data_dictionary (table_name text, column_name text, description_zh text, description_en text,
   unit text, owner text, sensitivity text);
 """

@@ -1,6 +1,6 @@
 {#-
-    Everything that engines say differently, under names that do not. Models use these and stay portable; a new
-    engine adds its own `<engine>__…` beside the ones here.
+    What DuckDB and Spark say differently, under names that do not: only these go through `adapter.dispatch`, and an
+    engine adds its own `<engine>__…` beside the ones here. What both say alike is a plain macro or plain SQL.
 -#}
 
 {#- A contract's logical type as the engine's own. -#}
@@ -49,13 +49,9 @@
     {%- endif %}
 {%- endmacro -%}
 
-{#- A value of text as a type, null where it cannot be. -#}
-{%- macro read_leniently(name, logical_type) -%}
-    {{- adapter.dispatch('read_leniently', 'cityrisk')(name, logical_type) -}}
-{%- endmacro -%}
-
-{%- macro default__read_leniently(name, logical_type) -%}
-    try_cast({{ name }} as {{ sql_type(logical_type) }})
+{#- A cast that gives null for what cannot be read. -#}
+{%- macro read_as(value, logical_type) -%}
+    try_cast({{ value }} as {{ sql_type(logical_type) }})
 {%- endmacro -%}
 
 {#- The newest row of each key, by receipt and then by batch. For tables of some hundred thousand rows. -#}
@@ -75,10 +71,6 @@
     Ranking every row costs a sort of all of them; landing drops exact repeats, so a key that stands twice is a
     correction and rare. A one-word hash finds the keys that may stand twice, and only those are ranked. -#}
 {%- macro latest_by_rare_key(relation, key, newest=['_received_at', '_batch_id', '_row']) -%}
-    {{- adapter.dispatch('latest_by_rare_key', 'cityrisk')(relation, key, newest) -}}
-{%- endmacro -%}
-
-{%- macro default__latest_by_rare_key(relation, key, newest) -%}
     select * from {{ relation }}
     where {{ hash_number(key) }} not in (
         select {{ hash_number(key) }} from {{ relation }} group by 1 having count(*) > 1
@@ -106,96 +98,4 @@
 
 {%- macro default__unpivot_metrics(relation, metrics) -%}
     select * from (unpivot {{ relation }} on {{ metrics | join(', ') }} into name metric value value)
-{%- endmacro -%}
-
-{#- JSON text of the given columns under their own names; null values are kept. '{}' for none. -#}
-{%- macro json_of(columns) -%}
-    {{- adapter.dispatch('json_of', 'cityrisk')(columns) -}}
-{%- endmacro -%}
-
-{%- macro default__json_of(columns) -%}
-    {%- if not columns -%}'{}'{%- else -%}
-    cast(json_object({% for name in columns %}'{{ name }}', {{ name }}{{ ", " if not loop.last }}{% endfor %}) as varchar)
-    {%- endif -%}
-{%- endmacro -%}
-
-{#- One field of JSON text, as text; null when it is not there. -#}
-{%- macro json_text(column, field) -%}
-    {{- adapter.dispatch('json_text', 'cityrisk')(column, field) -}}
-{%- endmacro -%}
-
-{%- macro default__json_text(column, field) -%}
-    json_extract_string({{ column }}, '$.{{ field }}')
-{%- endmacro -%}
-
-{#- The Beijing civil date of an instant. China has had one zone and no summer time since 1992. -#}
-{%- macro beijing_date(instant) -%}
-    {{- adapter.dispatch('beijing_date', 'cityrisk')(instant) -}}
-{%- endmacro -%}
-
-{%- macro default__beijing_date(instant) -%}
-    cast(make_timestamp(epoch_us({{ instant }}) + 28800000000) as date)
-{%- endmacro -%}
-
-{#- The start of the hour of an instant. -#}
-{%- macro hour_of(instant) -%}
-    {{- adapter.dispatch('hour_of', 'cityrisk')(instant) -}}
-{%- endmacro -%}
-
-{%- macro default__hour_of(instant) -%}
-    time_bucket(interval 1 hour, {{ instant }})
-{%- endmacro -%}
-
-{#- Whole seconds from one instant to a later one. -#}
-{%- macro seconds_between(earlier, later) -%}
-    {{- adapter.dispatch('seconds_between', 'cityrisk')(earlier, later) -}}
-{%- endmacro -%}
-
-{%- macro default__seconds_between(earlier, later) -%}
-    date_diff('second', {{ earlier }}, {{ later }})
-{%- endmacro -%}
-
-{#- Whether a comma-separated list of words holds one word. -#}
-{%- macro has_word(list, word) -%}
-    {{- adapter.dispatch('has_word', 'cityrisk')(list, word) -}}
-{%- endmacro -%}
-
-{%- macro default__has_word(list, word) -%}
-    (coalesce({{ list }}, '') <> '' and contains(',' || {{ list }} || ',', ',{{ word }},'))
-{%- endmacro -%}
-
-{#- Quality of one value of a row: the row's own, or `out_of_range` where the row's marks name the value's column. -#}
-{%- macro quality_of_value(quality, flags, metric) -%}
-    {{- adapter.dispatch('quality_of_value', 'cityrisk')(quality, flags, metric) -}}
-{%- endmacro -%}
-
-{%- macro default__quality_of_value(quality, flags, metric) -%}
-    case
-      when {{ quality }} = 'normal' and {{ flags }} <> ''
-        and contains(',' || {{ flags }} || ',', ',out_of_range:' || {{ metric }} || ',') then 'out_of_range'
-      else {{ quality }}
-    end
-{%- endmacro -%}
-
-{#- A short text that is the same for the same text, on every engine. -#}
-{%- macro hash_text(expression) -%}
-    substr(md5({{ expression }}), 1, 16)
-{%- endmacro -%}
-
-{#- An enterprise's name without what people write differently: spaces, brackets of both widths, case. -#}
-{%- macro bare_name(expression) -%}
-    {{- adapter.dispatch('bare_name', 'cityrisk')(expression) -}}
-{%- endmacro -%}
-
-{%- macro default__bare_name(expression) -%}
-    regexp_replace(lower({{ expression }}), '[\s　()()·.．-]', '', 'g')
-{%- endmacro -%}
-
-{#- The distinct values of a column in a group, sorted, comma-separated. -#}
-{%- macro list_text(expression) -%}
-    {{- adapter.dispatch('list_text', 'cityrisk')(expression) -}}
-{%- endmacro -%}
-
-{%- macro default__list_text(expression) -%}
-    string_agg(distinct {{ expression }}, ',' order by {{ expression }})
 {%- endmacro -%}

@@ -5,7 +5,7 @@
 {%- macro follow_devices() -%}
     {#- Named before any condition, so that dbt knows the edges. -#}
     {%- set feeds, all_device = ref('feeds'), ref('all_device') -%}
-    {%- if execute and is_incremental() -%}
+    {%- if is_built() and is_incremental() -%}
     {%- set query -%}
         select count(*) from {{ landed_manifest() }} as landed
         inner join {{ feeds }} as feeds on landed.feed_id = feeds.feed_id

@@ -16,7 +16,7 @@
         {%- for name, logical_type in columns.items() %}
         {%- if name in unfit %}
         {#- The contract changed since it landed: the value is read where it can be, and costs nothing else. #}
-        {{ read_leniently(name, logical_type) }} as {{ name }},
+        {{ read_as(name, logical_type) }} as {{ name }},
         {%- else %}
         cast({{ name }} as {{ sql_type(logical_type) }}) as {{ name }},
         {%- endif %}
@@ -53,7 +53,7 @@
 
 {#- Absolute paths of the files that a staging model reads in this build, as a list; empty while parsing. -#}
 {%- macro landed_paths(feed_id, is_register) -%}
-    {%- if not execute -%}{{- return([]) -}}{%- endif -%}
+    {%- if not is_built() -%}{{- return([]) -}}{%- endif -%}
     {%- set query -%}
         select path from {{ landed_manifest() }}
         where feed_id = '{{ feed_id }}' and path is not null {{ '' if is_register else 'and is_affected' }}
@@ -64,7 +64,7 @@
 
 {#- By path, as a dict: the columns that files of a feed have in another type than its contract has now. -#}
 {%- macro landed_unfit(feed_id) -%}
-    {%- if not execute -%}{{- return({}) -}}{%- endif -%}
+    {%- if not is_built() -%}{{- return({}) -}}{%- endif -%}
     {%- set query -%}
         select path, unfit from {{ landed_manifest() }}
         where feed_id = '{{ feed_id }}' and path is not null and unfit is not null
@@ -72,6 +72,12 @@
     {%- set found = {} -%}
     {%- for row in run_query(query).rows -%}{%- do found.update({row[0]: row[1].split(',')}) -%}{%- endfor -%}
     {{- return(found) -}}
+{%- endmacro -%}
+
+{#- Whether there is a build whose facts can be asked for: not while dbt parses, and not for `dbt docs generate`, which
+    describes the project and needs no home. -#}
+{%- macro is_built() -%}
+    {{- return(execute and flags.WHICH != 'generate') -}}
 {%- endmacro -%}
 
 {#- Where orchestration writes what a build reads. -#}
@@ -102,7 +108,7 @@
 
 {#- The instant that this build looks at the city from, as a literal: `received_at <= {{ as_of() }}`. -#}
 {%- macro as_of() -%}
-    {%- if not execute -%}cast(null as {{ sql_type('timestamp') }}){%- else -%}
+    {%- if not is_built() -%}cast(null as {{ sql_type('timestamp') }}){%- else -%}
     {%- set query -%}select cast(as_of as {{ dbt.type_string() }}) from {{ this_build() }}{%- endset -%}
     cast('{{ run_query(query).columns[0].values()[0] }}' as {{ sql_type('timestamp') }})
     {%- endif -%}
@@ -110,7 +116,7 @@
 
 {#- The Beijing civil date of `as_of()`, as a literal. -#}
 {%- macro as_of_date() -%}
-    {%- if not execute -%}cast(null as date){%- else -%}
+    {%- if not is_built() -%}cast(null as date){%- else -%}
     {%- set query -%}select cast(as_of_date as {{ dbt.type_string() }}) from {{ this_build() }}{%- endset -%}
     cast('{{ run_query(query).columns[0].values()[0] }}' as date)
     {%- endif -%}

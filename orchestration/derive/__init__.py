@@ -46,6 +46,7 @@ def declared_tables(systems: Path) -> dict[str, str]:
     alerting["alert_overrides.csv"] = places.pop("alert_overrides.csv")
     risk = index.tables(systems, every) | signs.tables(systems, every) | places
     return {
+        **{f"seeds/generated/{name}": text for name, text in seeds.system_tables(every).items()},
         **{f"seeds/{name}": text for name, text in risk.items()},
         **{f"seeds/alerting/{name}": text for name, text in alerting.items()},
     }

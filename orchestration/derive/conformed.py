@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from core.contract import ENTITY_CONCEPTS, Column, Contract
@@ -10,17 +10,15 @@ from orchestration.derive.entities import ENTITY_KEYS, ENTITY_NAMES, FIELDS, GLO
 from orchestration.derive.rendering import render
 from orchestration.derive.staging import landed_key, model_name
 
-ONE_LINE = 160  # characters of a list; the lint of SQL allows 200 with what stands around it
-
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One feed's part of an entity: what it reads and the expression for each of the entity's columns."""
+    """One feed's part of an entity: what it reads, and how it gives those of the entity's columns that it gives."""
 
     contract: Contract
     staging: str
     relation: str
-    columns: tuple[tuple[str, str], ...]  # expression, name
+    given: tuple[str, ...]  # `'name': expression` of Jinja
     is_whole_batch: bool  # children of a full snapshot: only the newest batch that names their parent holds them
     is_repeated: bool  # the feed has several rows a key of this entity: only the newest stands
     is_by_device: bool  # an event that names a device and no object: the object is the one the device stands at
@@ -37,11 +35,10 @@ def _model(entity: str, contracts: Sequence[Contract]) -> str:
     return render(
         f"{'all_reading' if entity == 'reading' else 'all_entity'}.sql.jinja",
         entity=entity,
-        listed=listed,
         title_zh=ENTITY_NAMES[entity][0],
         title_en=ENTITY_NAMES[entity][1],
         key=list(ENTITY_KEYS[entity]),
-        fields=fields_of(entity),
+        fields=[f"{field.name!r}: {field.logical_type!r}" for field in fields_of(entity)],
         branches=branches,
     )
 
@@ -53,7 +50,7 @@ def _branch(entity: str, contract: Contract) -> Branch:
         contract=contract,
         staging=model_name(contract),
         relation=contract.slug,
-        columns=tuple((_expression(entity, contract, field.name), field.name) for field in fields_of(entity)),
+        given=tuple(_given(entity, contract)),
         is_whole_batch=entity == "substance" and contract.snapshot == "full",
         is_repeated=is_repeated,
         is_by_device=entity == "event" and _names_a_device_only(contract),
@@ -64,8 +61,15 @@ def _names_a_device_only(contract: Contract) -> bool:
     return contract.by_concept("device_id") is not None and contract.by_concept("object_id") is None
 
 
-def _expression(entity: str, contract: Contract, name: str) -> str:
-    """How a feed gives one column of an entity; a typed null when it does not."""
+def _given(entity: str, contract: Contract) -> Iterator[str]:
+    for field in fields_of(entity):
+        expression = _expression(entity, contract, field.name)
+        if expression is not None:
+            yield f"{field.name!r}: {expression}"
+
+
+def _expression(entity: str, contract: Contract, name: str) -> str | None:
+    """How a feed gives one column of an entity, in Jinja: a text of SQL or a macro that makes one; None: not at all."""
     constants = {
         "feed_id": contract.id,
         "department_code": contract.department_code,
@@ -78,30 +82,26 @@ def _expression(entity: str, contract: Contract, name: str) -> str:
     meta = {"landed_on": "landed_on", "batch_id": "_batch_id", "received_at": "_received_at", "flags": "_flags"}
     column = contract.by_concept(name) if name in ENTITY_CONCEPTS[entity] else None
     match name:
-        case "metric" | "value":
-            return name
-        case "object_id" if entity == "reading":
-            return "object_id"
         case _ if constants.get(name):
-            return f"'{constants[name]}'"
+            return repr(f"'{constants[name]}'")
         case _ if name in meta:
-            return meta[name]
+            return repr(meta[name])
         case "is_late":
-            return "{{ has_word('_flags', 'late') }}"
+            return "has_word('_flags', 'late')"
         case "attributes":
-            return "{{ json_of(" + listed(_attributes(contract)) + ") }}"
+            return f"json_of({_attributes(contract)})"
         case "area_code" if entity in PLACED:
-            return f"coalesce(_area_code, {column.landed_name})" if column else "_area_code"
+            return repr(f"coalesce(_area_code, {column.landed_name})" if column else "_area_code")
         case "lon" | "lat" if entity in PLACED:
-            return f"_{name}"
+            return repr(f"_{name}")
         case "quality_flag":
-            return f"coalesce({column.landed_name}, 'normal')" if column else "'normal'"
+            return repr(f"coalesce({column.landed_name}, 'normal')" if column else "'normal'")
         case _ if column and name in GLOBAL_IDS:
-            return f"'{_id_space(name, contract)}:' || {column.landed_name}"
+            return repr(f"'{_id_space(name, contract)}:' || {column.landed_name}")
         case _ if column:
             return _cast(column, FIELDS[name])
         case _:
-            return f"cast(null as {_type(FIELDS[name])})"
+            return None
 
 
 def _id_space(name: str, contract: Contract) -> str:
@@ -111,20 +111,9 @@ def _id_space(name: str, contract: Contract) -> str:
 
 def _cast(column: Column, field: Field) -> str:
     """A feed's column as the type that the entity's column has."""
-    same = column.logical_type == field.logical_type
-    return column.landed_name if same else f"cast({column.landed_name} as {_type(field)})"
-
-
-def _type(field: Field) -> str:
-    return "{{ sql_type('" + field.logical_type + "') }}"
-
-
-def listed(names: Sequence[str]) -> str:
-    """Names as a list of Jinja, over several lines where one would be longer than the lint of SQL allows."""
-    text = repr(list(names))
-    if len(text) <= ONE_LINE:
-        return text
-    return "[\n      " + ",\n      ".join(map(repr, names)) + ",\n    ]"
+    if column.logical_type == field.logical_type:
+        return repr(column.landed_name)
+    return f"'cast({column.landed_name} as ' ~ sql_type({field.logical_type!r}) ~ ')'"
 
 
 def _attributes(contract: Contract) -> list[str]:

@@ -1,13 +1,15 @@
-"""Seeds that contracts imply: feeds, kinds of risk with their owners, metrics, columns."""
+"""Seeds that the folders of systems imply: systems, feeds, kinds of risk with their owners, metrics, columns."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from core.catalogue import owners_of
+from core.catalogue import load_contract, owners_of
 from core.contract import Contract
+from core.declarations import read_declaration
+from core.system import System
 from orchestration.derive.staging import model_name
 
 FEEDS = (
@@ -19,6 +21,25 @@ METRICS = ("metric", "unit", "name_zh", "name_en")
 FEED_COLUMNS = (
     "feed_id", "table_name", "column_name", "label_zh", "description_en", "unit", "sensitivity", "concept",
 )  # fmt: skip
+SYSTEMS = ("system_id", "domain", "subdomain", "department_code", "name_zh", "name_en")
+SYSTEM_MEMBERS = ("system_id", "kind", "member_id")
+
+
+def system_tables(systems: Iterable[System]) -> dict[str, str]:
+    """File name → CSV text: the systems, and which feeds, kinds of objects and rules are of which."""
+    known = list(systems)
+    members = [(system.id, *member) for system in known for member in _members(system)]
+    rows = [(s.id, s.domain, s.subdomain, s.owner, s.name_zh, s.name_en) for s in known]
+    return {"systems.csv": _csv(SYSTEMS, rows), "system_members.csv": _csv(SYSTEM_MEMBERS, members)}
+
+
+def _members(system: System) -> Iterator[tuple[str, str]]:
+    contracts = (load_contract(path, is_strict=False) for path in system.contract_paths)
+    feeds = [contract for contract in contracts if not contract.is_draft]
+    yield from (("feed", feed.id) for feed in feeds)
+    yield from (("object_type", kind) for kind in sorted({feed.object_type for feed in feeds if feed.object_type}))
+    if system.folder is not None and (system.folder / "rules.yaml").is_file():
+        yield from (("rule", id) for id in read_declaration(system.folder / "rules.yaml", "rules")["rules"])
 
 
 def tables(contracts: Iterable[Contract]) -> dict[str, str]:

@@ -125,6 +125,11 @@ def test_nobody_writes_a_build_folder_that_is_read(tmp_path: Path) -> None:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+def test_derived_files_fit_a_head(contracts: dict[str, Contract]) -> None:
+    lengths = {name: text.count("\n") for name, text in contract_texts(contracts).items() if name.endswith(".sql")}
+    assert {name: length for name, length in lengths.items() if length >= 500} == {}
+
+
 def test_personal_columns_stay_out_of_attributes_and_pages_say_so(contracts: dict[str, Contract]) -> None:
     texts = contract_texts(contracts)
     conformed = {name: text for name, text in texts.items() if "conformed" in name and name.endswith(".sql")}

@@ -71,13 +71,17 @@ def test_an_empty_home_builds(empty: Warehouse) -> None:
 
 @pytest.mark.slow
 @pytest.mark.case("engineer.15")
-def test_dbt_by_hand_needs_only_the_home(empty: Warehouse, tmp_path: Path) -> None:
+@pytest.mark.parametrize("has_home", [True, False])
+def test_dbt_by_hand_needs_only_the_home_and_docs_not_even_that(
+    empty: Warehouse, tmp_path: Path, has_home: bool
+) -> None:
     dbt = Path(sys.executable).with_name("dbt")
     ours = {name: value for name, value in os.environ.items() if not name.startswith("CITYRISK_")}
+    ours |= {"CITYRISK_HOME": str(empty.home.root)} if has_home else {}
     done = subprocess.run(
         [dbt, "docs", "generate", "--static", "--project-dir", empty.project, "--profiles-dir", empty.project,
          "--target-path", tmp_path / "docs"],
-        env={**ours, "CITYRISK_HOME": str(empty.home.root)}, capture_output=True, text=True, timeout=120, check=False,
+        env=ours, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert (tmp_path / "docs/static_index.html").stat().st_size > 0

@@ -10,7 +10,9 @@ import duckdb
 import polars as pl
 import pytest
 
+from core.catalogue import load_contract
 from core.store import tables
+from core.system import load_systems
 from orchestration.build import unit_test
 from warehouse import synthetic
 from warehouse.built import DAYS, Warehouse, open_warehouse
@@ -28,6 +30,13 @@ INTERFACE = {
     "acknowledged_at resolved_at closed_at peak_value threshold unit standard clause disposing_unit",
     "major_hazard": "unit_id s_value r_value alpha exposed_people grade",
     "vital_sign": "as_of_date sign_code name_zh name_en value unit low high status",
+    "rule_quality": "rule_id month system_id colour n_alerts n_true n_false n_missed precision recall "
+    "median_minutes_to_alert",
+    "alarm_performance": "as_of_date operator_group alarms_per_10_min_mean alarms_per_10_min_max "
+    "share_of_time_in_flood n_chattering n_stale",
+    "work_order": "order_id alert_id unit_id told_at received_at arrived_at fed_back_at due_at is_overdue",
+    "system_status": "system_id domain feeds_expected feeds_fresh objects devices_online_share open_alerts "
+    "worst_colour",
     "data_dictionary": "table_name column_name description_zh description_en unit owner sensitivity",
 }
 FACTS = ("reading", "event", "inspection")
@@ -90,7 +99,7 @@ def test_worked_numbers_of_the_standards_hold(city: Warehouse) -> None:
     assert len(tested.nodes) >= 14
     assert {node.name.rsplit(".", 1)[-1] for node in tested.nodes} >= {
         "gb18218_s_r_and_grade", "gb18218_alpha_steps", "lec", "risk_matrix", "instrument_intensity", "iaqi",
-        "tangent_angle", "tailings_rollup", "deduction", "index_is_the_weighted_geometric_mean",
+        "tangent_angle", "tailings_rollup", "deduction", "inform_means", "index_is_the_weighted_geometric_mean",
         "what_a_build_leaves_out_lowers_confidence_today",
     }  # fmt: skip
 
@@ -110,6 +119,26 @@ def test_every_published_table_has_its_columns(city: Warehouse) -> None:
             if column == "as_of_date":
                 assert kind == "DATE", table
     assert found["alert"]["severity_rank"] == "INTEGER"
+
+
+@pytest.mark.slow
+def test_every_system_says_how_it_stands(city: Warehouse) -> None:
+    """By the feeds, registers and devices of its folder, counted here by another way."""
+    told = ask(city, "select * exclude (name_zh, name_en, department_code) from system_status order by system_id")
+    assert [row[0] for row in told] == sorted(load_systems())
+    fresh = {feed_id for (feed_id,) in ask(city, "select feed_id from feed_health where freshness = 'fresh'")}
+    for system_id, domain, expected, n_fresh, objects, online, n_open, worst, subdomain in told:
+        system = load_systems()[str(system_id)]
+        feeds = [load_contract(path).id for path in system.contract_paths]
+        named = ", ".join(f"'{feed_id}'" for feed_id in feeds)
+        assert (domain, subdomain, expected) == (system.domain, system.subdomain, len(feeds))
+        assert n_fresh == len(fresh & set(feeds))
+        assert [(objects,)] == city.ask(f"select count(*) from core.risk_object where feed_id in ({named})")
+        n_devices = city.ask(f"select count(*) from core.device where is_registered and feed_id in ({named})")
+        assert (online is None) is (n_devices == [(0,)]), system_id
+        assert (n_open, worst) == (0, None)
+    assert sum(row[4] for row in told) > 40
+    assert any(row[5] for row in told)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ select
   max(max_value) as max_value,
   max(max_value) - min(min_value) as range_value,
   sum(mean_value) as hour_sum
-from {{ ref('reading_hourly') }}
+from {{ ref('reading_hour') }}
 where
   mean_value is not null
   {%- if is_incremental() %}

@@ -10,49 +10,20 @@ with days as (
   from {{ ref('subject_day') }}
 ),
 
-hazard as (
+component as (
   select
     subject_id,
     as_of_date,
-    max(weight * intensity) as hazard,
-    max(case when not is_dynamic then weight * intensity end) as static_hazard,
-    max_by(signal_code, (round(weight * intensity, 9), signal_code)) as hazard_signal
-  from {{ ref('hazard') }}
+    component,
+    case when component = 'hazard' then max(weight * intensity) else sum(weight * intensity) / sum(weight) end as value,
+    max(case when not is_dynamic then weight * intensity end) as worst_static,
+    max_by(
+      signal_code,
+      (round(weight * case when component = 'capacity' then 1 - intensity else intensity end, 9), signal_code)
+    ) as worst_signal
+  from {{ ref('signal') }}
   where as_of_date in (select as_of_date from {{ ref('risk_day') }})
-  group by subject_id, as_of_date
-),
-
-exposure as (
-  select
-    subject_id,
-    as_of_date,
-    sum(weight * intensity) / sum(weight) as exposure,
-    max_by(signal_code, (round(weight * intensity, 9), signal_code)) as exposure_signal
-  from {{ ref('exposure') }}
-  where as_of_date in (select as_of_date from {{ ref('risk_day') }})
-  group by subject_id, as_of_date
-),
-
-vulnerability as (
-  select
-    subject_id,
-    as_of_date,
-    sum(weight * intensity) / sum(weight) as vulnerability,
-    max_by(signal_code, (round(weight * intensity, 9), signal_code)) as vulnerability_signal
-  from {{ ref('vulnerability') }}
-  where as_of_date in (select as_of_date from {{ ref('risk_day') }})
-  group by subject_id, as_of_date
-),
-
-capacity as (
-  select
-    subject_id,
-    as_of_date,
-    sum(weight * intensity) / sum(weight) as capacity,
-    max_by(signal_code, (round(weight * (1 - intensity), 9), signal_code)) as capacity_signal
-  from {{ ref('capacity') }}
-  where as_of_date in (select as_of_date from {{ ref('risk_day') }})
-  group by subject_id, as_of_date
+  group by subject_id, as_of_date, component
 ),
 
 joined as (
@@ -60,22 +31,24 @@ joined as (
     days.as_of_date,
     days.subject_id,
     days.subdomain,
-    coalesce(hazard.hazard, method.neutral_value) as hazard,
-    coalesce(hazard.static_hazard, hazard.hazard, method.neutral_value) as static_hazard,
-    coalesce(exposure.exposure, method.neutral_value) as exposure,
-    coalesce(vulnerability.vulnerability, method.neutral_value) as vulnerability,
-    coalesce(capacity.capacity, method.neutral_value) as capacity,
-    hazard.hazard_signal,
-    exposure.exposure_signal,
-    vulnerability.vulnerability_signal,
-    capacity.capacity_signal,
+    coalesce(hazard.value, method.neutral_value) as hazard,
+    coalesce(hazard.worst_static, hazard.value, method.neutral_value) as static_hazard,
+    {%- for component in ['exposure', 'vulnerability', 'capacity'] %}
+    coalesce({{ component }}.value, method.neutral_value) as {{ component }},
+    {%- endfor %}
+    {%- for component in ['hazard', 'exposure', 'vulnerability', 'capacity'] %}
+    {{ component }}.worst_signal as {{ component }}_signal,
+    {%- endfor %}
     method.method_version
   from days
   inner join {{ ref('method') }} as method on days.method_version = method.method_version
-  left join hazard on days.subject_id = hazard.subject_id and days.as_of_date = hazard.as_of_date
-  left join exposure on days.subject_id = exposure.subject_id and days.as_of_date = exposure.as_of_date
-  left join vulnerability on days.subject_id = vulnerability.subject_id and days.as_of_date = vulnerability.as_of_date
-  left join capacity on days.subject_id = capacity.subject_id and days.as_of_date = capacity.as_of_date
+  {%- for component in ['hazard', 'exposure', 'vulnerability', 'capacity'] %}
+  left join component as {{ component }}
+    on
+      days.subject_id = {{ component }}.subject_id
+      and days.as_of_date = {{ component }}.as_of_date
+      and {{ component }}.component = '{{ component }}'
+  {%- endfor %}
 ),
 
 logged as (

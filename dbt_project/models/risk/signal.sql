@@ -1,5 +1,8 @@
 -- One row per subject, computed day and signal: its value on the method's fixed bounds, 0 harmless to 1 worst
--- (for capacity: 0 none to 1 full). Only the days of this build; the four tables after it keep the others.
+-- (for capacity: 0 none to 1 full). The days of this build are written anew; the others stay as they were computed.
+{{ config(
+  materialized='incremental', incremental_strategy='delete+insert', unique_key='as_of_date', on_schema_change='fail'
+) }}
 with told as (
   select * from {{ ref('signal_register') }}
   union all

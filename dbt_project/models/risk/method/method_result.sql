@@ -1,6 +1,6 @@
--- One row per worked number of `method_cases`, computed with the same macros that models use. A test compares them
--- with what the standards and papers print, at every build.
-{{ config(materialized='view') }}
+-- One row per case of a formula, computed with the macros that models use. No build makes it: the worked numbers of the
+-- standards and papers are unit tests on it (_unit_tests.yml), and `method_cases` gives them its columns.
+{{ config(materialized='ephemeral') }}
 with cases as (
   select * from {{ ref('method_cases') }}
 ),
@@ -49,12 +49,12 @@ plain as (
       and cases.a <= points.concentration_high
   where cases.formula = 'iaqi'
   union all
-  select case_id, formula, {{ geometric_mean('a', 'b') }} as result
+  select case_id, formula, round({{ geometric_mean('a', 'b') }}, 3) as result  -- INFORM prints three places
   from cases
   where formula = 'geometric_mean'
   group by case_id, formula
   union all
-  select case_id, formula, {{ inverse_geometric_mean('a') }} as result
+  select case_id, formula, round({{ inverse_geometric_mean('a') }}, 3) as result
   from cases
   where formula = 'inverse_geometric_mean'
   group by case_id, formula
