@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import fcntl
 import io
+import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -102,6 +104,28 @@ def test_a_checkout_builds_in_place_and_other_systems_under_the_home(tmp_path: P
     (project / "macros/names.sql").write_text("-- by hand\n", "utf-8")
     assert project_of(home) == project
     assert (project / "macros/names.sql").read_bytes() == (PROJECT / "macros/names.sql").read_bytes()
+
+
+def test_an_installed_copy_composes_its_project_under_the_home(tmp_path: Path) -> None:
+    """The wheel has no derived file; what it needs is made beside the home's other builds."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", tmp_path]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert built.returncode == 0, built.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        assert not [name for name in packed.namelist() if f"/{DERIVED}/" in name]
+        packed.extractall(tmp_path / "site")
+    home = tmp_path / "home"
+    derived = subprocess.run(
+        [sys.executable, "-c", "from orchestration.cli import app; app()", "derive"], cwd=tmp_path, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site"), "CITYRISK_HOME": str(home)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert derived.returncode == 0, derived.stderr
+    assert str(home / "build/project") in derived.stdout
+    assert (home / "build/project/.build/models/conformed/all_object.sql").is_file()
+    assert (home / "build/project/models/mart/risk_index.sql").is_file()
+    assert not list((tmp_path / "site").rglob(DERIVED))
 
 
 def test_two_processes_at_once_leave_one_whole_build_folder(tmp_path: Path) -> None:

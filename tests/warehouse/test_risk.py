@@ -100,7 +100,7 @@ def test_worked_numbers_of_the_standards_hold(city: Warehouse) -> None:
     assert {node.name.rsplit(".", 1)[-1] for node in tested.nodes} >= {
         "gb18218_s_r_and_grade", "gb18218_alpha_steps", "lec", "risk_matrix", "instrument_intensity", "iaqi",
         "tangent_angle", "tailings_rollup", "deduction", "inform_means", "index_is_the_weighted_geometric_mean",
-        "what_a_build_leaves_out_lowers_confidence_today",
+        "what_a_build_leaves_out_lowers_confidence_today", "system_status_counts_what_is_its_own",
     }  # fmt: skip
 
 
@@ -138,7 +138,6 @@ def test_every_system_says_how_it_stands(city: Warehouse) -> None:
         assert (online is None) is (n_devices == [(0,)]), system_id
         assert (n_open, worst) == (0, None)
     assert sum(row[4] for row in told) > 40
-    assert any(row[5] for row in told)
 
 
 @pytest.mark.slow
