@@ -24,8 +24,7 @@ reporting as (
     members.system_id,
     sum(case when device.status = 'online' then 1.0 else 0.0 end) / count(*) as devices_online_share
   from {{ ref('system_members') }} as members
-  inner join {{ ref('device') }} as registered on members.member_id = registered.feed_id and registered.is_registered
-  inner join {{ ref('mart_device') }} as device on registered.device_id = device.device_id
+  inner join {{ ref('mart_device') }} as device on members.member_id = device.feed_id and device.is_registered
   where members.kind = 'feed'
   group by members.system_id
 ),
