@@ -36,8 +36,7 @@ select
   device.lat,
   device.installed_on,
   device.is_registered,
-  device.n_readings,
-  device.feed_id
+  device.n_readings
 from {{ ref('device') }} as device
 left join {{ ref('feeds') }} as feeds on coalesce(device.reading_feed_id, device.feed_id) = feeds.feed_id
 left join newest_hour on device.device_id = newest_hour.device_id
