@@ -9,12 +9,7 @@
     {%- endif -%}
 {%- endmacro -%}
 
-{#- One field of JSON text, as text; null when it is not there. -#}
-{%- macro json_text(column, field) -%}
-    {{- json_text_of(column, "'" ~ field ~ "'") -}}
-{%- endmacro -%}
-
-{#- The same for a field whose name is itself an expression. -#}
+{#- One field of JSON text whose name is an expression, as text; null when it is not there. -#}
 {%- macro json_text_of(column, field) -%}
     {{- adapter.dispatch('json_text_of', 'cityrisk')(column, field) -}}
 {%- endmacro -%}
