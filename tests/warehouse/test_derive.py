@@ -117,7 +117,7 @@ def test_an_installed_copy_composes_its_project_under_the_home(tmp_path: Path) -
         packed.extractall(tmp_path / "site")
     home = tmp_path / "home"
     derived = subprocess.run(
-        [sys.executable, "-c", "from orchestration.cli import app; app()", "derive"], cwd=tmp_path, timeout=120,
+        [sys.executable, "-c", "from cli import app; app()", "derive"], cwd=tmp_path, timeout=120,
         env={**os.environ, "PYTHONPATH": str(tmp_path / "site"), "CITYRISK_HOME": str(home)},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
