@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from access.rights import NotAllowedError, Reader
 from access.users import require_role
 from alerting import deeds, requests
+from alerting.alert import Alert
 from alerting.deeds import NoSuchAlert, Report
 from alerting.desk import Desk, DeskError, load_desk
 from alerting.lifecycle import IllegalStep, Verb
@@ -77,8 +78,8 @@ def act(
     *,
     to: str | None = None,
     version: int | None = None,
-) -> dict[str, Any]:
-    """One step of an alert (acknowledged, dispatched, resolved, closed, archived, commented); its row afterwards.
+) -> Alert:
+    """One step of an alert (acknowledged, dispatched, resolved, closed, archived, commented); as it is afterwards.
 
     `alert_id` may be its beginning when only one alert begins so. Raises NotAllowedError, NoSuchAlert, IllegalStep,
     Conflict.

@@ -116,7 +116,7 @@ def board(
         sa.select(*(table.c[name] for name in _LISTED)).where(table.c.alert_id.in_(ids)).order_by(*order)
     )
     rows = [dict(row) for row in found.mappings()]
-    heard_at = unheard(live.execute, rows)
+    heard_at = unheard(live.execute, [(row["alert_id"], row["device_id"], row["metric"]) for row in rows])
     for row in rows:
         row["last_heard_at"] = heard_at.get(row["alert_id"])
     n_matching = live.scalar(sa.select(sa.func.count()).select_from(table).where(*conditions)) or 0
@@ -171,7 +171,7 @@ def alert(live: OpsReader, reader: Reader, alert_id: str) -> dict[str, Any] | No
     n_in_group = live.scalar(sa.select(sa.func.count()).select_from(table).where(*grouped))
     return {
         **row, "n_in_group": n_in_group, "silenced": _silenced(live, row["suppressed_by"]),
-        "last_heard_at": unheard(live.execute, [dict(row)]).get(alert_id),
+        "last_heard_at": unheard(live.execute, [(alert_id, row["device_id"], row["metric"])]).get(alert_id),
     }  # fmt: skip
 
 

@@ -30,9 +30,9 @@ ASKING_ROLES = STEP_ROLES[Verb.ACKNOWLEDGED]
 
 def state_of(live: OpsReader, alert: Mapping[str, Any]) -> State:
     """Whether an alert goes out by itself, is held, asked for, released, refused, or never leaves."""
-    if is_never_public(alert):
+    if is_never_public(alert["marks"]):
         return "never"
-    if not flags_of(alert):
+    if not flags_of(alert["marks"], alert["is_late"]):
         return "free"
     r = tables.request.c
     query = sa.select(r.state).where(r.kind == requests.Kind.CAP, r.result == alert["alert_id"])

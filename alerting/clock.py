@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -80,16 +81,16 @@ def _take(connection: sa.Connection, desk: Desk, due: Sequence[str], now: dateti
     work = Work(connection, desk, now)
     work.load_alerts(tables.alert.c.alert_id, due, tables.alert.c.next_step_at <= now)
     for alert in list(work.alerts.values()):
-        row = desk.escalations.step(alert["state"], alert["colour"], alert["step_no"])
+        row = desk.escalations.step(alert.state, alert.colour, alert.step_no)
         if row is None:  # rows changed since the timer was set
             work.set_timers(alert)
             continue
-        standing = (alert["state"], alert["colour"], alert["step_no"], alert["entered_state_at"])
-        columns = {"step_no": desk.escalations.taken_by(*standing, now)}
+        standing = (alert.state, alert.colour, alert.step_no, alert.entered_state_at)
+        columns: dict[str, Any] = {"step_no": desk.escalations.taken_by(*standing, now)}
         verb = _VERBS[row.action]
         if verb is Verb.ESCALATED:
-            columns["escalation_level"] = alert["escalation_level"] + 1
-        minutes = (now - alert["entered_state_at"]) // timedelta(minutes=1)
+            columns["escalation_level"] = alert.escalation_level + 1
+        minutes = (now - alert.entered_state_at) // timedelta(minutes=1)
         reason = f"{alert['state']} for {minutes} min" + (f"; now with {row.to_role}" if row.to_role else "")
         deed = Deed("clock", reason, now, now, details={"to_role": row.to_role})
         work.take(move(alert, verb, deed, columns), row.to_role)
@@ -110,16 +111,16 @@ def calm(engine: sa.Engine, desk: Desk, now: datetime) -> int:
         work = Work(connection, desk, now)
         work.load_alerts(table.c.alert_id, due, *is_over)
         for alert in list(work.alerts.values()):
-            quiet = {"is_flapping": False, "flapping_until": None, "flips_at": "[]"}
-            if alert["state"] in ("closed", "archived"):
-                alert |= quiet
+            quiet: dict[str, Any] = {"is_flapping": False, "flapping_until": None, "flips_at": "[]"}
+            if alert.state in ("closed", "archived"):
+                alert = work.change(alert.alert_id, **quiet)
             else:
                 work.take(move(alert, Verb.CALMED, Deed("clock", "stays as it is now", now, now), quiet))
+                alert = work.alerts[alert.alert_id]
             # What was muted meanwhile: that it goes on, or, to whoever was told that it began, that it is over.
-            kind = END if alert["state"] in OVER else "new_episode"
-            if alert["state"] in ("open", *OVER):
-                news = News(alert["alert_id"], kind, alert["severity_rank"], "duty_officer", now)
-                work.news.append((news, alert))
+            kind = END if alert.state in OVER else "new_episode"
+            if alert.state in ("open", *OVER):
+                work.news.append(News(alert.alert_id, kind, alert.severity_rank, "duty_officer", now))
         work.save()
         return len(work.alerts)
 

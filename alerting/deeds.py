@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
+from alerting.alert import Alert
 from alerting.desk import Desk
 from alerting.episode import Change, EpisodeChange
 from alerting.joining import Subject
 from alerting.labels import of_mapping
-from alerting.lifecycle import Deed, Row, Verb, move
+from alerting.lifecycle import Deed, Verb, move
 from alerting.store import Applied, Origin, apply
 from alerting.suppression import settle
 from alerting.work import Conflict, Work, in_transaction
@@ -66,8 +67,8 @@ def act(
     now: datetime,
     to: str | None = None,
     version: int | None = None,
-) -> dict[str, Any]:
-    """One step by a person; returns the alert's row afterwards.
+) -> Alert:
+    """One step by a person; returns the alert afterwards.
 
     `to` is whom a dispatch goes to (the disposing unit without it); with `version` the step is refused when the alert
     changed since the person saw it. Raises NoSuchAlert, IllegalStep, Conflict.
@@ -75,19 +76,19 @@ def act(
     if verb not in _DEEDS:
         raise ValueError(f"{verb} is no deed of a person; expected one of {', '.join(_DEEDS)}")
 
-    def acted(connection: sa.Connection) -> dict[str, Any]:
+    def acted(connection: sa.Connection) -> Alert:
         work = Work(connection, desk, now)
         alert = work.alert(alert_id)
         if alert is None:
             raise NoSuchAlert(f"no alert {alert_id}; `alerts list` shows those that are open")
-        if version is not None and alert["version"] != version:
+        if version is not None and alert.version != version:
             raise Conflict(f"alert {alert_id} changed since it was shown (version {alert['version']}); look again")
         columns, details = _columns(alert, verb, actor, to)
         work.take(move(alert, verb, Deed(actor, comment.strip(), now, now, details=details), columns))
-        if verb is Verb.RESOLVED and alert["origin"] == "person":
-            _end_reports(work, alert, now)
+        if verb is Verb.RESOLVED and alert.origin == "person":
+            _end_reports(work, alert_id, now)
         work.save()
-        return dict(alert)
+        return work.alerts[alert_id]
 
     try:
         return in_transaction(engine, acted)
@@ -95,22 +96,23 @@ def act(
         raise Conflict(f"alert {alert_id}: {conflict}") from None
 
 
-def _columns(alert: Row, verb: Verb, actor: str, to: str | None) -> tuple[dict[str, Any], dict[str, object]]:
+def _columns(alert: Alert, verb: Verb, actor: str, to: str | None) -> tuple[dict[str, Any], dict[str, object]]:
     if verb is Verb.ACKNOWLEDGED:
         return {"acknowledged_by": actor}, {}
     if verb is Verb.DISPATCHED:
-        unit = to or alert["disposing_unit"]
+        unit = to or alert.disposing_unit
         return {"dispatched_to": unit}, {"to": unit}
     return {}, {}
 
 
-def _end_reports(work: Work, alert: dict[str, Any], now: datetime) -> None:
+def _end_reports(work: Work, alert_id: str, now: datetime) -> None:
     """No reading clears what a person reported; the person's word does."""
-    work.load_members(tables.member.c.alert_id, [alert["alert_id"]])
-    for row in work.members.values():
-        if row["state"] == "holding":
-            row |= {"state": "cleared", "cleared_at": now, "evidence": "person"}
-    alert |= {"n_holding": 0, "cleared_at": now}
+    work.load_members(tables.member.c.alert_id, [alert_id])
+    for row in list(work.members.values()):
+        if row.state == "holding":
+            cleared = replace(row, state="cleared", cleared_at=now, evidence="person")
+            work.members[row.episode_id] = cleared
+    work.change(alert_id, n_holding=0, cleared_at=now)
 
 
 def enter(engine: sa.Engine, desk: Desk, report: Report, actor: str, now: datetime) -> tuple[str, Applied]:

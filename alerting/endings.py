@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from alerting.lifecycle import Row
+from alerting.alert import Waiting
 from core.store import tables
 from core.store.parts import in_parts
 
@@ -31,12 +31,10 @@ def owed(connection: sa.Connection, alert_ids: Collection[str]) -> set[str]:
     return found
 
 
-def worth_telling(waiting: Sequence[Row], quiet: Collection[str], is_owed: Collection[str]) -> list[Row]:
+def worth_telling(waiting: Sequence[Waiting], quiet: Collection[str], is_owed: Collection[str]) -> list[Waiting]:
     """Of one group's news those to tell: nothing of what is quiet, and an end to those who know of a beginning."""
-    begun = {one["alert_id"] for one in waiting if one["kind"] != END and one["alert_id"] not in quiet} | set(is_owed)
-    return [
-        one for one in waiting if (one["alert_id"] in begun if one["kind"] == END else one["alert_id"] not in quiet)
-    ]
+    begun = {one.alert_id for one in waiting if one.kind != END and one.alert_id not in quiet} | set(is_owed)
+    return [one for one in waiting if (one.alert_id in begun if one.kind == END else one.alert_id not in quiet)]
 
 
 def told_of(connection: sa.Connection, alert_ids: Collection[str]) -> set[tuple[str, str]]:

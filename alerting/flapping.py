@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from alerting.alert import Alert
 from alerting.grouping import Policy
-from alerting.lifecycle import Row, Verb
+from alerting.lifecycle import Verb
 
 FLIPS = (Verb.OPENED, Verb.NEW_EPISODE, Verb.CLEARED)
 _KEPT = 20
@@ -23,16 +24,16 @@ class Flips:
     flapping_until: datetime | None
 
 
-def flipped(alert: Row, at: datetime, policy: Policy) -> Flips:
+def flipped(alert: Alert, at: datetime, policy: Policy) -> Flips:
     """Count a change: `flap_changes` of them within `flap_window` are flapping, until as long passes without one."""
-    earlier: Sequence[str] = json.loads(alert["flips_at"])
+    earlier: Sequence[str] = json.loads(alert.flips_at)
     since = at - policy.flap_window
     recent = [text for text in earlier if datetime.fromisoformat(text) > since]
     recent = [*recent, at.isoformat()][-max(_KEPT, policy.flap_changes) :]
-    flaps = alert["is_flapping"] or len(recent) >= policy.flap_changes
+    flaps = alert.is_flapping or len(recent) >= policy.flap_changes
     return Flips(json.dumps(recent), flaps, at + policy.flap_window if flaps else None)
 
 
-def is_muted(alert: Row, verb: Verb) -> bool:
+def is_muted(alert: Alert, verb: Verb) -> bool:
     """Whether news are kept from people because the alert flaps; a worse colour never is."""
-    return bool(alert["is_flapping"]) and verb in (Verb.NEW_EPISODE, Verb.CLEARED)
+    return bool(alert.is_flapping) and verb in (Verb.NEW_EPISODE, Verb.CLEARED)

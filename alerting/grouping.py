@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from alerting.alert import Alert
 from alerting.labels import labels_of
-from alerting.lifecycle import Row, Verb
+from alerting.lifecycle import Verb
 from core.severity import COLOURS, RANKS
 
 STORM = "storm"
@@ -94,12 +95,12 @@ class Grouping:
         """The policy of a domain."""
         return self._policies.get(domain, self.rest)
 
-    def group_of(self, alert: Row, to_role: str) -> tuple[str, Policy, dict[str, str]]:
+    def group_of(self, alert: Alert, to_role: str) -> tuple[str, Policy, dict[str, str]]:
         """Key, policy and common labels of the group that an alert's news for a role belong to."""
-        policy = self.policy(alert["domain"])
+        policy = self.policy(alert.domain)
         labels = labels_of(alert)
         common = {label: str(labels[label]) for label in policy.group_by}
-        key = "|".join((policy.policy_id, *common.values(), to_role, "exercise" if alert["is_exercise"] else ""))
+        key = "|".join((policy.policy_id, *common.values(), to_role, "exercise" if alert.is_exercise else ""))
         return key[:200], policy, common
 
 
@@ -133,10 +134,10 @@ def may_tell(policy: Policy, recent: Sequence[tuple[datetime, str, int]], rank: 
     return "wait"
 
 
-def title_of(kind: str, alerts: Sequence[Row], is_exercise: bool) -> tuple[str, str]:
+def title_of(kind: str, alerts: Sequence[Alert], is_exercise: bool) -> tuple[str, str]:
     """One line in Chinese and in English: colour, what happened, where, and how many."""
-    worst = max(alerts, key=lambda alert: (alert["severity_rank"], alert["alert_id"]))
-    colour = worst["colour"]
+    worst = max(alerts, key=lambda alert: (alert.severity_rank, alert.alert_id))
+    colour = worst.colour
     mark_zh, mark_en = ("【演练】", "[EXERCISE] ") if is_exercise else ("", "")
     kind_zh, kind_en = _KINDS_ZH[kind], kind.replace("_", " ")
     if len(alerts) == 1:
@@ -144,11 +145,11 @@ def title_of(kind: str, alerts: Sequence[Row], is_exercise: bool) -> tuple[str, 
             f"{mark_zh}【{_COLOURS_ZH[colour]}{kind_zh}】{worst['object_name_zh']}：{worst['matters_zh']}",
             f"{mark_en}{colour.capitalize()} alert {kind_en}: {worst['object_name_zh']}: {worst['matters_en']}",
         )
-    counts = Counter(alert["severity_rank"] for alert in alerts)
+    counts = Counter(alert.severity_rank for alert in alerts)
     ranks = sorted(counts, reverse=True)
     shares_zh = "、".join(f"{_COLOURS_ZH[COLOURS[rank]]}{counts[rank]}" for rank in ranks)
     shares_en = ", ".join(f"{counts[rank]} {COLOURS[rank]}" for rank in ranks)
-    categories = sorted({(alert["category_zh"], alert["category_en"]) for alert in alerts})
+    categories = sorted({(alert.category_zh, alert.category_en) for alert in alerts})
     what_zh, what_en = categories[0] if len(categories) == 1 else ("多类风险", "several kinds of risk")
     return (
         f"{mark_zh}【{_COLOURS_ZH[colour]}{kind_zh}】{what_zh}：{len(alerts)}条（{shares_zh}）",

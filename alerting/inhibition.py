@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 
+from alerting.alert import AlertBrief
 from alerting.labels import KINDS, LABELS, Matcher, labels_of, parse
-from alerting.lifecycle import Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class _Kind:
 class Standing:
     """An alert as a pass needs it; it stays the same until the alert's row or the inhibitions change."""
 
-    alert: Row
+    alert: AlertBrief
     order: tuple[object, ...]
     as_source: _Places
     as_target: _Places
@@ -62,13 +62,13 @@ class Inhibitions:
         self.rows = tuple(rows)
         self._kinds: dict[tuple[object, ...], _Kind] = {}
 
-    def standing(self, alert: Row) -> Standing:
-        """What the rows have to do with an alert; it needs the columns of `labels_of`, alert_id and opened_at."""
+    def standing(self, alert: AlertBrief) -> Standing:
+        """What the rows have to do with an alert."""
         key = _kind_key(alert)
         kind = self._kinds.get(key)
         if kind is None:
             kind = self._kinds[key] = _kind(labels_of(alert), self.rows)
-        order = (-alert["severity_rank"], bool(kind.as_target), alert["opened_at"], alert["alert_id"])
+        order = (-alert.severity_rank, bool(kind.as_target), alert.opened_at or "", alert.alert_id)
         return Standing(alert, order, _places(alert, kind.as_source), _places(alert, kind.as_target))
 
 
@@ -95,7 +95,7 @@ def inhibited(alerts: Iterable[Standing]) -> dict[str, tuple[str, Inhibition]]:
     for one in standing:
         hit = told.source_of(one) if one.as_target else None
         if hit is not None:
-            found[one.alert["alert_id"]] = hit
+            found[one.alert.alert_id] = hit
         elif one.as_source:
             told.enter(one)
     return found
@@ -119,7 +119,7 @@ class _Told:
                 if side.rest:
                     may_skip = False
                 if not side.rest or _all_hold(side.rest, one.alert):
-                    entered.setdefault(side.row.inhibition_id, one.alert["alert_id"])
+                    entered.setdefault(side.row.inhibition_id, one.alert.alert_id)
             if may_skip:
                 self._entered.add(seen)
 
@@ -135,17 +135,17 @@ class _Told:
         return None
 
 
-_kind_key = itemgetter("rule_id", "domain", "subdomain", "object_type", "metric", "severity_rank", "is_exercise")
+_kind_key = attrgetter("rule_id", "domain", "subdomain", "object_type", "metric", "severity_rank", "is_exercise")
 
 
-def _places(alert: Row, by_equal: _Sides) -> _Places:
+def _places(alert: AlertBrief, by_equal: _Sides) -> _Places:
     # An exercise hides no real alert, and no real one an exercise.
     return tuple(
-        ((equal, alert["is_exercise"], *(LABELS[label](alert) for label in equal)), sides) for equal, sides in by_equal
+        ((equal, alert.is_exercise, *(LABELS[label](alert) for label in equal)), sides) for equal, sides in by_equal
     )
 
 
-def _all_hold(matchers: Sequence[Matcher], alert: Row) -> bool:
+def _all_hold(matchers: Sequence[Matcher], alert: AlertBrief) -> bool:
     return all(matcher.holds(labels_of(alert)) for matcher in matchers)
 
 

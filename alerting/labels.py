@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from alerting.lifecycle import Row
+from alerting.alert import Alert, AlertBrief
 from core.area import county_of, is_within
 
+Labelled = Alert | AlertBrief
 Labels = Mapping[str, str | int]
 # Few values each, so that thousands of alerts share one combination; the rest names single places and things.
 KINDS = ("rule_id", "domain", "subdomain", "object_type", "metric", "rank", "exercise")
@@ -70,24 +71,24 @@ def all_hold(matchers: Sequence[Matcher], labels: Labels) -> bool:
     return bool(matchers) and all(matcher.holds(labels) for matcher in matchers)
 
 
-LABELS: Mapping[str, Callable[[Row], str | int]] = {
-    "rule_id": lambda alert: str(alert["rule_id"]),
-    "domain": lambda alert: str(alert["domain"]),
-    "subdomain": lambda alert: str(alert["subdomain"]),
-    "object_type": lambda alert: str(alert["object_type"]),
-    "metric": lambda alert: str(alert["metric"]),
-    "rank": lambda alert: int(alert["severity_rank"]),
-    "exercise": lambda alert: int(alert["is_exercise"]),
-    "object_id": lambda alert: str(alert["object_id"]),
-    "device_id": lambda alert: str(alert["device_id"] or ""),
-    "area_code": lambda alert: str(alert["area_code"]),
-    "county": lambda alert: county_of(str(alert["area_code"])),
-    "city": lambda alert: str(alert["area_code"])[:4],
-    "disposing_unit": lambda alert: str(alert["disposing_unit"]),
-    "passed_on_by": lambda alert: str(alert["passed_on_by"]),
+LABELS: Mapping[str, Callable[[Labelled], str | int]] = {
+    "rule_id": lambda alert: alert.rule_id,
+    "domain": lambda alert: alert.domain,
+    "subdomain": lambda alert: alert.subdomain,
+    "object_type": lambda alert: alert.object_type,
+    "metric": lambda alert: alert.metric,
+    "rank": lambda alert: alert.severity_rank,
+    "exercise": lambda alert: int(alert.is_exercise),
+    "object_id": lambda alert: alert.object_id,
+    "device_id": lambda alert: alert.device_id or "",
+    "area_code": lambda alert: alert.area_code,
+    "county": lambda alert: county_of(alert.area_code),
+    "city": lambda alert: alert.area_code[:4],
+    "disposing_unit": lambda alert: alert.disposing_unit,
+    "passed_on_by": lambda alert: alert.passed_on_by,
 }
 
 
-def labels_of(alert: Row) -> dict[str, str | int]:
-    """The labels of an alert's row."""
+def labels_of(alert: Labelled) -> dict[str, str | int]:
+    """The labels of an alert."""
     return {label: read(alert) for label, read in LABELS.items()}

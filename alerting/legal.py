@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from alerting.lifecycle import Row
+from alerting.alert import Alert
 from alerting.routing import Routing
 from alerting.wording import Pair
 from core.severity import RANKS
@@ -70,18 +70,20 @@ def level_of(colour: str) -> int:
     return 5 - RANKS[colour]
 
 
-def facts(alert: Row, matters: tuple[str, str], guide: Guide, routing: Routing, issued_at: datetime) -> dict[str, Any]:
+def facts(
+    alert: Alert, matters: tuple[str, str], guide: Guide, routing: Routing, issued_at: datetime
+) -> dict[str, Any]:
     """The columns of the eight facts for an alert with its place, colour and start; `matters` says what was found."""
-    domain_zh, domain_en = _DOMAINS[alert["domain"]]
-    place_zh, place_en = routing.place(alert["area_code"])
-    issuer_zh, issuer_en = routing.issuer(alert["area_code"], guide.issuer_department)
-    name_zh = " ".join(filter(None, (alert["object_name_zh"], alert["spot_zh"])))
-    name_en = ", ".join(filter(None, (alert["object_name_zh"], alert["spot_en"])))
+    domain_zh, domain_en = _DOMAINS[alert.domain]
+    place_zh, place_en = routing.place(alert.area_code)
+    issuer_zh, issuer_en = routing.issuer(alert.area_code, guide.issuer_department)
+    name_zh = " ".join(filter(None, (alert.object_name_zh, alert.spot_zh)))
+    name_en = ", ".join(filter(None, (alert.object_name_zh, alert.spot_en)))
     return {
         "category_zh": f"{domain_zh}·{guide.category_zh}",
         "category_en": f"{domain_en}: {guide.category_en}",
-        "level": level_of(alert["colour"]),
-        "starts_at": alert["starts_at"],
+        "level": level_of(alert.colour),
+        "starts_at": alert.starts_at,
         "possible_area_zh": f"{place_zh}{name_zh}及周边",
         "possible_area_en": f"{place_en}: {name_en} and its surroundings",
         "matters_zh": matters[0],

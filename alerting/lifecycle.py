@@ -1,20 +1,19 @@
 """The steps an alert may take, as one table and one function that every change goes through.
 
 pending → open → acknowledged → dispatched → resolved → closed → archived; open ↔ suppressed; a pending one that ended
-before its hold time is withdrawn. Nothing here reads a clock or a store: rows come in, a Step goes out. Not here: how
-an episode's change finds its alert (`alerting.joining`), timers (`alerting.escalation`), who may act (`access.alerts`).
+before its hold time is withdrawn. Nothing here reads a clock or a store: an Alert comes in, a Step goes out. Not here:
+how an episode's change finds its alert (`alerting.joining`), timers (`alerting.escalation`), who may act (`access`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-Row = Mapping[str, Any]  # a row of a table in core.store.tables, by column
-
+from alerting.alert import Alert
 
 # An alert that lives: people or readings can still change it.
 WORKED_ON = ("open", "acknowledged", "dispatched")
@@ -142,16 +141,20 @@ class Deed:
 class Step:
     """What one step makes of an alert: columns to set and the row of history that says so."""
 
-    columns: Mapping[str, Any]
+    columns: Mapping[str, Any]  # fields of Alert
     event: Event
 
+    def applied_to(self, alert: Alert) -> Alert:
+        """The alert after the step."""
+        return replace(alert, **self.columns)
 
-def move(alert: Row, verb: Verb, deed: Deed, columns: Row | None = None) -> Step:
+
+def move(alert: Alert, verb: Verb, deed: Deed, columns: Mapping[str, Any] | None = None) -> Step:
     """The step `verb` of an alert, with further columns that it sets.
 
-    `alert` may lack a state (it is new) but has its id and colour. Raises IllegalStep.
+    Raises IllegalStep.
     """
-    before: str | None = alert.get("state")
+    before = alert.state or None
     after: str | None = STEPS[verb].get(before)
     if after is None:
         raise IllegalStep(_refusal(alert, verb, before))
@@ -161,7 +164,7 @@ def move(alert: Row, verb: Verb, deed: Deed, columns: Row | None = None) -> Step
     if verb in _CLOCK and (verb is not Verb.DISPATCHED or before != "dispatched"):
         changed[_CLOCK[verb]] = deed.at
     if before == "resolved" and after == "open":
-        changed |= {**_AGAIN, "n_reopened": alert["n_reopened"] + 1}
+        changed |= {**_AGAIN, "n_reopened": alert.n_reopened + 1}
     if verb is Verb.PAST_DANGER and before is None:
         changed |= dict.fromkeys(("opened_at", "cleared_at", "resolved_at"), deed.at)
     if verb is Verb.CLEARED:
@@ -170,12 +173,12 @@ def move(alert: Row, verb: Verb, deed: Deed, columns: Row | None = None) -> Step
             changed["resolved_at"] = deed.at
     if before == "suppressed" != after:
         changed["suppressed_by"] = None
-    if after != before or changed.get("severity_rank", 0) > alert.get("severity_rank", 0):
+    if after != before or changed.get("severity_rank", 0) > alert.severity_rank:
         # Escalation counts from here: a new state, or a danger that grew.
         changed |= {"entered_state_at": deed.known_at, "step_no": 0}
-    colour = str(changed.get("colour", alert["colour"]))
+    colour = str(changed.get("colour", alert.colour))
     event = Event(
-        alert["alert_id"], verb, before, after, colour, changed.get("value", alert.get("value")), deed.reason,
+        alert.alert_id, verb, before, after, colour, changed.get("value", alert.value), deed.reason,
         deed.actor, deed.at, deed.known_at, deed.episode_id, deed.number, deed.details,
     )  # fmt: skip
     return Step(changed, event)
@@ -187,7 +190,7 @@ def allowed(state: str) -> tuple[Verb, ...]:
     return tuple(verb for verb in deeds if state in STEPS[verb])
 
 
-def _refusal(alert: Row, verb: Verb, before: str | None) -> str:
+def _refusal(alert: Alert, verb: Verb, before: str | None) -> str:
     possible = sorted(str(state) for state in STEPS[verb] if state)
     advice = _FIRST.get((verb, str(before)), f"possible from: {', '.join(possible) or 'no state'}")
     return f"alert {alert['alert_id']} is {before or 'not there'}, so it cannot be {verb}; {advice}"

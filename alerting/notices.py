@@ -9,20 +9,20 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
+from alerting.alert import Alert, AlertGroup, Notice, Waiting
 from alerting.desk import Desk
 from alerting.endings import END, NOT_TOLD, owed, told_of, worth_telling
 from alerting.grouping import STORM, URGENCY, Policy, may_tell, title_of
 from alerting.labels import all_hold, labels_of
-from alerting.lifecycle import Row
 from alerting.outbox import EVERY, body_of, deliveries_of
+from alerting.records import ALERTS, DELIVERIES, GROUPS, NOTICES, WAITING
 from alerting.suppression import silences_now
 from alerting.unheard import unheard
-from alerting.work import in_transaction, rows_of
+from alerting.work import in_transaction
 from core.severity import COLOURS
 from core.store import tables
 
@@ -33,15 +33,15 @@ LOOK_AGAIN = timedelta(minutes=1)
 class _Due:
     """A group whose time has come, with its news and the alerts that they are about."""
 
-    group: Row
+    group: AlertGroup
     policy: Policy
-    news: list[Row]
-    alerts: dict[str, Row]
+    news: list[Waiting]
+    alerts: dict[str, Alert]
     again_at: datetime | None  # when what is held back may be told
 
     @property
     def rank(self) -> int:
-        return max(int(one["severity_rank"]) for one in self.news)
+        return max(one.severity_rank for one in self.news)
 
 
 def flush(engine: sa.Engine, desk: Desk, now: datetime) -> tuple[str, ...]:
@@ -66,9 +66,9 @@ def _flush(connection: sa.Connection, desk: Desk, now: datetime) -> tuple[str, .
         if verdict == "wait":
             _wait(connection, due, recent, desk, now)
             break
-        together = [one for one in due if one.group["is_exercise"] == first.group["is_exercise"]]
+        together = [one for one in due if one.group.is_exercise == first.group.is_exercise]
         told = [first] if verdict == "alone" else together
-        key = first.group["group_key"] if verdict == "alone" else STORM
+        key = first.group.group_key if verdict == "alone" else STORM
         made.append(_tell(connection, desk, told, key, now))
         recent.append((now, key, max(one.rank for one in told)))
         due = [one for one in due if one not in told]
@@ -81,49 +81,51 @@ def _due(connection: sa.Connection, desk: Desk, now: datetime) -> list[_Due]:
     An end is told even while a silence holds: it is no noise, and whoever knows of the danger waits for it.
     """
     table, news = tables.alert_group, tables.alert_news.c
-    groups = rows_of(connection, sa.select(table).where(table.c.flush_at <= now))
-    waiting: dict[str, list[Row]] = {row["group_key"]: [] for row in groups}
+    groups = GROUPS.found(connection, GROUPS.where(table.c.flush_at <= now))
+    waiting: dict[str, list[Waiting]] = {group.group_key: [] for group in groups}
     is_due = sa.select(table.c.group_key).where(table.c.flush_at <= now)
-    query = sa.select(tables.alert_news).where(news.notice_id.is_(None), news.group_key.in_(is_due))
-    for row in rows_of(connection, query.order_by(news.news_id)):
-        waiting[row["group_key"]].append(row)
+    query = WAITING.where(news.notice_id.is_(None), news.group_key.in_(is_due))
+    for one in WAITING.found(connection, query.order_by(news.news_id)):
+        waiting[one.group_key].append(one)
     alert = tables.alert.c
     concerned = sa.select(news.alert_id).where(news.notice_id.is_(None), news.group_key.in_(is_due))
-    found_alerts = rows_of(connection, sa.select(tables.alert).where(alert.alert_id.in_(concerned)))
-    alerts: dict[str, Row] = {row["alert_id"]: row for row in found_alerts}
+    found_alerts = ALERTS.found(connection, ALERTS.where(alert.alert_id.in_(concerned)))
+    alerts = {one.alert_id: one for one in found_alerts}
     quiet, held_until = _quiet(connection, alerts, now)
-    is_owed = owed(connection, {one["alert_id"] for found in waiting.values() for one in found if one["kind"] == END})
+    is_owed = owed(connection, {one.alert_id for found in waiting.values() for one in found if one.kind == END})
     due, struck = [], []
     for group in groups:
-        found = waiting[group["group_key"]]
+        found = waiting[group.group_key]
         telling = worth_telling(found, quiet, is_owed)
-        held = [one for one in found if one["alert_id"] in held_until and one not in telling]
-        struck += [one["news_id"] for one in found if one not in telling and one not in held]
-        again_at = min((held_until[one["alert_id"]] for one in held), default=None)
+        held = [one for one in found if one.alert_id in held_until and one not in telling]
+        struck += [one.news_id for one in found if one not in telling and one not in held]
+        again_at = min((held_until[one.alert_id] for one in held), default=None)
         if telling:
-            policy = desk.grouping.policy(alerts[telling[0]["alert_id"]]["domain"])
-            concerned_here = {one["alert_id"]: alerts[one["alert_id"]] for one in telling}
+            policy = desk.grouping.policy(alerts[telling[0].alert_id].domain)
+            concerned_here = {one.alert_id: alerts[one.alert_id] for one in telling}
             due.append(_Due(group, policy, telling, concerned_here, again_at))
         else:
-            here = table.c.group_key == group["group_key"]
+            here = table.c.group_key == group.group_key
             connection.execute(sa.update(table).where(here).values(flush_at=again_at))
     _strike_out(connection, struck)
-    return sorted(due, key=lambda one: (-one.rank, one.group["flush_at"], one.group["group_key"]))
+    return sorted(due, key=lambda one: (-one.rank, one.group.flush_at, one.group.group_key))
 
 
-def _quiet(connection: sa.Connection, alerts: Mapping[str, Row], now: datetime) -> tuple[set[str], dict[str, datetime]]:
+def _quiet(
+    connection: sa.Connection, alerts: Mapping[str, Alert], now: datetime
+) -> tuple[set[str], dict[str, datetime]]:
     """Alerts that are quiet now; of those that somebody works on, until when.
 
     What is suppressed is told when it is released. What somebody acknowledged is never suppressed, so its news wait.
     """
     silences = silences_now(connection, now)
-    quiet = {alert_id for alert_id, row in alerts.items() if row["state"] == "suppressed"}
+    quiet = {alert_id for alert_id, row in alerts.items() if row.state == "suppressed"}
     held_until: dict[str, datetime] = {}
     for alert_id, row in alerts.items():
         ends = [one.ends_at for one in silences if all_hold(one.matchers, labels_of(row))]
         if ends:
             quiet.add(alert_id)
-            if row["state"] in ("acknowledged", "dispatched"):
+            if row.state in ("acknowledged", "dispatched"):
                 held_until[alert_id] = min(max(ends), now + LOOK_AGAIN)  # it may be ended early
     return quiet, held_until
 
@@ -145,7 +147,7 @@ def _wait(
     """Put groups off until the storm's next common notice."""
     together = max((at for at, key, _ in recent if key == STORM), default=now)
     table = tables.alert_group
-    query = sa.update(table).where(table.c.group_key.in_([one.group["group_key"] for one in due]))
+    query = sa.update(table).where(table.c.group_key.in_([one.group.group_key for one in due]))
     connection.execute(query.values(flush_at=together + desk.grouping.rest.storm_interval))
 
 
@@ -154,64 +156,62 @@ def _tell(connection: sa.Connection, desk: Desk, told: Sequence[_Due], key: str,
     news = [row for one in told for row in one.news]
     kinds = _kinds(news)
     notice = _notice(told, alerts, news, key, now)
-    heard_at = unheard(connection.execute, alerts)
+    heard_at = unheard(connection.execute, [(one.alert_id, one.device_id, one.metric) for one in alerts])
     body = orjson.dumps(body_of(notice, alerts, kinds, desk.wording, now, heard_at)).decode()
-    connection.execute(sa.insert(tables.alert_notice).values({**notice, "body": body}))
-    knowing = told_of(connection, {row["alert_id"] for row in news if row["kind"] == END})
+    connection.execute(sa.insert(tables.alert_notice).values({**NOTICES.row(notice), "body": body}))
+    knowing = told_of(connection, {row.alert_id for row in news if row.kind == END})
     deliveries = deliveries_of(notice, body, alerts, desk.routes, now, knowing)
     if deliveries:
-        connection.execute(sa.insert(tables.alert_delivery), deliveries)
+        connection.execute(sa.insert(tables.alert_delivery), DELIVERIES.rows(deliveries))
     table = tables.alert_news
     query = sa.update(table).where(table.c.news_id == sa.bindparam("b_id"))
-    connection.execute(query.values(notice_id=notice["notice_id"]), [{"b_id": row["news_id"]} for row in news])
+    connection.execute(query.values(notice_id=notice.notice_id), [{"b_id": row.news_id} for row in news])
     groups = tables.alert_group
     query = sa.update(groups).where(groups.c.group_key == sa.bindparam("b_key"))
     connection.execute(
         query.values(flush_at=sa.bindparam("b_again"), last_notice_at=now, told_rank=sa.bindparam("b_rank")),
-        [{"b_key": one.group["group_key"], "b_rank": _told_rank(one, now), "b_again": one.again_at} for one in told],
+        [{"b_key": one.group.group_key, "b_rank": _told_rank(one, now), "b_again": one.again_at} for one in told],
     )
-    return str(notice["notice_id"])
+    return notice.notice_id
 
 
 def _told_rank(due: _Due, now: datetime) -> int:
-    last = due.group["last_notice_at"]
+    last = due.group.last_notice_at
     is_quiet = last is None or now - last >= due.policy.interval
-    return due.rank if is_quiet else max(due.rank, due.group["told_rank"])
+    return due.rank if is_quiet else max(due.rank, due.group.told_rank)
 
 
-def _notice(
-    told: Sequence[_Due], alerts: Sequence[Row], news: Sequence[Row], key: str, now: datetime
-) -> dict[str, Any]:
-    rank = max(one["severity_rank"] for one in news)
-    kind = min((one["kind"] for one in news), key=URGENCY.index)
-    is_exercise = bool(told[0].group["is_exercise"])
+def _notice(told: Sequence[_Due], alerts: Sequence[Alert], news: Sequence[Waiting], key: str, now: datetime) -> Notice:
+    rank = max(one.severity_rank for one in news)
+    kind = min((one.kind for one in news), key=URGENCY.index)
+    is_exercise = bool(told[0].group.is_exercise)
     title_zh, title_en = title_of(kind, alerts, is_exercise)
-    return {
-        "notice_id": secrets.token_hex(16),
-        "group_key": key,
-        "kind": kind,
-        "colour": COLOURS[rank],
-        "severity_rank": rank,
-        "domain": _shared({alert["domain"] for alert in alerts}),
-        "subdomain": _shared({alert["subdomain"] for alert in alerts}),
-        "area_code": _area([alert["area_code"] for alert in alerts]),
-        "disposing_unit": _shared({alert["disposing_unit"] for alert in alerts}),
-        "to_role": _shared({one["to_role"] for one in news}),
-        "n_alerts": len(alerts),
-        "is_exercise": is_exercise,
-        "title_zh": title_zh,
-        "title_en": title_en,
-        "first_news_at": min(one["at"] for one in news),
-        "created_at": now,
-    }
+    return Notice(
+        notice_id=secrets.token_hex(16),
+        group_key=key,
+        kind=kind,
+        colour=COLOURS[rank],
+        severity_rank=rank,
+        domain=_shared({alert.domain for alert in alerts}),
+        subdomain=_shared({alert.subdomain for alert in alerts}),
+        area_code=_area([alert.area_code for alert in alerts]),
+        disposing_unit=_shared({alert.disposing_unit for alert in alerts}),
+        to_role=_shared({one.to_role for one in news}),
+        n_alerts=len(alerts),
+        is_exercise=is_exercise,
+        title_zh=title_zh,
+        title_en=title_en,
+        first_news_at=min(one.at for one in news),
+        created_at=now,
+    )
 
 
-def _kinds(news: Sequence[Row]) -> Mapping[str, str]:
+def _kinds(news: Sequence[Waiting]) -> Mapping[str, str]:
     """The most urgent kind of news of each alert."""
     kinds: dict[str, str] = {}
     for one in news:
-        before = kinds.get(one["alert_id"], one["kind"])
-        kinds[one["alert_id"]] = min(before, one["kind"], key=URGENCY.index)
+        before = kinds.get(one.alert_id, one.kind)
+        kinds[one.alert_id] = min(before, one.kind, key=URGENCY.index)
     return kinds
 
 

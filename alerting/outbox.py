@@ -7,11 +7,11 @@ a worker needs no look at the alerts, which may have moved on since.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from alerting.lifecycle import Row
+from alerting.alert import Alert, Delivery, Notice
 from alerting.wording import Wording
 
 EVERY = "all"  # domain or role of a notice that concerns several
@@ -40,14 +40,14 @@ class Route:
     kinds: tuple[str, ...]
     is_public: bool
 
-    def wants(self, notice: Row) -> bool:
+    def wants(self, notice: Notice) -> bool:
         """Whether this route carries a notice. An exercise never leaves for the public."""
         return (
-            notice["severity_rank"] >= self.min_rank
-            and (self.to_role in ("*", notice["to_role"]) or notice["to_role"] == EVERY)
-            and (self.domain in ("*", notice["domain"]) or notice["domain"] == EVERY)
-            and ("*" in self.kinds or notice["kind"] in self.kinds)
-            and not (self.is_public and notice["is_exercise"])
+            notice.severity_rank >= self.min_rank
+            and (self.to_role in ("*", notice.to_role) or notice.to_role == EVERY)
+            and (self.domain in ("*", notice.domain) or notice.domain == EVERY)
+            and ("*" in self.kinds or notice.kind in self.kinds)
+            and not (self.is_public and notice.is_exercise)
         )
 
 
@@ -63,8 +63,8 @@ def routes_of(rows: Iterable[Mapping[str, str]]) -> tuple[Route, ...]:
 
 
 def body_of(
-    notice: Row,
-    alerts: Sequence[Row],
+    notice: Notice,
+    alerts: Sequence[Alert],
     kinds: Mapping[str, str],
     wording: Wording,
     now: datetime,
@@ -74,31 +74,31 @@ def body_of(
 
     `heard_at` says of alerts with a silent device when it was last heard.
     """
-    worst = sorted(alerts, key=lambda alert: (-alert["severity_rank"], alert["alert_id"]))
+    worst = sorted(alerts, key=lambda alert: (-alert.severity_rank, alert.alert_id))
     shown = [
-        {name: _plain(alert[name]) for name in _SHOWN_COLUMNS}
+        {name: _plain(getattr(alert, name)) for name in _SHOWN_COLUMNS}
         | _basis(alert, wording)
-        | {"news": kinds[alert["alert_id"]], "last_heard_at": _plain(heard_at.get(alert["alert_id"]))}
+        | {"news": kinds[alert.alert_id], "last_heard_at": _plain(heard_at.get(alert.alert_id))}
         for alert in worst[:SHOWN]
     ]
-    facts = {name: _plain(value) for name, value in notice.items() if name != "body"}
+    facts = {field.name: _plain(getattr(notice, field.name)) for field in fields(notice)}
     return {**facts, "told_at": now.isoformat(), "n_not_shown": max(len(worst) - SHOWN, 0), "alerts": shown}
 
 
 def deliveries_of(
-    notice: Row,
+    notice: Notice,
     body: str,
-    alerts: Sequence[Row],
+    alerts: Sequence[Alert],
     routes: Iterable[Route],
     now: datetime,
     knowing: Collection[tuple[str, str]] = (),
-) -> list[dict[str, Any]]:
-    """The outbox rows of a notice: one for each route that wants it, one for each disposing unit of a `unit` route.
+) -> list[Delivery]:
+    """The outbox of a notice: one for each route that wants it, one for each disposing unit of a `unit` route.
 
     `knowing` are channel and target of those who hear it whatever routes say: of an end, who was told the beginning.
     """
-    worst = max(alerts, key=lambda alert: (alert["severity_rank"], alert["alert_id"]))
-    units = sorted({alert["disposing_unit"] for alert in alerts})
+    worst = max(alerts, key=lambda alert: (alert.severity_rank, alert.alert_id))
+    units = sorted({alert.disposing_unit for alert in alerts})
     targets = [
         (route.channel_id, target)
         for route in routes
@@ -107,27 +107,27 @@ def deliveries_of(
     ]
     targets += sorted(set(knowing) - set(targets))
     return [
-        {
-            "delivery_id": f"{notice['notice_id'][:24]}-{number}",
-            "notice_id": notice["notice_id"],
-            "alert_id": worst["alert_id"],
-            "channel_id": channel_id,
-            "target": target,
-            "kind": notice["kind"],
-            "body": body,
-            "state": "waiting",
-            "attempts": 0,
-            "next_at": now,
-            "receipt": None,
-            "created_at": now,
-            "sent_at": None,
-        }
+        Delivery(
+            delivery_id=f"{notice.notice_id[:24]}-{number}",
+            notice_id=notice.notice_id,
+            alert_id=worst.alert_id,
+            channel_id=channel_id,
+            target=target,
+            kind=notice.kind,
+            body=body,
+            state="waiting",
+            attempts=0,
+            next_at=now,
+            receipt=None,
+            created_at=now,
+            sent_at=None,
+        )
         for number, (channel_id, target) in enumerate(targets)
     ]
 
 
-def _basis(alert: Row, wording: Wording) -> dict[str, str]:
-    zh, en = wording.basis(alert["standard"], alert["clause"])
+def _basis(alert: Alert, wording: Wording) -> dict[str, str]:
+    zh, en = wording.basis(alert.standard, alert.clause)
     return {"basis_zh": zh, "basis_en": en}
 
 

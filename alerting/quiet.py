@@ -13,11 +13,12 @@ from datetime import datetime, timedelta
 import orjson
 import sqlalchemy as sa
 
+from alerting.alert import AlertBrief
 from alerting.engine.rule import RuleSet
 from alerting.engine.world import Registry, Thing
 from alerting.labels import all_hold, labels_of, of_mapping
-from alerting.lifecycle import WORKED_ON, Row
-from alerting.work import rows_of
+from alerting.lifecycle import WORKED_ON
+from alerting.records import BRIEFS
 from core.area import is_within
 from core.settings import Home
 from core.store import tables
@@ -111,18 +112,18 @@ def covered_by_target(
     """What announced work on a device, object, area or feed covers; of a feed, `registry` holds its own devices."""
     if kind == "feed":
         rules = _rules_on(ruleset, target)
-        found = _alerts(engine, now, lambda row: row["rule_id"] in rules)
+        found = _alerts(engine, now, lambda row: row.rule_id in rules)
         return _coverage(found, set(registry.objects), set(registry.devices), is_wide=True)
     if kind == "area":
-        found = _alerts(engine, now, lambda row: is_within(row["area_code"], target))
+        found = _alerts(engine, now, lambda row: is_within(row.area_code, target))
         objects = {key for key in registry.objects if _lies_in(registry, key, target)}
         devices = {key for key, one in registry.devices.items() if _lies_in(registry, one.object_id or key, target)}
         return _coverage(found, objects, devices, is_wide=len(target) <= 6)
     if kind == "device":
-        found = _alerts(engine, now, lambda row: target in (row["device_id"], row["object_id"]))
+        found = _alerts(engine, now, lambda row: target in (row.device_id, row.object_id))
         return _coverage(found, set(), {target}, is_wide=False)
     devices = {key for key, one in registry.devices.items() if target in (one.object_id, _gateway(one))}
-    found = _alerts(engine, now, lambda row: row["object_id"] == target or row["device_id"] in devices)
+    found = _alerts(engine, now, lambda row: row.object_id == target or row.device_id in devices)
     return _coverage(found, {target}, devices, is_wide=False)
 
 
@@ -153,29 +154,25 @@ def quiet_before(
     return (last - first) - (ends_at - starts_at)
 
 
-def _alerts(engine: sa.Engine, now: datetime, is_meant: Callable[[Row], bool]) -> list[Row]:
+def _alerts(engine: sa.Engine, now: datetime, is_meant: Callable[[AlertBrief], bool]) -> list[AlertBrief]:
     """Living alerts and those of the last days that are meant, with those that a group among them speaks for."""
     a = tables.alert.c
-    columns = (
-        a.alert_id, a.rule_id, a.domain, a.subdomain, a.object_type, a.metric, a.severity_rank, a.is_exercise,
-        a.object_id, a.device_id, a.area_code, a.disposing_unit, a.passed_on_by, a.state, a.colour,
-    )  # fmt: skip
     recent = sa.or_(a.state.in_(_LIVING), a.known_at > now - timedelta(days=LOOKED_BACK_DAYS))
     with engine.connect() as connection:
-        rows = rows_of(connection, sa.select(*columns).where(recent))
+        rows = BRIEFS.found(connection, BRIEFS.where(recent))
     found = [row for row in rows if is_meant(row)]
-    groups = {row["object_id"] for row in found if row["object_id"] == row["passed_on_by"]}
-    spoken_for = {row["alert_id"] for row in rows if row["passed_on_by"] in groups}  # a group tells of its devices
-    return found + [row for row in rows if row["alert_id"] in spoken_for - {one["alert_id"] for one in found}]
+    groups = {row.object_id for row in found if row.object_id == row.passed_on_by}
+    spoken_for = {row.alert_id for row in rows if row.passed_on_by in groups}  # a group tells of its devices
+    return found + [row for row in rows if row.alert_id in spoken_for - {one.alert_id for one in found}]
 
 
-def _coverage(rows: Iterable[Row], objects: set[str], devices: set[str], *, is_wide: bool) -> Coverage:
+def _coverage(rows: Iterable[AlertBrief], objects: set[str], devices: set[str], *, is_wide: bool) -> Coverage:
     found = list(rows)
-    living = [row for row in found if row["state"] in _LIVING]
+    living = [row for row in found if row.state in _LIVING]
     return Coverage(
-        len(living), sum(row["colour"] == "red" for row in living), len(found),
-        len(objects | {row["object_id"] for row in found}),
-        len(devices | {row["device_id"] for row in found if row["device_id"]}), is_wide,
+        len(living), sum(row.colour == "red" for row in living), len(found),
+        len(objects | {row.object_id for row in found}),
+        len(devices | {row.device_id for row in found if row.device_id}), is_wide,
     )  # fmt: skip
 
 

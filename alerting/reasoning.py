@@ -15,11 +15,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from alerting.alert import StreamPosition
 from alerting.engine import Engine, generation_of
 from alerting.engine.rule import RuleSet
 from alerting.episode import EpisodeChange
 from alerting.knowledge import Knowledge
-from alerting.lifecycle import Row
 from alerting.rules.generations import generation_named
 from alerting.rules.load import load_rules
 from alerting.snapshots import read_snapshot, sweep, write_snapshot
@@ -40,20 +40,20 @@ class Reasoning:
         self._members_only = _members_only(engine.ruleset)
 
     @classmethod
-    def resume(cls, home: Home, knowledge: Knowledge, stored: Row | None) -> Reasoning:
+    def resume(cls, home: Home, knowledge: Knowledge, stored: StreamPosition | None) -> Reasoning:
         """The engine of the newest snapshot, or a new one that reads from the beginning of what the stream keeps."""
-        applied_to = stored["sequence"] if stored else 0
-        if stored is None or not stored["snapshot"]:
+        applied_to = stored.sequence if stored else 0
+        if stored is None or stored.snapshot is None or stored.snapshot_sequence is None:
             return cls(Engine(knowledge.ruleset, knowledge.registry), knowledge, 0, applied_to)
-        body = read_snapshot(home.root, stored["snapshot"])
+        body = read_snapshot(home.root, stored.snapshot)
         if body is None:
-            log.error("snapshot %s is gone; the stream is folded from its beginning", stored["snapshot"])
+            log.error("snapshot %s is gone; the stream is folded from its beginning", stored.snapshot)
             return cls(Engine(knowledge.ruleset, knowledge.registry), knowledge, 0, applied_to)
         ruleset = _rules_of(home, body, knowledge)
         engine = Engine.restore(body, ruleset, knowledge.registry)
         mind = cls(engine, replace(knowledge, ruleset=ruleset, folder=_folder(home, ruleset, knowledge)),
-                   stored["snapshot_sequence"], applied_to)  # fmt: skip
-        mind.stream_at = stored["stream_at"]
+                   stored.snapshot_sequence, applied_to)  # fmt: skip
+        mind.stream_at = stored.stream_at
         return mind
 
     @property

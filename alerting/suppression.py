@@ -13,20 +13,16 @@ from datetime import datetime
 import orjson
 import sqlalchemy as sa
 
+from alerting.alert import AlertBrief
 from alerting.desk import Desk
 from alerting.inhibition import Inhibitions, Standing, inhibited
 from alerting.labels import Matcher, all_hold, labels_of, of_mapping
-from alerting.lifecycle import WORKED_ON, Deed, Row, Verb, move
-from alerting.work import Work, in_transaction, rows_of
+from alerting.lifecycle import WORKED_ON, Deed, Verb, move
+from alerting.records import BRIEFS
+from alerting.work import Work, in_transaction
 from core.area import is_within
 from core.store import tables
 from core.store.parts import in_parts
-
-_SEEN = (
-    "alert_id", "state", "severity_rank", "rule_id", "domain", "subdomain", "object_type", "metric", "is_exercise",
-    "object_id", "device_id", "area_code", "disposing_unit", "suppressed_by", "version",
-    "passed_on_by",
-)  # fmt: skip
 
 Target = tuple[str, str]  # of announced work: its kind and code
 
@@ -72,7 +68,7 @@ def settle(engine: sa.Engine, desk: Desk, now: datetime, seen: Seen | None = Non
         silences = silences_now(connection, now)
         at_work = _at_work(connection, now)
     wanted = causes(alerts, silences, at_work)
-    changed = [one.alert["alert_id"] for one in alerts if _stands_wrong(one.alert, wanted)]
+    changed = [one.alert.alert_id for one in alerts if _stands_wrong(one.alert, wanted)]
     if not changed and not over:
         return Settled(len(alerts), 0, 0)
     n_suppressed, n_released = in_transaction(
@@ -84,11 +80,11 @@ def settle(engine: sa.Engine, desk: Desk, now: datetime, seen: Seen | None = Non
 _NOBODY: tuple[str | None, str] = (None, "")
 
 
-def _stands_wrong(alert: Row, wanted: Mapping[str, tuple[str | None, str]]) -> bool:
-    cause = wanted.get(alert["alert_id"], _NOBODY)[0]
-    if alert["state"] == "open":
+def _stands_wrong(alert: AlertBrief, wanted: Mapping[str, tuple[str | None, str]]) -> bool:
+    cause = wanted.get(alert.alert_id, _NOBODY)[0]
+    if alert.state == "open":
         return cause is not None
-    return bool(alert["state"] == "suppressed" and alert["suppressed_by"] != cause)
+    return bool(alert.state == "suppressed" and alert.suppressed_by != cause)
 
 
 def causes(
@@ -99,7 +95,7 @@ def causes(
     What is silenced or stands where announced work goes on is told to nobody, so it covers nobody either.
     """
     silenced = _silenced(alerts, silences) if silences else {}
-    told = [one for one in alerts if one.alert["alert_id"] not in silenced]
+    told = [one for one in alerts if one.alert.alert_id not in silenced]
     if at_work:
         told = [replace(one, as_source=()) if _is_at_work(one.alert, at_work) else one for one in told]
     covered = inhibited(told).items()
@@ -112,22 +108,21 @@ def _silenced(alerts: Sequence[Standing], silences: Sequence[Silence]) -> dict[s
         labels = labels_of(standing.alert)
         for one in silences:
             if all_hold(one.matchers, labels):
-                found[standing.alert["alert_id"]] = (f"silence:{one.silence_id}", one.reason)
+                found[standing.alert.alert_id] = (f"silence:{one.silence_id}", one.reason)
                 break
     return found
 
 
-def _is_at_work(alert: Row, at_work: Sequence[Target]) -> bool:
+def _is_at_work(alert: AlertBrief, at_work: Sequence[Target]) -> bool:
     """Whether announced work goes on at an alert's device, object or area, or on the feed whose group it is."""
-    group_feed = str(alert["passed_on_by"]).partition(":")[0]
+    group_feed = alert.passed_on_by.partition(":")[0]
     things = {
-        "device": (alert["device_id"], alert["object_id"]),
-        "object": (alert["object_id"],),
+        "device": (alert.device_id, alert.object_id),
+        "object": (alert.object_id,),
         "feed": (group_feed,),
     }
     return any(
-        is_within(alert["area_code"], code) if kind == "area" else code in things.get(kind, ())
-        for kind, code in at_work
+        is_within(alert.area_code, code) if kind == "area" else code in things.get(kind, ()) for kind, code in at_work
     )
 
 
@@ -145,16 +140,16 @@ def _write(
     for alert_id in changed:
         alert = work.alerts[alert_id]
         cause, reason = wanted.get(alert_id, _NOBODY)
-        if cause is not None and alert["state"] == "open":
+        if cause is not None and alert.state == "open":
             actor = "silence" if cause.startswith("silence:") else "inhibition"
             deed = Deed(actor, reason, now, now, details={"by": cause})
             work.take(move(alert, Verb.SUPPRESSED, deed, {"suppressed_by": cause}))
             n_suppressed += 1
-        elif cause is not None and alert["state"] == "suppressed":
-            alert["suppressed_by"] = cause
-        elif cause is None and alert["state"] == "suppressed":
-            actor = "silence" if str(alert["suppressed_by"]).startswith("silence:") else "inhibition"
-            deed = Deed(actor, "what kept it quiet is over", now, now, details={"by": alert["suppressed_by"]})
+        elif cause is not None and alert.state == "suppressed":
+            work.change(alert_id, suppressed_by=cause)
+        elif cause is None and alert.state == "suppressed":
+            actor = "silence" if str(alert.suppressed_by).startswith("silence:") else "inhibition"
+            deed = Deed(actor, "what kept it quiet is over", now, now, details={"by": alert.suppressed_by})
             work.take(move(alert, Verb.RELEASED, deed))
             n_released += 1
     work.save()
@@ -168,22 +163,18 @@ def _write(
 def _standing(connection: sa.Connection, inhibitions: Inhibitions, seen: Seen) -> list[Standing]:
     """Alerts that silences and inhibitions may concern; brings `seen` up to date."""
     alert, known = tables.alert.c, seen.under(inhibitions)
-    # Stored instants sort as they are; thousands of them need no reading.
-    columns = [*(alert[name] for name in _SEEN), sa.type_coerce(alert.opened_at, sa.String).label("opened_at")]
     states = alert.state.in_(("suppressed", *WORKED_ON))
     parts = [states]
     if known:
         query = sa.select(alert.alert_id, alert.version).where(states)
         versions: dict[str, int] = {row[0]: row[1] for row in connection.execute(query)}
-        changed = [
-            key for key, version in versions.items() if key not in known or known[key].alert["version"] != version
-        ]
+        changed = [key for key, version in versions.items() if key not in known or known[key].alert.version != version]
         for key in known.keys() - versions.keys():
             del known[key]
         parts = [alert.alert_id.in_(part) for part in in_parts(changed)]
     for part in parts:
-        for row in rows_of(connection, sa.select(*columns).where(part)):
-            known[row["alert_id"]] = inhibitions.standing(row)
+        for brief in BRIEFS.found(connection, BRIEFS.where(part)):
+            known[brief.alert_id] = inhibitions.standing(brief)
     return list(known.values())
 
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from alerting.lifecycle import Row
 from core.store import tables
 from core.store.parts import in_parts
 
@@ -22,13 +21,16 @@ SILENCE = "silence_s"  # the metric of silence rules: seconds since the device w
 Ask = Callable[[sa.Select[Any]], Any]  # a connection's `execute`, or that of a reader of pages
 
 
-def unheard(ask: Ask, alerts: Iterable[Row]) -> dict[str, datetime]:
-    """When the longest silent device of each alert was last heard; alerts whose devices all speak are left out."""
+def unheard(ask: Ask, alerts: Iterable[tuple[str, str | None, str]]) -> dict[str, datetime]:
+    """When the longest silent device of each alert was last heard; alerts whose devices all speak are left out.
+
+    `alerts` are their ids, devices and metrics.
+    """
     member, alert = tables.member.c, tables.alert.c
     devices: dict[str, set[str]] = defaultdict(set)  # device → alerts that it holds
-    for row in alerts:
-        if row["device_id"] and row["metric"] != SILENCE:
-            devices[row["device_id"]].add(row["alert_id"])
+    for alert_id, device_id, metric in alerts:
+        if device_id and metric != SILENCE:
+            devices[device_id].add(alert_id)
     ids = sorted({one for found in devices.values() for one in found})
     for part in in_parts(ids):
         holding = sa.select(member.alert_id, member.device_id).where(

@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
 import orjson
 import sqlalchemy as sa
 
+from alerting.alert import Alert, AlertGroup, Member
 from alerting.desk import Desk
 from alerting.flapping import FLIPS, flipped, is_muted
 from alerting.grouping import TOLD_AS, News, Told, flush_at
-from alerting.lifecycle import Deed, Event, Row, Step, Verb, move
+from alerting.lifecycle import Deed, Event, Step, Verb, move
+from alerting.records import ALERTS, GROUPS, MEMBERS
 from core.store import tables
 from core.store.parts import in_parts
 
@@ -67,33 +70,29 @@ class Work:
 
     def __init__(self, connection: sa.Connection, desk: Desk, now: datetime) -> None:
         self.connection, self.desk, self.now = connection, desk, now
-        self.alerts: dict[str, dict[str, Any]] = {}
-        self.members: dict[str, dict[str, Any]] = {}
+        self.alerts: dict[str, Alert] = {}
+        self.members: dict[str, Member] = {}
         self.events: list[Event] = []
-        self.news: list[tuple[News, Row]] = []
-        self._stored: dict[str, dict[str, Any]] = {}  # alerts as they were loaded
-        self._stored_members: dict[str, dict[str, Any]] = {}
+        self.news: list[News] = []
+        self._stored: dict[str, Alert] = {}  # as they were loaded
+        self._stored_members: dict[str, Member] = {}
 
     # ── look ──────────────────────────────────────────────────────────────────────────────────────────────────────────
     def load_alerts(self, column: sa.Column[Any], values: Iterable[object], *conditions: Any) -> None:
         """Load alerts by values of a column, those not yet here."""
         for part in in_parts(values):
-            query = sa.select(tables.alert).where(column.in_(part), *conditions)
-            for row in rows_of(self.connection, query):
-                if row["alert_id"] not in self.alerts:
-                    self.alerts[row["alert_id"]] = row
-                    self._stored[row["alert_id"]] = dict(row)
+            for alert in ALERTS.found(self.connection, ALERTS.where(column.in_(part), *conditions)):
+                if alert.alert_id not in self.alerts:
+                    self.alerts[alert.alert_id] = self._stored[alert.alert_id] = alert
 
     def load_members(self, column: sa.Column[Any], values: Iterable[object], *conditions: Any) -> None:
         """Load members by values of a column, those not yet here."""
         for part in in_parts(values):
-            query = sa.select(tables.member).where(column.in_(part), *conditions)
-            for row in rows_of(self.connection, query):
-                if row["episode_id"] not in self.members:
-                    self.members[row["episode_id"]] = row
-                    self._stored_members[row["episode_id"]] = dict(row)
+            for member in MEMBERS.found(self.connection, MEMBERS.where(column.in_(part), *conditions)):
+                if member.episode_id not in self.members:
+                    self.members[member.episode_id] = self._stored_members[member.episode_id] = member
 
-    def alert(self, alert_id: str) -> dict[str, Any] | None:
+    def alert(self, alert_id: str) -> Alert | None:
         """One alert, loaded when it is not here yet."""
         if alert_id not in self.alerts:
             self.load_alerts(tables.alert.c.alert_id, [alert_id])
@@ -102,30 +101,36 @@ class Work:
     # ── change ────────────────────────────────────────────────────────────────────────────────────────────────────────
     def take(self, step: Step, to_role: str = "duty_officer") -> None:
         """Apply a step to its alert: columns, history, timers, flapping, news."""
-        alert = self.alerts[step.event.alert_id]
-        alert.update(step.columns)
+        alert_id, verb = step.event.alert_id, step.event.kind
+        alert = self.alerts[alert_id] = step.applied_to(self.alerts[alert_id])
         self.events.append(step.event)
-        verb = step.event.kind
         muted = is_muted(alert, verb)
         if verb in FLIPS:
             self._flip(alert, step.event)
-        self.set_timers(alert)
-        if verb in TOLD_AS and alert["state"] not in ("suppressed", "pending") and not muted and _concerns(step.event):
-            news = News(alert["alert_id"], TOLD_AS[verb], alert["severity_rank"], to_role, self.now)
-            self.news.append((news, alert))
+        alert = self.set_timers(self.alerts[alert_id])
+        if verb in TOLD_AS and alert.state not in ("suppressed", "pending") and not muted and _concerns(step.event):
+            self.news.append(News(alert_id, TOLD_AS[verb], alert.severity_rank, to_role, self.now))
 
-    def set_timers(self, alert: dict[str, Any]) -> None:
+    def change(self, alert_id: str, **columns: Any) -> Alert:
+        """Set columns of an alert that are no step of its life."""
+        alert = self.alerts[alert_id] = replace(self.alerts[alert_id], **columns)
+        return alert
+
+    def set_timers(self, alert: Alert) -> Alert:
         """Set when the next step by the clock is due, and by when the state must be left."""
-        timed = alert["state"] in _TIMED
-        state, colour, since = alert["state"], alert["colour"], alert["entered_state_at"]
-        escalations = self.desk.escalations
-        alert["next_step_at"] = escalations.next_at(state, colour, alert["step_no"], since) if timed else None
-        alert["due_at"] = escalations.due_at(state, colour, since) if timed else None
+        next_step_at = due_at = None
+        if alert.state in _TIMED:
+            state, colour, since = alert.state, alert.colour, alert.entered_state_at
+            next_step_at = self.desk.escalations.next_at(state, colour, alert.step_no, since)
+            due_at = self.desk.escalations.due_at(state, colour, since)
+        if (next_step_at, due_at) == (alert.next_step_at, alert.due_at):
+            return alert
+        return self.change(alert.alert_id, next_step_at=next_step_at, due_at=due_at)
 
-    def _flip(self, alert: dict[str, Any], event: Event) -> None:
-        flips = flipped(alert, event.known_at, self.desk.grouping.policy(alert["domain"]))
-        began = flips.is_flapping and not alert["is_flapping"]
-        alert |= {"flips_at": flips.flips_at, "flapping_until": flips.flapping_until}
+    def _flip(self, alert: Alert, event: Event) -> None:
+        flips = flipped(alert, event.known_at, self.desk.grouping.policy(alert.domain))
+        began = flips.is_flapping and not alert.is_flapping
+        alert = self.change(alert.alert_id, flips_at=flips.flips_at, flapping_until=flips.flapping_until)
         if began:
             deed = Deed("clock", "began and ended too often", event.at, event.known_at)
             self.take(move(alert, Verb.FLAPPING, deed, {"is_flapping": True}))
@@ -142,14 +147,17 @@ class Work:
 
     def _save_alerts(self) -> None:
         table = tables.alert
-        new, changed = [], []
+        new: list[Alert] = []
+        changed: list[dict[str, Any]] = []
         for alert_id, alert in self.alerts.items():
             stored = self._stored.get(alert_id)
             if stored is None:
+                if not alert.level:
+                    raise AssertionError(f"alert {alert_id} is new, but nothing set its legal facts")
                 new.append(alert)
             elif alert != stored:
-                alert["version"] = stored["version"] + 1
-                changed.append({**alert, "b_id": alert_id, "b_version": stored["version"]})
+                alert = self.change(alert_id, version=stored.version + 1)
+                changed.append({**ALERTS.row(alert), "b_id": alert_id, "b_version": stored.version})
         if changed:  # first: one that ends here makes way for the next of its rule and object
             query = sa.update(table).where(
                 table.c.alert_id == sa.bindparam("b_id"), table.c.version == sa.bindparam("b_version")
@@ -158,39 +166,40 @@ class Work:
             if written.rowcount != len(changed):
                 raise Conflict(f"{len(changed) - written.rowcount} of {len(changed)} alerts were changed meanwhile")
         if new:
-            self.connection.execute(sa.insert(table), new)
+            self.connection.execute(sa.insert(table), ALERTS.rows(new))
 
     def _save_members(self) -> None:
         table = tables.member
-        changed = [row for key, row in self.members.items() if row != self._stored_members.get(key)]
-        new = [row for row in changed if row["episode_id"] not in self._stored_members]
-        old = [{**row, "b_id": row["episode_id"]} for row in changed if row["episode_id"] in self._stored_members]
+        changed = [one for key, one in self.members.items() if one != self._stored_members.get(key)]
+        new = [one for one in changed if one.episode_id not in self._stored_members]
+        old = [one for one in changed if one.episode_id in self._stored_members]
         if new:
-            self.connection.execute(sa.insert(table), new)
+            self.connection.execute(sa.insert(table), MEMBERS.rows(new))
         if old:
             query = sa.update(table).where(table.c.episode_id == sa.bindparam("b_id"))
-            self.connection.execute(query, old)
+            self.connection.execute(query, [{**MEMBERS.row(one), "b_id": one.episode_id} for one in old])
 
     def _save_news(self) -> None:
-        table, rows = tables.alert_group, []
-        placed = [(news, alert, self.desk.grouping.group_of(alert, news.to_role)) for news, alert in self.news]
-        keys = {key for _, _, (key, _, _) in placed}
-        known: dict[str, dict[str, Any]] = {}
+        """Put what is to be told into its groups, and say when each group is due."""
+        table, grouping = tables.alert_group, self.desk.grouping
+        placed = [(news, grouping.group_of(self.alerts[news.alert_id], news.to_role)) for news in self.news]
+        keys = {key for _, (key, _, _) in placed}
+        known: dict[str, AlertGroup] = {}
         for part in in_parts(keys):
-            found = rows_of(self.connection, sa.select(table).where(table.c.group_key.in_(part)))
-            known |= {row["group_key"]: row for row in found}
-        new_keys = keys - known.keys()
-        for news, alert, (key, policy, common) in placed:
-            group = known.setdefault(key, _new_group(key, policy.policy_id, common, alert))
-            told = Told(group["last_notice_at"], group["told_rank"])
-            group["flush_at"] = flush_at(policy, told, group["flush_at"], news)
+            found = GROUPS.found(self.connection, GROUPS.where(table.c.group_key.in_(part)))
+            known |= {group.group_key: group for group in found}
+        new_keys, rows = keys - known.keys(), []
+        for news, (key, policy, common) in placed:
+            group = known.get(key) or _new_group(key, policy.policy_id, common, self.alerts[news.alert_id])
+            told = Told(group.last_notice_at, group.told_rank)
+            known[key] = replace(group, flush_at=flush_at(policy, told, group.flush_at, news))
             rows.append({
                 "group_key": key, "alert_id": news.alert_id, "kind": news.kind, "severity_rank": news.severity_rank,
                 "to_role": news.to_role, "at": news.at, "notice_id": None,
             })  # fmt: skip
         if new_keys:
-            self.connection.execute(sa.insert(table), [known[key] for key in sorted(new_keys)])
-        old = [{"b_key": key, "b_flush": known[key]["flush_at"]} for key in sorted(keys - new_keys)]
+            self.connection.execute(sa.insert(table), GROUPS.rows(known[key] for key in sorted(new_keys)))
+        old = [{"b_key": key, "b_flush": known[key].flush_at} for key in sorted(keys - new_keys)]
         if old:
             query = sa.update(table).where(table.c.group_key == sa.bindparam("b_key"))
             self.connection.execute(query.values(flush_at=sa.bindparam("b_flush")), old)
@@ -202,11 +211,11 @@ def _concerns(event: Event) -> bool:
     return event.kind is not Verb.CLEARED or event.from_state != "resolved"
 
 
-def _new_group(key: str, policy_id: str, common: Row, alert: Row) -> dict[str, Any]:
-    return {
-        "group_key": key, "policy_id": policy_id, "labels": orjson.dumps(common).decode(),
-        "is_exercise": alert["is_exercise"], "flush_at": None, "last_notice_at": None, "told_rank": 0,
-    }  # fmt: skip
+def _new_group(key: str, policy_id: str, common: Mapping[str, str], alert: Alert) -> AlertGroup:
+    return AlertGroup(
+        group_key=key, policy_id=policy_id, labels=orjson.dumps(common).decode(), is_exercise=alert.is_exercise,
+        flush_at=None, last_notice_at=None, told_rank=0,
+    )  # fmt: skip
 
 
 def _event_row(event: Event) -> dict[str, Any]:
@@ -216,10 +225,3 @@ def _event_row(event: Event) -> dict[str, Any]:
         "actor": event.actor, "at": event.at, "known_at": event.known_at, "episode_id": event.episode_id,
         "number": event.number, "details": orjson.dumps(event.details, default=str).decode(),
     }  # fmt: skip
-
-
-def rows_of(connection: sa.Connection, query: sa.Select[Any]) -> list[dict[str, Any]]:
-    """The rows of a query, by column."""
-    result = connection.execute(query)
-    names = tuple(result.keys())
-    return [dict(zip(names, row, strict=True)) for row in result]

@@ -31,9 +31,9 @@ from alerting.episode import Change, EpisodeChange, episode_id_of
 from alerting.inhibition import Inhibitions, inhibited, inhibitions_of
 from alerting.joining import Subject
 from alerting.lifecycle import Verb
+from alerting.records import BRIEFS
 from alerting.store import apply
 from alerting.suppression import Seen, settle
-from alerting.work import rows_of
 from core.severity import COLOURS, RANKS
 from core.store import tables
 from core.store.database import open_ops
@@ -118,7 +118,7 @@ def open_alerts(engine: sa.Engine, desk: Desk, areas: Sequence[str], n: int) -> 
 def timed_pass(engine: sa.Engine, desk: Desk) -> dict[str, Any]:
     """A pass over rows in memory, a pass that finds nothing to change, and the first one that suppresses."""
     with engine.connect() as connection:
-        alerts = rows_of(connection, sa.select(tables.alert))
+        alerts = BRIEFS.found(connection, BRIEFS.where())
     standing = [desk.inhibitions.standing(alert) for alert in alerts]
     pure = median(lambda: inhibited(standing))
     began = time.perf_counter()

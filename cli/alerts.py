@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Annotated, Any, ParamSpec
@@ -126,11 +127,11 @@ def _step(alert_id: str, step: str, comment: str, actor: str | None, as_json: bo
     from access import alerts
 
     home = current_home()
-    row = alerts.act(home, reader_of(home, actor), alert_id, step, comment, now(), to=to)
+    alert = alerts.act(home, reader_of(home, actor), alert_id, step, comment, now(), to=to)
     if as_json:
-        print_json(row)
+        print_json(asdict(alert))
         return
-    typer.echo(f"{row['alert_id']}: {row['state']}")
+    typer.echo(f"{alert.alert_id}: {alert.state}")
 
 
 @alerts_app.command("ack")

@@ -14,8 +14,8 @@ from typing import Literal
 
 from lxml import etree
 
+from alerting.alert import Alert
 from alerting.cap.tables import CapTables
-from alerting.lifecycle import Row
 from core.civil_time import CIVIL_ZONE
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
@@ -63,7 +63,7 @@ class Head:
     references: Sequence[Reference] = ()
 
 
-def build(alert: Row, head: Head, tables: CapTables) -> bytes:
+def build(alert: Alert, head: Head, tables: CapTables) -> bytes:
     """The message as UTF-8 XML, its elements in the order that the schema wants."""
     root = etree.Element(f"{{{NAMESPACE}}}alert", nsmap={None: NAMESPACE})
     _add(root, "identifier", head.identifier)
@@ -79,7 +79,7 @@ def build(alert: Row, head: Head, tables: CapTables) -> bytes:
         _add(root, "note", note)
     if head.references:
         _add(root, "references", " ".join(map(str, head.references)))
-    _add(root, "incidents", alert["alert_id"])
+    _add(root, "incidents", alert.alert_id)
     for language, suffix in _LANGUAGES:
         _info(root, alert, head, tables, language, suffix)
     return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8", pretty_print=True))
@@ -95,70 +95,71 @@ def cap_time(instant: datetime) -> str:
     return instant.astimezone(CIVIL_ZONE).replace(microsecond=0).isoformat()
 
 
-def headline(alert: Row, msg_type: MsgType, status: str, suffix: str) -> str:
+def headline(alert: Alert, msg_type: MsgType, status: str, suffix: str) -> str:
     """Who says what about which object, and that it is an exercise or a test when it is one."""
     mark = _MARKS.get(status, {}).get(suffix, "")
     verb_zh, verb_en = _VERBS[msg_type]
     if suffix == "zh":
-        colour = _COLOURS_ZH[alert["colour"]]
-        return f"{mark}{alert['issuer_zh']}{verb_zh}{alert['category_zh']}{colour}预警：{alert['object_name_zh']}"
-    what = f"{alert['colour']} alert {verb_en}: {alert['category_en']}: {alert['object_name_zh']}"
-    return f"{mark}{alert['issuer_en']}: {what}"
+        colour = _COLOURS_ZH[alert.colour]
+        return f"{mark}{alert.issuer_zh}{verb_zh}{alert.category_zh}{colour}预警：{alert.object_name_zh}"
+    what = f"{alert.colour} alert {verb_en}: {alert.category_en}: {alert.object_name_zh}"
+    return f"{mark}{alert.issuer_en}: {what}"
 
 
-def _info(parent: etree._Element, alert: Row, head: Head, tables: CapTables, language: str, suffix: str) -> None:
-    level = tables.levels[alert["colour"]]
-    event = tables.event(alert["domain"], alert["subdomain"], alert["rule_id"])
+def _info(parent: etree._Element, alert: Alert, head: Head, tables: CapTables, language: str, suffix: str) -> None:
+    level = tables.levels[alert.colour]
+    event = tables.event(alert.domain, alert.subdomain, alert.rule_id)
     is_lift = head.msg_type == "Cancel"
     info = _add(parent, "info")
     _add(info, "language", language)
     for category in event.categories:
         _add(info, "category", category)
-    _add(info, "event", alert[f"category_{suffix}"])
+    _add(info, "event", getattr(alert, f"category_{suffix}"))
     _add(info, "responseType", "AllClear" if is_lift else level.response_type)
     _add(info, "urgency", "Past" if is_lift else level.urgency)
     _add(info, "severity", level.severity)
-    _add(info, "certainty", level.certainty if alert["origin"] == "rule" else level.certainty_reported)
+    _add(info, "certainty", level.certainty if alert.origin == "rule" else level.certainty_reported)
     _pair(info, "eventCode", "cityrisk:event", event.event_code)
     _add(info, "effective", cap_time(head.sent_at))
-    _add(info, "onset", cap_time(alert["starts_at"]))
+    _add(info, "onset", cap_time(alert.starts_at))
     _add(info, "expires", cap_time(head.sent_at + level.valid))
-    _add(info, "senderName", alert[f"issuer_{suffix}"])
+    _add(info, "senderName", getattr(alert, f"issuer_{suffix}"))
     _add(info, "headline", headline(alert, head.msg_type, head.status, suffix))
-    _add(info, "description", alert[f"matters_{suffix}"])
-    _add(info, "instruction", alert[f"measures_{suffix}"])
-    _add(info, "contact", f"{alert[f'disposing_unit_{suffix}']} {alert['contact']}")
+    _add(info, "description", getattr(alert, f"matters_{suffix}"))
+    _add(info, "instruction", getattr(alert, f"measures_{suffix}"))
+    _add(info, "contact", f"{getattr(alert, f'disposing_unit_{suffix}')} {alert.contact}")
     for name, value in _parameters(alert, suffix):
         _pair(info, "parameter", name, value)
     _area(info, alert, event.radius_km, suffix)
 
 
-def _parameters(alert: Row, suffix: str) -> Iterator[tuple[str, str]]:
+def _parameters(alert: Alert, suffix: str) -> Iterator[tuple[str, str]]:
     for name in _LEGAL:
-        value = alert[name] if name in alert else alert[f"{name}_{suffix}"]
+        value = getattr(alert, name) if hasattr(alert, name) else getattr(alert, f"{name}_{suffix}")
         yield f"cityrisk:{name}", cap_time(value) if isinstance(value, datetime) else str(value)
-    yield "cityrisk:colour", alert["colour"]
-    yield "cityrisk:alert", alert["alert_id"]
-    yield "cityrisk:object", alert["object_id"]
-    if alert[f"spot_{suffix}"]:
-        yield "cityrisk:spot", alert[f"spot_{suffix}"]
+    yield "cityrisk:colour", alert.colour
+    yield "cityrisk:alert", alert.alert_id
+    yield "cityrisk:object", alert.object_id
+    if getattr(alert, f"spot_{suffix}"):
+        yield "cityrisk:spot", getattr(alert, f"spot_{suffix}")
     for name in ("value", "threshold"):
-        if alert[name] is not None:
-            yield f"cityrisk:{name}", f"{alert[name]:.6g} {alert['unit']}".strip()
+        found = getattr(alert, name)
+        if found is not None:
+            yield f"cityrisk:{name}", f"{found:.6g} {alert.unit}".strip()
     for name in ("standard", "clause", "evidence_grade"):
-        if alert[name]:
-            yield f"cityrisk:{name}", alert[name]
+        if getattr(alert, name):
+            yield f"cityrisk:{name}", getattr(alert, name)
 
 
-def _area(info: etree._Element, alert: Row, radius_km: float | None, suffix: str) -> None:
+def _area(info: etree._Element, alert: Alert, radius_km: float | None, suffix: str) -> None:
     """Where: the circle when there is a point (latitude first), and always the area's code."""
     area = _add(info, "area")
-    _add(area, "areaDesc", alert[f"possible_area_{suffix}"])
-    if radius_km is not None and alert["lon"] is not None and alert["lat"] is not None:
-        _add(area, "circle", f"{alert['lat']:.5f},{alert['lon']:.5f} {radius_km:g}")
+    _add(area, "areaDesc", getattr(alert, f"possible_area_{suffix}"))
+    if radius_km is not None and alert.lon is not None and alert.lat is not None:
+        _add(area, "circle", f"{alert.lat:.5f},{alert.lon:.5f} {radius_km:g}")
     # The national relay names areas by twelve digits under this name.
-    _pair(area, "geocode", "CPEAS Geographic Code", alert["area_code"].ljust(12, "0"))
-    _pair(area, "geocode", "cityrisk:area_code", alert["area_code"])
+    _pair(area, "geocode", "CPEAS Geographic Code", alert.area_code.ljust(12, "0"))
+    _pair(area, "geocode", "cityrisk:area_code", alert.area_code)
 
 
 def _add(parent: etree._Element, name: str, text: str | None = None) -> etree._Element:

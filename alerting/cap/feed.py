@@ -24,8 +24,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
+from alerting.alert import CapMessage
 from alerting.cap.build import cap_time
-from alerting.lifecycle import Row
+from alerting.records import CAP_MESSAGES
 from core.runtime.http import Guesses
 from core.settings import Home
 from core.store import tables
@@ -50,16 +51,15 @@ def write_feed(engine: sa.Engine, home: Home, channel_id: str, title: str, now: 
     folder = feed_folder(home, channel_id)
     folder.mkdir(parents=True, exist_ok=True)
     message = tables.cap_message.c
-    columns = [column for column in message if column.name != "body"]
     with _alone(folder):
         with engine.connect() as connection:
-            query = sa.select(*columns).where(message.channel_id == channel_id, message.sent_at > now - KEPT)
+            query = CAP_MESSAGES.where(message.channel_id == channel_id, message.sent_at > now - KEPT)
             newest = query.order_by(message.sent_at.desc(), message.number.desc(), message.identifier).limit(LISTED)
-            listed: list[Row] = [dict(row) for row in connection.execute(newest).mappings()]
-        _write_messages(engine, folder, [row["identifier"] for row in listed])
+            listed = CAP_MESSAGES.found(connection, newest)
+        _write_messages(engine, folder, [row.identifier for row in listed])
         _write(folder / "index.json", orjson.dumps({"title": title, "messages": list(map(_entry, listed))}))
         _write(folder / "atom.xml", _atom(channel_id, title, listed, now))
-        _sweep_out(folder, {f"{row['identifier']}.xml" for row in listed}, now)
+        _sweep_out(folder, {f"{row.identifier}.xml" for row in listed}, now)
     return len(listed)
 
 
@@ -74,16 +74,16 @@ def _write_messages(engine: sa.Engine, folder: Path, identifiers: Sequence[str])
                 _write(folder / f"{row.identifier}.xml", row.body.encode(), row.sent_at)
 
 
-def _entry(row: Row) -> Mapping[str, str]:
+def _entry(row: CapMessage) -> Mapping[str, str]:
     return {
-        "identifier": row["identifier"], "url": f"{row['identifier']}.xml", "msg_type": row["msg_type"],
-        "status": row["status"], "colour": row["colour"], "sent": cap_time(row["sent_at"]),
-        "expires": cap_time(row["expires_at"]), "alert_id": row["alert_id"], "title_zh": row["title_zh"],
-        "title_en": row["title_en"],
+        "identifier": row.identifier, "url": f"{row.identifier}.xml", "msg_type": row.msg_type,
+        "status": row.status, "colour": row.colour, "sent": cap_time(row.sent_at),
+        "expires": cap_time(row.expires_at), "alert_id": row.alert_id, "title_zh": row.title_zh,
+        "title_en": row.title_en,
     }  # fmt: skip
 
 
-def _atom(channel_id: str, title: str, rows: Sequence[Row], now: datetime) -> bytes:
+def _atom(channel_id: str, title: str, rows: Sequence[CapMessage], now: datetime) -> bytes:
     feed = etree.Element(f"{{{ATOM}}}feed", nsmap={None: ATOM})
 
     def add(parent: etree._Element, name: str, text: str | None = None, **attributes: str) -> etree._Element:
@@ -93,15 +93,15 @@ def _atom(channel_id: str, title: str, rows: Sequence[Row], now: datetime) -> by
 
     add(feed, "id", f"urn:cityrisk:cap:{channel_id}")
     add(feed, "title", title)
-    add(feed, "updated", cap_time(rows[0]["sent_at"] if rows else now))
+    add(feed, "updated", cap_time(rows[0].sent_at if rows else now))
     add(feed, "link", rel="self", href="atom.xml")
     for row in rows:
         entry = add(feed, "entry")
-        add(entry, "id", f"urn:cityrisk:cap:{channel_id}:{row['identifier']}")
-        add(entry, "title", f"{row['title_zh']} / {row['title_en']}")
-        add(entry, "updated", cap_time(row["sent_at"]))
-        add(add(entry, "author"), "name", row["sender"])
-        add(entry, "link", rel="alternate", type=MESSAGE_TYPE, href=f"{row['identifier']}.xml")
+        add(entry, "id", f"urn:cityrisk:cap:{channel_id}:{row.identifier}")
+        add(entry, "title", f"{row.title_zh} / {row.title_en}")
+        add(entry, "updated", cap_time(row.sent_at))
+        add(add(entry, "author"), "name", row.sender)
+        add(entry, "link", rel="alternate", type=MESSAGE_TYPE, href=f"{row.identifier}.xml")
         for name in ("msg_type", "status", "colour"):
             add(entry, "category", scheme=f"urn:cityrisk:cap:{name}", term=row[name])
     return bytes(etree.tostring(feed, xml_declaration=True, encoding="UTF-8", pretty_print=True))

@@ -15,12 +15,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from alerting.alert import Alert, CapMessage
 from alerting.cap.build import build, headline
 from alerting.cap.check import faults_of
 from alerting.cap.release import is_held, released, unpublished
 from alerting.cap.succession import due, next_head, says
 from alerting.cap.tables import CapTables
-from alerting.lifecycle import OVER, WORKED_ON, Row
+from alerting.lifecycle import OVER, WORKED_ON
+from alerting.records import ALERTS, CAP_MESSAGES
 from core.store import tables
 
 log = logging.getLogger(__name__)
@@ -118,13 +120,11 @@ def _bring_up(
     """Write what these alerts need; by alert, why a message of it was refused."""
     message, alert = tables.cap_message.c, tables.alert.c
     with engine.connect() as connection:
-        concerned = sa.select(tables.alert).where(alert.alert_id.in_(alert_ids))
-        alerts = [dict(row) for row in connection.execute(concerned).mappings()]
-        columns = [column for column in message if column.name != "body"]
-        query = sa.select(*columns).where(message.channel_id == outlet.channel_id, message.alert_id.in_(alert_ids))
-        earlier: dict[str, list[Row]] = defaultdict(list)
-        for row in connection.execute(query.order_by(message.number)).mappings():
-            earlier[row["alert_id"]].append(dict(row))
+        alerts = ALERTS.found(connection, ALERTS.where(alert.alert_id.in_(alert_ids)))
+        query = CAP_MESSAGES.where(message.channel_id == outlet.channel_id, message.alert_id.in_(alert_ids))
+        earlier: dict[str, list[CapMessage]] = defaultdict(list)
+        for one in CAP_MESSAGES.found(connection, query.order_by(message.number)):
+            earlier[one.alert_id].append(one)
         free = released(connection, alert_ids)
     rows, refused = _rows(cap, outlet, alerts, earlier, free, delivery_id, now)
     try:
@@ -141,8 +141,8 @@ def _bring_up(
 def _rows(
     cap: CapTables,
     outlet: Outlet,
-    alerts: Iterable[Row],
-    earlier: dict[str, list[Row]],
+    alerts: Iterable[Alert],
+    earlier: dict[str, list[CapMessage]],
     free: frozenset[str],
     delivery_id: str,
     now: datetime,
@@ -151,10 +151,10 @@ def _rows(
     rows: list[dict[str, Any]] = []
     refused: dict[str, str] = {}
     for alert in alerts:
-        before = earlier[alert["alert_id"]]
+        before = earlier[alert.alert_id]
         msg_type = due(alert, before[-1] if before else None, cap, now)
         # An exercise never goes to the public, whatever a route says.
-        if msg_type is None or (outlet.is_public and alert["is_exercise"]) or (not before and is_held(alert, free)):
+        if msg_type is None or (outlet.is_public and alert.is_exercise) or (not before and is_held(alert, free)):
             continue
         head, number, chain = next_head(
             alert, msg_type, before, outlet.channel_id, outlet.is_public, outlet.sender, now
@@ -162,13 +162,13 @@ def _rows(
         body = build(alert, head, cap)
         faults = faults_of(body, now)
         if faults:
-            refused[alert["alert_id"]] = f"message {head.identifier} is no CAP 1.2: {'; '.join(faults)}"
+            refused[alert.alert_id] = f"message {head.identifier} is no CAP 1.2: {'; '.join(faults)}"
             continue
         rows.append({
-            "identifier": head.identifier, "channel_id": outlet.channel_id, "alert_id": alert["alert_id"],
+            "identifier": head.identifier, "channel_id": outlet.channel_id, "alert_id": alert.alert_id,
             "number": number, "chain": chain, "msg_type": msg_type, "status": head.status, "sender": head.sender,
-            "sent_at": head.sent_at, "expires_at": head.sent_at + cap.levels[alert["colour"]].valid,
-            "colour": alert["colour"], "says": says(alert), "delivery_id": delivery_id,
+            "sent_at": head.sent_at, "expires_at": head.sent_at + cap.levels[alert.colour].valid,
+            "colour": alert.colour, "says": says(alert), "delivery_id": delivery_id,
             "title_zh": headline(alert, msg_type, head.status, "zh"),
             "title_en": headline(alert, msg_type, head.status, "en"), "body": body.decode(),
         })  # fmt: skip

@@ -9,8 +9,8 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
+from alerting.alert import Alert
 from alerting.engine.marks import LATE, NEEDS_TWO_NAMES, NEVER_PUBLIC
-from alerting.lifecycle import Row
 from alerting.requests import Kind
 from core.store import tables
 
@@ -18,20 +18,21 @@ _r = tables.request.c
 _RELEASED = (_r.kind == Kind.CAP, _r.state == "approved")
 
 
-def flags_of(alert: Row) -> frozenset[str]:
+def flags_of(marks: str, is_late: bool) -> frozenset[str]:
     """The marks for which an alert needs two names before it is published; none for one that goes out by itself."""
-    marks = set(alert["marks"].split()) | ({LATE} if alert["is_late"] else set())
-    return frozenset(marks & NEEDS_TWO_NAMES)
+    found = set(marks.split()) | ({LATE} if is_late else set())
+    return frozenset(found & NEEDS_TWO_NAMES)
 
 
-def is_never_public(alert: Row) -> bool:
+def is_never_public(marks: str) -> bool:
     """Whether nobody can release it: no place of a register, or no danger now."""
-    return bool(NEVER_PUBLIC & set(alert["marks"].split()))
+    return bool(NEVER_PUBLIC & set(marks.split()))
 
 
-def is_held(alert: Row, free: Collection[str]) -> bool:
+def is_held(alert: Alert, free: Collection[str]) -> bool:
     """Whether an alert that was never published must not be, or not before it is released."""
-    return is_never_public(alert) or (bool(flags_of(alert)) and alert["alert_id"] not in free)
+    is_flagged = bool(flags_of(alert.marks, alert.is_late))
+    return is_never_public(alert.marks) or (is_flagged and alert.alert_id not in free)
 
 
 def released(connection: sa.Connection, alert_ids: Collection[str]) -> frozenset[str]:

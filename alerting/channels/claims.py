@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from alerting.channels.message import Message, message_of
 from alerting.channels.patience import Patience
 from alerting.lifecycle import WORKED_ON
+from alerting.records import DELIVERIES
 from alerting.work import in_transaction
 from core.store import tables
 
@@ -46,7 +47,7 @@ def claim(engine: sa.Engine, channel_id: str, most: int, now: datetime, patience
     """Take up to `most` due deliveries of a channel, the worst colour first, then the oldest."""
     notice = tables.alert_notice.c
     query = (
-        sa.select(tables.alert_delivery)
+        DELIVERIES.where()
         .outerjoin(tables.alert_notice, notice.notice_id == _d.notice_id)
         .where(_d.state.in_(WAITING), _d.next_at <= now, _d.channel_id == channel_id)
         .order_by(sa.func.coalesce(notice.severity_rank, 0).desc(), _d.created_at, _d.delivery_id)
@@ -56,12 +57,12 @@ def claim(engine: sa.Engine, channel_id: str, most: int, now: datetime, patience
     def take(connection: sa.Connection) -> list[Claim]:
         taken = []
         until = now + patience.lease
-        for row in connection.execute(query).mappings().all():
+        for delivery in DELIVERIES.found(connection, query):
             mine = sa.update(tables.alert_delivery).where(
-                _d.delivery_id == row["delivery_id"], _d.state.in_(WAITING), _d.next_at == row["next_at"]
+                _d.delivery_id == delivery.delivery_id, _d.state.in_(WAITING), _d.next_at == delivery.next_at
             )
             if connection.execute(mine.values(next_at=until, attempts=_d.attempts + 1)).rowcount:
-                taken.append(Claim(message_of(dict(row)), row["attempts"] + 1, until))
+                taken.append(Claim(message_of(delivery), delivery.attempts + 1, until))
         return taken
 
     return in_transaction(engine, take)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import orjson
 
-from alerting.lifecycle import Row
+from alerting.alert import Delivery
 from core.civil_time import CIVIL_ZONE
 
 FAULT = "feed_fault"  # the kind of a delivery that tells of a feed and not of an alert
@@ -60,10 +60,15 @@ class Message:
         return int(self.body.get("severity_rank", 0))
 
 
-def message_of(row: Row) -> Message:
-    """The message of a row of alert_delivery."""
+def message_of(delivery: Delivery) -> Message:
+    """The message of a delivery."""
     return Message(
-        row["delivery_id"], row["channel_id"], row["target"], row["kind"], row["notice_id"], orjson.loads(row["body"])
+        delivery.delivery_id,
+        delivery.channel_id,
+        delivery.target,
+        delivery.kind,
+        delivery.notice_id,
+        orjson.loads(delivery.body),
     )
 
 

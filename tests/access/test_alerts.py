@@ -44,8 +44,8 @@ def test_the_whole_way_under_the_actors_names(ruled: Home) -> None:
     for minute, (reader, step) in enumerate(
         [(DUTY, "acknowledged"), (DUTY, "dispatched"), (DUTY, "resolved"), (DUTY, "closed"), (LEAD, "archived")], 1
     ):
-        row = alerts.act(ruled, reader, alert_id[:8], step, "as seen", NOW + timedelta(minutes=minute))
-        assert row["state"] == step
+        done = alerts.act(ruled, reader, alert_id[:8], step, "as seen", NOW + timedelta(minutes=minute))
+        assert done.state == step
     with ops_reader(ruled) as live:
         assert live is not None
         history = alerts_view.history(live, alert_id)

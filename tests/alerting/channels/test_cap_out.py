@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from lxml import etree
 from way_out import START, City, until, working
 
 from alerting import deeds
+from alerting.alert import Alert
 from alerting.cap.build import NAMESPACE, Head, build
 from alerting.cap.check import faults_of
 from alerting.cap.feed import feed_folder, write_feed
@@ -190,7 +192,7 @@ def test_what_no_schema_states_is_looked_at_too(city: City) -> None:
 
 def test_a_test_message_and_names_with_control_characters(city: City) -> None:
     city.happen(Change.OPENED)
-    alert = {**city.alert()._mapping, "object_name_zh": "井\x00\x0b1", "origin": "person", "lon": None}
+    alert = replace(Alert(**city.alert()._mapping), object_name_zh="井\x00\x0b1", origin="person", lon=None)
     body = build(alert, Head("t-1", "duty@city.example", START, "Test", "Alert", False), city.book.cap)
     assert faults_of(body) == []
     info = read(body).infos[0]

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from way_out import START, City, Receiver, Told, receiving, until, working
 
+from alerting.alert import Delivery
 from alerting.channels.form import NotTaken, Refused
 from alerting.channels.message import Message, message_of
 from alerting.channels.patience import Patience
@@ -25,7 +26,7 @@ Send = Callable[[City, Receiver], Awaitable[Told]]
 
 
 def message(city: City, channel_id: str, index: int = 0) -> Message:
-    return message_of(city.deliveries(channel_id)[index]._mapping)
+    return message_of(Delivery(**city.deliveries(channel_id)[index]._mapping))
 
 
 async def sent(city: City, channel_id: str, receiver: Receiver) -> list[Told]:

@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from way_out import START, City, until, working
 
+from alerting.alert import Delivery
 from alerting.channels.form import NotSetUp, NotTaken, Receipt, Refused
 from alerting.channels.message import Message, message_of
 from alerting.channels.patience import Patience
@@ -90,7 +91,7 @@ def handed_in(city: City, url: str, message: Message | None = None) -> Receipt:
     """Send the city's mail, or another one, to an SMTP address."""
     city.set(CITYRISK_SMTP_URL=url)
     if message is None:
-        message = message_of(city.deliveries("email")[0]._mapping)
+        message = message_of(Delivery(**city.deliveries("email")[0]._mapping))
 
     async def whole() -> Receipt:
         channel = open_channel(city.book.channels["email"], city.book, city.engine, city.home, Patience())

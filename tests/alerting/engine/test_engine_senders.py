@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from alert_parts import an_alert
 from alerting.engine import Engine, Registry
 from alerting.episode import Change, EpisodeChange
 from alerting.joining import step_for
@@ -62,7 +63,7 @@ def test_unknown_devices_in_alarm_are_one_alert_of_their_sender(rules: RuleSet) 
     assert all(c.details["marks"] == ["unknown_device"] and c.lon is None for c in changes)
     calm = [c for s in range(20, 120, 2) for c in engine.fold(stranger(s, "X1", 1.0))]
     assert [(c.change, c.evidence) for c in calm] == [(Change.CLEARED, "rule")]
-    alert = {"alert_id": "a", "state": "open", "colour": "red", "severity_rank": 4, "marks": "unknown_device"}
+    alert = an_alert(marks="unknown_device")
     step = step_for(alert, calm[-1], "holding", [])
     assert step is not None
     assert (step.event.kind, step.event.to_state) == (Verb.MEMBER_CLEARED, "open")

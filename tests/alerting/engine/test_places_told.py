@@ -13,6 +13,7 @@ import yaml
 from frames import T0, Chain, rules
 from lxml import etree
 
+from alerting.alert import Alert
 from alerting.cap.build import NAMESPACE, Head, build
 from alerting.channels.book import load_book
 from alerting.channels.message import facts_of
@@ -93,7 +94,7 @@ def test_the_place_in_the_building_stands_in_alert_notice_and_cap(chain: Chain, 
     assert ("Place inside", where_en) in facts_of(shown, "en")
 
     head = Head("id", "duty@city.example", T0, "Actual", "Alert", True)
-    infos = etree.fromstring(build(alert, head, load_book(*SEEDS).cap)).iter(f"{{{NAMESPACE}}}info")
+    infos = etree.fromstring(build(Alert(**alert), head, load_book(*SEEDS).cap)).iter(f"{{{NAMESPACE}}}info")
     for info, where in zip(infos, (where_zh, where_en), strict=True):
         texts = {name: info.findtext(f".//{{{NAMESPACE}}}{name}") for name in ("areaDesc", "description")}
         assert all(where in (text or "") for text in texts.values()), texts

@@ -85,7 +85,7 @@ def steps(desk: Desk) -> list[Callable[[sa.Engine], None]]:
         def consumed(engine: sa.Engine) -> None:
             found = position_of(engine, "alerting")
             # The message before comes again as well: it was applied, but perhaps not acknowledged.
-            first = max((found["sequence"] if found else 0) - 1, 0)
+            first = max((found.sequence if found else 0) - 1, 0)
             for sequence, (now, changes) in list(enumerate(stream(), 1))[first:until]:
                 position = Position("alerting", "LIVE", sequence, now)
                 apply(engine, desk, changes, river_station, now, position)

@@ -156,7 +156,7 @@ def test_position_moves_with_the_changes_and_never_back(store, tell, engineer: E
     note_snapshot(store, "alerting", "engine-7", 7)
     found = position_of(store, "alerting")
     assert found is not None
-    assert (found["sequence"], found["snapshot"], found["snapshot_sequence"]) == (7, "engine-7", 7)
+    assert (found.sequence, found.snapshot, found.snapshot_sequence) == (7, "engine-7", 7)
 
 
 def test_an_alert_seen_by_two_is_changed_by_one(store, desk, tell, engineer: Engineer, alerts_of) -> None:

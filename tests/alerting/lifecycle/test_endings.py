@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
 from alerting import deeds
+from alerting.alert import Delivery
 from alerting.channels.message import message_of, paragraphs
 from alerting.clock import Clock
 from alerting.desk import Desk
@@ -223,11 +224,12 @@ def test_a_detector_that_falls_silent_under_its_red_is_shown_on_it(city: City) -
         rows = list(connection.execute(sa.select(tables.alert)).mappings())
         red = next(row for row in rows if row["colour"] == "red")
         assert {row["state"] for row in rows} == {"open", "suppressed"}
-        assert unheard(connection.execute, rows) == {red["alert_id"]: START + MINUTE}
+        known = [(row["alert_id"], row["device_id"], row["metric"]) for row in rows]
+        assert unheard(connection.execute, known) == {red["alert_id"]: START + MINUTE}
     city.run(START + 59 * MINUTE, START + 61 * MINUTE)
     with city.engine.connect() as connection:
         query = sa.select(tables.alert_delivery).where(tables.alert_delivery.c.channel_id == "robot")
         newest = list(connection.execute(query.order_by(tables.alert_delivery.c.created_at)).mappings())[-1]
     assert orjson.loads(newest["body"])["alerts"][0]["last_heard_at"] == (START + MINUTE).isoformat()
-    assert "最后收到：2026-06-01 08:01:00" in "\n".join(paragraphs(message_of(newest), "zh"))
-    assert "last heard: 2026-06-01 08:01:00" in "\n".join(paragraphs(message_of(newest), "en"))
+    assert "最后收到：2026-06-01 08:01:00" in "\n".join(paragraphs(message_of(Delivery(**newest)), "zh"))
+    assert "last heard: 2026-06-01 08:01:00" in "\n".join(paragraphs(message_of(Delivery(**newest)), "en"))

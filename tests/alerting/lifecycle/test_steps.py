@@ -6,22 +6,16 @@ from typing import Any
 
 import pytest
 
+from alert_parts import an_alert
+from alerting.alert import NEW, Alert
 from alerting.lifecycle import LIVING, STEPS, Deed, IllegalStep, Verb, allowed, move
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DEED = Deed("li", "seen on the spot", NOW, NOW + timedelta(seconds=1))
 
 
-def alert(state: str | None, **columns: Any) -> dict[str, Any]:
-    return {
-        "alert_id": "a",
-        "state": state,
-        "colour": "red",
-        "severity_rank": 4,
-        "n_reopened": 0,
-        "value": 1.0,
-        **columns,
-    }
+def alert(state: str | None, **columns: Any) -> Alert:
+    return an_alert(state=state or NEW, value=1.0, **columns)
 
 
 def test_the_whole_way_sets_every_clock() -> None:
@@ -30,11 +24,11 @@ def test_the_whole_way_sets_every_clock() -> None:
     for minute, verb in enumerate(way):
         at = NOW + timedelta(minutes=minute)
         step = move(row, verb, Deed("li", "seen", at, at))
-        assert step.event.from_state == row["state"]
-        row |= step.columns
-        assert step.event.to_state == row["state"]
+        assert (step.event.from_state or NEW) == row.state
+        row = step.applied_to(row)
+        assert step.event.to_state == row.state
     clocks = ("pending_at", "opened_at", "acknowledged_at", "dispatched_at", "resolved_at", "closed_at", "archived_at")
-    assert [row[clock] for clock in clocks] == [NOW + timedelta(minutes=minute) for minute in range(7)]
+    assert [getattr(row, clock) for clock in clocks] == [NOW + timedelta(minutes=minute) for minute in range(7)]
 
 
 @pytest.mark.parametrize(

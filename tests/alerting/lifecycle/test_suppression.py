@@ -7,7 +7,9 @@ import pytest
 import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
+from alert_parts import a_brief
 from alerting import deeds
+from alerting.alert import AlertBrief
 from alerting.clock import Clock
 from alerting.desk import Desk
 from alerting.episode import Change
@@ -20,14 +22,6 @@ from core.store import tables
 HOUR = timedelta(hours=1)
 
 
-def alert(alert_id: str, rank: int, **labels: object) -> dict[str, object]:
-    return {
-        "alert_id": alert_id, "severity_rank": rank, "rule_id": "r", "domain": "natural_hazard", "subdomain": "flood",
-        "object_type": "station", "metric": "m", "is_exercise": False, "object_id": "o", "device_id": None,
-        "area_code": "420502001", "disposing_unit": "u", "passed_on_by": "", "opened_at": START, **labels,
-    }  # fmt: skip
-
-
 def row(source: str, target: str, equal: str, name: str = "i") -> dict[str, str]:
     return {
         "inhibition_id": name, "source_matchers": source, "target_matchers": target, "equal_labels": equal,
@@ -35,7 +29,7 @@ def row(source: str, target: str, equal: str, name: str = "i") -> dict[str, str]
     }  # fmt: skip
 
 
-def covered(alerts: list[dict[str, object]], rows: Inhibitions) -> dict[str, str]:
+def covered(alerts: list[AlertBrief], rows: Inhibitions) -> dict[str, str]:
     return {key: source for key, (source, _) in inhibited(map(rows.standing, alerts)).items()}
 
 
@@ -44,17 +38,17 @@ FLOOD_OVER_RAIN = inhibitions_of([row("subdomain=flood;rank>=4", "subdomain=weat
 
 def test_a_source_covers_its_targets_in_the_same_county() -> None:
     alerts = [
-        alert("flood", 4),
-        alert("rain", 2, subdomain="weather", area_code="420502002"),
-        alert("elsewhere", 2, subdomain="weather", area_code="420503001"),
-        alert("exercise", 2, subdomain="weather", is_exercise=True),
+        a_brief("flood", 4),
+        a_brief("rain", 2, subdomain="weather", area_code="420502002"),
+        a_brief("elsewhere", 2, subdomain="weather", area_code="420503001"),
+        a_brief("exercise", 2, subdomain="weather", is_exercise=True),
     ]
     assert covered(alerts, FLOOD_OVER_RAIN) == {"rain": "flood"}
 
 
 def test_a_milder_alert_never_hides_a_worse_one() -> None:
     rows = inhibitions_of([row("subdomain=flood", "subdomain=weather", "county")])
-    assert covered([alert("flood", 2), alert("rain", 4, subdomain="weather")], rows) == {}
+    assert covered([a_brief("flood", 2), a_brief("rain", 4, subdomain="weather")], rows) == {}
 
 
 def test_two_never_hide_each_other() -> None:
@@ -64,17 +58,17 @@ def test_two_never_hide_each_other() -> None:
             row("subdomain=weather", "subdomain=flood", "county", "b"),
         ]
     )
-    found = covered([alert("flood", 3), alert("rain", 3, subdomain="weather")], rows)
+    found = covered([a_brief("flood", 3), a_brief("rain", 3, subdomain="weather")], rows)
     assert len(found) == 1
 
 
 def test_a_place_in_a_matcher_is_looked_at_for_each_alert() -> None:
     rows = inhibitions_of([row("object_id=dam;rank>=4", "rank<=2;area_code=420502", "city")])
     alerts = [
-        alert("dam", 4, object_id="dam"),
-        alert("near", 1),
-        alert("far", 1, area_code="420503001"),
-        alert("other", 4, object_id="other"),
+        a_brief("dam", 4, object_id="dam"),
+        a_brief("near", 1),
+        a_brief("far", 1, area_code="420503001"),
+        a_brief("other", 4, object_id="other"),
     ]
     assert set(covered(alerts, rows)) == {"near"}
 

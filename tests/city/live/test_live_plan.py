@@ -9,7 +9,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from live_city import AS_OF
 
 from city.build import build_city
 from city.live.fleet import Fleet
@@ -17,6 +16,7 @@ from city.live.noise import hour_of
 from city.live.plan import make_plan
 from city.live.play import note_truth
 from city.profiles import CITIES
+from live_city import AS_OF
 from orchestration.project import PROJECT, table_of
 
 
