@@ -91,7 +91,7 @@ def _take(connection: sa.Connection, desk: Desk, due: Sequence[str], now: dateti
         if verb is Verb.ESCALATED:
             columns["escalation_level"] = alert.escalation_level + 1
         minutes = (now - alert.entered_state_at) // timedelta(minutes=1)
-        reason = f"{alert['state']} for {minutes} min" + (f"; now with {row.to_role}" if row.to_role else "")
+        reason = f"{alert.state} for {minutes} min" + (f"; now with {row.to_role}" if row.to_role else "")
         deed = Deed("clock", reason, now, now, details={"to_role": row.to_role})
         work.take(move(alert, verb, deed, columns), row.to_role)
     work.save()

@@ -82,7 +82,7 @@ def act(
         if alert is None:
             raise NoSuchAlert(f"no alert {alert_id}; `alerts list` shows those that are open")
         if version is not None and alert.version != version:
-            raise Conflict(f"alert {alert_id} changed since it was shown (version {alert['version']}); look again")
+            raise Conflict(f"alert {alert_id} changed since it was shown (version {alert.version}); look again")
         columns, details = _columns(alert, verb, actor, to)
         work.take(move(alert, verb, Deed(actor, comment.strip(), now, now, details=details), columns))
         if verb is Verb.RESOLVED and alert.origin == "person":

@@ -142,8 +142,8 @@ def title_of(kind: str, alerts: Sequence[Alert], is_exercise: bool) -> tuple[str
     kind_zh, kind_en = _KINDS_ZH[kind], kind.replace("_", " ")
     if len(alerts) == 1:
         return (
-            f"{mark_zh}【{_COLOURS_ZH[colour]}{kind_zh}】{worst['object_name_zh']}：{worst['matters_zh']}",
-            f"{mark_en}{colour.capitalize()} alert {kind_en}: {worst['object_name_zh']}: {worst['matters_en']}",
+            f"{mark_zh}【{_COLOURS_ZH[colour]}{kind_zh}】{worst.object_name_zh}：{worst.matters_zh}",
+            f"{mark_en}{colour.capitalize()} alert {kind_en}: {worst.object_name_zh}: {worst.matters_en}",
         )
     counts = Counter(alert.severity_rank for alert in alerts)
     ranks = sorted(counts, reverse=True)

@@ -159,7 +159,7 @@ def move(alert: Alert, verb: Verb, deed: Deed, columns: Mapping[str, Any] | None
     if after is None:
         raise IllegalStep(_refusal(alert, verb, before))
     if verb in _NEEDS_COMMENT and not deed.reason.strip():
-        raise IllegalStep(f"alert {alert['alert_id']}: {verb} needs a comment: say what was found on the spot")
+        raise IllegalStep(f"alert {alert.alert_id}: {verb} needs a comment: say what was found on the spot")
     changed: dict[str, Any] = {**(columns or {}), "state": after, "changed_at": deed.known_at}
     if verb in _CLOCK and (verb is not Verb.DISPATCHED or before != "dispatched"):
         changed[_CLOCK[verb]] = deed.at
@@ -193,4 +193,4 @@ def allowed(state: str) -> tuple[Verb, ...]:
 def _refusal(alert: Alert, verb: Verb, before: str | None) -> str:
     possible = sorted(str(state) for state in STEPS[verb] if state)
     advice = _FIRST.get((verb, str(before)), f"possible from: {', '.join(possible) or 'no state'}")
-    return f"alert {alert['alert_id']} is {before or 'not there'}, so it cannot be {verb}; {advice}"
+    return f"alert {alert.alert_id} is {before or 'not there'}, so it cannot be {verb}; {advice}"

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from alerting.alert import Alert
 from alerting.cap.build import Head, build
 from alerting.cap.check import faults_of
 from alerting.channels.book import Book
@@ -63,13 +64,15 @@ def trial_message(channel_id: str, target: str, now: datetime) -> Message:
 
 
 def _cap_message(book: Book, sender: str, is_public: bool, message: Message, now: datetime) -> Mapping[str, object]:
-    alert: dict[str, object] = {
-        "alert_id": message.key, "rule_id": "test", "object_id": "test", "domain": "all", "subdomain": "any",
-        "colour": "blue", "level": 4, "origin": "person", "object_name_zh": "测试", "lon": None, "lat": None,
-        "area_code": "000000", "contact": "-", "value": None, "threshold": None, "unit": "", "standard": "",
-        "clause": "", "evidence_grade": "", "starts_at": now, "issued_at": now, "spot_zh": "", "spot_en": "",
-    }  # fmt: skip
-    for name in ("category", "possible_area", "matters", "measures", "issuer", "disposing_unit"):
-        alert |= {f"{name}_zh": _TEXT_ZH, f"{name}_en": _TEXT_EN}
+    alert = Alert(
+        alert_id=message.key, origin="person", rule_id="test", object_id="test", object_type="test",
+        object_name_zh="测试", metric="test", state="open", colour="blue", severity_rank=1, unit="", threshold_id="",
+        standard="", clause="", evidence_grade="", source_label="", domain="all", subdomain="any", area_code="000000",
+        category_zh=_TEXT_ZH, category_en=_TEXT_EN, level=4, starts_at=now, possible_area_zh=_TEXT_ZH,
+        possible_area_en=_TEXT_EN, matters_zh=_TEXT_ZH, matters_en=_TEXT_EN, measures_zh=_TEXT_ZH,
+        measures_en=_TEXT_EN, issuer_zh=_TEXT_ZH, issuer_en=_TEXT_EN, issued_at=now, disposing_unit="test",
+        disposing_unit_zh=_TEXT_ZH, disposing_unit_en=_TEXT_EN, contact="-", is_exercise=False, is_late=False,
+        passed_on_by="", changed_at=now, known_at=now, entered_state_at=now,
+    )  # fmt: skip
     body = build(alert, Head(message.key, sender, now, "Test", "Alert", is_public), book.cap)
     return {"result": "built, not published", "faults": faults_of(body), "message": body.decode()}
