@@ -103,7 +103,7 @@ def _atom(channel_id: str, title: str, rows: Sequence[CapMessage], now: datetime
         add(add(entry, "author"), "name", row.sender)
         add(entry, "link", rel="alternate", type=MESSAGE_TYPE, href=f"{row.identifier}.xml")
         for name in ("msg_type", "status", "colour"):
-            add(entry, "category", scheme=f"urn:cityrisk:cap:{name}", term=row[name])
+            add(entry, "category", scheme=f"urn:cityrisk:cap:{name}", term=getattr(row, name))
     return bytes(etree.tostring(feed, xml_declaration=True, encoding="UTF-8", pretty_print=True))
 
 
