@@ -224,6 +224,7 @@ class Delivery:
 
     delivery_id: str
     notice_id: str | None
+    notification_id: int | None = None  # of a feed's fault
     alert_id: str | None
     channel_id: str
     target: str
