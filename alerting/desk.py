@@ -13,6 +13,7 @@ from pathlib import Path
 from alerting.escalation import Escalations
 from alerting.grouping import Grouping
 from alerting.inhibition import Inhibitions, inhibitions_of
+from alerting.labels import MatcherError
 from alerting.legal import Guides
 from alerting.outbox import Route, routes_of
 from alerting.routing import Routing
@@ -33,7 +34,7 @@ TABLES = (
 
 
 class DeskError(RuntimeError):
-    """A table of the duty desk is missing; says which and how to get it."""
+    """A table of the duty desk is missing or cannot be read; says which and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +51,22 @@ class Desk:
 
 
 def load_desk(*folders: Path, owners: Mapping[tuple[str, str], str] | None = None) -> Desk:
-    """The desk from CSV files, each table from the first folder that has it. Raises DeskError for a missing one.
+    """The desk from CSV files, each table from the first folder that has it.
 
-    `owners`: the department of each domain and subdomain, for kinds of risk that no row of responsibility names.
+    `owners`: the department of each domain and subdomain, for kinds of risk that no row of responsibility names. Raises
+    DeskError for a missing table and for inhibitions that cannot be read.
     """
     rows = {name: _read(name, folders) for name in TABLES}
+    try:
+        inhibitions = inhibitions_of(rows["inhibitions"])
+    except MatcherError as error:
+        raise DeskError(f"inhibitions.csv: {error}") from error
     return Desk(
         Routing(rows["areas"], rows["organisations"], rows["responsibilities"], rows["contacts"], owners),
         Guides(rows["handling_guides"]),
         Escalations(rows["escalations"]),
         Grouping(rows["grouping"]),
-        inhibitions_of(rows["inhibitions"]),
+        inhibitions,
         routes_of(rows["routes"]),
         Wording(rows["wordings"]),
     )

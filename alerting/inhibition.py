@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from operator import attrgetter
 
 from alerting.alert import AlertBrief
-from alerting.labels import KINDS, LABELS, Matcher, labels_of, parse
+from alerting.labels import KINDS, LABELS, Matcher, MatcherError, labels_of, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,14 +73,25 @@ class Inhibitions:
 
 
 def inhibitions_of(rows: Iterable[Mapping[str, str]]) -> Inhibitions:
-    """The rows of the seed. Raises MatcherError for a cell that cannot be read."""
+    """The rows of the seed. Raises MatcherError for a cell that cannot be read or names a label that there is not."""
     return Inhibitions(
         Inhibition(
             row["inhibition_id"], parse(row["source_matchers"]), parse(row["target_matchers"]),
-            tuple(row["equal_labels"].split()), f"{row['reason_zh']} / {row['reason_en']}",
+            _equal(row), f"{row['reason_zh']} / {row['reason_en']}",
         )
         for row in rows
     )  # fmt: skip
+
+
+def _equal(row: Mapping[str, str]) -> tuple[str, ...]:
+    labels = tuple(row["equal_labels"].split())
+    for label in labels:
+        if label not in LABELS:
+            raise MatcherError(
+                f"{row['inhibition_id']}: equal_labels has {label!r}; expected of {', '.join(LABELS)}: "
+                "mend `same` in the rules.yaml that says it"
+            )
+    return labels
 
 
 def inhibited(alerts: Iterable[Standing]) -> dict[str, tuple[str, Inhibition]]:

@@ -15,7 +15,7 @@ from city.clock import Span
 from city.declared import Declared, declared
 from city.geography import load_counties
 from city.live.devices import declared_devices
-from city.profiles import CITIES, load_profile
+from city.profiles import CITIES, load_profile, sizes_of
 from city.registers import draw_registers
 from city.streams import Streams
 from core.contract import Contract, ContractError
@@ -32,6 +32,8 @@ def simulation_faults(root: Path, only: str | None = None) -> list[str]:
     """Faults of the simulations under `root`, or of that of the system `only`; '' where nothing can be read at all."""
     try:
         systems, simulated = load_systems(root), declared(root)
+        for city in CITIES:
+            sizes_of(city, root)
     except (DeclarationError, ContractError) as error:
         return [str(error)]
     rules = _rules(systems)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.declarations import read_declaration
-from core.system import SYSTEMS_ROOT, load_systems
+from core.declarations import DeclarationError, place_in, read_declaration
+from core.system import SYSTEMS_ROOT, System, load_systems
 
 CITIES = ("yichang", "zunyi")
 
@@ -61,10 +61,21 @@ def load_profile(city: str, systems: Path = SYSTEMS_ROOT) -> Profile:
 
 
 def sizes_of(city: str, systems: Path) -> dict[str, Size]:
-    """How many of each thing that can be simulated a city has, from the folders of its systems."""
-    return {
-        name: Size(int(count.n), count.source == "given", how.floor, how.is_scaled)
-        for system in load_systems(systems).values()
-        for name, count in system.sizes.get(city, {}).items()
-        if (how := system.scalings.get(name)) is not None
-    }
+    """How many of each thing that can be simulated a city has, from the folders of its systems.
+
+    Raises DeclarationError for a count that two of them state.
+    """
+    found: dict[str, tuple[System, Size]] = {}
+    for system in load_systems(systems).values():
+        for name, count in system.sizes.get(city, {}).items():
+            if (how := system.scalings.get(name)) is None:
+                continue
+            if name in found:
+                assert system.folder is not None  # it was read from one
+                raise DeclarationError(
+                    f"{place_in(system.folder / 'system.yaml', 'size', 'cities', city, name)}: system "
+                    f"{found[name][0].id} ({found[name][0].folder}) has a count of that name as well, one would be "
+                    "lost; expected one system for each count: rename one, in its simulation.yaml too"
+                )
+            found[name] = (system, Size(int(count.n), count.source == "given", how.floor, how.is_scaled))
+    return {name: size for name, (_, size) in found.items()}

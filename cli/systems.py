@@ -71,7 +71,7 @@ def check_systems(system_id: str | None = typer.Argument(None, help="Id of one s
         typer.echo(fault)
     if faults:
         raise typer.Exit(1)
-    typer.echo(f"{n_checked} systems are in order")
+    typer.echo("1 system is in order" if n_checked == 1 else f"{n_checked} systems are in order")
 
 
 @system_app.command("new")

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.contract import Contract
-from core.declarations import place_in, read_declaration
-from core.system import System, city_files
+from core.declarations import place_in
+from core.system import System
 from orchestration.derive import duties, guides, index, signs
 from orchestration.derive.tables import Row, house_rows
 
@@ -63,23 +63,8 @@ def faults(system: System, house: House) -> list[str]:
     ]
 
 
-def city_faults(root: Path, house: House, conditions: Mapping[str, frozenset[str]]) -> list[str]:
-    """What is wrong with the files of cities; `conditions` are those of the rules of each system that is there."""
-    found = []
-    for path in city_files(root):
-        document = read_declaration(path, "city")
-        for role, department in document["responsibility"]["usual"].items():
-            if department not in house.departments | {"safety_committee"}:
-                found.append(_no_department(path, department, "responsibility", "usual", role))
-        for override, one in document.get("overrides", {}).items():
-            if one["condition"] not in conditions.get(one["system"], {one["condition"]}):
-                place = place_in(path, "overrides", override, "condition")
-                found.append(f"{place}: {one['condition']!r} is no condition of {one['system']}; expected one of its "
-                             "rules.yaml, named <rule>_<colour> where it says no id")  # fmt: skip
-    return found
-
-
-def _no_department(path: Path, department: str, *place: str) -> str:
+def no_department(path: Path, department: str, *place: str) -> str:
+    """What to say of a department that there is not."""
     return (
         f"{place_in(path, *place)}: {department!r} is no department; expected one of systems/_house/departments.csv "
         "or of `departments` of a system.yaml: declare it there with its names"
@@ -88,10 +73,10 @@ def _no_department(path: Path, department: str, *place: str) -> str:
 
 def _wrong_names(system: System, path: Path, house: House) -> Iterator[str]:
     if system.owner not in house.departments:
-        yield _no_department(path, system.owner, "owner")
+        yield no_department(path, system.owner, "owner")
     for role, department in system.roles.items():
         if department not in house.departments:
-            yield _no_department(path, department, "roles", role)
+            yield no_department(path, department, "roles", role)
 
 
 def _wrong_kinds(system: System, path: Path, house: House) -> Iterator[str]:
@@ -107,7 +92,13 @@ def _wrong_kinds(system: System, path: Path, house: House) -> Iterator[str]:
     watched = {
         kind for one in house.same(system) for kind in one.objects
     }  # none where the folder that registers them is not there
+    holds: dict[str, str] = {}
     for kind, device in system.devices.items():
+        if (other := holds.setdefault(device.feed, kind)) != kind:
+            yield (
+                f"{place_in(path, 'devices', kind, 'feed')}: {device.feed!r} registers {other!r} already; expected a "
+                "register for each kind of devices: give this kind a feed of its own, or declare one kind for both"
+            )
         if device.feed not in own or "device" not in own[device.feed].entities:
             known = sorted(feed for feed, contract in own.items() if "device" in contract.entities)
             yield (
@@ -153,11 +144,11 @@ def _wrong_signal(system: System, signal: Row, house: House) -> Iterator[tuple[t
     columns = SUBJECT_COLUMNS | {column.name for contract in registers for column in contract.columns}
     for word in _REGISTER_WORDS:
         if word in signal and signal[word] not in columns:
-            yield (word,), f"the register of {about} has no column {signal[word]!r}; expected one of {_some(columns)}"
+            yield (word,), f"the register of {about} has no column {signal[word]!r}; expected one of {some(columns)}"
     if "reading" in signal and signal["reading"] not in (metrics := _metrics(system, house)):
         yield (
             ("reading",),
-            f"no feed of {system.subdomain} has metric {signal['reading']!r}; expected one of {_some(metrics)}",
+            f"no feed of {system.subdomain} has metric {signal['reading']!r}; expected one of {some(metrics)}",
         )
     yield from _wrong_scale(signal)
 
@@ -182,7 +173,7 @@ def _wrong_signs(system: System, path: Path, house: House) -> Iterator[str]:
         if "reading" in sign and sign["reading"] not in metrics:
             yield (
                 f"{place_in(path, 'vital_signs', code, 'reading')}: no feed of {system.subdomain} has metric "
-                f"{sign['reading']!r}; expected one of {_some(metrics)}"
+                f"{sign['reading']!r}; expected one of {some(metrics)}"
             )
         green, red = sign.get("green", {}), sign.get("red", {})
         is_low = "from" in red and red["from"] > green.get("from", red["from"])
@@ -195,13 +186,28 @@ def _wrong_telling(system: System, folder: Path, house: House) -> Iterator[str]:
     for word in ("owner", "roles"):
         if word in guide:
             yield f"{place_in(folder / 'guide.yaml', word)}: found in a system's guide; say it in system.yaml"
+    yield from _guided_twice(system, folder, guide, house)
     if "issuer" in guide and guide["issuer"] not in house.departments:
-        yield _no_department(folder / "guide.yaml", guide["issuer"], "issuer")
+        yield no_department(folder / "guide.yaml", guide["issuer"], "issuer")
+
+
+def _guided_twice(system: System, folder: Path, guide: Row, house: House) -> Iterator[str]:
+    """Another guide than that which is taken where several folders watch the same kind of risk."""
+    guided = {one.id: one for one in house.same(system) if "category" in guides.guide_of(one)}
+    if system.id not in guided or (first := guided[min(guided)]) is system:
+        return
+    taken, told = guides.guide_of(first), guide.keys() - {"version", "wordings"}
+    if any(guide[word] != taken.get(word) for word in told):
+        yield (
+            f"{place_in(folder / 'guide.yaml', 'category')}: {first.folder}/guide.yaml says another guide of "
+            f"{system.subdomain!r}, which is the one that people are told; say it in one of them"
+        )
 
 
 def _metrics(system: System, house: House) -> frozenset[str]:
     return frozenset(metric for contract in house.of_kind(system) for metric in contract.metrics)
 
 
-def _some(names: frozenset[str] | set[str]) -> str:
+def some(names: frozenset[str] | set[str]) -> str:
+    """Names as an error lists them."""
     return ", ".join(sorted(names)) or "none"

@@ -19,7 +19,7 @@ from core.declarations import DeclarationError
 from core.system import DOMAINS, System, folders, load_planned, load_system, load_systems
 from ingest.propose import propose
 from ingest.sample import as_text, outcome, sample_faults, sample_of
-from orchestration import declared_check
+from orchestration import declared_check, reference_check
 from orchestration.declared_check import House
 from orchestration.derive import declared_tables, rules
 from orchestration.project import PROJECT, table_of
@@ -96,17 +96,10 @@ def _declared_faults(system: System, house: House) -> list[str]:
 
 
 def _faults_together(root: Path, house: House) -> list[str]:
-    """What is wrong between systems: members of rules, thresholds, ids that stand twice, what cities say of them."""
+    """What is wrong between systems: what they name of each other, ids that stand twice, what cities say of them."""
     try:
-        tables, ids = declared_tables(root), {system.id for system in house.systems}
-        conditions = {
-            system.id: frozenset(
-                row["condition_id"]
-                for row in csv.DictReader(rules.tables([system], ids)["alert_conditions.csv"].splitlines())
-            )
-            for system in house.systems
-        }
-        found = [*declared_check.city_faults(root, house, conditions), *_repeated(root, tables)]
+        tables = declared_tables(root)
+        found = [*reference_check.faults(root, house, tables), *_repeated(root, tables)]
     except DeclarationError as error:
         return [str(error)]
     return found or _refused_by_the_engine(root, tables)

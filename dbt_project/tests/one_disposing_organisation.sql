@@ -1,4 +1,5 @@
--- Each kind of risk in each city resolves to exactly one disposing organisation, and that one is in the tree.
+-- Each kind of risk in each city resolves to exactly one disposing organisation, and that one is in the tree. A part of
+-- a city may have a row of one kind alone: the city's own row answers for its other kinds.
 with duty as (
   select responsibility.area_code, responsibility.risk_type, count(*) as n, count(organisations.organisation_id) as n_known
   from {{ ref('responsibility') }} as responsibility
@@ -16,7 +17,10 @@ kind as (
 
 wanted as (
   select cities.area_code, kind.risk_type
-  from (select distinct area_code from {{ ref('responsibilities') }}) as cities
+  from (
+    select distinct area_code from {{ ref('responsibilities') }}
+    where area_code in (select city_code from {{ ref('organisations') }})
+  ) as cities
   cross join kind
 )
 

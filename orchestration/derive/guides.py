@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from core.declarations import read_declaration
+from core.declarations import DeclarationError, read_declaration
 from core.severity import RANKS
 from core.system import System, shared_folder
 from orchestration.derive.tables import Row, csv_text, house_rows
@@ -60,9 +60,17 @@ def _of_kinds(systems: Iterable[System]) -> dict[Kind, Row]:
 
 
 def unwatched(root: Path) -> dict[Kind, Row]:
-    """Kinds of risk declared beside the folders; subdomain `any` stands for all of a domain without a guide."""
-    paths = sorted(shared_folder(root, "_kinds").glob("*/*.yaml"))
-    return {(path.parent.name, path.stem): read_declaration(path, "guide") for path in paths}
+    """Kinds of risk declared beside the folders; subdomain `any` stands for all of a domain without a guide.
+
+    Raises DeclarationError, also for one without a guide.
+    """
+    found: dict[Kind, Row] = {}
+    for path in sorted(shared_folder(root, "_kinds").glob("*/*.yaml")):
+        guide = found[path.parent.name, path.stem] = read_declaration(path, "guide")
+        if "category" not in guide:
+            raise DeclarationError(f"{path}:1: no category found, expected a guide of a kind that no folder watches; "
+                                   "say category, basis and what to do at each colour")  # fmt: skip
+    return found
 
 
 def _guides(kind: Kind, guide: Row) -> Iterator[Row]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -14,10 +16,12 @@ from stdnum.cn import ric, uscc
 from city.build import draw
 from city.clock import Span
 from city.geography import County, to_gcj02
-from city.profiles import CITIES, load_profile
+from city.profiles import CITIES, load_profile, sizes_of
 from city.streams import Streams
 from city.table import SourceTable
 from city.truth import Truth
+from core.declarations import DeclarationError
+from core.system import SYSTEMS_ROOT
 
 Tables = dict[str, SourceTable]
 # feed: (longitude, latitude, area code), in CGCS2000
@@ -131,6 +135,18 @@ def test_the_shift_to_gcj02_has_the_known_values(wgs: tuple[float, float], gcj: 
 def test_unknown_cities_are_refused() -> None:
     with pytest.raises(ValueError, match="no profile"):
         load_profile("atlantis")
+
+
+def test_a_count_that_two_systems_state_is_refused(tmp_path: Path) -> None:
+    for name in ("lifeline/gas", "lifeline/elevator"):
+        shutil.copytree(SYSTEMS_ROOT / name, tmp_path / name)
+    path = tmp_path / "lifeline/elevator/system.yaml"
+    path.write_text(path.read_text("utf-8").replace("elevators:", "gas_detectors:"), "utf-8")
+    (path.parent / "simulation.yaml").write_text("counts: {gas_detectors: {floor: 1}}\n", "utf-8")
+    with pytest.raises(
+        DeclarationError, match=r"elevator/system.yaml:12: size/.*/gas_detectors: system L02 .*gas\) has"
+    ):
+        sizes_of("yichang", tmp_path)
 
 
 def test_every_county_and_street_code_is_real(drawn: tuple[str, Tables], counties: dict[str, list[County]]) -> None:

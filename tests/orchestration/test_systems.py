@@ -70,7 +70,7 @@ def test_a_new_system_passes_the_check(checkout: Path) -> None:
     assert code == 0, text
     made = (checkout / "systems/lifeline/drainage/system.yaml").read_text("utf-8")
     assert "排水、防洪排涝" in made  # the words of the plan
-    assert run("check", "L05") == (0, "1 systems are in order\n")
+    assert run("check", "L05") == (0, "1 system is in order\n")
     code, text = run("new", "lifeline/drainage")
     assert code == 1
     assert "exists; choose another name" in text
@@ -107,5 +107,5 @@ def test_check_says_every_fault(checkout: Path) -> None:
 
 
 def test_one_is_checked_alone(checkout: Path) -> None:
-    assert run("check", "L02") == (0, "1 systems are in order\n")
+    assert run("check", "L02") == (0, "1 system is in order\n")
     assert run("check", "L99")[0] == 1

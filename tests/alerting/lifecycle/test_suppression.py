@@ -79,6 +79,11 @@ def test_a_matcher_that_cannot_be_read_is_refused(cell: str) -> None:
         parse(cell)
 
 
+def test_a_label_that_no_alert_has_is_refused() -> None:
+    with pytest.raises(MatcherError, match=r"i: equal_labels has 'town'; expected of rule_id, .*: mend `same`"):
+        inhibitions_of([row("subdomain=flood", "subdomain=weather", "county town")])
+
+
 def states(engine: sa.Engine) -> dict[str, str]:
     with engine.connect() as connection:
         return {row.object_id: row.state for row in connection.execute(sa.select(tables.alert))}
