@@ -128,3 +128,11 @@ def test_every_kind_and_colour_has_a_guide_in_both_languages() -> None:
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(DeskError, match=r"no areas\.csv in "):
         load_desk(tmp_path)
+
+
+def test_inhibitions_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "inhibitions.csv"
+    text = table_of(PROJECT, "inhibitions.csv").read_text("utf-8")
+    path.write_text(text.replace(",object_id,", ",object,", 1), "utf-8")
+    with pytest.raises(DeskError, match=r"inhibitions.csv: \w+: equal_labels has 'object'; expected of rule_id,"):
+        load_desk(tmp_path, *seed_folders(PROJECT))
