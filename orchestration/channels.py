@@ -10,9 +10,10 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from alerting.channels.book import Book, BookError, load_book
-from alerting.channels.faults import carry
 from alerting.channels.work import drain
 from alerting.rules.generations import generations
+from core.contract import ContractError
+from core.declarations import DeclarationError
 from core.settings import Home
 from orchestration.project import open_project, seed_folders
 
@@ -26,11 +27,16 @@ def book_of(home: Home) -> Book:
 
 
 def tell(home: Home, engine: sa.Engine, now: Callable[[], datetime]) -> None:
-    """Let out what waits in the outbox, unless a channel worker of the home lives. Without channels the log is told."""
+    """Let out what waits in the outbox, unless a channel worker of the home lives.
+
+    What cannot be told now goes on waiting for the next run or a worker; a batch goes on without it.
+    """
     try:
         book = book_of(home)
-    except BookError as error:
-        log.error("no channel can be read: %s", error)
-        carry(engine, (), now())
+    except (BookError, ContractError, DeclarationError, KeyError, ValueError, OSError) as error:
+        log.error("no channel can be read, so this run tells nobody; what waits goes on waiting: %s", error)
         return
-    asyncio.run(drain(engine, home, book, now))
+    try:
+        asyncio.run(drain(engine, home, book, now))
+    except sa.exc.SQLAlchemyError:
+        log.exception("the outbox cannot be read; what waits is told by the next run or a worker")

@@ -136,9 +136,12 @@ def _set_check(contract: Contract, rule: Rule) -> Check:
         case "duplicateValues":
             names = tuple(arguments.get("properties") or contract.key)
             landed = tuple(contract.column(name).landed_name for name in names)
-            limit = float(arguments.get("mustBe", 0))
+            if arguments.get("mustBe", 0) != 0:
+                raise UnknownRuleError(
+                    f"{contract.id}: rule {rule.id}: mustBe {arguments['mustBe']} found, expected 0: a key stands once"
+                )
             return Check(
-                rule.id, contract.id, "unique_key", rule.severity, high=limit,
+                rule.id, contract.id, "unique_key", rule.severity, high=0.0,
                 arguments={"key": landed, "is_register": contract.is_register, "is_whole": contract.snapshot == "full"},
             )  # fmt: skip
         case "rowCount":

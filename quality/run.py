@@ -100,10 +100,13 @@ class Checker:
         return [] if any(v.blocks for v in verdicts) else verdicts
 
     def _note(self, verdicts: Sequence[Verdict], scope: Scope, basis: str) -> None:
-        """What was judged once need not be judged again on the same; a fault of ours is tried again."""
-        is_trusted = all(v.verdict != "raised" for v in verdicts)
+        """What may not pass need not be judged again on the same; a fault of ours is tried again.
+
+        What may pass leaves no basis: until somebody has admitted it, each run judges it.
+        """
+        stays = any(v.blocks for v in verdicts) and all(v.verdict != "raised" for v in verdicts)
         with self._engine.begin() as connection:
-            write_basis(connection, scope, basis if is_trusted else None)
+            write_basis(connection, scope, basis if stays else None)
 
     def _verdicts(
         self, contract: Contract, checks: Sequence[Check], scope: Scope, references: Mapping[str, Sequence[File]]

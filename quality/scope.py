@@ -1,6 +1,6 @@
 """What one feed's checks look at: which files are new, which are history, as the ledger says.
 
-Not here: opening the files (`quality.measure`).
+Not here: opening the files (`quality.landed`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from core.store.refusal import RELANDED, WITHDRAWN
 
 BLOCKING = ("failed", "raised")
 LAST_DELIVERY = timedelta(hours=1)  # of a stream, whose process may run for weeks, the last hour
+JUDGED_AS = 1  # how rows are judged: another number has every held batch judged again
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +62,9 @@ class Scope:
     judged_on: str | None = None  # what the last verdicts on these batches stood on, see `basis`
 
     def basis(self, checks: object, references: Mapping[str, Sequence[File]]) -> str:
-        """A hash of all that verdicts on these batches stand on: promises, rows, and what rows are compared with."""
+        """A hash of all that verdicts on these batches stand on: promises, rows, what they are compared with, how."""
         others = sorted(str(file.path) for files in (self.admitted, *references.values()) for file in files)
-        return sha256(repr((checks, self.new, others)).encode()).hexdigest()
+        return sha256(repr((JUDGED_AS, checks, self.new, others)).encode()).hexdigest()
 
     @property
     def days(self) -> frozenset[str]:

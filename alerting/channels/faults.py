@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -18,6 +18,7 @@ from core.store import tables
 
 KIND = "feed_fault"
 MOST_AT_ONCE = 200
+AGAIN_AFTER = timedelta(days=1)  # a receiver that refused may have been mended
 log = logging.getLogger(__name__)
 _n = tables.notification.c
 _d = tables.alert_delivery.c
@@ -37,13 +38,15 @@ def carry(engine: sa.Engine, channel_ids: Sequence[str], now: datetime) -> int:
 
     Without any channel the log is told, and that is written down as telling: nobody asked to hear it elsewhere.
     """
-    n_put = 0
+    n_put = _try_again(engine, channel_ids, now)
     for channel_id in channel_ids:
-        has_one = sa.select(_d.delivery_id).where(_d.notification_id == _n.id, _d.channel_id == channel_id).exists()
+        key = sa.literal("fault-") + sa.cast(_n.id, sa.String) + sa.literal(f"-{channel_id}")
+        is_its = sa.or_(sa.and_(_d.notification_id == _n.id, _d.channel_id == channel_id), _d.delivery_id == key)
+        has_one = sa.select(_d.delivery_id).where(is_its).exists()
         rows = _waiting(engine, ~has_one)
         if rows:
             _say(rows if channel_id == channel_ids[0] else ())
-            # Another worker may have put the same ones at this very moment.
+            # Another worker may have put the same ones at this very moment; the next turn puts the others.
             with suppress(sa.exc.IntegrityError), engine.begin() as connection:
                 connection.execute(sa.insert(tables.alert_delivery), [_delivery(row, channel_id, now) for row in rows])
         n_put += len(rows)
@@ -55,6 +58,19 @@ def carry(engine: sa.Engine, channel_ids: Sequence[str], now: datetime) -> int:
             with engine.begin() as connection:
                 connection.execute(done.values(delivered_at=now))
     return n_put
+
+
+def _try_again(engine: sa.Engine, channel_ids: Sequence[str], now: datetime) -> int:
+    """Deliveries that were given up a day ago, of notifications that nobody was told yet, are due once more."""
+    untold = sa.select(_n.id).where(_n.delivered_at.is_(None))
+    given_up = sa.update(tables.alert_delivery).where(
+        _d.state == "dead",
+        _d.next_at < now - AGAIN_AFTER,
+        _d.channel_id.in_(channel_ids),
+        _d.notification_id.in_(untold),
+    )
+    with engine.begin() as connection:
+        return connection.execute(given_up.values(state="waiting", attempts=0, next_at=now)).rowcount
 
 
 def mark_delivered(engine: sa.Engine, channel_ids: Sequence[str]) -> int:

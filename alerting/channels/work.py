@@ -64,7 +64,8 @@ async def drain(engine: sa.Engine, home: Home, book: Book, now: Clock, patience:
     at, n_tried = now(), 0  # one moment for all of it: what fails is due later, and not tried again here
     end = asyncio.get_running_loop().time() + DRAIN_WITHIN_S
     with telling(home):
-        exchange = Exchange(engine, home, book, lambda: at, patience)
+        # This shell may lack an address that a worker has, so it gives up nothing for want of one.
+        exchange = Exchange(engine, home, book, lambda: at, patience, gives_up=False)
         try:
             while n_begun := await exchange.turn():
                 n_tried += n_begun
@@ -111,10 +112,16 @@ class Line:
 
 
 class Exchange:
-    """All channels of a home. `turn` claims what is due and starts sending it; it never waits for a receiver."""
+    """All channels of a home. `turn` claims what is due and starts sending it; it never waits for a receiver.
 
-    def __init__(self, engine: sa.Engine, home: Home, book: Book, now: Clock, patience: Patience) -> None:
+    `gives_up`: whether deliveries of a channel that has not been set up for long are given up.
+    """
+
+    def __init__(
+        self, engine: sa.Engine, home: Home, book: Book, now: Clock, patience: Patience, gives_up: bool = True
+    ) -> None:
         self._engine, self._now, self._patience, self._known = engine, now, patience, book.channels
+        self._gives_up = gives_up
         self._threads = Threads("outbox", 2)
         self._ended = asyncio.Event()
         self._tend_at = self._feed_at = datetime.min.replace(tzinfo=now().tzinfo)
@@ -178,7 +185,8 @@ class Exchange:
         carriers = [one for one, line in self.lines.items() if line.row.carries_faults]
         await self._threads.run(faults.carry, self._engine, carriers, at)
         await self._threads.run(faults.mark_delivered, self._engine, carriers)
-        await self._threads.run(claims.strand, self._engine, self.not_set_up, self._known, at, self._patience)
+        if self._gives_up:
+            await self._threads.run(claims.strand, self._engine, self.not_set_up, self._known, at, self._patience)
         if at >= self._feed_at:
             self._feed_at = at + FEED_EVERY
             for channel_id, line in self.lines.items():

@@ -58,6 +58,29 @@ async def test_alerts_that_wait_go_out_too(city: City) -> None:
         assert [row.state for row in city.deliveries("webhook")] == ["sent"]
 
 
+async def test_a_trouble_that_a_receiver_refused_is_told_when_it_was_mended(city: City) -> None:
+    receiver = Receiver(answers=[(400, ""), (200, "")])
+    async with receiving(receiver):
+        city.set(CITYRISK_NOTIFY_WEBHOOK=receiver.url)
+        find_trouble(city, "first")
+        assert await a_run(city) == 1
+        city.later(hours=2)
+        assert await a_run(city) == 0
+        assert delivered(city) == [False]
+        city.later(hours=23)
+        assert await a_run(city) == 1
+        assert delivered(city) == [True]
+
+
+async def test_a_shell_without_addresses_gives_no_alert_up(city: City) -> None:
+    city.happen(Change.OPENED)
+    city.later(hours=3)
+    await a_run(city)
+    states = {row.state for row in city.deliveries("webhook")}
+    assert states
+    assert "dead" not in states
+
+
 async def test_a_living_worker_tells_alone(city: City) -> None:
     receiver = Receiver()
     async with receiving(receiver):
