@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 PULL_THREADS = 2
-LOCK_POLL_S = 0.5
 REBUILD_AFTER = timedelta(hours=1)  # feed health ages even when nothing comes
 
 

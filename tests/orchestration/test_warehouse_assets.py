@@ -15,10 +15,10 @@ import pytest
 import sqlalchemy as sa
 
 from core.catalogue import load_contracts
+from core.runtime import run_lock
 from core.runtime.run_lock import only_run
 from core.settings import Home
 from core.store import database, tables
-from orchestration import batch
 from orchestration.definitions import definitions
 from orchestration.lineage import read_models
 from orchestration.project import PROJECT
@@ -128,10 +128,10 @@ def test_a_build_waits_for_the_shells_batch_and_keeps_the_home(
         waits.append(seconds)
         shell.close()
 
-    monkeypatch.setattr(batch, "time", SimpleNamespace(monotonic=time.monotonic, sleep=let_go))
+    monkeypatch.setattr(run_lock, "time", SimpleNamespace(monotonic=time.monotonic, sleep=let_go))
     with dg.DagsterInstance.ephemeral() as instance:
         result = dg.materialize([warehouse_asset(read_models(PROJECT), CONTRACTS)], instance=instance)
-    assert waits == [batch.LOCK_POLL_S]
+    assert waits == [run_lock.LOCK_POLL_S]
     assert result.success
     assert {key for key in PUBLISHED if result.asset_materializations_for_node("warehouse")} == set(PUBLISHED)
     with engine.connect() as connection:
