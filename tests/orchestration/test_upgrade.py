@@ -14,6 +14,7 @@ import sys
 import tarfile
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ STEPS = "SELECT known_at, kind, to_state, reason FROM alert_event WHERE alert_id
 CITYRISK = Path(sys.executable).with_name("cityrisk")
 
 
-def held(root: Path, query: str) -> list[tuple[object, ...]]:
+def held(root: Path, query: str) -> list[tuple[Any, ...]]:
     """What the ops store of a home answers, read without a line of the product."""
     with closing(sqlite3.connect(f"file:{root / 'ops.db'}?mode=ro", uri=True)) as connection:
         return connection.execute(query).fetchall()
@@ -93,7 +94,9 @@ def test_an_earlier_home_goes_on_with_all_it_held(earlier: Path) -> None:
         assert now_held[alert_id][2] in (state, *(to_state for _, _, to_state, _ in steps)), steps
         assert len(steps) >= len(before[alert_id])
     assert now_held[acknowledged][2] == "acknowledged"
-    assert set(batches) <= set(held(earlier, "SELECT batch_id, state FROM ledger_batch"))
+    batches_now = dict(held(earlier, "SELECT batch_id, state FROM ledger_batch"))
+    judged = {"landed": {"landed", "admitted", "held"}}  # what waited for its checks has had them
+    assert all(batches_now[batch_id] in judged.get(state, {state}) for batch_id, state in batches)
     assert held(earlier, "SELECT * FROM app_user ORDER BY 1") == users
     published = json.loads(shell("sql", "--json", "SELECT alert_id, rule_id FROM mart.alert").stdout)
     assert {(row["alert_id"], row["rule_id"]) for row in published} >= {(one[0], one[1]) for one in alerts}
