@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from alerting.alert import Alert, AlertBrief
+from alerting.alert import Alert, AlertBrief, Member
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 
@@ -33,3 +33,14 @@ def a_brief(alert_id: str, rank: int, **fields: Any) -> AlertBrief:
         "suppressed_by": None, "version": 1, "passed_on_by": "", "opened_at": START.isoformat(),
     }  # fmt: skip
     return AlertBrief(**whole | fields)
+
+
+def a_member(**fields: Any) -> Member:
+    """An episode that holds, but for `fields`."""
+    every: dict[str, Any] = {
+        "episode_id": "e1", "alert_id": "a1", "last_number": 1, "state": "holding", "device_id": None, "metric": "m",
+        "colour": "red", "severity_rank": 4, "value": None, "threshold": None, "threshold_id": "",
+        "started_at": START, "cleared_at": None, "evidence": None, "is_late": False,
+        "passed_on_by": "", "spot_zh": "", "spot_en": "",
+    }  # fmt: skip
+    return Member(**{**every, **fields})

@@ -36,12 +36,12 @@ from core.store import database
 from core.stream.broker import free_port
 from ingest.pull import open_intake
 from orchestration.rules import publish_rules
+from orchestration.services import mqtt_departments
 
 Sizes = tuple[int, int, int]
 
 SEED = 7
 CITY_SIZES: Sizes = (640, 216, 2557)
-DEPARTMENTS = ("urban", "emergency")
 BROKER_PORTS = ("CITYRISK_NATS_PORT", "CITYRISK_MQTT_PORT", "CITYRISK_MQTT_BROKER_PORT")
 OTHER_PORTS = ("METRICS", "JT808", "HJ212", "SL651", "GB26875", "PUSH")
 
@@ -61,7 +61,7 @@ def new_home(root: Path, sizes: Sizes, settings: Mapping[str, str]) -> tuple[Hom
     The broker gets free ports that stay when it is started again; all others choose theirs.
     """
     root.mkdir(parents=True)
-    create_secrets(root, {}, DEPARTMENTS)
+    create_secrets(root, {}, mqtt_departments(load_contracts()))
     home = open_home({**free_ports(), **settings}, root)
     tables = draw_registers(sizes)
     land_registers(home, tables, load_contracts())
@@ -76,7 +76,7 @@ def city_home(root: Path, settings: Mapping[str, str]) -> Iterator[tuple[Home, F
     Its devices are those of the city's own registers, whose planted defects never cost a good device its row.
     """
     root.mkdir(parents=True)
-    create_secrets(root, {}, DEPARTMENTS)
+    create_secrets(root, {}, mqtt_departments(load_contracts()))
     build_city(root, "yichang", 30, SEED, 1.0, datetime.now(UTC))
     given = {**free_ports(), **settings}
     with departments(open_home(given, root)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ import yaml
 from frames import T0, Chain, rules
 from lxml import etree
 
+from alert_parts import a_member
 from alerting.alert import Alert
 from alerting.cap.build import NAMESPACE, Head, build
 from alerting.channels.book import load_book
@@ -148,6 +150,7 @@ def test_a_contract_that_names_no_column_of_its_own_is_refused() -> None:
 
 
 def test_what_has_cleared_is_no_place_of_an_alert_that_holds() -> None:
-    lobby, hall = ({"state": "holding", "spot_zh": zh, "spot_en": zh, "started_at": T0} for zh in ("大堂", "东厅"))
-    assert _spots({**hall, "state": "cleared"}, [lobby]) == {"spot_zh": "大堂", "spot_en": "大堂"}
-    assert _spots({**hall, "state": "cleared"}, []) == {}
+    lobby, hall = (a_member(spot_zh=zh, spot_en=zh, started_at=T0) for zh in ("大堂", "东厅"))
+    gone = replace(hall, state="cleared")
+    assert _spots(gone, [lobby]) == {"spot_zh": "大堂", "spot_en": "大堂"}
+    assert _spots(gone, []) == {}

@@ -15,6 +15,7 @@ from city.live.load import FEED, load
 from city.live.plan import make_plan
 from city.live.play import play
 from city.live.surroundings import Surroundings, surroundings_of
+from core.catalogue import load_contracts
 from core.secrets import add_stream_secrets
 from core.settings import open_home
 from core.stream.bundle import StoredMessage
@@ -23,6 +24,7 @@ from core.stream.raw import RawEntry, pack
 from ingest.parse.frames import tables_of
 from listening import entries_in_raw, listening
 from live_city import LiveCity, landed_city
+from orchestration.services import mqtt_departments
 
 
 def now() -> datetime:
@@ -35,7 +37,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveCity]:
     """Yichang at a fiftieth of its size; its departments have passwords for their devices."""
     root = tmp_path_factory.mktemp("play") / "var"
     for made in landed_city(root, "yichang", 0.02):
-        add_stream_secrets(root, ["urban", "emergency"])
+        add_stream_secrets(root, mqtt_departments(load_contracts()))
         yield replace(made, home=open_home({}, root))
 
 
