@@ -2,7 +2,7 @@
 
 The same fold as live over the same rows, so a difference is one of the rules. Where a key came twice before it landed,
 LIVE had both rows and history has the last. Not here: reading landed rows (`alerting.history`), the alerts that were
-(`alerting.past`), printing (`cli.replay`).
+(`alerting.past`), printing (`cli.backtest`).
 """
 
 from __future__ import annotations

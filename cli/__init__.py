@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from cli import (
     alerts,
+    backtest,
     channels,
     checks,
     data,
@@ -17,7 +18,6 @@ from cli import (
     operations,
     processes,
     quarantine,
-    replay,
     requests,
     rules,
     run,
@@ -31,6 +31,7 @@ from cli.shell import app
 __all__ = [
     "alerts",
     "app",
+    "backtest",
     "channels",
     "checks",
     "data",
@@ -40,7 +41,6 @@ __all__ = [
     "operations",
     "processes",
     "quarantine",
-    "replay",
     "requests",
     "rules",
     "run",

@@ -1,6 +1,6 @@
 """Try rules on a home's history: which tables, which rows, and what to compare with.
 
-Not here: the fold (`alerting.replay`), printing (`cli.replay`).
+Not here: the fold (`alerting.replay`), printing (`cli.backtest`).
 """
 
 from __future__ import annotations

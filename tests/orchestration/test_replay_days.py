@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli.replay import _instant
+from cli.backtest import _instant
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_warming_up_takes_the_longest_window_or_silence(tmp_path_factory: pytest
 
 def test_the_command_says_where_it_stopped_and_counts(home: Home, store: sa.Engine) -> None:
     leaking(home, store, 10)
-    run = CliRunner().invoke(app, ["replay", "--from", "2026-07-06", "--to", "2026-08-06", "--all"])
+    run = CliRunner().invoke(app, ["backtest", "--from", "2026-07-06", "--to", "2026-08-06", "--all"])
     assert run.exit_code == 0, run.output
     assert "gained   gas_methane_lel" in run.output
     assert "until 2026-07-06 00:15:01 in Beijing" in run.output

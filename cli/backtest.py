@@ -1,4 +1,4 @@
-"""`cityrisk replay`: rules on history, beside what was."""
+"""`cityrisk backtest`, by its older name `replay`: rules on history, beside what was."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from cli.shell import (
 from core.civil_time import CIVIL_ZONE
 
 
-@app.command("replay")
+@app.command("backtest")
+@app.command("replay", hidden=True)  # its older name goes on working
 @verb
 def replay_command(
     start: Annotated[str, typer.Option("--from", help="Beijing day or instant, included.")],
