@@ -48,7 +48,8 @@ def test_every_feed_belongs_to_one_system() -> None:
     assert sorted(feeds) == sorted(load_contracts())
 
 
-def test_a_row_says_what_is_there_and_never_that_it_is_proven() -> None:
+def test_a_row_says_what_is_there_and_never_that_it_is_proven(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestration.proofs.recorded", dict)  # nobody has run the proofs on this commit
     listed = rows()
     assert set(listed["L02"]) == {
         "id", "name_zh", "name_en", "domain", "feeds", "object_types", "rules", "sizes", "conditions", "proof",
