@@ -1,7 +1,7 @@
 """What people do to alerts, allowed or refused by role and branch, each deed under its actor's name.
 
 Not here: announced maintenance (`access.maintenance`), what pages read (`access.alerts_view`), which steps are legal
-(`alerting.lifecycle`).
+(`alerting.lifecycle.steps`).
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ import sqlalchemy as sa
 
 from access.rights import NotAllowedError, Reader
 from access.users import require_role
-from alerting import deeds, requests
-from alerting.alert import Alert
-from alerting.deeds import NoSuchAlert, Report
-from alerting.desk import Desk, DeskError, load_desk
-from alerting.lifecycle import IllegalStep, Verb
-from alerting.quiet import TooLong, beyond, covered_by_labels, limits_of, quiet_before
-from alerting.routing import RoutingError
+from alerting.lifecycle import commands, requests
+from alerting.lifecycle.alert import Alert
+from alerting.lifecycle.commands import NoSuchAlert, Report
+from alerting.lifecycle.steps import IllegalStep, Verb
+from alerting.lifecycle.unit_of_work import Conflict
+from alerting.policy.notification_policy import Desk, DeskError, load_desk
+from alerting.policy.quiet_limits import TooLong, beyond, covered_by_labels, limits_of, quiet_before
+from alerting.policy.routing import RoutingError
 from alerting.rules.generations import NoRulesError, newest_generation
-from alerting.work import Conflict
 from core.catalogue import load_contracts, owners_of
 from core.settings import Home
 from core.store import tables
@@ -88,7 +88,7 @@ def act(
     require_role(reader, STEP_ROLES[verb], f"set an alert to {step}")
     with opened(home.ops_url) as engine:
         found = _in_branch(engine, reader, alert_id)
-        return deeds.act(engine, desk_of(home), found, verb, reader.name, comment, now, to, version)
+        return commands.act(engine, desk_of(home), found, verb, reader.name, comment, now, to, version)
 
 
 def whole_id(home: Home, reader: Reader, beginning: str) -> str:
@@ -103,7 +103,7 @@ def enter(home: Home, reader: Reader, report: Report, now: datetime) -> str:
     if not reader.may_see(report.area_code):
         raise NotAllowedError(f"area {report.area_code} is outside {reader.name}'s branch {reader.area_code}")
     with opened(home.ops_url) as engine:
-        alert_id, _ = deeds.enter(engine, desk_of(home), report, reader.name, now)
+        alert_id, _ = commands.enter(engine, desk_of(home), report, reader.name, now)
         return alert_id
 
 
@@ -119,19 +119,19 @@ def silence(
 ) -> Quieted:
     """Keep alerts with these labels quiet for a time. A branch silences only itself.
 
-    Beyond what one person may silence alone (`alerting.quiet`) nothing is silenced yet: a request waits for a second
+    Beyond what one person may silence alone (`alerting.policy.quiet_limits`) nothing is silenced yet: a request waits for a second
     person. Raises ValueError for an empty value and for longer than anything may be quiet.
     """
     begins_at = starts_at or now
     require_role(reader, SILENCE_ROLES, "silence alerts")
     narrowed = _narrowed(reader, wanted)
-    deeds.check_silence(narrowed, reason, begins_at, ends_at, now)
+    commands.check_silence(narrowed, reason, begins_at, ends_at, now)
     limits = limits_of(home)
     with opened(home.ops_url) as engine:
         coverage = covered_by_labels(engine, narrowed, now)
         before = quiet_before(engine, narrowed, reader.name, begins_at, ends_at)
         if not beyond(coverage, ends_at - begins_at, limits, before=before):
-            silence_id = deeds.silence(
+            silence_id = commands.silence(
                 engine, desk_of(home), narrowed, reader.name, reason, begins_at, ends_at, now
             )  # fmt: skip
             return Quieted(silence_id, False, coverage.said, ends_at)
@@ -168,7 +168,7 @@ def end_silence(home: Home, reader: Reader, silence_id: str, now: datetime) -> N
     """End a silence before its time. Raises LookupError for one that does not hold."""
     require_role(reader, SILENCE_ROLES, "end a silence")
     with opened(home.ops_url) as engine:
-        deeds.end_silence(engine, desk_of(home), silence_id, reader.name, now)
+        commands.end_silence(engine, desk_of(home), silence_id, reader.name, now)
 
 
 def silences(home: Home, now: datetime) -> list[dict[str, Any]]:

@@ -19,23 +19,23 @@ from access.live import OpsReader
 from access.rights import Reader
 from access.serving import GenerationError, Home, NoGenerationError, open_mart
 from access.systems import CitySystem
-from alerting import lifecycle
-from alerting.channels.book import BookError, load_book
-from alerting.channels.claims import undelivered_query
-from alerting.desk import Desk, DeskError
 from alerting.engine.marks import LATE, WORDS
+from alerting.lifecycle import steps
+from alerting.notify.channels.channel_config import BookError, load_book
+from alerting.notify.channels.claims import undelivered_query
+from alerting.notify.silent_devices import unheard
+from alerting.notify.wording import Wording
+from alerting.policy.notification_policy import Desk, DeskError
 from alerting.rules.generations import NoRulesError, newest_generation
-from alerting.unheard import unheard
-from alerting.wording import Wording
 from core import severity
 from core.store import tables
 from core.system import RISK_DOMAINS
 
 STATES = ("open", "acknowledged", "dispatched", "resolved", "suppressed", "pending", "closed", "archived", "withdrawn")
-WORKED_ON = (*lifecycle.WORKED_ON, "resolved")
+WORKED_ON = (*steps.WORKED_ON, "resolved")
 COLOURS = severity.WORST_FIRST
 ALERTED_DOMAINS = RISK_DOMAINS
-KINDS = tuple(verb.value for verb in lifecycle.Verb)
+KINDS = tuple(verb.value for verb in steps.Verb)
 ROWS_A_PAGE = 50
 HISTORY_ROWS = 200
 REDS_TOLD = 20
@@ -126,7 +126,7 @@ def board(
 def open_counts(live: OpsReader, reader: Reader, system: CitySystem) -> Mapping[str, int]:
     """Alerts of a system that somebody must still deal with, exercises aside, by colour."""
     table = tables.alert
-    wanted = AlertFilter(states=lifecycle.WORKED_ON, system=system, is_exercise=False)
+    wanted = AlertFilter(states=steps.WORKED_ON, system=system, is_exercise=False)
     query = sa.select(table.c.colour, sa.func.count()).where(*_where(reader, wanted)).group_by(table.c.colour)
     return {row[0]: row[1] for row in live.execute(query)}
 
@@ -204,7 +204,7 @@ def deliveries(live: OpsReader, alert_id: str) -> list[dict[str, Any]]:
 
 def allowed(state: str) -> tuple[str, ...]:
     """Steps that a person may take from a state: acknowledged, dispatched, resolved, closed, archived, commented."""
-    return tuple(verb.value for verb in lifecycle.allowed(state))
+    return tuple(verb.value for verb in steps.allowed(state))
 
 
 def places(home: Home) -> dict[str, tuple[str, str | None]]:

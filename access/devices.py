@@ -1,7 +1,7 @@
 """What the page Device health reads, and the one thing it does: ban a device, allow it, or leave it to the register.
 
 Only counted rows and one page of devices are read, so that ten thousand devices cost as much as fifty. Not here: what
-a gateway makes of a ban (`ingest.listen`).
+a gateway makes of a ban (`ingest.devices`).
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _TURNED_AWAY, _CLOSED = "cityrisk_listen_turned_away", "cityrisk_listen_closed"
 _DEFAULT_SILENT_AFTER = timedelta(hours=1)
 # Ends of connections that are no doing of the gateway's.
 _NOT_OURS = frozenset({"peer", "broken"})
-# What a gateway turns away or closes, by the limit or standing that was the reason (`ingest.listen`).
+# What a gateway turns away or closes, by the limit or standing that was the reason (`ingest.devices`).
 LIMITS = (
     "connections", "per_address", "datagrams", "rate", "no_frame", "idle", "too_many_devices", "bad_frames", "unknown",
     "banned",

@@ -17,8 +17,8 @@ from access.alerts import SILENCE_ROLES, Covered, Quieted, desk_of
 from access.live import OpsReader
 from access.rights import NotAllowedError, Reader
 from access.users import require_role
-from alerting import deeds, requests
-from alerting.quiet import GATEWAY, Coverage, beyond, covered_by_target, limits_of
+from alerting.lifecycle import commands, requests
+from alerting.policy.quiet_limits import GATEWAY, Coverage, beyond, covered_by_target, limits_of
 from alerting.registry import load_registry
 from alerting.rules.generations import load_newest
 from core.catalogue import load_contracts
@@ -60,11 +60,11 @@ def announce(
         area_code = _area_of(home, engine, kind, target)
         if not reader.may_see(area_code):
             raise NotAllowedError(f"{kind} {target} is outside {reader.name}'s branch {reader.area_code}")
-        deeds.check_maintenance(kind, reason, starts_at, ends_at, now)
+        commands.check_maintenance(kind, reason, starts_at, ends_at, now)
         limits = limits_of(home)
         coverage = _coverage(home, engine, kind, target, now)
         if not beyond(coverage, ends_at - starts_at, limits):
-            window_id = deeds.announce_maintenance(engine, kind, target, reader.name, reason, starts_at, ends_at, now)
+            window_id = commands.announce_maintenance(engine, kind, target, reader.name, reason, starts_at, ends_at, now)
             return Quieted(window_id, False, coverage.said, ends_at)
         subject = {"target_kind": kind, "target": target, "starts_at": starts_at, "ends_at": ends_at}
         expires_at = min(now + limits.answer_within, ends_at)
@@ -114,7 +114,7 @@ def cancel(home: Home, reader: Reader, window_id: str, now: datetime) -> None:
                 ).one_or_none()
             if found is None or not reader.may_see(_area_of(home, engine, found.target_kind, found.target)):
                 raise LookupError(f"no maintenance window {window_id} in {reader.name}'s branch {reader.area_code}")
-        deeds.cancel_maintenance(engine, window_id, now)
+        commands.cancel_maintenance(engine, window_id, now)
 
 
 def windows(live: OpsReader, now: datetime) -> list[dict[str, Any]]:

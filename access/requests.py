@@ -15,11 +15,11 @@ from access.alerts import desk_of
 from access.live import OpsReader
 from access.rights import NotAllowedError, Reader, SecondNameError
 from access.users import password_set_by, require_role, user_named
-from alerting import deeds, requests
-from alerting.requests import STATES, Kind, NotWaiting, Request, principals, require_own_name
+from alerting.lifecycle import commands, requests
+from alerting.lifecycle.requests import STATES, Kind, NotWaiting, Request, principals, require_own_name
+from alerting.policy.suppression import settle
 from alerting.rules.waiting import enact
-from alerting.shadow import Compared, compared
-from alerting.suppression import settle
+from alerting.shadow.evaluation import Compared, compared
 from core.settings import Home
 from core.store.database import opened
 
@@ -114,8 +114,8 @@ def _act_of(home: Home, reader: Reader, now: datetime) -> Callable[[sa.Connectio
             starts_at = max(datetime.fromisoformat(subject["starts_at"]), now)
             span = (names, request.reason, starts_at, datetime.fromisoformat(subject["ends_at"]), now)
             if request.kind is Kind.SILENCE:
-                return deeds.add_silence(connection, subject["labels"], *span)
-            return deeds.add_maintenance(connection, subject["target_kind"], subject["target"], *span)
+                return commands.add_silence(connection, subject["labels"], *span)
+            return commands.add_maintenance(connection, subject["target_kind"], subject["target"], *span)
         if request.kind is Kind.RULES:
             return enact(connection, home.root, request, reader.name, now)
         return str(subject["alert_id"])  # of CAP: the feed looks for the answer itself

@@ -20,9 +20,9 @@ from typing import Protocol
 
 import orjson
 
-from alerting.channels.form import NotSetUp, NotTaken, Refused
-from alerting.channels.mqtt import Line, Mqtt
-from alerting.channels.web import Asker
+from alerting.notify.channels.form import NotSetUp, NotTaken, Refused
+from alerting.notify.channels.mqtt import Line, Mqtt
+from alerting.notify.channels.web import Asker
 from core.runtime.notice_lock import is_dry_run
 from core.settings import Home, SettingsError
 

@@ -20,16 +20,16 @@ import sqlalchemy as sa
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
-from alerting.channels.book import load_book
-from alerting.channels.work import work
-from alerting.clock import Clock
+from alerting.engine_state import Reasoning
 from alerting.heartbeat import Heartbeat, Pulse, standing
-from alerting.knowledge import Knowledge, Watch, load_knowledge
-from alerting.meters import Meters
-from alerting.reasoning import Reasoning
+from alerting.lifecycle.store import Applied, Position, apply, note_snapshot, position_of
+from alerting.lifecycle.timers import Clock
+from alerting.metrics import Meters
+from alerting.notify.channels.channel_config import load_book
+from alerting.notify.channels.worker import work
 from alerting.rules.generations import NoRulesError
-from alerting.shadowing import ShadowDesk
-from alerting.store import Applied, Position, apply, note_snapshot, position_of
+from alerting.runtime_config import Knowledge, Watch, load_knowledge
+from alerting.shadow.process import ShadowDesk
 from core.contract import Contract
 from core.runtime.process import running_alone
 from core.runtime.telemetry import Health, told

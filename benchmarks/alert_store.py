@@ -24,16 +24,16 @@ import sqlalchemy as sa
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from alerting import deeds
-from alerting.clock import Clock
-from alerting.desk import Desk, load_desk
-from alerting.episode import Change, EpisodeChange, episode_id_of
-from alerting.inhibition import Inhibitions, inhibited, inhibitions_of
-from alerting.joining import Subject
-from alerting.lifecycle import Verb
-from alerting.records import BRIEFS
-from alerting.store import apply
-from alerting.suppression import Seen, settle
+from alerting.engine.episode import Change, EpisodeChange, episode_id_of
+from alerting.lifecycle import commands
+from alerting.lifecycle.joining import Subject
+from alerting.lifecycle.records import BRIEFS
+from alerting.lifecycle.steps import Verb
+from alerting.lifecycle.store import apply
+from alerting.lifecycle.timers import Clock
+from alerting.policy.inhibition import Inhibitions, inhibited, inhibitions_of
+from alerting.policy.notification_policy import Desk, load_desk
+from alerting.policy.suppression import Seen, settle
 from core.severity import COLOURS, RANKS
 from core.store import tables
 from core.store.database import open_ops
@@ -142,7 +142,7 @@ def timed_deeds(engine: sa.Engine, desk: Desk) -> dict[str, Any]:
     acks: list[float] = []
     for alert_id in ids:
         began = time.perf_counter()
-        deeds.act(engine, desk, alert_id, Verb.ACKNOWLEDGED, "officer", "", START)
+        commands.act(engine, desk, alert_id, Verb.ACKNOWLEDGED, "officer", "", START)
         acks.append((time.perf_counter() - began) * 1000)
     return {"acknowledge_ms": round(statistics.median(acks), 1), "acknowledge_worst_ms": round(max(acks), 1)}
 

@@ -28,7 +28,7 @@ import polars as pl
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from alerting.engine import Engine, Registry, Thing, shapes_of
-from alerting.episode import Change, EpisodeChange
+from alerting.engine.episode import Change, EpisodeChange
 from benchmarks.rules_engine import rules
 from core.catalogue import load_contracts
 from core.contract import Contract
@@ -38,11 +38,11 @@ from core.store import database
 from core.stream.live import LiveBatch, micros, of_frame
 from core.stream.raw import RawEntry, pack
 from core.stream.reader import Taken
+from ingest.intake.seen import SeenRows
+from ingest.intake.tick import Feed, Ticker
 from ingest.protocols import gb26875, hj212, sl651
 from ingest.protocols.jt808 import encode as jt808
 from ingest.pull import open_intake
-from ingest.stream.seen import SeenRows
-from ingest.stream.tick import Feed, Ticker
 
 T0 = datetime(2026, 11, 30, 4, 0, tzinfo=UTC)
 EVERY_S = 10

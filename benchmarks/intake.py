@@ -91,7 +91,7 @@ def running() -> Iterator[Home]:
 def intake(home: Home) -> Iterator[psutil.Process]:
     """The intake process of a home, ready."""
     environment = {**os.environ, **home.environment, "CITYRISK_HOME": str(home.root)}
-    process = subprocess.Popen([sys.executable, "-m", "ingest.stream.intake"], cwd=ROOT, env=environment)
+    process = subprocess.Popen([sys.executable, "-m", "ingest.intake.process"], cwd=ROOT, env=environment)
     try:
         while read_running(home, "intake") is None:
             if process.poll() is not None:

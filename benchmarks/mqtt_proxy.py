@@ -21,8 +21,8 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from ingest.proxy.connections import DeviceSide, Proxy, ProxyLimits
-from ingest.proxy.counts import Counts
+from ingest.devices.proxy.connections import DeviceSide, Proxy, ProxyLimits
+from ingest.devices.proxy.counts import Counts
 
 HOST = "127.0.0.1"
 MESSAGE_BYTES = 150

@@ -31,7 +31,7 @@ import sqlalchemy as sa
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from alerting.engine import Engine
-from alerting.episode import Change, EpisodeChange
+from alerting.engine.episode import Change, EpisodeChange
 from alerting.registry import load_registry
 from alerting.rules import RULE_FILES, RuleSet, load_rules
 from city.build import build_city

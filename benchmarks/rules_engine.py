@@ -28,7 +28,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from alerting.engine import Engine, Registry, Thing, shapes_of
-from alerting.episode import Change, EpisodeChange
+from alerting.engine.episode import Change, EpisodeChange
 from alerting.rules import RULE_FILES, RuleSet, load_rules
 from core.catalogue import load_contracts
 from core.stream.live import LiveBatch, micros

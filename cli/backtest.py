@@ -52,7 +52,7 @@ def replay_command(
     false alarm): a hit would come again under the rules tried, a miss would be lost. Confirmed are those of them that
     somebody was dispatched to; false alarms are counted apart, as those that would come again and those avoided.
     """
-    from alerting.replay import compare, counts
+    from alerting.backtest.evaluation import compare, counts
     from alerting.rules import RuleError
     from alerting.rules.generations import NoRulesError
     from orchestration.replay import tried

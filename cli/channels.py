@@ -24,7 +24,7 @@ from cli.shell import (
 from core.settings import Home
 
 if TYPE_CHECKING:
-    from alerting.channels.book import Book
+    from alerting.notify.channels.channel_config import Book
 
 STATES = ("waiting", "failed", "sent", "dead")
 _SHOWN = ("channel_id", "kind", "state", "waiting", "failed", "sent", "dead", "oldest_waiting_at", "last_sent_at",
@@ -38,7 +38,7 @@ app.add_typer(channels_app, name="channels")
 @verb
 def list_command(as_json: Json = False) -> None:
     """Every channel, whether it is set up, and how its deliveries of the last day stand."""
-    from alerting.channels.health import states
+    from alerting.notify.channels.health import states
 
     home = current_home()
     found = [asdict(one) for one in asyncio.run(states(ops_engine(home), home, _book(home), now()))]
@@ -53,8 +53,8 @@ def trial_command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print what would be sent.")] = False,
 ) -> None:
     """Send one message that says it is a test, and print the receipt; exit 1 when it is not taken."""
-    from alerting.channels.form import NotSetUp, NotTaken, Refused
-    from alerting.channels.trial import try_channel
+    from alerting.notify.channels.form import NotSetUp, NotTaken, Refused
+    from alerting.notify.channels.trial import try_channel
 
     home = current_home()
     book = _book(home)
@@ -75,7 +75,7 @@ def deliveries_command(
     as_json: Json = False,
 ) -> None:
     """The newest deliveries with their receipts."""
-    from alerting.channels.claims import newest
+    from alerting.notify.channels.claims import newest
 
     if state is not None and state not in STATES:
         wrong_use(f"no state {state!r}; expected one of {', '.join(STATES)}")
@@ -88,7 +88,7 @@ def deliveries_command(
 
 def _book(home: Home) -> Book:
     """The home's channels; ends with code 1 when they cannot be read."""
-    from alerting.channels.book import BookError
+    from alerting.notify.channels.channel_config import BookError
     from orchestration.channels import book_of
 
     try:

@@ -64,7 +64,7 @@ def withdraw_command(
     from core.runtime.run_lock import HomeBusyError, only_run
     from core.store import tables
     from ingest.pull import open_intake
-    from ingest.reland import RelandError, withdraw
+    from ingest.reprocess.reland import RelandError, withdraw
     from orchestration.batch import new_run_id
 
     home = current_home()
@@ -92,7 +92,7 @@ def reland_command(
     from core.runtime.run_lock import HomeBusyError, only_run
     from core.store.archive import ArchiveError
     from ingest.pull import open_intake
-    from ingest.reland import RelandError, reland
+    from ingest.reprocess.reland import RelandError, reland
     from orchestration.batch import new_run_id
 
     home, contract = current_home(), contract_of(feed_id)

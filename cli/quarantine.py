@@ -83,7 +83,7 @@ def replay_quarantine(
 ) -> None:
     """Conform waiting rows again under the present contracts and overrides; land those that pass."""
     from ingest.pull import open_intake
-    from ingest.replay import replay
+    from ingest.reprocess.quarantine import replay
     from orchestration.batch import new_run_id
 
     home = current_home()

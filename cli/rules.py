@@ -40,9 +40,9 @@ def publish_command(
     """
     from access.alerts import STEP_ROLES
     from access.users import require_role
-    from alerting.channels.book import BookError
-    from alerting.desk import DeskError
-    from alerting.lifecycle import Verb
+    from alerting.lifecycle.steps import Verb
+    from alerting.notify.channels.channel_config import BookError
+    from alerting.policy.notification_policy import DeskError
     from alerting.rules import RuleError
     from orchestration.rules import RulesError, propose_rules
 

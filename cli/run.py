@@ -62,7 +62,7 @@ def run_command(
     """Run one batch: fetch → land → check → build → audit → publish."""
     from core.runtime.run_lock import HomeBusyError
     from core.store.archive import ArchiveError
-    from ingest.restore import RestoreError
+    from ingest.reprocess.restore import RestoreError
     from orchestration.batch import Batch, BatchError, new_run_id, run_batch
 
     days = days_of(day, first, last)

@@ -31,7 +31,7 @@ def broker_command() -> None:
 @verb
 def listen_command() -> None:
     """Listen to devices (TCP, UDP, MQTT) and open the HTTP push door of feeds that have a token."""
-    from ingest.listen.serve import serve
+    from ingest.devices.serve import serve
 
     _forever(serve)
 
@@ -41,7 +41,7 @@ def listen_command() -> None:
 def mqtt_command() -> None:
     """Take devices' MQTT connections on to the broker; a message too large costs itself and no connection."""
     from core.runtime.process import run_until_signal
-    from ingest.proxy.serve import serve
+    from ingest.devices.proxy.serve import serve
 
     run_until_signal(lambda stop: serve(current_home(), now, stop))
 
@@ -50,7 +50,7 @@ def mqtt_command() -> None:
 @verb
 def intake_command() -> None:
     """Take what came in: conform it, hand it to alerting, land it."""
-    from ingest.stream.intake import serve
+    from ingest.intake.process import serve
 
     _forever(serve)
 

@@ -28,9 +28,9 @@ from core.store.refusal import why_refused
 from core.store.vault import Vault
 from core.stream.bundle import ticks
 from core.stream.live import instant
-from ingest import landing
 from ingest.conform import ConformContext, Conformed, DeviceClocks, conform
 from ingest.connect import TROUBLES, ConnectError, cursor_at, pull
+from ingest.land import landing
 from ingest.parse import FileFault, parse
 from ingest.parse.apart import parse_apart
 from ingest.parse.frames import is_bundle

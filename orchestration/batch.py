@@ -23,9 +23,9 @@ from core.contract import Contract
 from core.runtime.run_lock import only_run
 from core.settings import Home
 from core.store import tables
-from ingest import landing
+from ingest.land import landing
 from ingest.pull import Intake, Outcome, open_intake, pull_feed
-from ingest.restore import restore
+from ingest.reprocess.restore import restore
 from orchestration import publish as publishing
 from orchestration.channels import tell
 from orchestration.damage import set_aside_damaged

@@ -9,8 +9,8 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from alerting.channels.book import Book, BookError, load_book
-from alerting.channels.work import drain
+from alerting.notify.channels.channel_config import Book, BookError, load_book
+from alerting.notify.channels.worker import drain
 from alerting.rules.generations import generations
 from core.contract import ContractError
 from core.declarations import DeclarationError

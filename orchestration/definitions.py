@@ -16,7 +16,7 @@ from core.settings import open_home
 from core.store import database
 from core.system import systems_root
 from ingest.connect.files import pending
-from ingest.landing import read_cursor
+from ingest.land.landing import read_cursor
 from orchestration.feed_assets import (
     feed_asset,
     feed_checks,

@@ -1,6 +1,6 @@
 """Try rules on a home's history: which tables, which rows, and what to compare with.
 
-Not here: the fold (`alerting.replay`), printing (`cli.backtest`).
+Not here: the fold (`alerting.backtest.evaluation`), printing (`cli.backtest`).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from alerting.history import heard
-from alerting.knowledge import windows_known
-from alerting.past import fired
+from alerting.backtest.evaluation import Episode, replay, rules_on, warm_up
+from alerting.backtest.landed import heard
+from alerting.backtest.recorded import fired
 from alerting.registry import load_registry
-from alerting.replay import Episode, replay, rules_on, warm_up
 from alerting.rules import RULE_FILES, RuleError, RuleSet, load_rules
 from alerting.rules.generations import newest_generation
+from alerting.runtime_config import windows_known
 from core.contract import Contract
 from core.settings import Home
 

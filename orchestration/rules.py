@@ -1,7 +1,7 @@
 """Publish the rule tables as a generation of their own, so that a threshold never waits for a warehouse build.
 
 Only what loads whole is published: rules, the duty desk's tables, the channels' book. Not here: reading a generation
-(`alerting.rules`, `alerting.desk`), the warehouse's copies of the same rows (dbt seeds).
+(`alerting.rules`, `alerting.policy.notification_policy`), the warehouse's copies of the same rows (dbt seeds).
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from alerting import requests
-from alerting.channels.book import load_book
-from alerting.desk import TABLES as DESK_TABLES
-from alerting.desk import load_desk
-from alerting.requests import Kind
+from alerting.lifecycle import requests
+from alerting.lifecycle.requests import Kind
+from alerting.notify.channels.channel_config import load_book
+from alerting.policy.notification_policy import TABLES as DESK_TABLES
+from alerting.policy.notification_policy import load_desk
 from alerting.rules import RULE_FILES, RuleSet, load_rules
 from alerting.rules.generations import FOLDER, NAME, PARTIAL, digest, files_in, generations
 from alerting.rules.versions import Changes, changes_to, decides_beside_rules, live_versions, take_as_given

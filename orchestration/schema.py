@@ -79,7 +79,7 @@ def _change(contract: Contract, paths: Collection[Path]) -> SchemaChange | None:
     for path in paths:
         try:
             landed = pl.read_parquet_schema(path)
-        except (OSError, pl.exceptions.ComputeError):  # gone or damaged: `ingest.restore` says so
+        except (OSError, pl.exceptions.ComputeError):  # gone or damaged: `ingest.reprocess.restore` says so
             continue
         columns[path] = frozenset(landed)
         found = {name: _WORDS.get(dtype.base_type(), str(dtype)) for name, dtype in landed.items()}

@@ -11,14 +11,14 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from alerting.retention import forget_deliveries
+from alerting.notify.retention import forget_deliveries
 from core.contract import Contract
 from core.settings import ARCHIVE_KEY, Home
 from core.store import tables
 from core.store.archive import Archive
 from core.store.keys import checked_key
-from ingest.compact import compact, delete_replaced
-from ingest.retention import expire, expire_archive
+from ingest.land.compact import compact, delete_replaced
+from ingest.land.retention import expire, expire_archive
 
 
 @dataclass(frozen=True, slots=True)

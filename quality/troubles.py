@@ -2,7 +2,7 @@
 
 The state of things is read from rows (verdicts, fetch outcomes, held batches); a notification row is opened when a
 trouble begins and cleared when it ends, so a run that finds the same trouble says nothing. People hear of them by
-`alerting.channels`.
+`alerting.notify.channels`.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from alerting.alert import Alert, AlertBrief, Member
+from alerting.lifecycle.alert import Alert, AlertBrief, Member
 
 START = datetime(2026, 6, 1, tzinfo=UTC)
 

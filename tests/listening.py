@@ -27,7 +27,7 @@ from core.stream import raw
 from core.stream.broker import our_user
 from core.stream.raw import RawEntry
 from core.stream.streams import RAW
-from ingest.listen.serve import serve
+from ingest.devices.serve import serve
 
 WITHIN_S = 20.0
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import polars as pl
 import sqlalchemy as sa
 
+from alerting.engine.episode import EpisodeChange
 from alerting.engine.fold import Engine
-from alerting.episode import EpisodeChange
 from alerting.registry import load_registry
 from alerting.rules import RuleSet
 from city.build import build_city
@@ -32,10 +32,10 @@ from core.stream.bundle import StoredMessage
 from core.stream.live import instant, of_frame
 from core.stream.raw import RawEntry, pack
 from ingest.conform import ConformContext, DeviceClocks, conform
-from ingest.listen.known import Known
+from ingest.devices.known import Known
+from ingest.intake.identity import rightful
 from ingest.parse.frames import tables_of
 from ingest.pull import Intake, Outcome, open_intake, pull_feed
-from ingest.stream.identity import rightful
 
 AS_OF = datetime(2026, 6, 15, 3, tzinfo=UTC)  # 11:00 in Beijing
 # Registers of devices, and those that rules look up beside them.

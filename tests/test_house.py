@@ -40,8 +40,8 @@ ACCESS_MAY_IMPORT = ("alerting", "core")
 # No socket, no file, no clock: these modules only compute.
 PURE = (
     "core/contract.py", "core/geo", "ingest/conform", "core/mask", "core/stages.py", "ingest/protocols",
-    "core/stream/raw.py", "core/stream/live.py", "alerting/engine", "alerting/episode.py", "alerting/lifecycle.py",
-    "alerting/routing.py",
+    "core/stream/raw.py", "core/stream/live.py", "alerting/engine", "alerting/engine/episode.py", "alerting/lifecycle/steps.py",
+    "alerting/policy/routing.py",
 )  # fmt: skip
 IMPURE_IMPORTS = {"socket", "httpx", "sqlalchemy", "subprocess", "urllib", "tempfile", "os", "time", "asyncio"}
 IMPURE_CALLS = {

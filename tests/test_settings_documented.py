@@ -6,7 +6,7 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from ingest.listen.limits import Limits
+from ingest.devices.limits import Limits
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("core", "ingest", "quality", "orchestration", "alerting", "access", "dashboards", "city", "cli")

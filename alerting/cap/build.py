@@ -14,8 +14,8 @@ from typing import Literal
 
 from lxml import etree
 
-from alerting.alert import Alert
 from alerting.cap.tables import CapTables
+from alerting.lifecycle.alert import Alert
 from core.civil_time import CIVIL_ZONE
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"

@@ -24,9 +24,9 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from alerting.alert import CapMessage
 from alerting.cap.build import cap_time
-from alerting.records import CAP_MESSAGES
+from alerting.lifecycle.alert import CapMessage
+from alerting.lifecycle.records import CAP_MESSAGES
 from core.runtime.http import Guesses
 from core.settings import Home
 from core.store import tables

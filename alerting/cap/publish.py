@@ -15,14 +15,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from alerting.alert import Alert, CapMessage
 from alerting.cap.build import build, headline
 from alerting.cap.check import faults_of
 from alerting.cap.release import is_held, released, unpublished
 from alerting.cap.succession import due, next_head, says
 from alerting.cap.tables import CapTables
-from alerting.lifecycle import OVER, WORKED_ON
-from alerting.records import ALERTS, CAP_MESSAGES
+from alerting.lifecycle.alert import Alert, CapMessage
+from alerting.lifecycle.records import ALERTS, CAP_MESSAGES
+from alerting.lifecycle.steps import OVER, WORKED_ON
 from core.store import tables
 
 log = logging.getLogger(__name__)

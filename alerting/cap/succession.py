@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Sequence
 from datetime import datetime
 
-from alerting.alert import Alert, CapMessage
 from alerting.cap.build import Head, MsgType, Reference
 from alerting.cap.tables import CapTables
-from alerting.lifecycle import OVER, WORKED_ON
+from alerting.lifecycle.alert import Alert, CapMessage
+from alerting.lifecycle.steps import OVER, WORKED_ON
 from core.area import county_of
 
 # Art. 70: a warning is adjusted and issued again as things change, and lifted at once when the danger is over.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from alerting.engine.episode import Change, EpisodeChange, episode_id_of
 from alerting.engine.levels import Transition
 from alerting.engine.marks import LATE, PAST_DANGER
 from alerting.engine.world import Registry
-from alerting.episode import Change, EpisodeChange, episode_id_of
 from core.severity import COLOURS
 from core.stream.live import instant
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import heapq
 from typing import Protocol
 
+from alerting.engine.episode import EpisodeChange
 from alerting.engine.open_episodes import OpenEpisodes
 from alerting.engine.rule import Rule, RuleSet
 from alerting.engine.usable import Usable
 from alerting.engine.world import FeedShape, Registry
-from alerting.episode import EpisodeChange
 
 
 class Timed(Protocol):

@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from alerting.engine import packing
 from alerting.engine.context import Context
+from alerting.engine.episode import EpisodeChange
 from alerting.engine.evaluators import Evaluator, evaluator_of, watched_by
 from alerting.engine.marks import SENDER
 from alerting.engine.open_episodes import Member
@@ -20,7 +21,6 @@ from alerting.engine.rule import MaintenanceWindow, Rule, RuleSet
 from alerting.engine.states import RuleState
 from alerting.engine.usable import Usable
 from alerting.engine.world import Registry
-from alerting.episode import EpisodeChange
 from core.stream.live import LiveBatch, micros
 
 # By feed, the evaluators that take its rows: those of one kind together, in the order of their turns.

@@ -1,6 +1,6 @@
 """Rule tables that wait for a second name: they stand beside the generations, and run in shadow until somebody answers.
 
-Not here: the shadow itself (`alerting.shadow`), reading the tables that are proposed (`orchestration.rules`).
+Not here: the shadow itself (`alerting.shadow.evaluation`), reading the tables that are proposed (`orchestration.rules`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from alerting import requests
-from alerting.requests import Kind, Request
+from alerting.lifecycle import requests
+from alerting.lifecycle.requests import Kind, Request
 from alerting.rules.generations import FOLDER, NAME, PARTIAL, digest, files_in, generations
 from alerting.rules.load import load_rules
 from alerting.rules.versions import changes_to, live_versions, make_live

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from nats.aio.client import Client
 
 from alerting.engine import Engine
-from alerting.episode import EpisodeChange
+from alerting.engine.episode import EpisodeChange
 from benchmarks.chain.generator import PAIR
 from benchmarks.chain.messages import Template
 from core.settings import Home

@@ -1,6 +1,6 @@
 """Our own broker: what it is told, and how it starts. One nats-server with JetStream and an MQTT listener.
 
-Devices reach that listener through a proxy of ours alone (`ingest.proxy`): it listens on loopback.
+Devices reach that listener through a proxy of ours alone (`ingest.devices.proxy`): it listens on loopback.
 
 Each department has an account of its own: its client ids, sessions and retained messages meet nobody else's, and what
 it fills is its own room on disk. The bridge stands in every account with a user of ours.
@@ -35,7 +35,7 @@ MQTT_STORE_BYTES = 1024**3
 MQTT_SIDE_BYTES = 512 * 1024**2  # sessions, retained messages and the like of one department
 MAX_CONNECTIONS = 10_000
 # The server throws off in the middle whoever sends more, so the proxy lets no more pass. Far above what RAW carries: up
-# to here a message is kept whole in quarantine (`ingest.listen.mqtt`), beyond it only its first bytes are.
+# to here a message is kept whole in quarantine (`ingest.devices.mqtt`), beyond it only its first bytes are.
 MAX_PAYLOAD_BYTES = 8 * 1024**2
 # Messages that one MQTT subscription may have unanswered; a session has 65,535 packet ids for all of its subscriptions.
 MQTT_UNANSWERED = 4096

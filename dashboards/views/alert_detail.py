@@ -15,7 +15,7 @@ import streamlit as st
 
 from access import alerts_view as alerts
 from access import live, publication
-from dashboards import deeds, look, pulse
+from dashboards import commands, look, pulse
 from dashboards.frame import BEIJING, Scene, clock, present
 from dashboards.views import maintenance
 
@@ -122,7 +122,7 @@ def _quiet_by(scene: Scene, alert: Mapping[str, Any]) -> str:
 # ── form ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 def _form(scene: Scene, alert: Mapping[str, Any]) -> None:
     words, alert_id = scene.words, alert["alert_id"]
-    deeds.show_said(scene)
+    commands.show_said(scene)
     if scene.user is None:
         st.html(f'<div class="cr"><p class="quiet">{escape(words("login.needed"))}</p></div>')
     is_locked = scene.user is None
@@ -142,7 +142,7 @@ def _form(scene: Scene, alert: Mapping[str, Any]) -> None:
                 key=f"alert_step_{step}",
                 disabled=is_locked,
                 type="primary" if step == following else "secondary",
-                on_click=deeds.take_step,
+                on_click=commands.take_step,
                 args=(scene, alert, step, f"alert_comment_{alert_id}"),
             )
     if not is_locked:
@@ -150,7 +150,7 @@ def _form(scene: Scene, alert: Mapping[str, Any]) -> None:
             st.button(
                 words("publication.ask"),
                 key="alert_publish",
-                on_click=deeds.ask_publication,
+                on_click=commands.ask_publication,
                 args=(scene, alert, f"alert_comment_{alert_id}"),
             )
         _quieten(scene, alert)
@@ -163,7 +163,7 @@ def _quieten(scene: Scene, alert: Mapping[str, Any]) -> None:
         st.button(
             words("silence.end"),
             key="silence_end",
-            on_click=deeds.end_silence,
+            on_click=commands.end_silence,
             args=(scene, alert["silenced"]["silence_id"]),
         )
         return
@@ -173,18 +173,18 @@ def _quieten(scene: Scene, alert: Mapping[str, Any]) -> None:
         st.html(f'<div class="cr"><p class="quiet">{escape(words("silence.note"))}</p></div>')
         st.segmented_control(
             words("silence.length"),
-            list(deeds.LENGTHS),
-            default=deeds.DEFAULT_LENGTH,
+            list(commands.LENGTHS),
+            default=commands.DEFAULT_LENGTH,
             format_func=lambda one: words(f"length.{one}"),
             key="silence_length",
         )
         if scene.user is not None:
-            st.html(f'<div class="cr"><p class="quiet">{escape(deeds.silence_covers(scene, alert))}</p></div>')
+            st.html(f'<div class="cr"><p class="quiet">{escape(commands.silence_covers(scene, alert))}</p></div>')
         st.text_input(words("silence.reason"), key=f"silence_reason_{alert_id}")
         st.button(
             words("silence.begin"),
             key="silence_begin",
-            on_click=deeds.silence,
+            on_click=commands.silence,
             args=(scene, alert, f"silence_reason_{alert_id}"),
         )
 

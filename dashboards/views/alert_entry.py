@@ -10,14 +10,14 @@ from html import escape
 import streamlit as st
 
 from access import alerts_view as alerts
-from dashboards import deeds
+from dashboards import commands
 from dashboards.frame import Scene
 
 
 def draw(scene: Scene, counties: Mapping[str, tuple[str, str | None]]) -> None:
     """The form, folded away until it is needed."""
     words = scene.words
-    deeds.show_said(scene, "entry")
+    commands.show_said(scene, "entry")
     with st.expander(words("entry.title"), key="entry_box"):
         if scene.user is None:
             st.html(f'<div class="cr"><p class="quiet">{escape(words("login.needed"))}</p></div>')
@@ -49,7 +49,7 @@ def draw(scene: Scene, counties: Mapping[str, tuple[str, str | None]]) -> None:
         fourth.time_input(words("entry.happened"), value=None, key="entry_happened", step=timedelta(minutes=5))
         fifth.number_input(words("entry.lon"), value=None, format="%.5f", key="entry_lon")
         sixth.number_input(words("entry.lat"), value=None, format="%.5f", key="entry_lat")
-        st.button(words("entry.enter"), key="entry_enter", type="primary", on_click=deeds.enter, args=(scene,))
+        st.button(words("entry.enter"), key="entry_enter", type="primary", on_click=commands.enter, args=(scene,))
 
 
 def _kind(scene: Scene, kind: tuple[str, str], name: tuple[str, str]) -> str:

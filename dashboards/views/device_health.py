@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from access import devices, live
-from dashboards import deeds, look
+from dashboards import commands, look
 from dashboards.frame import Scene, age_words, clock, present, title_line
 from dashboards.views import maintenance
 
@@ -210,7 +210,7 @@ def _clock(scene: Scene, row: Mapping[str, Any]) -> str:
 def _decide(scene: Scene, rows: Sequence[Mapping[str, Any]]) -> None:
     """Ban, allow, or leave to the register; with a reason, by somebody who is logged in."""
     words = scene.words
-    deeds.show_said(scene, "device")
+    commands.show_said(scene, "device")
     with st.expander(words("devices.decide"), key="device_box"):
         if scene.user is None:
             st.html(f'<div class="cr"><p class="quiet">{escape(words("login.needed"))}</p></div>')
@@ -227,7 +227,7 @@ def _decide(scene: Scene, rows: Sequence[Mapping[str, Any]]) -> None:
                 st.button(
                     words(f"decision.{verdict or 'register'}"),
                     key=f"device_{verdict}",
-                    on_click=deeds.decide_device,
+                    on_click=commands.decide_device,
                     args=(scene, verdict),
                 )
 

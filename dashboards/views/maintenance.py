@@ -13,7 +13,7 @@ import streamlit as st
 
 from access import live
 from access import maintenance as announced
-from dashboards import deeds, look
+from dashboards import commands, look
 from dashboards.frame import Scene, clock
 
 PLACE, ALERT_PLACE = "maintenance", "alert"
@@ -25,7 +25,7 @@ def draw(scene: Scene) -> None:
     with live.ops_reader(scene.home) as ops:
         rows = announced.windows(ops, scene.now) if ops is not None else []
     st.html(f'<div class="cr"><h2>{escape(words("maintenance.title"))}</h2>{_table(scene, rows)}</div>')
-    deeds.show_said(scene, PLACE)
+    commands.show_said(scene, PLACE)
     with st.expander(words("maintenance.announce"), key="maintenance_box"):
         if scene.user is None:
             st.html(f'<div class="cr"><p class="quiet">{escape(words("login.needed"))}</p></div>')
@@ -70,14 +70,14 @@ def _rest(scene: Scene, place: str, form: str) -> None:
     st.html(f'<div class="cr"><p class="quiet">{escape(words("maintenance.note"))}</p></div>')
     st.segmented_control(
         words("silence.length"),
-        list(deeds.LENGTHS),
-        default=deeds.DEFAULT_LENGTH,
+        list(commands.LENGTHS),
+        default=commands.DEFAULT_LENGTH,
         format_func=lambda one: words(f"length.{one}"),
         key=f"{form}_work_length",
     )
     st.text_input(words("maintenance.reason"), key=f"{form}_work_reason")
     with st.container(horizontal=True, gap="small"):
-        for key, act in (("look", deeds.look_at_maintenance), ("begin", deeds.announce_maintenance)):
+        for key, act in (("look", commands.look_at_maintenance), ("begin", commands.announce_maintenance)):
             st.button(words(f"maintenance.{key}"), key=f"{form}_work_{key}", on_click=act, args=(scene, place, form))
 
 
@@ -89,7 +89,7 @@ def _take_back(scene: Scene, rows: list[dict[str, Any]]) -> None:
         words("maintenance.title"), list(said), format_func=lambda one: said.get(one, one), key=f"{PLACE}_work_window"
     )
     right.button(
-        words("maintenance.end"), key=f"{PLACE}_work_end", on_click=deeds.cancel_maintenance, args=(scene, PLACE)
+        words("maintenance.end"), key=f"{PLACE}_work_end", on_click=commands.cancel_maintenance, args=(scene, PLACE)
     )
 
 

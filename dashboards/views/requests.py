@@ -14,7 +14,7 @@ import streamlit as st
 
 from access import live
 from access import requests as asked
-from dashboards import deeds, look
+from dashboards import commands, look
 from dashboards.frame import Scene, clock, present
 
 PLACE = "request"
@@ -27,7 +27,7 @@ def draw(scene: Scene) -> None:
     """The table of those that wait and of the last answers; the form for whoever may be the second name."""
     waiting, _ = _read(scene, scene.now)
     _list(scene, [one.request_id for one in waiting])
-    deeds.show_said(scene, PLACE)
+    commands.show_said(scene, PLACE)
     if waiting and scene.user is not None:
         _form(scene, waiting)
 
@@ -76,7 +76,7 @@ def _form(scene: Scene, waiting: list[asked.Request]) -> None:
     left.text_input(words("request.comment"), key=f"{PLACE}_comment")
     for place, is_yes, key in ((middle, True, "approve"), (right, False, "reject")):
         place.button(
-            words(f"request.{key}"), key=f"{PLACE}_{key}", on_click=deeds.answer_request, args=(scene, PLACE, is_yes)
+            words(f"request.{key}"), key=f"{PLACE}_{key}", on_click=commands.answer_request, args=(scene, PLACE, is_yes)
         )
 
 

@@ -3,7 +3,7 @@
 A frame that cannot be used costs itself alone: the others of its message, and the other devices of the tick, are not
 its neighbours in a file. So everything that a file would be refused for is a note on one entry here. Pure.
 
-Not here: sessions with devices (`ingest.listen`), what values mean (`ingest.conform`).
+Not here: sessions with devices (`ingest.devices`), what values mean (`ingest.conform`).
 """
 
 from __future__ import annotations

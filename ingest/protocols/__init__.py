@@ -4,7 +4,7 @@ Every protocol is one module (or folder) that satisfies `Codec`; `codec` finds i
 `BadFrame` and guesses nothing: a known deviation of a device is a lenient option of its source, off by default, and
 a message says which ones it needed.
 
-Not here: sessions and acknowledgement over the wire (`ingest.listen`), what values mean to a feed (`ingest.conform`).
+Not here: sessions and acknowledgement over the wire (`ingest.devices`), what values mean to a feed (`ingest.conform`).
 """
 
 from __future__ import annotations

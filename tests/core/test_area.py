@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from access.rights import Reader
-from alerting.labels import parse
+from alerting.policy.labels import parse
 from core.area import branch_of, is_within
 
 

@@ -22,9 +22,9 @@ from core.store import database, tables
 from core.store.archive import Archive
 from core.store.keys import CHECKED, WrongKeyError, checked_key, compare, confirm_keys
 from core.store.vault import Vault
-from ingest.listen import serve as listening
+from ingest.devices import serve as listening
+from ingest.intake import process
 from ingest.pull import open_intake
-from ingest.stream import intake
 from orchestration.doctor import examine
 from orchestration.upkeep import upkeep
 
@@ -64,7 +64,7 @@ def test_every_process_names_a_wrong_key(home: Home, engine: sa.Engine, name: st
     wrong, said = given(home, name), f"{name} is not the key that {home.root} was made with"
 
     async def starts() -> None:
-        for serve in (listening.serve, intake.serve, alerting.serve):
+        for serve in (listening.serve, process.serve, alerting.serve):
             with pytest.raises(WrongKeyError, match=said):
                 await serve(wrong, {}, lambda: NOW, asyncio.Event())
 

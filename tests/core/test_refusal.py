@@ -16,7 +16,7 @@ from core.store.database import open_ops
 from core.store.refusal import Refusal, standing
 from ingest.parse.columns import expected_names
 from ingest.pull import Intake, Outcome, open_intake, pull_feed
-from ingest.replay import replay
+from ingest.reprocess.quarantine import replay
 
 NOW = datetime(2026, 6, 14, 4, tzinfo=UTC)
 CONTRACT = load_contracts()["emergency.tailings_reading"]

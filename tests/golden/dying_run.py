@@ -21,7 +21,7 @@ import quality.admit
 from core.catalogue import load_contracts
 from core.settings import open_home
 from core.store.database import open_ops
-from ingest import landing
+from ingest.land import landing
 from orchestration.batch import Batch, run_batch
 
 RECORDED, MODELS = 3, 20  # how many go well before

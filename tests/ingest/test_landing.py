@@ -18,12 +18,12 @@ from core.stages import Payload
 from core.store import tables
 from core.store.database import open_ops
 from core.store.landed import live_files
-from ingest import landing
-from ingest.compact import FILES_WORTH_MERGING, compact, delete_replaced
+from ingest.land import landing
+from ingest.land.compact import FILES_WORTH_MERGING, compact, delete_replaced
+from ingest.land.retention import expire, expire_archive
 from ingest.pull import Intake, open_intake, pull_feed
-from ingest.replay import replay
-from ingest.restore import restore
-from ingest.retention import expire, expire_archive
+from ingest.reprocess.quarantine import replay
+from ingest.reprocess.restore import restore
 
 NOW = datetime(2026, 6, 15, 4, tzinfo=UTC)
 HEADER = "测点编码,监测时间,干滩长度(m),浸润线埋深(m),孔隙水压力(kPa),表面位移(mm),库水位(m),降雨量(mm),状态"
@@ -196,8 +196,8 @@ def test_small_files_are_merged_without_losing_or_doubling_rows(intake: Intake, 
 def test_a_file_that_has_grown_large_is_left_alone(
     intake: Intake, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.compact.LARGE_ROWS", 4)
-    monkeypatch.setattr("ingest.compact.MERGED_ROWS", 5)
+    monkeypatch.setattr("ingest.land.compact.LARGE_ROWS", 4)
+    monkeypatch.setattr("ingest.land.compact.MERGED_ROWS", 5)
     large = payload(contract, "a.csv", *(line("P0", f"2026-06-14 {hour:02}:00:00") for hour in range(4)))
     pull(intake, contract, large)
     for n in range(FILES_WORTH_MERGING):

@@ -15,12 +15,12 @@ from core.stages import Note, Payload
 from core.store import tables
 from core.store.database import open_ops
 from core.store.landed import live_files
-from ingest import landing
+from ingest.land import landing
 from ingest.parse.columns import expected_names
 from ingest.places import pack_places, unpack_places
 from ingest.pull import Intake, open_intake, pull_feed
-from ingest.replay import replay
-from ingest.restore import restore
+from ingest.reprocess.quarantine import replay
+from ingest.reprocess.restore import restore
 
 NOW = datetime(2026, 6, 15, 4, tzinfo=UTC)
 CONTRACT = load_contracts()["emergency.tailings_reading"]

@@ -18,9 +18,9 @@ from core.stages import Payload
 from core.store.archive import Archive
 from core.store.database import open_ops
 from core.store.landed import live_files
-from ingest import landing
-from ingest.listen.push import push_app, token_name
-from ingest.listen.receipt import Receipt, deliver_into
+from ingest.devices.push import push_app, token_name
+from ingest.devices.receipt import Receipt, deliver_into
+from ingest.land import landing
 from ingest.pull import open_intake
 
 NOW = datetime(2026, 11, 20, 4, tzinfo=UTC)

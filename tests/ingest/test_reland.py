@@ -16,11 +16,11 @@ from core.stages import Payload
 from core.store import tables
 from core.store.database import open_ops
 from core.store.landed import live_files
-from ingest import landing
+from ingest.land import landing
 from ingest.parse.columns import expected_names
 from ingest.pull import Intake, open_intake, pull_feed
-from ingest.reland import RelandError, reland, withdraw
-from ingest.restore import restore
+from ingest.reprocess.reland import RelandError, reland, withdraw
+from ingest.reprocess.restore import restore
 
 NOW = datetime(2026, 6, 15, 4, tzinfo=UTC)
 CONTRACT = load_contracts()["emergency.tailings_reading"]
@@ -107,7 +107,7 @@ def test_killed_before_its_end_nothing_has_happened(intake: Intake, monkeypatch:
 
     before = points(intake)
     with monkeypatch.context() as patch:
-        patch.setattr("ingest.reland._audit", killed)
+        patch.setattr("ingest.reprocess.reland._audit", killed)
         with pytest.raises(KeyboardInterrupt):
             reland(open_intake(intake.home, intake.engine, "run-2", lambda: NOW), CONTRACT, "li", "try")
     landing.sweep_orphans(intake.home, intake.engine)

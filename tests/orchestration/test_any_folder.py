@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from alerting.channels.book import load_book
-from alerting.desk import load_desk
+from alerting.notify.channels.channel_config import load_book
+from alerting.policy.notification_policy import load_desk
 from alerting.rules import load_rules
 from core.system import SYSTEMS_ROOT, System, load_systems
 from foreign_system import write_foreign_system

@@ -14,8 +14,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from alerting.labels import LABELS
-from alerting.routing import Routing
+from alerting.policy.labels import LABELS
+from alerting.policy.routing import Routing
 from core.declarations import DeclarationError, read_declaration
 from core.system import SYSTEMS_ROOT, load_systems
 from orchestration.derive import duties, guides

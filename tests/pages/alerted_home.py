@@ -9,15 +9,15 @@ import sqlalchemy as sa
 
 from access import users
 from access.serving import Home
-from alerting.desk import Desk, load_desk
-from alerting.episode import Change, EpisodeChange, episode_id_of
-from alerting.joining import Subject
+from alerting.engine.episode import Change, EpisodeChange, episode_id_of
+from alerting.lifecycle.joining import Subject
+from alerting.lifecycle.store import Position, apply
+from alerting.policy.notification_policy import Desk, load_desk
 from alerting.rules.generations import newest_generation
-from alerting.store import Position, apply
 from core.severity import RANKS
 from core.store import tables
 from core.store.database import open_ops
-from ingest.listen.links import write_links
+from ingest.devices.links import write_links
 from orchestration.rules import publish_rules
 from published import publish_city
 

@@ -11,7 +11,7 @@ import streamlit as st
 from access import alerts, users
 from access.rights import Reader
 from core.settings import Home
-from dashboards import deeds, session
+from dashboards import commands, session
 from dashboards.frame import Scene
 from dashboards.language import words_of
 from dashboards.views import requests
@@ -35,9 +35,9 @@ def scene(home: Home, monkeypatch: pytest.MonkeyPatch) -> Scene:
 @pytest.mark.case("live.F4")
 def test_a_length_that_nobody_may_choose_is_said_and_the_page_stands(scene: Scene) -> None:
     st.session_state["silence_length"] = "2h"
-    assert deeds.silence_covers(scene, ALERT).startswith("covers 0 open alerts (0 red)")
+    assert commands.silence_covers(scene, ALERT).startswith("covers 0 open alerts (0 red)")
     st.session_state["silence_length"] = "7d"
-    assert "nothing may be quiet for so long here" in deeds.silence_covers(scene, ALERT)
+    assert "nothing may be quiet for so long here" in commands.silence_covers(scene, ALERT)
 
 
 @pytest.mark.case("live.F4")

@@ -223,7 +223,7 @@ def test_only_some_roles_may_ban(listened: AlertedHome) -> None:
 def test_the_gateway_is_asked_for_its_limits(listened: AlertedHome) -> None:
     """A real metrics page of the listening process, with one limit hit."""
     from core.runtime.telemetry import Health, told
-    from ingest.listen.counts import Counts
+    from ingest.devices.counts import Counts
 
     home = Home(listened.home.root, {"CITYRISK_METRICS_PORT": "0"})
     counts = Counts()

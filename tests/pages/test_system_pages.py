@@ -13,7 +13,7 @@ from playwright.sync_api import Page, expect
 from streamlit.testing.v1 import AppTest
 
 from access.systems import CitySystem, PagePart, city_systems
-from alerting.joining import Subject
+from alerting.lifecycle.joining import Subject
 from core.settings import Home
 from dashboards import parts
 from dashboards.language import LANGUAGES, Language, words_of

@@ -11,8 +11,8 @@ import yaml
 from access import alerts_view, devices, maintenance, publication, requests, users
 from access.city import DOMAINS
 from access.map import COLOURS
-from alerting.grouping import URGENCY
-from dashboards import deeds, look, pulse
+from alerting.policy.grouping import URGENCY
+from dashboards import commands, look, pulse
 from dashboards.language import LANGUAGES, words_of
 from dashboards.views import alert_detail
 from ingest.pull import FAILURES
@@ -36,8 +36,8 @@ FAMILIES = {
     "exercise": ("both", "real", "exercise"),
     "step": alert_detail.STEPS,
     "done": alert_detail.STEPS,
-    "advice": deeds.ADVISED,
-    "length": tuple(deeds.LENGTHS),
+    "advice": commands.ADVISED,
+    "length": tuple(commands.LENGTHS),
     "actor": ("rule", "clock", "silence", "inhibition"),
     "told": URGENCY,
     "target": maintenance.TARGET_KINDS,

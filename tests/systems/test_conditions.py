@@ -20,8 +20,8 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 
+from alerting.engine.episode import Change, EpisodeChange
 from alerting.engine.fold import Engine
-from alerting.episode import Change, EpisodeChange
 from alerting.rules import RuleSet, load_rules
 from city.live.history import history
 from city.live.plan import make_plan

@@ -15,7 +15,7 @@ from core.contract import Column, Contract
 from core.settings import Home
 from core.stages import META_COLUMNS
 from core.store import tables
-from ingest import landing
+from ingest.land import landing
 
 LANDED_META = {**META_COLUMNS, "_lon": pl.Float64(), "_lat": pl.Float64()}
 POLARS_TYPES = {

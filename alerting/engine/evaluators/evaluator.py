@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 
 from alerting.engine.changes import Subject, change_of
 from alerting.engine.context import Context
+from alerting.engine.episode import EpisodeChange
 from alerting.engine.levels import Levels, Track, Transition
 from alerting.engine.rule import Condition, Rule, RuleError, RuleSet
 from alerting.engine.states import RuleState, Tracks, tracks_back, tracks_packed
-from alerting.episode import EpisodeChange
 
 PART = "/"  # between a device and one of its parts in a key
 SECOND_US = 1_000_000

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from alerting.engine.context import Context
+from alerting.engine.episode import EpisodeChange
 from alerting.engine.evaluators.evaluator import Columns, Evaluator, each_condition, levels_of
 from alerting.engine.judge import Judge
 from alerting.engine.levels import NO_LEVEL, Hit, Track, Transition
 from alerting.engine.open_episodes import Member, as_details
 from alerting.engine.rule import Rule, RuleError, RuleSet
 from alerting.engine.states import RuleState, Tracks
-from alerting.episode import EpisodeChange
 from core.severity import RANKS
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from alerting.engine.changes import marks_of
 from alerting.engine.context import Context
+from alerting.engine.episode import Change, EpisodeChange
 from alerting.engine.evaluators.evaluator import PART, needs
 from alerting.engine.evaluators.members import MembersEvaluator, check_counted_colours
 from alerting.engine.levels import NO_LEVEL, Hit, Track, Transition
@@ -15,7 +16,6 @@ from alerting.engine.marks import OVER_RANGE
 from alerting.engine.open_episodes import Member, as_details, smallest_area
 from alerting.engine.rule import Rule, RuleSet
 from alerting.engine.states import Tracks
-from alerting.episode import Change, EpisodeChange
 from core.area import county_of
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from alerting.engine.changes import Subject, change_of
 from alerting.engine.context import Context
+from alerting.engine.episode import EpisodeChange
 from alerting.engine.evaluators.evaluator import PART, SECOND_US, Columns, Evaluator, device_subject, levels_of
 from alerting.engine.gates import gates_of
 from alerting.engine.judge import Judge, Judgement
@@ -22,8 +23,7 @@ from alerting.engine.rule import Rule
 from alerting.engine.series import Series
 from alerting.engine.states import Tracks
 from alerting.engine.world import FeedShape
-from alerting.episode import EpisodeChange
-from alerting.spots import spot_of
+from alerting.lifecycle.spots import spot_of
 from core.civil_time import CIVIL_OFFSET_US
 from core.stream.live import EPOCH
 

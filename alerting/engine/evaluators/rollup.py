@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar
 
+from alerting.engine.episode import EpisodeChange
 from alerting.engine.evaluators.evaluator import needs
 from alerting.engine.evaluators.members import MembersEvaluator, check_counted_colours, check_members
 from alerting.engine.levels import Hit, Transition
 from alerting.engine.open_episodes import COMPARED, Member
 from alerting.engine.rule import Rule, RuleSet
-from alerting.episode import EpisodeChange
 
 
 class Rollup(MembersEvaluator):

@@ -12,6 +12,7 @@ from typing import ClassVar, Self
 
 from alerting.engine.changes import Subject, marks_of
 from alerting.engine.context import Context
+from alerting.engine.episode import Change
 from alerting.engine.evaluators.evaluator import PART, Columns, Evaluator
 from alerting.engine.evaluators.reading import ReadingEvaluator
 from alerting.engine.levels import Transition
@@ -20,8 +21,7 @@ from alerting.engine.marks import SENDER, UNKNOWN_DEVICE
 from alerting.engine.rule import Rule
 from alerting.engine.states import RuleState, Tracks
 from alerting.engine.world import FeedShape, Registry
-from alerting.episode import Change
-from alerting.spots import spot_of
+from alerting.lifecycle.spots import spot_of
 
 UNKNOWN_ALARM = "unknown_device_alarm"  # rule id
 STRANGER = "\x02"  # before a department: the states of devices that are in no register

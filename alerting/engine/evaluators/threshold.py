@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import ClassVar, Self
 
 from alerting.engine.context import Context
+from alerting.engine.episode import EpisodeChange
 from alerting.engine.evaluators.evaluator import Columns, Evaluator, needs
 from alerting.engine.evaluators.reading import PAST, ReadingEvaluator
 from alerting.engine.evaluators.stranger import STRANGER, Stranger
@@ -13,7 +14,6 @@ from alerting.engine.levels import Transition
 from alerting.engine.limits import Limits
 from alerting.engine.rule import Rule, RuleSet
 from alerting.engine.states import RuleState
-from alerting.episode import EpisodeChange
 
 
 class Threshold(ReadingEvaluator):

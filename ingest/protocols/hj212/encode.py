@@ -1,6 +1,6 @@
 """Write frames: uploads as devices send them, and the answers that a platform owes.
 
-HJ 212-2017 6.3 and 6.5. The simulated city speaks through these. Not here: when to answer (`ingest.listen`), reading
+HJ 212-2017 6.3 and 6.5. The simulated city speaks through these. Not here: when to answer (`ingest.devices`), reading
 (`ingest.protocols.hj212.segment`).
 """
 

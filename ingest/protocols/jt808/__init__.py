@@ -4,7 +4,7 @@ One frame gives at most one `location` record for each position in it, and one `
 T/JSATL 12-2017 or T/GDRTA 002-2020. The 32 alarm bits stay on the position: they are states, and a rule watches them
 rise.
 
-Not here: JT/T 809 between platforms, video streams, and sessions (`ingest.listen`).
+Not here: JT/T 809 between platforms, video streams, and sessions (`ingest.devices`).
 """
 
 from __future__ import annotations

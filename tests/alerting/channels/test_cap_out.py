@@ -16,16 +16,16 @@ import sqlalchemy as sa
 from lxml import etree
 from way_out import START, City, until, working
 
-from alerting import deeds
-from alerting.alert import Alert
 from alerting.cap.build import NAMESPACE, Head, build
 from alerting.cap.check import faults_of
 from alerting.cap.feed import feed_folder, write_feed
 from alerting.cap.publish import BadMessage, Outlet, TakenMeanwhile, sweep, tell
 from alerting.cap.read import read
 from alerting.cap.tables import CapTables
-from alerting.episode import Change
-from alerting.lifecycle import Verb
+from alerting.engine.episode import Change
+from alerting.lifecycle import commands
+from alerting.lifecycle.alert import Alert
+from alerting.lifecycle.steps import Verb
 from core.running import read_running
 from core.store import tables
 
@@ -312,7 +312,7 @@ def test_an_end_without_a_notice_is_lifted_and_what_runs_out_is_renewed(city: Ci
     assert messages(city)[-1].expires_at == city.at + timedelta(hours=24)
     alert_id = city.alert().alert_id
     for verb in (Verb.ACKNOWLEDGED, Verb.DISPATCHED, Verb.RESOLVED):
-        deeds.act(city.engine, city.desk, alert_id, verb, "li", "found and mended", city.at)
+        commands.act(city.engine, city.desk, alert_id, verb, "li", "found and mended", city.at)
     sweep(city.engine, city.book.cap, PUBLIC, city.at)
     sweep(city.engine, city.book.cap, PUBLIC, city.at)
     assert [row.msg_type for row in messages(city)] == ["Alert", "Update", "Cancel"]

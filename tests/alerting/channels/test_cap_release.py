@@ -11,10 +11,10 @@ from way_out import START, City
 from access import alerts_view, publication, requests, users
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
-from alerting import deeds
 from alerting.cap.publish import Outlet, sweep, tell
-from alerting.episode import Change
-from alerting.lifecycle import Verb
+from alerting.engine.episode import Change
+from alerting.lifecycle import commands
+from alerting.lifecycle.steps import Verb
 from core.store import tables
 
 PUBLIC, PARTNERS = Outlet("cap", True, "duty@city.example"), Outlet("cap_partners", False, "duty@city.example")
@@ -60,7 +60,7 @@ def state(city: City, alert_id: str) -> str:
 @pytest.mark.parametrize("columns", [{"marks": "over_range"}, {"is_late": True}, {"marks": "clock_wrong over_range"}])
 def test_a_flagged_alert_is_published_when_two_people_say_so(city: City, columns: dict[str, Any]) -> None:
     alert_id = flagged(city, **columns)
-    deeds.act(city.engine, city.desk, alert_id, Verb.ACKNOWLEDGED, "li", "seen", city.at)
+    commands.act(city.engine, city.desk, alert_id, Verb.ACKNOWLEDGED, "li", "seen", city.at)
     look(city)
     assert (published(city), state(city, alert_id)) == ([], "held")  # one name is not enough
     asked = publication.ask(city.home, DUTY, alert_id[:8], "the neighbours must leave", city.at)

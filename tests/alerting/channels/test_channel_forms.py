@@ -12,14 +12,14 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from way_out import START, City, Receiver, Told, receiving, until, working
 
-from alerting.alert import Delivery
-from alerting.channels.form import NotTaken, Refused
-from alerting.channels.message import Message, message_of
-from alerting.channels.patience import Patience
-from alerting.channels.registry import open_channel
-from alerting.channels.robot import MOST_BYTES, markdown
-from alerting.channels.sms import parts_of
-from alerting.episode import Change
+from alerting.engine.episode import Change
+from alerting.lifecycle.alert import Delivery
+from alerting.notify.channels.form import NotTaken, Refused
+from alerting.notify.channels.message import Message, message_of
+from alerting.notify.channels.registry import open_channel
+from alerting.notify.channels.retry_policy import Patience
+from alerting.notify.channels.robot import MOST_BYTES, markdown
+from alerting.notify.channels.sms import parts_of
 
 DONE = '{"errcode":0,"errmsg":"ok"}'
 Send = Callable[[City, Receiver], Awaitable[Told]]

@@ -22,12 +22,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from way_out import START, City, until, working
 
-from alerting.alert import Delivery
-from alerting.channels.form import NotSetUp, NotTaken, Receipt, Refused
-from alerting.channels.message import Message, message_of
-from alerting.channels.patience import Patience
-from alerting.channels.registry import open_channel
-from alerting.episode import Change
+from alerting.engine.episode import Change
+from alerting.lifecycle.alert import Delivery
+from alerting.notify.channels.form import NotSetUp, NotTaken, Receipt, Refused
+from alerting.notify.channels.message import Message, message_of
+from alerting.notify.channels.registry import open_channel
+from alerting.notify.channels.retry_policy import Patience
 from core.stream.broker import free_port
 
 FROM = "from=duty@city.example"

@@ -13,10 +13,10 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 from way_out import START, City, until, working
 
-from alerting.channels.form import NotSetUp, Refused
-from alerting.channels.message import Message
-from alerting.channels.mqtt import Line, Mqtt
-from alerting.episode import Change
+from alerting.engine.episode import Change
+from alerting.notify.channels.form import NotSetUp, Refused
+from alerting.notify.channels.message import Message
+from alerting.notify.channels.mqtt import Line, Mqtt
 from broker_server import BrokerServer
 from core.settings import NATS_PASSWORD
 from core.stream.broker import OUR_USER

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 from way_out import SEEDS, City
 
 from alerting.cap.check import WORDS
-from alerting.channels.book import BookError, load_book
-from alerting.episode import Change
+from alerting.engine.episode import Change
+from alerting.notify.channels.channel_config import BookError, load_book
 from cli import app
 from core.settings import Home
 from orchestration.project import PROJECT, table_of

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
 from way_out import PATIENCE, START, City, Receiver, found_city, receiving, until, working
 
-from alerting.channels import claims, health
-from alerting.channels.patience import Patience
-from alerting.episode import Change
-from alerting.meters import Meters
+from alerting.engine.episode import Change
+from alerting.metrics import Meters
+from alerting.notify.channels import claims, health
+from alerting.notify.channels.retry_policy import Patience
 from core.store import tables
 from core.store.database import open_ops
 
@@ -28,7 +28,7 @@ CHILD = """
 import asyncio, os, sys
 sys.path.insert(0, sys.argv[1])
 from way_out import PATIENCE, found_city
-from alerting.channels.work import work
+from alerting.notify.channels.worker import work
 from core.store.database import open_ops
 from core.settings import open_home
 from datetime import datetime

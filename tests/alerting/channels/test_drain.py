@@ -6,8 +6,8 @@ import pytest
 import sqlalchemy as sa
 from way_out import PATIENCE, START, City, Receiver, receiving, until, working
 
-from alerting.channels.work import drain
-from alerting.episode import Change
+from alerting.engine.episode import Change
+from alerting.notify.channels.worker import drain
 from core.runtime.notice_lock import is_told_by_others
 from core.store import tables
 

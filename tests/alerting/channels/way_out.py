@@ -18,14 +18,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from alerting.channels.book import Book, load_book
-from alerting.channels.patience import Patience
-from alerting.channels.work import work
-from alerting.desk import Desk, load_desk
-from alerting.episode import Change, EpisodeChange, episode_id_of
-from alerting.joining import Subject
-from alerting.notices import flush
-from alerting.store import RULES, Origin, apply
+from alerting.engine.episode import Change, EpisodeChange, episode_id_of
+from alerting.lifecycle.joining import Subject
+from alerting.lifecycle.store import RULES, Origin, apply
+from alerting.notify.channels.channel_config import Book, load_book
+from alerting.notify.channels.retry_policy import Patience
+from alerting.notify.channels.worker import work
+from alerting.notify.notices import flush
+from alerting.policy.notification_policy import Desk, load_desk
 from core.settings import Home
 from core.severity import RANKS
 from core.store import tables

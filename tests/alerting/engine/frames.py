@@ -12,15 +12,15 @@ from typing import Any
 import polars as pl
 
 from alerting.engine import Engine
-from alerting.episode import Change, EpisodeChange
+from alerting.engine.episode import Change, EpisodeChange
 from alerting.rules import RuleSet, load_rules
 from core.stream.live import LiveBatch, micros, of_frame
 from core.stream.raw import RawEntry, pack
 from core.stream.reader import Taken
+from ingest.intake.identity import Rights
+from ingest.intake.seen import SeenRows
+from ingest.intake.tick import Feed, Shaped, Ticker
 from ingest.pull import Intake
-from ingest.stream.identity import Rights
-from ingest.stream.seen import SeenRows
-from ingest.stream.tick import Feed, Shaped, Ticker
 from rule_parts import CITY, CONTRACTS, rules_folder
 
 T0 = datetime(2026, 11, 30, 4, 0, tzinfo=UTC)

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.engine import Engine, Registry
-from alerting.episode import Change, EpisodeChange
+from alerting.engine.episode import Change, EpisodeChange
 from alerting.rules import RuleSet, load_rules
 from core.stream.live import LiveBatch
 from rule_parts import SHAPES, batch, gas, rules_folder, thing

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from alerting.engine import Engine
-from alerting.episode import Change, EpisodeChange
+from alerting.engine.episode import Change, EpisodeChange
 from alerting.rules import load_rules
 from rule_parts import CITY, gas, rules_folder
 

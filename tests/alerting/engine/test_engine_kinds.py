@@ -12,7 +12,7 @@ import orjson
 import pytest
 
 from alerting.engine import Engine, Registry
-from alerting.episode import Change, EpisodeChange
+from alerting.engine.episode import Change, EpisodeChange
 from alerting.rules import MaintenanceWindow, RuleSet, load_rules
 from core.stream.live import LiveBatch
 from rule_parts import SHAPES, batch, gas, rules_folder, thing

@@ -16,8 +16,8 @@ from typing import Any
 import pytest
 
 from alerting.engine import Engine, Registry, Thing
+from alerting.engine.episode import Change, EpisodeChange
 from alerting.engine.rule import Condition, Rule
-from alerting.episode import Change, EpisodeChange
 from alerting.rules import RuleSet, load_rules
 from core.stream.live import LiveBatch
 from rule_parts import SHAPES, batch, gas, rules_folder, thing

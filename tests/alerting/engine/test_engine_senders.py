@@ -9,9 +9,9 @@ import pytest
 
 from alert_parts import an_alert
 from alerting.engine import Engine, Registry
-from alerting.episode import Change, EpisodeChange
-from alerting.joining import step_for
-from alerting.lifecycle import Verb
+from alerting.engine.episode import Change, EpisodeChange
+from alerting.lifecycle.joining import step_for
+from alerting.lifecycle.steps import Verb
 from alerting.rules import RuleSet, load_rules
 from core.stream.live import LiveBatch
 from rule_parts import SHAPES, batch, rules_folder

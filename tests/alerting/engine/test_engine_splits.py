@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from alerting.engine import Engine, Registry
-from alerting.episode import EpisodeChange
+from alerting.engine.episode import EpisodeChange
 from alerting.rules import MaintenanceWindow, RuleSet, load_rules
 from core.stream.live import LiveBatch
 from rule_parts import SHAPES, batch, rules_folder, thing

@@ -10,7 +10,7 @@ import pytest
 from frames import T0, Chain, rules
 
 from alerting.engine import Engine, Registry
-from alerting.episode import Change
+from alerting.engine.episode import Change
 from core.settings import Home
 from core.store import database
 from core.stream.live import micros

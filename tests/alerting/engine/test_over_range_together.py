@@ -13,17 +13,17 @@ import orjson
 import pytest
 import sqlalchemy as sa
 
-from alerting import deeds
-from alerting.clock import Clock
-from alerting.desk import load_desk
 from alerting.engine import Engine, Registry
-from alerting.episode import Change, EpisodeChange
-from alerting.lifecycle import Verb
-from alerting.quiet import covered_by_labels
+from alerting.engine.episode import Change, EpisodeChange
+from alerting.lifecycle import commands
+from alerting.lifecycle.steps import Verb
+from alerting.lifecycle.store import apply
+from alerting.lifecycle.subjects import Subjects
+from alerting.lifecycle.timers import Clock
+from alerting.policy.notification_policy import load_desk
+from alerting.policy.quiet_limits import covered_by_labels
+from alerting.policy.suppression import settle
 from alerting.rules import RuleError, RuleSet, load_rules
-from alerting.store import apply
-from alerting.subjects import Subjects
-from alerting.suppression import settle
 from core.settings import Home
 from core.store import database, tables
 from core.stream.live import LiveBatch
@@ -162,7 +162,7 @@ def test_a_group_that_grows_is_told_again(home: Home, rules: RuleSet, acknowledg
     with store.connect() as connection:
         (group_id,) = connection.scalars(sa.select(tables.alert.c.alert_id).where(tables.alert.c.rule_id == GROUP))
     if acknowledged:
-        deeds.act(store, desk, group_id, Verb.ACKNOWLEDGED, "li", "on the way", T0 + timedelta(seconds=60))
+        commands.act(store, desk, group_id, Verb.ACKNOWLEDGED, "li", "on the way", T0 + timedelta(seconds=60))
     later = T0 + timedelta(seconds=120)
     apply(store, desk, over(engine, ["GW1D8", "GW1D9"], start=100), subjects, later)
     clock.stale()
@@ -248,9 +248,9 @@ def test_a_group_that_is_quiet_hides_nobody_and_counts_its_members(home: Home, r
     assert covered_by_labels(store, {"object_id": "urban:GW1"}, T0).n_devices == 6
     hour = timedelta(hours=1)
     if by == "silence":
-        deeds.silence(store, desk, {"object_id": "urban:GW1"}, "li", "work", T0, T0 + hour, T0)
+        commands.silence(store, desk, {"object_id": "urban:GW1"}, "li", "work", T0, T0 + hour, T0)
     else:
-        deeds.announce_maintenance(store, "object", "urban:GW1", "li", "work", T0, T0 + hour, T0)
+        commands.announce_maintenance(store, "object", "urban:GW1", "li", "work", T0, T0 + hour, T0)
     settle(store, desk, T0 + timedelta(seconds=1))
     with store.connect() as connection:
         singles = set(connection.scalars(sa.select(tables.alert.c.state).where(tables.alert.c.rule_id == SINGLE)))

@@ -15,16 +15,16 @@ from frames import T0, Chain, rules
 from lxml import etree
 
 from alert_parts import a_member
-from alerting.alert import Alert
 from alerting.cap.build import NAMESPACE, Head, build
-from alerting.channels.book import load_book
-from alerting.channels.message import facts_of
-from alerting.desk import Desk, load_desk
 from alerting.engine import Engine
-from alerting.notices import flush
-from alerting.spots import SHOWN, spot_of, together, worded
-from alerting.store import _spots, apply
-from alerting.subjects import Subjects
+from alerting.lifecycle.alert import Alert
+from alerting.lifecycle.spots import SHOWN, spot_of, together, worded
+from alerting.lifecycle.store import _spots, apply
+from alerting.lifecycle.subjects import Subjects
+from alerting.notify.channels.channel_config import load_book
+from alerting.notify.channels.message import facts_of
+from alerting.notify.notices import flush
+from alerting.policy.notification_policy import Desk, load_desk
 from core.catalogue import contract_path
 from core.contract import ContractError, parse_contract
 from core.settings import Home

@@ -11,22 +11,22 @@ import sqlalchemy as sa
 from frames import T0, Chain, rules
 
 from alerting.cap.publish import Outlet, tell
-from alerting.channels.book import load_book
-from alerting.desk import load_desk
-from alerting.notices import flush
-from alerting.store import apply
-from alerting.subjects import Subjects
+from alerting.lifecycle.store import apply
+from alerting.lifecycle.subjects import Subjects
+from alerting.notify.channels.channel_config import load_book
+from alerting.notify.notices import flush
+from alerting.policy.notification_policy import load_desk
 from core.settings import Home
 from core.stages import Batch, Payload
 from core.store import database, tables
-from ingest import landing
-from ingest.listen.bad import BadBook
-from ingest.listen.counts import Counts
-from ingest.listen.desk import Desk, Peer, Refused
-from ingest.listen.gateway import desks_of
-from ingest.listen.known import Known
-from ingest.listen.links import LinkBook
-from ingest.listen.strangers import Strangers
+from ingest.devices.bad_frames import BadBook
+from ingest.devices.counts import Counts
+from ingest.devices.frame_handler import Desk, Peer, Refused
+from ingest.devices.gateway import desks_of
+from ingest.devices.known import Known
+from ingest.devices.links import LinkBook
+from ingest.devices.strangers import Strangers
+from ingest.land import landing
 from ingest.protocols import gb26875, sl651
 from ingest.protocols.jt808 import encode as jt808
 from ingest.pull import open_intake

@@ -15,21 +15,21 @@ import pytest
 import sqlalchemy as sa
 from golden_week import DAY, Row, at, came, frame_of, town, week, windows
 
-from alerting.desk import load_desk
+from alerting.backtest.evaluation import Episode, after, by_start, columns_of, compare, counts, fold, replay
+from alerting.backtest.landed import landed_batches
+from alerting.backtest.recorded import fired
 from alerting.engine import Engine
-from alerting.history import landed_batches
-from alerting.knowledge import Knowledge
-from alerting.past import fired
-from alerting.reasoning import Reasoning
-from alerting.replay import Episode, after, by_start, columns_of, compare, counts, fold, replay
+from alerting.engine_state import Reasoning
+from alerting.lifecycle.store import Position, apply, note_snapshot, position_of
+from alerting.lifecycle.subjects import Subjects
+from alerting.policy.notification_policy import load_desk
 from alerting.rules import RuleSet, load_rules
-from alerting.store import Position, apply, note_snapshot, position_of
-from alerting.subjects import Subjects
+from alerting.runtime_config import Knowledge
 from core.settings import Home, open_home
 from core.stages import Batch, Payload
 from core.store.database import open_ops
 from core.stream.live import LiveBatch, of_frame
-from ingest.landing import land
+from ingest.land.landing import land
 from rule_parts import CONTRACTS, SEEDS, rules_folder, set_cell
 
 EXPECTED = Path(__file__).with_name("expected.csv")
@@ -173,7 +173,7 @@ def test_a_busy_stretch_is_read_in_pieces(
     """However few rows may be in memory, they come as one stream."""
     columns = columns_of(rules, town())
     whole = list(landed_batches(home, store, columns, at(0), at(DAY)))
-    monkeypatch.setattr("alerting.history.MOST_ROWS", 20)
+    monkeypatch.setattr("alerting.backtest.landed.MOST_ROWS", 20)
     assert list(landed_batches(home, store, columns, at(0), at(DAY))) == whole
 
 

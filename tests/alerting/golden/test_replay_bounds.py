@@ -14,17 +14,17 @@ import sqlalchemy as sa
 from golden_week import DAY, GAS, at, frame_of, gas, town
 from typer.testing import CliRunner
 
-from alerting.history import Heard, heard, landed_batches
-from alerting.replay import replay, warm_up
+from alerting.backtest.evaluation import replay, warm_up
+from alerting.backtest.landed import Heard, heard, landed_batches
 from alerting.rules import load_rules
 from cli import app
 from core.settings import Home
 from core.stages import Batch, Payload
 from core.store import tables
 from core.store.database import open_ops
-from ingest.compact import compact
-from ingest.landing import land
-from ingest.stream.lander import read_position
+from ingest.intake.lander import read_position
+from ingest.land.compact import compact
+from ingest.land.landing import land
 from orchestration.replay import Trial, tried
 from orchestration.rules import publish_rules
 from rule_parts import CONTRACTS, rules_folder, set_cell
@@ -83,7 +83,7 @@ def test_a_tick_that_reaches_over_midnight_comes_back_as_it_stood_in_raw(
         connection.execute(
             sa.update(tables.file).where(tables.file.c.landed_on == "2026-07-06").values(built_at=at(8 * DAY))
         )
-    monkeypatch.setattr("ingest.compact.FILES_WORTH_MERGING", 2)
+    monkeypatch.setattr("ingest.land.compact.FILES_WORTH_MERGING", 2)
     assert compact(home, store, CONTRACTS, at(9 * DAY)) == 1
     assert told() == in_raw
 

@@ -10,9 +10,9 @@ import pytest
 import sqlalchemy as sa
 from told_episodes import Engineer, river_station
 
-from alerting.desk import Desk, load_desk
-from alerting.episode import EpisodeChange
-from alerting.joining import Subject
+from alerting.engine.episode import EpisodeChange
+from alerting.lifecycle.joining import Subject
+from alerting.policy.notification_policy import Desk, load_desk
 from core.store import tables
 from core.store.database import open_ops
 from orchestration.project import PROJECT, seed_folders

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
-from alerting import deeds
-from alerting.desk import Desk
-from alerting.episode import Change
-from alerting.lifecycle import IllegalStep, Verb
-from alerting.store import apply
+from alerting.engine.episode import Change
+from alerting.lifecycle import commands
+from alerting.lifecycle.steps import IllegalStep, Verb
+from alerting.lifecycle.store import apply
+from alerting.policy.notification_policy import Desk
 from core.store import tables
 
 N = 50
@@ -22,9 +22,9 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from conftest import SEEDS
 from told_episodes import START, Engineer, river_station
-from alerting.desk import load_desk
-from alerting.episode import Change
-from alerting.store import apply
+from alerting.policy.notification_policy import load_desk
+from alerting.engine.episode import Change
+from alerting.lifecycle.store import apply
 from core.store.database import open_ops
 engine, desk, first = open_ops(sys.argv[1]), load_desk(*SEEDS), int(sys.argv[2])
 print("ready", flush=True)
@@ -84,7 +84,7 @@ def test_of_many_who_acknowledge_one_does(store: sa.Engine, desk: Desk) -> None:
     def acknowledge(number: int) -> bool:
         barrier.wait()
         try:
-            deeds.act(store, desk, alert_id, Verb.ACKNOWLEDGED, f"officer {number}", "", START)
+            commands.act(store, desk, alert_id, Verb.ACKNOWLEDGED, f"officer {number}", "", START)
         except IllegalStep:
             return False
         return True

@@ -18,13 +18,13 @@ import pytest
 import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
-from alerting import deeds
-from alerting.clock import Clock
-from alerting.desk import Desk
-from alerting.episode import Change, EpisodeChange
-from alerting.lifecycle import IllegalStep, Verb
-from alerting.store import Position, apply, position_of
-from alerting.suppression import settle
+from alerting.engine.episode import Change, EpisodeChange
+from alerting.lifecycle import commands
+from alerting.lifecycle.steps import IllegalStep, Verb
+from alerting.lifecycle.store import Position, apply, position_of
+from alerting.lifecycle.timers import Clock
+from alerting.policy.notification_policy import Desk
+from alerting.policy.suppression import settle
 from core.store import tables
 from core.store.database import open_ops
 
@@ -96,7 +96,7 @@ def steps(desk: Desk) -> list[Callable[[sa.Engine], None]]:
         def acted(engine: sa.Engine) -> None:
             # Done before the kill: the person is told so and goes on.
             with suppress(IllegalStep):
-                deeds.act(engine, desk, alert_id(engine, object_id), verb, "li", "as seen", START + minute * MINUTE)
+                commands.act(engine, desk, alert_id(engine, object_id), verb, "li", "as seen", START + minute * MINUTE)
 
         return acted
 
@@ -108,7 +108,7 @@ def steps(desk: Desk) -> list[Callable[[sa.Engine], None]]:
             known = connection.scalar(sa.select(tables.silence.c.silence_id))
         if known is None:
             wanted = {"object_id": "water:s2"}
-            deeds.silence(
+            commands.silence(
                 engine, desk, wanted, "li", "gauge", START + 9 * MINUTE, START + 20 * MINUTE, START + 9 * MINUTE
             )
         else:  # the process that ticks four times a second would have done it by now

@@ -7,12 +7,12 @@ import pytest
 import sqlalchemy as sa
 from told_episodes import START, Engineer
 
-from alerting import deeds
-from alerting.desk import Desk
-from alerting.episode import Change, EpisodeChange
-from alerting.lifecycle import IllegalStep, Verb
-from alerting.store import Position, apply, note_snapshot, position_of
-from alerting.work import Conflict
+from alerting.engine.episode import Change, EpisodeChange
+from alerting.lifecycle import commands
+from alerting.lifecycle.steps import IllegalStep, Verb
+from alerting.lifecycle.store import Position, apply, note_snapshot, position_of
+from alerting.lifecycle.unit_of_work import Conflict
+from alerting.policy.notification_policy import Desk
 from core.store import tables
 
 AlertsOf = Callable[[sa.Engine], list[sa.RowMapping]]
@@ -104,7 +104,7 @@ def test_it_begins_again_before_and_after_closing(store, desk, tell, engineer: E
     (alert,) = alerts_of(store)
     assert (alert["state"], alert["n_reopened"], alert["n_reports"]) == ("open", 1, 2)
     tell(engineer(Change.CLEARED, minute=3))
-    deeds.act(store, desk, alert["alert_id"], Verb.CLOSED, "li", "", START + timedelta(minutes=4))
+    commands.act(store, desk, alert["alert_id"], Verb.CLOSED, "li", "", START + timedelta(minutes=4))
     tell(engineer(Change.OPENED, minute=5))
     assert [alert["state"] for alert in alerts_of(store)] == ["closed", "open"]
 
@@ -113,7 +113,7 @@ def test_a_worse_colour_after_closing_is_a_new_alert(store, desk, tell, engineer
     tell(engineer(Change.OPENED))
     (alert,) = alerts_of(store)
     for minute, verb in enumerate((Verb.ACKNOWLEDGED, Verb.RESOLVED, Verb.CLOSED), 1):
-        deeds.act(store, desk, alert["alert_id"], verb, "li", "nothing seen", START + timedelta(minutes=minute))
+        commands.act(store, desk, alert["alert_id"], verb, "li", "nothing seen", START + timedelta(minutes=minute))
     tell(engineer(Change.PEAK, minute=5, value=48.0))
     assert len(alerts_of(store)) == 1
     tell(engineer(Change.UPGRADED, minute=6, colour="red"))
@@ -125,8 +125,8 @@ def test_a_worse_colour_after_closing_is_a_new_alert(store, desk, tell, engineer
 def test_an_early_resolve_learns_of_its_evidence(store, desk, tell, engineer: Engineer, alerts_of) -> None:
     tell(engineer(Change.OPENED))
     alert_id = alerts_of(store)[0]["alert_id"]
-    deeds.act(store, desk, alert_id, Verb.ACKNOWLEDGED, "li", "", START + timedelta(minutes=1))
-    deeds.act(store, desk, alert_id, Verb.RESOLVED, "li", "gate opened", START + timedelta(minutes=2))
+    commands.act(store, desk, alert_id, Verb.ACKNOWLEDGED, "li", "", START + timedelta(minutes=1))
+    commands.act(store, desk, alert_id, Verb.RESOLVED, "li", "gate opened", START + timedelta(minutes=2))
     assert alerts_of(store)[0]["cleared_at"] is None
     tell(engineer(Change.PEAK, minute=3, value=47.5))
     assert alerts_of(store)[0]["state"] == "resolved"
@@ -163,27 +163,27 @@ def test_an_alert_seen_by_two_is_changed_by_one(store, desk, tell, engineer: Eng
     tell(engineer(Change.OPENED))
     (alert,) = alerts_of(store)
     now = START + timedelta(minutes=1)
-    deeds.act(store, desk, alert["alert_id"], Verb.ACKNOWLEDGED, "li", "", now, version=alert["version"])
+    commands.act(store, desk, alert["alert_id"], Verb.ACKNOWLEDGED, "li", "", now, version=alert["version"])
     with pytest.raises(Conflict, match="changed since it was shown"):
-        deeds.act(store, desk, alert["alert_id"], Verb.COMMENTED, "wu", "late", now, version=alert["version"])
+        commands.act(store, desk, alert["alert_id"], Verb.COMMENTED, "wu", "late", now, version=alert["version"])
     with pytest.raises(IllegalStep, match="cannot be acknowledged"):
-        deeds.act(store, desk, alert["alert_id"], Verb.ACKNOWLEDGED, "wu", "", now)
+        commands.act(store, desk, alert["alert_id"], Verb.ACKNOWLEDGED, "wu", "", now)
 
 
 def test_reports_of_people_join_and_end_by_a_word(store, desk, alerts_of) -> None:
-    def report(number: int, **more: object) -> deeds.Report:
-        return deeds.Report(
+    def report(number: int, **more: object) -> commands.Report:
+        return commands.Report(
             f"r{number}", "lifeline", "gas", "orange", "420502001", "云集路", "闻到燃气味",
             object_id="urban:pipe1", **more,  # type: ignore[arg-type]
         )  # fmt: skip
 
-    alert_id, _ = deeds.enter(store, desk, report(1), "wang", START)
-    assert deeds.enter(store, desk, report(2), "zhao", START)[0] == alert_id
-    assert deeds.enter(store, desk, report(2), "zhao", START)[1].n_known == 1
-    exercise, _ = deeds.enter(store, desk, report(3, is_exercise=True), "zhao", START)
+    alert_id, _ = commands.enter(store, desk, report(1), "wang", START)
+    assert commands.enter(store, desk, report(2), "zhao", START)[0] == alert_id
+    assert commands.enter(store, desk, report(2), "zhao", START)[1].n_known == 1
+    exercise, _ = commands.enter(store, desk, report(3, is_exercise=True), "zhao", START)
     assert exercise != alert_id
-    deeds.act(store, desk, alert_id, Verb.ACKNOWLEDGED, "li", "", START)
-    deeds.act(store, desk, alert_id, Verb.RESOLVED, "li", "valve closed", START + timedelta(minutes=9))
+    commands.act(store, desk, alert_id, Verb.ACKNOWLEDGED, "li", "", START)
+    commands.act(store, desk, alert_id, Verb.RESOLVED, "li", "valve closed", START + timedelta(minutes=9))
     by_id = {alert["alert_id"]: alert for alert in alerts_of(store)}
     alert = by_id[alert_id]
     assert (alert["n_reports"], alert["n_holding"], alert["state"]) == (2, 0, "resolved")

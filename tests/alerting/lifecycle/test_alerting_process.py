@@ -22,9 +22,9 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
-from alerting import requests
 from alerting.engine import Engine
-from alerting.episode import Change
+from alerting.engine.episode import Change
+from alerting.lifecycle import requests
 from alerting.registry import load_registry
 from alerting.rules.generations import generation_named, load_newest
 from alerting.rules.waiting import enact

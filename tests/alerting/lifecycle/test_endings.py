@@ -8,17 +8,17 @@ import pytest
 import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
-from alerting import deeds
-from alerting.alert import Delivery
-from alerting.channels.message import message_of, paragraphs
-from alerting.clock import Clock
-from alerting.desk import Desk
-from alerting.episode import Change, EpisodeChange
-from alerting.joining import Subject
-from alerting.lifecycle import IllegalStep, Verb
-from alerting.outbox import Route
-from alerting.store import apply
-from alerting.unheard import unheard
+from alerting.engine.episode import Change, EpisodeChange
+from alerting.lifecycle import commands
+from alerting.lifecycle.alert import Delivery
+from alerting.lifecycle.joining import Subject
+from alerting.lifecycle.steps import IllegalStep, Verb
+from alerting.lifecycle.store import apply
+from alerting.lifecycle.timers import Clock
+from alerting.notify.channels.message import message_of, paragraphs
+from alerting.notify.outbox import Route
+from alerting.notify.silent_devices import unheard
+from alerting.policy.notification_policy import Desk
 from core.store import tables
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -65,7 +65,7 @@ class City:
     def silence(self, minute: float, minutes: float, **labels: str) -> str:
         """A silence by li."""
         at = START + minute * MINUTE
-        return deeds.silence(self.engine, self.desk, labels, "li", "work", at, at + minutes * MINUTE, at)
+        return commands.silence(self.engine, self.desk, labels, "li", "work", at, at + minutes * MINUTE, at)
 
     def told(self, kind: str) -> set[tuple[str, str]]:
         """Channel and target of deliveries of a kind."""
@@ -110,9 +110,9 @@ def test_a_person_who_resolves_inside_the_silence_tells_the_others(city: City, e
     city.tell(0, engineer(Change.OPENED, colour="red"))
     with city.engine.connect() as connection:
         alert_id = str(connection.scalar(sa.select(tables.alert.c.alert_id)))
-    deeds.act(city.engine, city.desk, alert_id, Verb.ACKNOWLEDGED, "li", "", START + 9 * MINUTE)
+    commands.act(city.engine, city.desk, alert_id, Verb.ACKNOWLEDGED, "li", "", START + 9 * MINUTE)
     city.silence(10, 60, rule_id="river_level")
-    deeds.act(city.engine, city.desk, alert_id, Verb.RESOLVED, "li", "pumped dry", START + 12 * MINUTE)
+    commands.act(city.engine, city.desk, alert_id, Verb.RESOLVED, "li", "pumped dry", START + 12 * MINUTE)
     city.run(START + 12 * MINUTE, START + 15 * MINUTE)
     assert city.heard() == ["opened", "resolved"]
 
@@ -139,7 +139,7 @@ def test_a_resolved_alert_is_not_acknowledged(city: City, engineer: Engineer) ->
         before = connection.execute(sa.select(tables.alert)).mappings().one()
     assert before["state"] == "resolved"
     with pytest.raises(IllegalStep, match="is resolved, so it cannot be acknowledged"):
-        deeds.act(city.engine, city.desk, before["alert_id"], Verb.ACKNOWLEDGED, "li", "", START + 19 * MINUTE)
+        commands.act(city.engine, city.desk, before["alert_id"], Verb.ACKNOWLEDGED, "li", "", START + 19 * MINUTE)
     with city.engine.connect() as connection:
         assert connection.execute(sa.select(tables.alert)).mappings().one() == before
 
@@ -162,7 +162,7 @@ def test_what_grew_worse_in_a_silence_while_somebody_worked_on_it_is_told_when_i
     city.tell(0, engineer(Change.OPENED))
     with city.engine.connect() as connection:
         alert_id = str(connection.scalar(sa.select(tables.alert.c.alert_id)))
-    deeds.act(city.engine, city.desk, alert_id, Verb.ACKNOWLEDGED, "li", "", START + 9 * MINUTE)
+    commands.act(city.engine, city.desk, alert_id, Verb.ACKNOWLEDGED, "li", "", START + 9 * MINUTE)
     city.silence(10, 60, rule_id="river_level")
     city.tell(20, engineer(Change.UPGRADED, colour="red", minute=20))
     assert city.heard() == ["opened"]

@@ -8,12 +8,12 @@ import pytest
 import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
-from alerting import deeds
-from alerting.clock import Clock
-from alerting.desk import Desk
-from alerting.episode import Change, EpisodeChange
-from alerting.lifecycle import Verb
-from alerting.store import apply
+from alerting.engine.episode import Change, EpisodeChange
+from alerting.lifecycle import commands
+from alerting.lifecycle.steps import Verb
+from alerting.lifecycle.store import apply
+from alerting.lifecycle.timers import Clock
+from alerting.policy.notification_policy import Desk
 from core.store import tables
 
 MINUTE = timedelta(minutes=1)
@@ -69,7 +69,7 @@ def test_acknowledging_is_no_mute(quick_store, desk, tell, run, engineer: Engine
     tell(START, engineer(Change.OPENED))
     run(START, START + MINUTE)
     alert_id = quick_store.connect().scalar(sa.select(tables.alert.c.alert_id))
-    deeds.act(quick_store, desk, alert_id, Verb.ACKNOWLEDGED, "li", "", START + MINUTE)
+    commands.act(quick_store, desk, alert_id, Verb.ACKNOWLEDGED, "li", "", START + MINUTE)
     tell(START + 2 * MINUTE, engineer(Change.OPENED, device="d2", minute=2))
     run(START + 6 * MINUTE, START + 7 * MINUTE, MINUTE)
     tell(START + 8 * MINUTE, engineer(Change.UPGRADED, device="d2", colour="red", minute=8))
@@ -140,8 +140,8 @@ def deliveries(engine: sa.Engine) -> list[sa.Row]:
         return list(connection.execute(sa.select(tables.alert_delivery)).all())
 
 
-def report(is_exercise: bool) -> deeds.Report:
-    return deeds.Report(
+def report(is_exercise: bool) -> commands.Report:
+    return commands.Report(
         f"r{is_exercise}", "lifeline", "gas", "red", "420502", "云集路", "闻到燃气味", is_exercise=is_exercise
     )  # fmt: skip
 
@@ -150,7 +150,7 @@ def test_an_exercise_is_marked_and_never_public(quick_store, desk, run) -> None:
     public = {route.channel_id for route in desk.routes if route.is_public}
     assert public
     for is_exercise in (True, False):
-        deeds.enter(quick_store, desk, report(is_exercise), "li", START)
+        commands.enter(quick_store, desk, report(is_exercise), "li", START)
     run(START, START + timedelta(seconds=2))
     by_exercise: dict[bool, set[str]] = {True: set(), False: set()}
     for row in deliveries(quick_store):
@@ -163,7 +163,7 @@ def test_an_exercise_is_marked_and_never_public(quick_store, desk, run) -> None:
 
 
 def test_the_outbox_holds_what_a_channel_needs(quick_store, desk, run) -> None:
-    deeds.enter(quick_store, desk, report(False), "li", START)
+    commands.enter(quick_store, desk, report(False), "li", START)
     run(START, START + timedelta(seconds=2))
     (sms,) = [row for row in deliveries(quick_store) if row.channel_id == "sms"]
     assert (sms.state, sms.attempts, sms.target) == ("waiting", 0, "420500:housing")

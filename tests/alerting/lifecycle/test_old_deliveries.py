@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import sqlalchemy as sa
 
-from alerting.retention import AT_ONCE, DELIVERIES_KEPT, forget_deliveries
+from alerting.notify.retention import AT_ONCE, DELIVERIES_KEPT, forget_deliveries
 from core.settings import Home
 from core.store import tables
 from core.store.database import open_ops

@@ -8,13 +8,13 @@ import pytest
 import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
-from alerting import deeds
-from alerting.desk import Desk
-from alerting.episode import Change, EpisodeChange
-from alerting.lifecycle import Verb
-from alerting.past import fired
-from alerting.replay import Episode, compare, counts
-from alerting.store import apply
+from alerting.backtest.evaluation import Episode, compare, counts
+from alerting.backtest.recorded import fired
+from alerting.engine.episode import Change, EpisodeChange
+from alerting.lifecycle import commands
+from alerting.lifecycle.steps import Verb
+from alerting.lifecycle.store import apply
+from alerting.policy.notification_policy import Desk
 
 HOUR = timedelta(hours=1)
 
@@ -33,7 +33,7 @@ def act(store: sa.Engine, desk: Desk, object_id: str, *steps: tuple[Verb, str]) 
         query = sa.text("SELECT alert_id FROM alert WHERE object_id = :object_id")
         alert_id = str(connection.scalar(query, {"object_id": object_id}))
     for minute, (verb, comment) in enumerate(steps, 5):
-        deeds.act(store, desk, alert_id, verb, "li", comment, START + timedelta(minutes=minute))
+        commands.act(store, desk, alert_id, verb, "li", comment, START + timedelta(minutes=minute))
 
 
 def test_an_episode_has_its_worst_colour_though_it_ended_milder(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from alerting.desk import Desk, DeskError, load_desk
-from alerting.legal import Guides
-from alerting.routing import ROLES, Routing, RoutingError
+from alerting.lifecycle.warning_facts import Guides
+from alerting.policy.notification_policy import Desk, DeskError, load_desk
+from alerting.policy.routing import ROLES, Routing, RoutingError
 from orchestration.project import PROJECT, seed_folders, table_of
 
 TODAY = date(2026, 6, 1)

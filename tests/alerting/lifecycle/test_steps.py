@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from alert_parts import an_alert
-from alerting.alert import NEW, Alert
-from alerting.lifecycle import LIVING, STEPS, Deed, IllegalStep, Verb, allowed, move
+from alerting.lifecycle.alert import NEW, Alert
+from alerting.lifecycle.steps import LIVING, STEPS, Deed, IllegalStep, Verb, allowed, move
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
 DEED = Deed("li", "seen on the spot", NOW, NOW + timedelta(seconds=1))

@@ -8,15 +8,15 @@ import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
 from alert_parts import a_brief
-from alerting import deeds
-from alerting.alert import AlertBrief
-from alerting.clock import Clock
-from alerting.desk import Desk
-from alerting.episode import Change
-from alerting.inhibition import Inhibitions, inhibited, inhibitions_of
-from alerting.labels import MatcherError, parse
-from alerting.store import apply
-from alerting.suppression import settle
+from alerting.engine.episode import Change
+from alerting.lifecycle import commands
+from alerting.lifecycle.alert import AlertBrief
+from alerting.lifecycle.store import apply
+from alerting.lifecycle.timers import Clock
+from alerting.policy.inhibition import Inhibitions, inhibited, inhibitions_of
+from alerting.policy.labels import MatcherError, parse
+from alerting.policy.notification_policy import Desk
+from alerting.policy.suppression import settle
 from core.store import tables
 
 HOUR = timedelta(hours=1)
@@ -100,7 +100,7 @@ def test_a_silence_keeps_quiet_and_tells_again_at_its_end(
     quick_store: sa.Engine, desk: Desk, engineer: Engineer
 ) -> None:
     clock = Clock(quick_store)
-    silence_id = deeds.silence(
+    silence_id = commands.silence(
         quick_store, desk, {"object_id": "water:s1"}, "li", "gauge is being cleaned", START, START + HOUR, START
     )
     apply(quick_store, desk, [engineer(Change.OPENED), engineer(Change.OPENED, "water:s2")], river_station, START)
@@ -116,21 +116,21 @@ def test_a_silence_keeps_quiet_and_tells_again_at_its_end(
     clock.tick(desk, START + HOUR + timedelta(minutes=6))
     assert set(told(quick_store)[len(before) :]) >= {"silence_ended"}
     with pytest.raises(LookupError, match="no silence"):
-        deeds.end_silence(quick_store, desk, silence_id, "li", START + HOUR)
+        commands.end_silence(quick_store, desk, silence_id, "li", START + HOUR)
 
 
 def test_a_silence_over_an_open_alert_acts_at_once_and_may_be_ended(
     quick_store: sa.Engine, desk: Desk, engineer: Engineer
 ) -> None:
     apply(quick_store, desk, [engineer(Change.OPENED)], river_station, START)
-    silence_id = deeds.silence(quick_store, desk, {"area_code": "420500"}, "li", "drill", START, START + HOUR, START)
+    silence_id = commands.silence(quick_store, desk, {"area_code": "420500"}, "li", "drill", START, START + HOUR, START)
     assert states(quick_store) == {"water:s1": "suppressed"}
-    deeds.end_silence(quick_store, desk, silence_id, "li", START + timedelta(minutes=5))
+    commands.end_silence(quick_store, desk, silence_id, "li", START + timedelta(minutes=5))
     assert states(quick_store) == {"water:s1": "open"}
 
 
 def test_what_cleared_in_silence_is_over_and_never_told(quick_store: sa.Engine, desk: Desk, engineer: Engineer) -> None:
-    deeds.silence(quick_store, desk, {"rule_id": "river_level"}, "li", "work", START, START + HOUR, START)
+    commands.silence(quick_store, desk, {"rule_id": "river_level"}, "li", "work", START, START + HOUR, START)
     apply(quick_store, desk, [engineer(Change.OPENED)], river_station, START)
     settle(quick_store, desk, START)
     apply(quick_store, desk, [engineer(Change.CLEARED, minute=5)], river_station, START + timedelta(minutes=5))
@@ -146,7 +146,7 @@ def test_a_silence_of_nothing_or_of_an_unknown_label_is_refused(
     quick_store: sa.Engine, desk: Desk, wanted: dict[str, str]
 ) -> None:
     with pytest.raises(ValueError, match="label"):
-        deeds.silence(quick_store, desk, wanted, "li", "work", START, START + HOUR, START)
+        commands.silence(quick_store, desk, wanted, "li", "work", START, START + HOUR, START)
 
 
 def test_inhibition_ends_with_its_source(quick_store: sa.Engine, desk: Desk) -> None:

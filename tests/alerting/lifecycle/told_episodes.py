@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from alerting.episode import Change, EpisodeChange, episode_id_of
-from alerting.joining import Subject
+from alerting.engine.episode import Change, EpisodeChange, episode_id_of
+from alerting.lifecycle.joining import Subject
 from core.severity import RANKS
 
 START = datetime(2026, 6, 1, 0, 0, tzinfo=UTC)

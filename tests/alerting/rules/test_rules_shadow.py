@@ -15,13 +15,13 @@ from typer.testing import CliRunner
 from access import requests, users
 from access.rights import NotAllowedError, Reader
 from alerting.engine import Engine
-from alerting.episode import Change
-from alerting.knowledge import Knowledge, Watch, load_knowledge
+from alerting.engine.episode import Change
 from alerting.rules.generations import generations, newest_generation
 from alerting.rules.versions import live_versions
 from alerting.rules.waiting import ChangedMeanwhile, waiting_folder
-from alerting.shadow import Compared
-from alerting.shadowing import ShadowDesk
+from alerting.runtime_config import Knowledge, Watch, load_knowledge
+from alerting.shadow.evaluation import Compared
+from alerting.shadow.process import ShadowDesk
 from cli import app
 from core.catalogue import load_contracts
 from core.settings import Home

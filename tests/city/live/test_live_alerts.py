@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from alerting.episode import Change, EpisodeChange
+from alerting.engine.episode import Change, EpisodeChange
 from alerting.rules import RULE_FILES, RuleSet, load_rules
 from city.live.history import history
 from city.live.plan import Plan, make_plan

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from city.live.fleet import Fleet
 from core.store import tables
 from core.store.landed import live_files
-from ingest.listen.known import register_of
+from ingest.devices.known import register_of
 from live_city import LiveCity, landed_city
 
 # Register → the column of the city's own rows that names the device.

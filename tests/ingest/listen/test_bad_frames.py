@@ -22,15 +22,15 @@ from core.stream.client import connected
 from core.stream.oversize import oversize_in
 from core.stream.packer import ENTRY_BYTES
 from core.stream.raw import unpack
-from ingest.listen.bad import OF_A_SENDER, Bad, BadBook, write_sheet
+from ingest.devices.bad_frames import OF_A_SENDER, Bad, BadBook, write_sheet
 from ingest.parse.frames import tables_of
 from ingest.protocols import hj212
 from ingest.protocols.hj212.crc import modbus
 from ingest.protocols.jt808 import encode as jt808
 from ingest.pull import open_intake
-from ingest.replay import replay
-from ingest.reread import BYTES_GONE, NO_FRAME
-from ingest.restore import restore
+from ingest.reprocess.frames import BYTES_GONE, NO_FRAME
+from ingest.reprocess.quarantine import replay
+from ingest.reprocess.restore import restore
 from listening import Device, entries_in_raw, listening, open_contracts, until
 
 AT = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)

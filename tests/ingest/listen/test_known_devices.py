@@ -14,8 +14,8 @@ from core.stages import Batch, Payload
 from core.store import database
 from core.store.device import list_access, list_links, set_access
 from core.stream.client import connected
-from ingest import landing
-from ingest.listen.known import Known, register_of
+from ingest.devices.known import Known, register_of
+from ingest.land import landing
 from listening import Device, entries_in_raw, listening, open_contracts, raw_holds, until
 
 AT = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)

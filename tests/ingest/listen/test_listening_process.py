@@ -10,7 +10,7 @@ from nats.aio.client import Client
 from broker_server import BrokerServer
 from core.stream import streams
 from core.stream.client import connected
-from ingest.listen.limits import Bucket
+from ingest.devices.limits import Bucket
 from listening import listening, open_contracts
 
 

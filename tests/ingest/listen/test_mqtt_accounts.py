@@ -9,7 +9,7 @@ from broker_server import BrokerServer
 from core.settings import NATS_PASSWORD
 from core.stream import mqtt_store
 from core.stream.client import connected
-from ingest.listen.mqtt import session_id
+from ingest.devices.mqtt import session_id
 from listening import Device, listening, open_contracts, raw_holds, until
 
 GAS = "urban.gas_reading"

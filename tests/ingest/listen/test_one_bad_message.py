@@ -17,13 +17,13 @@ from core.store.archive import Archive
 from core.stream.oversize import oversize_in
 from core.stream.packer import ENTRY_BYTES, EntryTooLarge, Packer, Stored
 from core.stream.raw import RawEntry
-from ingest.listen.bad import BadBook
-from ingest.listen.counts import Counts
-from ingest.listen.known import Known
-from ingest.listen.links import LinkBook
-from ingest.listen.mqtt import Bridge
-from ingest.listen.serve import _every
-from ingest.listen.strangers import Strangers
+from ingest.devices.bad_frames import BadBook
+from ingest.devices.counts import Counts
+from ingest.devices.known import Known
+from ingest.devices.links import LinkBook
+from ingest.devices.mqtt import Bridge
+from ingest.devices.serve import _every
+from ingest.devices.strangers import Strangers
 from listening import now, open_contracts
 
 TOPIC = b"urban/gas_reading/QY-1"

@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core.catalogue import load_contracts
-from ingest.listen.mqtt import LOOKED_AT_BYTES, records_in
-from ingest.listen.strangers import MOST_A_MINUTE, Strangers
+from ingest.devices.mqtt import LOOKED_AT_BYTES, records_in
+from ingest.devices.strangers import MOST_A_MINUTE, Strangers
 
 AT = datetime(2026, 11, 30, 4, 0, tzinfo=UTC)
 GAS, STATE = "urban.gas_reading", "fire.device_state"

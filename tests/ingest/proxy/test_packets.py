@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.stream.oversize import HEAD_BYTES, Oversize, oversize_in
-from ingest.proxy.packets import CONNECT_BYTES, MalformedPacket, PublishLimiter
+from ingest.devices.proxy.packets import CONNECT_BYTES, MalformedPacket, PublishLimiter
 
 MOST = 1000
 HELLO = b"\x10\x04abcd"

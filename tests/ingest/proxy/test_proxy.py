@@ -26,12 +26,12 @@ from core.stream.client import connected
 from core.stream.oversize import HEAD_BYTES, Oversize, oversize_in
 from core.stream.raw import RawEntry, pack
 from core.stream.streams import MESSAGE_BYTES
+from ingest.devices.proxy import connections
+from ingest.devices.proxy.connections import DeviceSide, Proxy, ProxyLimits
+from ingest.devices.proxy.counts import Counts
+from ingest.devices.proxy.serve import serve
+from ingest.intake.unplaced import unreadable
 from ingest.parse.frames import tables_of
-from ingest.proxy import connections
-from ingest.proxy.connections import DeviceSide, Proxy, ProxyLimits
-from ingest.proxy.counts import Counts
-from ingest.proxy.serve import serve
-from ingest.stream.unplaced import unreadable
 from listening import Device, listening, now, open_contracts, raw_holds, until
 
 GAS = "urban.gas_reading"
@@ -40,7 +40,7 @@ STARTS_WITHIN_S = 60.0  # a second, where nobody else works
 PROGRAM = """
 import asyncio, os
 from datetime import UTC, datetime
-from ingest.proxy.serve import serve
+from ingest.devices.proxy.serve import serve
 from core.settings import open_home
 asyncio.run(serve(open_home(os.environ), lambda: datetime.now(UTC), asyncio.Event()))
 """

@@ -11,8 +11,8 @@ import pytest
 from core.running import read_running
 from core.settings import Home, SettingsError
 from core.stream.broker import free_port
-from ingest.proxy.connections import Proxy
-from ingest.proxy.serve import limits_of, port_of_devices, serve
+from ingest.devices.proxy.connections import Proxy
+from ingest.devices.proxy.serve import limits_of, port_of_devices, serve
 from listening import now
 
 FREE = {"CITYRISK_MQTT_PORT": "0", "CITYRISK_METRICS_PORT": "0"}

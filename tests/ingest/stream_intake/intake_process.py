@@ -35,7 +35,7 @@ Key = tuple[str, int]
 
 
 class IntakeServer:
-    """`python -m ingest.stream.intake` of a home; it can be killed and started again."""
+    """`python -m ingest.intake.process` of a home; it can be killed and started again."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
@@ -48,7 +48,7 @@ class IntakeServer:
         self.home.run.mkdir(parents=True, exist_ok=True)
         with (self.home.run / "intake.log").open("ab") as log:
             self.process = subprocess.Popen(
-                ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "ingest.stream.intake"],
+                ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "ingest.intake.process"],
                 cwd=ROOT, env=environment, stdout=log, stderr=log,
             )  # fmt: skip
         deadline = time.monotonic() + READY_WITHIN_S

@@ -16,12 +16,12 @@ from core.contract import Contract
 from core.settings import Home
 from core.store import database, tables
 from core.stream.reader import Taken
+from ingest.intake import offsets
+from ingest.intake.offsets import write_clocks
+from ingest.intake.seen import SeenRows, value_schema
+from ingest.intake.tick import Feed, Ticker
 from ingest.protocols import hj212, jt808
 from ingest.pull import Intake, open_intake
-from ingest.stream import offsets
-from ingest.stream.offsets import write_clocks
-from ingest.stream.seen import SeenRows, value_schema
-from ingest.stream.tick import Feed, Ticker
 
 pytestmark = pytest.mark.case("live.A8")
 NOW = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)

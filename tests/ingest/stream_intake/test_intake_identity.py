@@ -19,14 +19,14 @@ from core.stages import Batch, Payload
 from core.store import database
 from core.stream.raw import RawEntry, pack
 from core.stream.reader import Taken
-from ingest import landing
-from ingest.listen.known import Known
+from ingest.devices.known import Known
+from ingest.intake.seen import SeenRows
+from ingest.intake.tick import Feed, Shaped, Ticker
+from ingest.land import landing
 from ingest.protocols.jt808 import encode as jt808
 from ingest.protocols.sl651 import encode
 from ingest.protocols.sl651.wire import build, take_apart
 from ingest.pull import Intake, open_intake
-from ingest.stream.seen import SeenRows
-from ingest.stream.tick import Feed, Shaped, Ticker
 
 NOW = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 AT_US, AT_MS = int(NOW.timestamp() * 1e6), int(NOW.timestamp() * 1e3)

@@ -19,14 +19,14 @@ from core.store import database, tables
 from core.store.landed import live_files
 from core.stream.publish import place_of, raw_messages
 from core.stream.reader import Taken
-from ingest import landing
-from ingest.compact import FILES_WORTH_MERGING, compact, delete_replaced
+from ingest.intake.lander import Lander, landed_rows, read_cursors, read_position, run_of, take_load
+from ingest.intake.seen import SeenRows
+from ingest.intake.tick import NOTES_KEPT, Feed, Shaped, Ticker
+from ingest.land import landing
+from ingest.land.compact import FILES_WORTH_MERGING, compact, delete_replaced
 from ingest.protocols.jt808 import encode
 from ingest.pull import Intake, open_intake
-from ingest.restore import restore
-from ingest.stream.lander import Lander, landed_rows, read_cursors, read_position, run_of, take_load
-from ingest.stream.seen import SeenRows
-from ingest.stream.tick import NOTES_KEPT, Feed, Shaped, Ticker
+from ingest.reprocess.restore import restore
 from quality.run import check_feed
 
 NOW = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
@@ -165,8 +165,8 @@ def test_a_flood_of_bad_frames_is_counted_not_listed(intake: Intake, stream: Str
 def test_a_message_that_breaks_us_costs_itself_alone(
     stream: Stream, intake: Intake, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    from ingest.intake import tick
     from ingest.parse import frames as parsing
-    from ingest.stream import tick
 
     def fragile(messages: Sequence[Any], contracts: Sequence[Contract]) -> Any:
         if any(b"GD-bad" in one.body for one in messages):

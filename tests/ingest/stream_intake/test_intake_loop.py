@@ -30,11 +30,11 @@ from core.stream import live
 from core.stream.client import connected
 from core.stream.reader import StreamReader
 from core.stream.streams import LIVE, RAW, ensure_streams
-from ingest import landing
+from ingest.intake.process import serve
+from ingest.land import landing
 from ingest.pull import Intake, open_intake, pull_feed
-from ingest.replay import replay
-from ingest.restore import restore
-from ingest.stream.intake import serve
+from ingest.reprocess.quarantine import replay
+from ingest.reprocess.restore import restore
 
 NOW = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 AT_MS = int(NOW.timestamp() * 1000) - 5000

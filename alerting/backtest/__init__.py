@@ -1,0 +1,1 @@
+"""Rules on landed history, beside the alerts that were."""

@@ -1,0 +1,1 @@
+"""Telling people: notices, the outbox, and the channels that carry them."""

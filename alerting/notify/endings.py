@@ -1,0 +1,52 @@
+"""Who is owed the end of an alert: everybody who was told its beginning, whatever kept it quiet since.
+
+Read from what was told (`alert_news`, `alert_delivery`), never from the state of an alert: "suppressed" does not mean
+"never told". Not here: which news there are (`alerting.lifecycle.unit_of_work`), sending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import sqlalchemy as sa
+
+from alerting.lifecycle.alert import Waiting
+from core.store import tables
+from core.store.parts import in_parts
+
+END = "resolved"
+NOT_TOLD = "kept quiet"  # in place of a notice: the alert was quiet before anybody was told
+_news = tables.alert_news.c
+
+
+def owed(connection: sa.Connection, alert_ids: Collection[str]) -> set[str]:
+    """Alerts of which people were told something after the last end that they were told."""
+    is_told = sa.and_(_news.notice_id.is_not(None), _news.notice_id != NOT_TOLD)
+    last = sa.func.max(sa.case((_news.kind != END, _news.news_id)))
+    ended = sa.func.coalesce(sa.func.max(sa.case((_news.kind == END, _news.news_id))), 0)
+    found: set[str] = set()
+    for part in in_parts(sorted(alert_ids)):
+        query = sa.select(_news.alert_id).where(_news.alert_id.in_(part), is_told)
+        found.update(connection.scalars(query.group_by(_news.alert_id).having(last > ended)))
+    return found
+
+
+def worth_telling(waiting: Sequence[Waiting], quiet: Collection[str], is_owed: Collection[str]) -> list[Waiting]:
+    """Of one group's news those to tell: nothing of what is quiet, and an end to those who know of a beginning."""
+    begun = {one.alert_id for one in waiting if one.kind != END and one.alert_id not in quiet} | set(is_owed)
+    return [one for one in waiting if (one.alert_id in begun if one.kind == END else one.alert_id not in quiet)]
+
+
+def told_of(connection: sa.Connection, alert_ids: Collection[str]) -> set[tuple[str, str]]:
+    """Channel and target of whoever was told of these alerts, or still will be; not of what was given up."""
+    delivery = tables.alert_delivery.c
+    found: set[tuple[str, str]] = set()
+    for part in in_parts(sorted(alert_ids)):
+        query = (
+            sa.select(delivery.channel_id, delivery.target)
+            .join(tables.alert_news, _news.notice_id == delivery.notice_id)
+            .where(_news.alert_id.in_(part), delivery.state != "dead")
+            .distinct()
+        )
+        found.update((row.channel_id, row.target) for row in connection.execute(query))
+    return found

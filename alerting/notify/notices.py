@@ -1,0 +1,228 @@
+"""Tell people what waits: due groups become notices, notices become deliveries, in one transaction.
+
+Not here: when a group is due, how many notices a storm may make (`alerting.policy.grouping`), sending (`alerting.notify.channels`).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import orjson
+import sqlalchemy as sa
+
+from alerting.lifecycle.alert import Alert, AlertGroup, Notice, Waiting
+from alerting.lifecycle.records import ALERTS, DELIVERIES, GROUPS, NOTICES, WAITING
+from alerting.lifecycle.unit_of_work import in_transaction
+from alerting.notify.endings import END, NOT_TOLD, owed, told_of, worth_telling
+from alerting.notify.outbox import EVERY, body_of, deliveries_of
+from alerting.notify.silent_devices import unheard
+from alerting.policy.grouping import STORM, URGENCY, Policy, may_tell, title_of
+from alerting.policy.labels import all_hold, labels_of
+from alerting.policy.notification_policy import Desk
+from alerting.policy.suppression import silences_now
+from core.severity import COLOURS
+from core.store import tables
+
+LOOK_AGAIN = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class _Due:
+    """A group whose time has come, with its news and the alerts that they are about."""
+
+    group: AlertGroup
+    policy: Policy
+    news: list[Waiting]
+    alerts: dict[str, Alert]
+    again_at: datetime | None  # when what is held back may be told
+
+    @property
+    def rank(self) -> int:
+        return max(one.severity_rank for one in self.news)
+
+
+def flush(engine: sa.Engine, desk: Desk, now: datetime) -> tuple[str, ...]:
+    """Tell every group that is due; returns the ids of the notices."""
+    group = tables.alert_group.c
+    with engine.connect() as connection:
+        if connection.scalar(sa.select(group.group_key).where(group.flush_at <= now).limit(1)) is None:
+            return ()
+    return in_transaction(engine, lambda connection: _flush(connection, desk, now))
+
+
+def _flush(connection: sa.Connection, desk: Desk, now: datetime) -> tuple[str, ...]:
+    due = _due(connection, desk, now)
+    window = desk.grouping.rest.storm_window
+    notice = tables.alert_notice.c
+    query = sa.select(notice.created_at, notice.group_key, notice.severity_rank).where(notice.created_at > now - window)
+    recent = [(row.created_at, row.group_key, row.severity_rank) for row in connection.execute(query)]
+    made: list[str] = []
+    while due:
+        first = due[0]
+        verdict = may_tell(desk.grouping.rest, recent, first.rank, now)
+        if verdict == "wait":
+            _wait(connection, due, recent, desk, now)
+            break
+        together = [one for one in due if one.group.is_exercise == first.group.is_exercise]
+        told = [first] if verdict == "alone" else together
+        key = first.group.group_key if verdict == "alone" else STORM
+        made.append(_tell(connection, desk, told, key, now))
+        recent.append((now, key, max(one.rank for one in told)))
+        due = [one for one in due if one not in told]
+    return tuple(made)
+
+
+def _due(connection: sa.Connection, desk: Desk, now: datetime) -> list[_Due]:
+    """Due groups with something left to tell, the worst first; what was kept quiet meanwhile is struck out.
+
+    An end is told even while a silence holds: it is no noise, and whoever knows of the danger waits for it.
+    """
+    table, news = tables.alert_group, tables.alert_news.c
+    groups = GROUPS.found(connection, GROUPS.where(table.c.flush_at <= now))
+    waiting: dict[str, list[Waiting]] = {group.group_key: [] for group in groups}
+    is_due = sa.select(table.c.group_key).where(table.c.flush_at <= now)
+    query = WAITING.where(news.notice_id.is_(None), news.group_key.in_(is_due))
+    for one in WAITING.found(connection, query.order_by(news.news_id)):
+        waiting[one.group_key].append(one)
+    alert = tables.alert.c
+    concerned = sa.select(news.alert_id).where(news.notice_id.is_(None), news.group_key.in_(is_due))
+    found_alerts = ALERTS.found(connection, ALERTS.where(alert.alert_id.in_(concerned)))
+    alerts = {one.alert_id: one for one in found_alerts}
+    quiet, held_until = _quiet(connection, alerts, now)
+    is_owed = owed(connection, {one.alert_id for found in waiting.values() for one in found if one.kind == END})
+    due, struck = [], []
+    for group in groups:
+        found = waiting[group.group_key]
+        telling = worth_telling(found, quiet, is_owed)
+        held = [one for one in found if one.alert_id in held_until and one not in telling]
+        struck += [one.news_id for one in found if one not in telling and one not in held]
+        again_at = min((held_until[one.alert_id] for one in held), default=None)
+        if telling:
+            policy = desk.grouping.policy(alerts[telling[0].alert_id].domain)
+            concerned_here = {one.alert_id: alerts[one.alert_id] for one in telling}
+            due.append(_Due(group, policy, telling, concerned_here, again_at))
+        else:
+            here = table.c.group_key == group.group_key
+            connection.execute(sa.update(table).where(here).values(flush_at=again_at))
+    _strike_out(connection, struck)
+    return sorted(due, key=lambda one: (-one.rank, one.group.flush_at, one.group.group_key))
+
+
+def _quiet(
+    connection: sa.Connection, alerts: Mapping[str, Alert], now: datetime
+) -> tuple[set[str], dict[str, datetime]]:
+    """Alerts that are quiet now; of those that somebody works on, until when.
+
+    What is suppressed is told when it is released. What somebody acknowledged is never suppressed, so its news wait.
+    """
+    silences = silences_now(connection, now)
+    quiet = {alert_id for alert_id, row in alerts.items() if row.state == "suppressed"}
+    held_until: dict[str, datetime] = {}
+    for alert_id, row in alerts.items():
+        ends = [one.ends_at for one in silences if all_hold(one.matchers, labels_of(row))]
+        if ends:
+            quiet.add(alert_id)
+            if row.state in ("acknowledged", "dispatched"):
+                held_until[alert_id] = min(max(ends), now + LOOK_AGAIN)  # it may be ended early
+    return quiet, held_until
+
+
+def _strike_out(connection: sa.Connection, news_ids: Sequence[int]) -> None:
+    table = tables.alert_news
+    if news_ids:
+        query = sa.update(table).where(table.c.news_id == sa.bindparam("b_id")).values(notice_id=NOT_TOLD)
+        connection.execute(query, [{"b_id": one} for one in news_ids])
+
+
+def _wait(
+    connection: sa.Connection,
+    due: Sequence[_Due],
+    recent: Sequence[tuple[datetime, str, int]],
+    desk: Desk,
+    now: datetime,
+) -> None:
+    """Put groups off until the storm's next common notice."""
+    together = max((at for at, key, _ in recent if key == STORM), default=now)
+    table = tables.alert_group
+    query = sa.update(table).where(table.c.group_key.in_([one.group.group_key for one in due]))
+    connection.execute(query.values(flush_at=together + desk.grouping.rest.storm_interval))
+
+
+def _tell(connection: sa.Connection, desk: Desk, told: Sequence[_Due], key: str, now: datetime) -> str:
+    alerts = list({alert_id: alert for one in told for alert_id, alert in one.alerts.items()}.values())
+    news = [row for one in told for row in one.news]
+    kinds = _kinds(news)
+    notice = _notice(told, alerts, news, key, now)
+    heard_at = unheard(connection.execute, [(one.alert_id, one.device_id, one.metric) for one in alerts])
+    body = orjson.dumps(body_of(notice, alerts, kinds, desk.wording, now, heard_at)).decode()
+    connection.execute(sa.insert(tables.alert_notice).values({**NOTICES.row(notice), "body": body}))
+    knowing = told_of(connection, {row.alert_id for row in news if row.kind == END})
+    deliveries = deliveries_of(notice, body, alerts, desk.routes, now, knowing)
+    if deliveries:
+        connection.execute(sa.insert(tables.alert_delivery), DELIVERIES.rows(deliveries))
+    table = tables.alert_news
+    query = sa.update(table).where(table.c.news_id == sa.bindparam("b_id"))
+    connection.execute(query.values(notice_id=notice.notice_id), [{"b_id": row.news_id} for row in news])
+    groups = tables.alert_group
+    query = sa.update(groups).where(groups.c.group_key == sa.bindparam("b_key"))
+    connection.execute(
+        query.values(flush_at=sa.bindparam("b_again"), last_notice_at=now, told_rank=sa.bindparam("b_rank")),
+        [{"b_key": one.group.group_key, "b_rank": _told_rank(one, now), "b_again": one.again_at} for one in told],
+    )
+    return notice.notice_id
+
+
+def _told_rank(due: _Due, now: datetime) -> int:
+    last = due.group.last_notice_at
+    is_quiet = last is None or now - last >= due.policy.interval
+    return due.rank if is_quiet else max(due.rank, due.group.told_rank)
+
+
+def _notice(told: Sequence[_Due], alerts: Sequence[Alert], news: Sequence[Waiting], key: str, now: datetime) -> Notice:
+    rank = max(one.severity_rank for one in news)
+    kind = min((one.kind for one in news), key=URGENCY.index)
+    is_exercise = bool(told[0].group.is_exercise)
+    title_zh, title_en = title_of(kind, alerts, is_exercise)
+    return Notice(
+        notice_id=secrets.token_hex(16),
+        group_key=key,
+        kind=kind,
+        colour=COLOURS[rank],
+        severity_rank=rank,
+        domain=_shared({alert.domain for alert in alerts}),
+        subdomain=_shared({alert.subdomain for alert in alerts}),
+        area_code=_area([alert.area_code for alert in alerts]),
+        disposing_unit=_shared({alert.disposing_unit for alert in alerts}),
+        to_role=_shared({one.to_role for one in news}),
+        n_alerts=len(alerts),
+        is_exercise=is_exercise,
+        title_zh=title_zh,
+        title_en=title_en,
+        first_news_at=min(one.at for one in news),
+        created_at=now,
+    )
+
+
+def _kinds(news: Sequence[Waiting]) -> Mapping[str, str]:
+    """The most urgent kind of news of each alert."""
+    kinds: dict[str, str] = {}
+    for one in news:
+        before = kinds.get(one.alert_id, one.kind)
+        kinds[one.alert_id] = min(before, one.kind, key=URGENCY.index)
+    return kinds
+
+
+def _shared(values: set[str]) -> str:
+    return values.pop() if len(values) == 1 else EVERY
+
+
+def _area(codes: Sequence[str]) -> str:
+    """The smallest area that holds all: the same code, county or city."""
+    for length in (12, 9, 6, 4):
+        cut = {code[:length] for code in codes}
+        if len(cut) == 1:
+            return cut.pop() + "00" * (length == 4)
+    return EVERY

@@ -1,0 +1,1 @@
+"""Who hears what, and when not: routing, grouping, escalation, inhibition, silence and its limits, flapping."""

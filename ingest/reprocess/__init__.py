@@ -1,0 +1,1 @@
+"""What came before is read again: from quarantine, from kept frames, from the archive."""

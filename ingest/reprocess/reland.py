@@ -1,0 +1,202 @@
+"""Take a landed batch back, and land a feed again from the archive under today's contract.
+
+Both are one ledger transaction: killed before it, nothing has happened; killed after it, `landing.sweep_orphans` of the
+next run removes the files that no longer count. The days concerned are rebuilt by the next build, because the ledger
+says that the warehouse holds files which are no longer live. Alerts stay: what rang has rung.
+
+Not here: streams. A message of a stream lands in several feeds at once and its devices are judged at the door.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from core.contract import Contract
+from core.stages import Landed, LandedFile, Note, Payload
+from core.store import tables
+from core.store.parts import in_parts
+from core.store.refusal import RELANDED, WITHDRAWN
+from ingest.land import landing
+from ingest.pull import Intake
+
+
+class RelandError(RuntimeError):
+    """A batch or feed that cannot be taken back or landed again; says which, why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Relanded:
+    """What landing a feed again gave."""
+
+    feed_id: str
+    batches: int
+    rows_before: int
+    rows_landed: int
+    rows_quarantined: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Shaped:
+    """One batch in its new shape: files on disk that the ledger does not know yet."""
+
+    source: sa.Row[Any]
+    payload: Payload
+    landed: Landed
+    notes: tuple[Note, ...]
+
+
+def withdraw(intake: Intake, contract: Contract | None, batch_id: str, actor: str, reason: str) -> list[str]:
+    """Take a batch back with what was replayed from it; gives the Beijing days to be rebuilt.
+
+    `contract` is needed only where upkeep has merged the batch with others: its feed then lands again without it.
+    Raises RelandError for a batch that is not there, is a merge, or was taken back before.
+    """
+    _reasoned(reason)
+    with intake.engine.connect() as connection:
+        row = connection.execute(sa.select(tables.batch).where(tables.batch.c.batch_id == batch_id)).first()
+        if row is None:
+            raise RelandError(f"batch {batch_id} is not in the ledger; see `cityrisk sql` or the page Feed health")
+        if row.media == "compaction" or row.state in (WITHDRAWN, RELANDED):
+            found = "holds what upkeep merged" if row.media == "compaction" else f"is {row.state}"
+            raise RelandError(f"{row.feed_id}: batch {batch_id} {found}; expected one that a department delivered")
+        q = tables.quarantine.c
+        replays = sa.select(q.replayed_batch_id).where(q.batch_id == batch_id, q.replayed_batch_id.is_not(None))
+        replayed: list[str] = list(connection.scalars(replays.distinct()))
+        batch_ids = [batch_id, *sorted(replayed)]
+        files = connection.execute(sa.select(tables.file).where(tables.file.c.batch_id.in_(batch_ids))).all()
+    days = sorted({str(file.landed_on) for file in files})
+    if any(file.state == "replaced" for file in files):
+        if contract is None:
+            raise RelandError(f"{row.feed_id}: batch {batch_id} was merged and its feed has no contract")
+        _land_again(intake, contract, actor, reason, without=batch_ids)
+        return days
+    with intake.engine.begin() as connection:
+        _take_back(connection, batch_ids, WITHDRAWN)
+        _audit(connection, intake, actor, "withdraw", f"{row.feed_id} {batch_id}", reason)
+    return days
+
+
+def reland(intake: Intake, contract: Contract, actor: str, reason: str, *, with_withdrawn: bool = False) -> Relanded:
+    """Drop what a feed has landed and land all of it again from the archive. Nothing changes until all is read.
+
+    Batches that were taken back stay so, unless `with_withdrawn`. Raises RelandError for a stream, and where bytes are
+    past their retention: those rows could not come back.
+    """
+    _reasoned(reason)
+    return _land_again(intake, contract, actor, reason, with_withdrawn=with_withdrawn)
+
+
+def _land_again(
+    intake: Intake,
+    contract: Contract,
+    actor: str,
+    reason: str,
+    *,
+    without: Collection[str] = (),
+    with_withdrawn: bool = False,
+) -> Relanded:
+    if contract.is_stream:
+        raise RelandError(f"{contract.id}: a stream cannot be landed again; `cityrisk quarantine replay` reads frames")
+    rows = _batches(intake.engine, contract.id)
+    states = (RELANDED,) if with_withdrawn else (RELANDED, WITHDRAWN)
+    sources = [r for r in rows if r.media != "compaction" and r.state not in states and r.batch_id not in without]
+    sources = [row for row in sources if not _is_replay(row, sources)]
+    gone = [row for row in sources if row.archive_sha256 not in intake.archive]
+    if gone:
+        raise RelandError(
+            f"{contract.id}: the bytes of {len(gone)} batches are not in the archive (first: {gone[0].batch_id}, "
+            f"{gone[0].source_ref}); restore a backup of archive/, or withdraw them first"
+        )
+    old = [row for row in rows if row.state != RELANDED and row.batch_id not in without]
+    if not with_withdrawn:
+        old = [row for row in old if row.state != WITHDRAWN]
+    with landing.writing(intake.home):
+        shaped = _shape(intake, contract, sources)
+        with intake.engine.begin() as connection:
+            _take_back(connection, [row.batch_id for row in old], RELANDED)
+            _take_back(connection, list(without), WITHDRAWN)
+            for one in shaped:
+                _record(connection, intake, contract, one)
+            action = "withdraw" if without else "reland"
+            _audit(connection, intake, actor, action, " ".join([contract.id, *without]), reason)
+    return Relanded(
+        contract.id, len(shaped), sum(row.rows_landed for row in sources),
+        sum(one.landed.rows_landed for one in shaped), sum(one.landed.rows_quarantined for one in shaped),
+    )  # fmt: skip
+
+
+def _shape(intake: Intake, contract: Contract, sources: Sequence[sa.Row[Any]]) -> list[_Shaped]:
+    """Read, conform and write every batch in the order in which they came; repeats are those of the new files."""
+    shaped, files = [], list[LandedFile]()
+    for row in sources:
+        body = intake.archive.get(row.archive_sha256)
+        payload = Payload(contract.id, body, row.media, row.source_ref, row.received_at)
+        variant = f"reland {row.batch_id} {intake.run_id}"
+        batch = intake.shape(contract, payload, landing.batch_id_of(contract.id, row.archive_sha256, variant))
+        frame, notes = batch.frame, batch.notes
+        if contract.snapshot == "incremental" and not frame.is_empty():
+            days = set(landing.with_landed_on(frame, contract)["landed_on"])
+            before = [intake.home.landing / f.path for f in files if contract.is_register or f.landed_on in days]
+            frame, repeats = landing.split_duplicates(frame, contract, before)
+            notes = (*notes, *repeats)
+        if batch.secrets:
+            intake.vault.keep(batch.secrets)
+        written = landing.write_files(intake.home, contract, batch.batch_id, frame) if not frame.is_empty() else ()
+        files += written
+        landed = landing.landed_of(replace(batch, frame=frame, notes=notes), written)
+        shaped.append(_Shaped(row, replace(payload, body=b""), landed, notes))
+    return shaped
+
+
+def _record(connection: sa.Connection, intake: Intake, contract: Contract, one: _Shaped) -> None:
+    """What was admitted stays admitted: its rows were judged, and conform applies today's row rules to each again."""
+    landing.record(
+        connection, contract, one.landed, one.notes, one.payload, one.source.archive_sha256, intake.run_id,
+        state="admitted" if one.source.state == "admitted" and one.landed.files else None, is_told=False,
+    )  # fmt: skip
+
+
+def _batches(engine: sa.Engine, feed_id: str) -> Sequence[sa.Row[Any]]:
+    b = tables.batch.c
+    with engine.connect() as connection:
+        query = sa.select(tables.batch).where(b.feed_id == feed_id).order_by(b.received_at, b.batch_id)
+        return connection.execute(query).all()
+
+
+def _is_replay(row: sa.Row[Any], among: Sequence[sa.Row[Any]]) -> bool:
+    """Whether a batch holds rows of another one's bytes: landing that one again brings them."""
+    if not str(row.source_ref).endswith("(replay)"):
+        return False
+    return any(o.archive_sha256 == row.archive_sha256 and o.batch_id != row.batch_id for o in among)
+
+
+def _take_back(connection: sa.Connection, batch_ids: Sequence[str], state: str) -> None:
+    """Batches, their files and what they have in quarantine no longer count; LIVE does not hear of them any more."""
+    for chunk in in_parts(batch_ids):
+        connection.execute(sa.update(tables.batch).where(tables.batch.c.batch_id.in_(chunk)).values(state=state))
+        connection.execute(
+            sa.update(tables.file)
+            .where(tables.file.c.batch_id.in_(chunk), tables.file.c.state != "expired")
+            .values(state=landing.WITHDRAWN_FILE)
+        )
+        connection.execute(
+            sa.update(tables.quarantine).where(tables.quarantine.c.batch_id.in_(chunk)).values(outcome=WITHDRAWN)
+        )
+        connection.execute(sa.delete(tables.live_waiting).where(tables.live_waiting.c.batch_id.in_(chunk)))
+
+
+def _audit(connection: sa.Connection, intake: Intake, actor: str, action: str, target: str, reason: str) -> None:
+    connection.execute(
+        sa.insert(tables.operator_action).values(
+            actor=actor, action=action, target=target, reason=reason, at=intake.now()
+        )
+    )
+
+
+def _reasoned(reason: str) -> None:
+    if not reason.strip():
+        raise RelandError("no reason given; say why, it is kept with the action")
