@@ -22,7 +22,7 @@ from alerting.lifecycle.alert import Alert
 from alerting.lifecycle.commands import NoSuchAlert, Report
 from alerting.lifecycle.steps import IllegalStep, Verb
 from alerting.lifecycle.unit_of_work import Conflict
-from alerting.policy.notification_policy import Desk, DeskError, load_desk
+from alerting.policy.notification_policy import NotificationPolicy, load_notification_policy
 from alerting.policy.quiet_limits import TooLong, beyond, covered_by_labels, limits_of, quiet_before
 from alerting.policy.routing import RoutingError
 from alerting.rules.generations import NoRulesError, newest_generation
@@ -33,7 +33,7 @@ from core.store.database import opened
 from core.system import systems_root
 
 __all__ = [
-    "Conflict", "Covered", "DeskError", "IllegalStep", "NoRulesError", "NoSuchAlert", "Quieted", "Report",
+    "Conflict", "Covered", "NotificationPolicyError", "IllegalStep", "NoRulesError", "NoSuchAlert", "Quieted", "Report",
     "RoutingError", "TooLong", "act", "covered", "end_silence", "enter", "silence", "silences", "whole_id",
 ]  # fmt: skip
 
@@ -180,14 +180,14 @@ def silences(home: Home, now: datetime) -> list[dict[str, Any]]:
         return [dict(row._mapping) for row in connection.execute(query)]
 
 
-def desk_of(home: Home) -> Desk:
+def desk_of(home: Home) -> NotificationPolicy:
     """The duty desk of the newest rules generation. Raises NoRulesError or DeskError."""
     return _desk_in(newest_generation(home.root), systems_root(home.environment))
 
 
 @lru_cache(maxsize=4)
-def _desk_in(folder: Path, contracts: Path) -> Desk:
-    return load_desk(folder, owners=owners_of(load_contracts(contracts).values()))
+def _desk_in(folder: Path, contracts: Path) -> NotificationPolicy:
+    return load_notification_policy(folder, owners=owners_of(load_contracts(contracts).values()))
 
 
 def _verb(step: str) -> Verb:

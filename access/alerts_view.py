@@ -21,11 +21,11 @@ from access.serving import GenerationError, Home, NoGenerationError, open_mart
 from access.systems import CitySystem
 from alerting.engine.marks import LATE, WORDS
 from alerting.lifecycle import steps
-from alerting.notify.channels.channel_config import BookError, load_book
+from alerting.notify.channels.channel_config import ChannelConfigError, load_channel_config
 from alerting.notify.channels.claims import undelivered_query
-from alerting.notify.silent_devices import unheard
+from alerting.notify.silent_devices import silent_since
 from alerting.notify.wording import Wording
-from alerting.policy.notification_policy import Desk, DeskError
+from alerting.policy.notification_policy import NotificationPolicy, NotificationPolicyError
 from alerting.rules.generations import NoRulesError, newest_generation
 from core import severity
 from core.store import tables
@@ -116,7 +116,7 @@ def board(
         sa.select(*(table.c[name] for name in _LISTED)).where(table.c.alert_id.in_(ids)).order_by(*order)
     )
     rows = [dict(row) for row in found.mappings()]
-    heard_at = unheard(live.execute, [(row["alert_id"], row["device_id"], row["metric"]) for row in rows])
+    heard_at = silent_since(live.execute, [(row["alert_id"], row["device_id"], row["metric"]) for row in rows])
     for row in rows:
         row["last_heard_at"] = heard_at.get(row["alert_id"])
     n_matching = live.scalar(sa.select(sa.func.count()).select_from(table).where(*conditions)) or 0
@@ -171,7 +171,7 @@ def alert(live: OpsReader, reader: Reader, alert_id: str) -> dict[str, Any] | No
     n_in_group = live.scalar(sa.select(sa.func.count()).select_from(table).where(*grouped))
     return {
         **row, "n_in_group": n_in_group, "silenced": _silenced(live, row["suppressed_by"]),
-        "last_heard_at": unheard(live.execute, [(alert_id, row["device_id"], row["metric"])]).get(alert_id),
+        "last_heard_at": silent_since(live.execute, [(alert_id, row["device_id"], row["metric"])]).get(alert_id),
     }  # fmt: skip
 
 
@@ -242,19 +242,19 @@ def channel_names(home: Home) -> Mapping[str, tuple[str, str]]:
     """Ways out by id: (name_zh, name_en). Empty while the home has no rules generation."""
     try:
         return _channel_names(newest_generation(home.root))
-    except (NoRulesError, BookError):
+    except (NoRulesError, ChannelConfigError):
         return {}
 
 
 @lru_cache(maxsize=4)
 def _channel_names(folder: Path) -> Mapping[str, tuple[str, str]]:
-    return {channel.channel_id: (channel.name_zh, channel.name_en) for channel in load_book(folder).channels.values()}
+    return {channel.channel_id: (channel.name_zh, channel.name_en) for channel in load_channel_config(folder).channels.values()}
 
 
-def _desk_of(home: Home) -> Desk | None:
+def _desk_of(home: Home) -> NotificationPolicy | None:
     try:
         return desk_of(home)
-    except (NoRulesError, DeskError):
+    except (NoRulesError, NotificationPolicyError):
         return None
 
 

@@ -22,17 +22,17 @@ from alerting.engine.rule import RuleSet
 from alerting.lifecycle.alert import StreamPosition
 from alerting.rules.generations import generation_named
 from alerting.rules.load import load_rules
-from alerting.runtime_config import Knowledge
+from alerting.runtime_config import RuntimeConfig
 from core.settings import Home
 from core.stream.live import EPOCH, LiveBatch
 
 log = logging.getLogger(__name__)
 
 
-class Reasoning:
+class EngineState:
     """`sequence` is the last message folded; `changes` came of it and those before, and wait to be applied."""
 
-    def __init__(self, engine: Engine, knowledge: Knowledge, sequence: int, applied_to: int) -> None:
+    def __init__(self, engine: Engine, knowledge: RuntimeConfig, sequence: int, applied_to: int) -> None:
         self._engine, self.knowledge = engine, knowledge
         self.sequence, self._applied_to = sequence, applied_to
         self.stream_at: datetime = EPOCH
@@ -40,7 +40,7 @@ class Reasoning:
         self._members_only = _members_only(engine.ruleset)
 
     @classmethod
-    def resume(cls, home: Home, knowledge: Knowledge, stored: StreamPosition | None) -> Reasoning:
+    def resume(cls, home: Home, knowledge: RuntimeConfig, stored: StreamPosition | None) -> EngineState:
         """The engine of the newest snapshot, or a new one that reads from the beginning of what the stream keeps."""
         applied_to = stored.sequence if stored else 0
         if stored is None or stored.snapshot is None or stored.snapshot_sequence is None:
@@ -71,7 +71,7 @@ class Reasoning:
         self._keep(self._engine.fold(batch))
         self.sequence, self.stream_at = batch.sequence, batch.received_at
 
-    def renew(self, knowledge: Knowledge) -> None:
+    def renew(self, knowledge: RuntimeConfig) -> None:
         """Go on by newer rules and registers."""
         only_windows = knowledge.folder == self.knowledge.folder and knowledge.registers == self.knowledge.registers
         if only_windows:
@@ -108,7 +108,7 @@ def _members_only(ruleset: RuleSet) -> frozenset[str]:
     return frozenset(rule.rule_id for rule in ruleset.rules if rule.is_member_only)
 
 
-def _rules_of(home: Home, body: bytes, knowledge: Knowledge) -> RuleSet:
+def _rules_of(home: Home, body: bytes, knowledge: RuntimeConfig) -> RuleSet:
     """The rules that a state was made under, the newest ones where those were swept away."""
     name = generation_of(body)
     if name == knowledge.ruleset.generation:
@@ -120,5 +120,5 @@ def _rules_of(home: Home, body: bytes, knowledge: Knowledge) -> RuleSet:
     return replace(load_rules(folder, name), windows=knowledge.ruleset.windows)
 
 
-def _folder(home: Home, ruleset: RuleSet, knowledge: Knowledge) -> Path:
+def _folder(home: Home, ruleset: RuleSet, knowledge: RuntimeConfig) -> Path:
     return generation_named(home.root, ruleset.generation) or knowledge.folder

@@ -21,7 +21,7 @@ from typing import Protocol
 import orjson
 
 from alerting.notify.channels.form import NotSetUp, NotTaken, Refused
-from alerting.notify.channels.mqtt import Line, Mqtt
+from alerting.notify.channels.mqtt import Mqtt, MqttConnection
 from alerting.notify.channels.web import Asker
 from core.runtime.notice_lock import is_dry_run
 from core.settings import Home, SettingsError
@@ -40,7 +40,7 @@ _NOTE = "heartbeat.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Vitals:
     """What alerting knows of itself at this moment."""
 
     ticked_at: datetime | None
@@ -69,7 +69,7 @@ class Beaten:
     failure: str = ""
 
 
-class Way(Protocol):
+class HeartbeatReceiver(Protocol):
     """One way out of the host."""
 
     async def send(self, body: bytes, key: str) -> None:
@@ -95,7 +95,7 @@ class _Web:
 
 class _Bus:
     def __init__(self, url: str) -> None:
-        self._mqtt = Mqtt(Line.of(url), 1, TIMEOUT_S)
+        self._mqtt = Mqtt(MqttConnection.of(url), 1, TIMEOUT_S)
 
     async def send(self, body: bytes, key: str) -> None:
         await self._mqtt.publish(body, key)
@@ -109,12 +109,12 @@ class Heartbeat:
     """The beats of one process; `turn` is one look."""
 
     home: Home
-    pulse: Callable[[], Pulse]
+    pulse: Callable[[], Vitals]
     now: Callable[[], datetime]
     beaten: dict[str, Beaten] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._ways: dict[str, Way] = {}
+        self._ways: dict[str, HeartbeatReceiver] = {}
         self._due_at: datetime | None = None
         self.every = timedelta(seconds=DEFAULT_EVERY_S)
         with contextlib.suppress(SettingsError):  # `standing` says it; alerting must start all the same
@@ -164,7 +164,7 @@ class Heartbeat:
         await asyncio.to_thread(_write_note, self.home, self.beaten)
         return not silence
 
-    async def _beat(self, name: str, way: Way, body: bytes, now: datetime) -> None:
+    async def _beat(self, name: str, way: HeartbeatReceiver, body: bytes, now: datetime) -> None:
         before, failure = self.beaten[name], ""
         try:
             async with asyncio.timeout(2 * TIMEOUT_S):
@@ -176,7 +176,7 @@ class Heartbeat:
         self.beaten[name] = Beaten(name, before.delivered_at if failure else now, failure)
 
 
-def body_of(pulse: Pulse, now: datetime, every: timedelta) -> Mapping[str, object]:
+def body_of(pulse: Vitals, now: datetime, every: timedelta) -> Mapping[str, object]:
     """What a watcher gets: that alerting judged, when, and whether what it tells gets through.
 
     No name, no place: what fails is told at the host, since the texts of errors may quote rows.

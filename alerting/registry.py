@@ -12,12 +12,12 @@ from typing import Any
 import polars as pl
 import sqlalchemy as sa
 
-from alerting.engine.world import Registry, Thing, shapes_of
+from alerting.engine.world import Asset, Registry, shapes_of
 from core.contract import Contract
 from core.settings import Home
 from core.store.landed import live_files
 
-__all__ = ["Registry", "Thing", "load_registry", "registry_of"]
+__all__ = ["Registry", "Asset", "load_registry", "registry_of"]
 
 _PROVENANCE = ("_batch_id", "_row", "_received_at", "_flags", "landed_on")
 
@@ -32,8 +32,8 @@ def load_registry(home: Home, engine: sa.Engine, contracts: Iterable[Contract]) 
 def registry_of(contracts: Iterable[Contract], frames: Mapping[str, pl.DataFrame]) -> Registry:
     """A registry from frames in landed shape, by feed id."""
     known = list(contracts)
-    objects: dict[str, Thing] = {}
-    devices: dict[str, Thing] = {}
+    objects: dict[str, Asset] = {}
+    devices: dict[str, Asset] = {}
     for contract in known:
         frame = frames.get(contract.id)
         if frame is None:
@@ -53,7 +53,7 @@ def _newest_rows(contract: Contract, files: Sequence[Path]) -> pl.DataFrame:
     return frame.unique(list(contract.key), keep="last", maintain_order=True)
 
 
-def _thing(contract: Contract, row: Mapping[str, Any], concept: str) -> Thing | None:
+def _thing(contract: Contract, row: Mapping[str, Any], concept: str) -> Asset | None:
     def cell(name: str) -> Any:
         column = contract.by_concept(name)
         return row.get(column.landed_name) if column else None
@@ -66,7 +66,7 @@ def _thing(contract: Contract, row: Mapping[str, Any], concept: str) -> Thing | 
         name: value for name, value in row.items()
         if value is not None and name not in _PROVENANCE and isinstance(value, bool | int | float | str)
     }  # fmt: skip
-    return Thing(
+    return Asset(
         id=f"{prefix}{code}",
         object_id=None if owner is None else f"{prefix}{owner}",
         object_type=contract.object_type,

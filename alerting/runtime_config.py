@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from alerting.engine.rule import MaintenanceWindow, RuleError, RuleSet
 from alerting.engine.world import Registry
 from alerting.lifecycle.subjects import Subjects, city_of
-from alerting.policy.notification_policy import Desk, DeskError, load_desk
+from alerting.policy.notification_policy import NotificationPolicy, NotificationPolicyError, load_notification_policy
 from alerting.registry import load_registry
 from alerting.rules.generations import generations, newest_generation
 from alerting.rules.load import load_rules
@@ -34,25 +34,25 @@ _SCOPES = ("device", "object", "area", "feed")
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge:
+class RuntimeConfig:
     """Rules, registers and desk that belong together; `registers` tells one state of the registers from another."""
 
     folder: Path
     ruleset: RuleSet
     registry: Registry
-    desk: Desk
+    desk: NotificationPolicy
     subjects: Subjects
     registers: str
 
 
-class Watch:
+class ConfigWatch:
     """Looks whether there is anything newer than what is known."""
 
     def __init__(self, home: Home, engine: sa.Engine, contracts: Mapping[str, Contract]) -> None:
         self._home, self._engine, self._contracts = home, engine, contracts
         self.failure = ""  # why the newest rules are not in force
 
-    def newer(self, known: Knowledge) -> Knowledge | None:
+    def newer(self, known: RuntimeConfig) -> RuntimeConfig | None:
         """Newer rules, registers or maintenance; None when all is as known.
 
         Rules that were not let in, or cannot be read, hold up nothing else. Raises what loading the others raises.
@@ -64,17 +64,17 @@ class Watch:
             if windows == known.ruleset.windows:
                 return None
             return replace(known, ruleset=replace(known.ruleset, windows=windows))
-        return load_knowledge(self._home, self._engine, self._contracts, folder)
+        return load_runtime_config(self._home, self._engine, self._contracts, folder)
 
-    def _folder(self, known: Knowledge) -> Path:
+    def _folder(self, known: RuntimeConfig) -> Path:
         """The newest generation if it may be in force, else the one that is; `failure` says why."""
         said = ""
         folder = newest_generation(self._home.root)
         if folder != known.folder:
             try:
                 check_approved(self._engine, load_rules(folder, folder.name), folder)
-                load_desk(folder)
-            except (UnapprovedRules, RuleError, DeskError, OSError) as error:
+                load_notification_policy(folder)
+            except (UnapprovedRules, RuleError, NotificationPolicyError, OSError) as error:
                 said, folder = f"newer rules do not load, the old ones go on: {error}", known.folder
         if said and said != self.failure:
             log.error("%s; in force is %s", said, folder.name)
@@ -82,18 +82,18 @@ class Watch:
         return folder
 
 
-def load_knowledge(
+def load_runtime_config(
     home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], folder: Path | None = None
-) -> Knowledge:
+) -> RuntimeConfig:
     """The newest of everything, of rules those that were let in. Raises NoRulesError, RuleError or DeskError."""
     folder = folder or approved_generation(home, engine)
     registers = registers_of(engine, contracts)
     ruleset = load_rules(folder, folder.name)
     ruleset = replace(ruleset, windows=windows_known(engine, ruleset.windows))
     registry = load_registry(home, engine, contracts.values())
-    desk = load_desk(folder, owners=owners_of(contracts.values()))
+    desk = load_notification_policy(folder, owners=owners_of(contracts.values()))
     city = home.environment.get(_CITY) or city_of(registry, desk.routing, _DEFAULT_CITY)
-    return Knowledge(folder, ruleset, registry, desk, Subjects(ruleset, registry, desk.routing, city), registers)
+    return RuntimeConfig(folder, ruleset, registry, desk, Subjects(ruleset, registry, desk.routing, city), registers)
 
 
 def approved_generation(home: Home, engine: sa.Engine) -> Path:

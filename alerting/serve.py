@@ -20,16 +20,16 @@ import sqlalchemy as sa
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
-from alerting.engine_state import Reasoning
-from alerting.heartbeat import Heartbeat, Pulse, standing
+from alerting.engine_state import EngineState
+from alerting.heartbeat import Heartbeat, Vitals, standing
 from alerting.lifecycle.store import Applied, Position, apply, note_snapshot, position_of
-from alerting.lifecycle.timers import Clock
+from alerting.lifecycle.timers import Timers
 from alerting.metrics import Meters
-from alerting.notify.channels.channel_config import load_book
+from alerting.notify.channels.channel_config import load_channel_config
 from alerting.notify.channels.worker import work
 from alerting.rules.generations import NoRulesError
-from alerting.runtime_config import Knowledge, Watch, load_knowledge
-from alerting.shadow.process import ShadowDesk
+from alerting.runtime_config import ConfigWatch, RuntimeConfig, load_runtime_config
+from alerting.shadow.process import ShadowProcess
 from core.contract import Contract
 from core.runtime.process import running_alone
 from core.runtime.telemetry import Health, told
@@ -79,10 +79,10 @@ class AlertingProcess:
         self._home, self._contracts, self._now, self._engine = home, contracts, now, engine
         self.registry = CollectorRegistry()
         self._meters = Meters(self.registry)
-        self._clock = Clock(engine)
-        self._watch = Watch(home, engine, contracts)
-        self._knowledge: Knowledge | None = None
-        self._reasoning: Reasoning | None = None
+        self._clock = Timers(engine)
+        self._watch = ConfigWatch(home, engine, contracts)
+        self._knowledge: RuntimeConfig | None = None
+        self._reasoning: EngineState | None = None
         self._failures: dict[str, str] = {"start": "starting"}
         self._moved_at = self._ticked_at = time.monotonic()
         self._position_at = self._snapshot_at = self._looked_at = 0.0
@@ -92,7 +92,7 @@ class AlertingProcess:
         self._tick_at: datetime | None = None
         self._judged_at: datetime | None = None
         self._heartbeat = Heartbeat(home, self._pulse, now)
-        self._shadow = ShadowDesk(home, engine, now)
+        self._shadow = ShadowProcess(home, engine, now)
 
     def health(self) -> Health:
         """Well while readings or clock messages come, ticks come, and the store takes what is written."""
@@ -107,10 +107,10 @@ class AlertingProcess:
         }  # fmt: skip
         return Health(not failure and at - self._ticked_at < 10, detail)
 
-    def _pulse(self) -> Pulse:
+    def _pulse(self) -> Vitals:
         stream_at = self._reasoning.stream_at if self._reasoning else None
         failure = "; ".join(text for text in self._failures.values() if text)
-        return Pulse(
+        return Vitals(
             self._tick_at, self._judged_at, stream_at, self._lag, self._n_open, dict(self._undelivered), failure
         )
 
@@ -135,9 +135,9 @@ class AlertingProcess:
         while not stop.is_set():
             try:
                 if self._knowledge is None:
-                    self._knowledge = await asyncio.to_thread(load_knowledge, self._home, self._engine, self._contracts)
+                    self._knowledge = await asyncio.to_thread(load_runtime_config, self._home, self._engine, self._contracts)
                     stored = await asyncio.to_thread(position_of, self._engine, CONSUMER)
-                    self._reasoning = await asyncio.to_thread(Reasoning.resume, self._home, self._knowledge, stored)
+                    self._reasoning = await asyncio.to_thread(EngineState.resume, self._home, self._knowledge, stored)
                 client = await connect(self._home, "alerting")
                 await ensure_streams(client, self._home, self._now())
             except (NoRulesError, sa.exc.OperationalError) as error:
@@ -158,7 +158,7 @@ class AlertingProcess:
         await asyncio.sleep(AGAIN_AFTER_S)
 
     @property
-    def _mind(self) -> Reasoning:
+    def _mind(self) -> EngineState:
         if self._reasoning is None:
             raise RuntimeError("used before it was opened")
         return self._reasoning
@@ -313,7 +313,7 @@ class AlertingProcess:
         while not stop.is_set():
             folder, ended = self._mind.knowledge.folder, asyncio.Event()
             try:
-                book = await asyncio.to_thread(load_book, folder)
+                book = await asyncio.to_thread(load_channel_config, folder)
                 worker = asyncio.create_task(work(self._engine, self._home, book, self._now, ended))
                 while not (stop.is_set() or worker.done()) and self._mind.knowledge.folder == folder:
                     with contextlib.suppress(TimeoutError):

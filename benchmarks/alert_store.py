@@ -30,9 +30,9 @@ from alerting.lifecycle.joining import Subject
 from alerting.lifecycle.records import BRIEFS
 from alerting.lifecycle.steps import Verb
 from alerting.lifecycle.store import apply
-from alerting.lifecycle.timers import Clock
+from alerting.lifecycle.timers import Timers
 from alerting.policy.inhibition import Inhibitions, inhibited, inhibitions_of
-from alerting.policy.notification_policy import Desk, load_desk
+from alerting.policy.notification_policy import NotificationPolicy, load_notification_policy
 from alerting.policy.suppression import Seen, settle
 from core.severity import COLOURS, RANKS
 from core.store import tables
@@ -57,7 +57,7 @@ def main() -> None:
     arguments.add_argument("--url", default="", help="an empty PostgreSQL database; a SQLite file without it")
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        desk = replace(load_desk(*SEEDS), inhibitions=many_rows())
+        desk = replace(load_notification_policy(*SEEDS), inhibitions=many_rows())
         engine = open_ops(chosen.url or f"sqlite:///{folder}/ops.db")
         areas = [code for code, row in desk.routing.areas.items() if row["city_code"] in ("420500", "520300")]
         figures: dict[str, Any] = {"engine": engine.dialect.name, "alerts": chosen.alerts, "inhibition_rows": RULES}
@@ -67,7 +67,7 @@ def main() -> None:
         engine.dispose()
         if not chosen.url:
             storm_engine = open_ops(f"sqlite:///{folder}/storm.db")
-            figures |= storm(storm_engine, load_desk(*SEEDS), areas)
+            figures |= storm(storm_engine, load_notification_policy(*SEEDS), areas)
             storm_engine.dispose()
     print(json.dumps(figures))
 
@@ -99,13 +99,13 @@ def breach(number: int, rank: int, area: str, at: datetime, prefix: str = "o") -
     return change, Subject(domain, subdomain, "object", f"对象{number}", area, 111.0, 30.0, "指标", "metric")
 
 
-def told(engine: sa.Engine, desk: Desk, pairs: Sequence[tuple[EpisodeChange, Subject]], now: datetime) -> None:
+def told(engine: sa.Engine, desk: NotificationPolicy, pairs: Sequence[tuple[EpisodeChange, Subject]], now: datetime) -> None:
     """Apply opened episodes with what they are about."""
     subjects = {change.episode_id: subject for change, subject in pairs}
     apply(engine, desk, [change for change, _ in pairs], lambda change: subjects[change.episode_id], now)
 
 
-def open_alerts(engine: sa.Engine, desk: Desk, areas: Sequence[str], n: int) -> dict[str, Any]:
+def open_alerts(engine: sa.Engine, desk: NotificationPolicy, areas: Sequence[str], n: int) -> dict[str, Any]:
     """Open so many alerts, 500 a transaction."""
     began = time.perf_counter()
     places = list(islice(cycle(areas), n))
@@ -115,7 +115,7 @@ def open_alerts(engine: sa.Engine, desk: Desk, areas: Sequence[str], n: int) -> 
     return {"opening_per_s": round(n / (time.perf_counter() - began))}
 
 
-def timed_pass(engine: sa.Engine, desk: Desk) -> dict[str, Any]:
+def timed_pass(engine: sa.Engine, desk: NotificationPolicy) -> dict[str, Any]:
     """A pass over rows in memory, a pass that finds nothing to change, and the first one that suppresses."""
     with engine.connect() as connection:
         alerts = BRIEFS.found(connection, BRIEFS.where())
@@ -134,7 +134,7 @@ def timed_pass(engine: sa.Engine, desk: Desk) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def timed_deeds(engine: sa.Engine, desk: Desk) -> dict[str, Any]:
+def timed_deeds(engine: sa.Engine, desk: NotificationPolicy) -> dict[str, Any]:
     """One acknowledgement, each of another alert."""
     with engine.connect() as connection:
         query = sa.select(tables.alert.c.alert_id).where(tables.alert.c.state == "open").limit(REPEATS)
@@ -147,9 +147,9 @@ def timed_deeds(engine: sa.Engine, desk: Desk) -> dict[str, Any]:
     return {"acknowledge_ms": round(statistics.median(acks), 1), "acknowledge_worst_ms": round(max(acks), 1)}
 
 
-def storm(engine: sa.Engine, desk: Desk, areas: Sequence[str]) -> dict[str, Any]:
+def storm(engine: sa.Engine, desk: NotificationPolicy, areas: Sequence[str]) -> dict[str, Any]:
     """Alarms of all kinds and colours in every area, four ticks a simulated second, and five minutes after it."""
-    clock, places, began = Clock(engine), cycle(areas), time.perf_counter()
+    clock, places, began = Timers(engine), cycle(areas), time.perf_counter()
     quarter = timedelta(seconds=0.25)
     for n in range(240):
         now = START + n * quarter

@@ -41,7 +41,7 @@ def deed(function: Callable[P, None]) -> Callable[P, None]:
         from access import alerts
         from access.rights import NotAllowedError
 
-        refusals = (alerts.Conflict, alerts.DeskError, alerts.NoRulesError, NotAllowedError, LookupError, ValueError)
+        refusals = (alerts.Conflict, alerts.NotificationPolicyError, alerts.NoRulesError, NotAllowedError, LookupError, ValueError)
         try:
             function(*args, **kwargs)
         except refusals as error:

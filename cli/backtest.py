@@ -55,7 +55,7 @@ def replay_command(
     from alerting.backtest.evaluation import compare, counts
     from alerting.rules import RuleError
     from alerting.rules.generations import NoRulesError
-    from orchestration.replay import tried
+    from orchestration.backtest import tried
 
     since, until = _instant(start), _instant(end)
     if since >= until:

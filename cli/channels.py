@@ -24,7 +24,7 @@ from cli.shell import (
 from core.settings import Home
 
 if TYPE_CHECKING:
-    from alerting.notify.channels.channel_config import Book
+    from alerting.notify.channels.channel_config import ChannelConfig
 
 STATES = ("waiting", "failed", "sent", "dead")
 _SHOWN = ("channel_id", "kind", "state", "waiting", "failed", "sent", "dead", "oldest_waiting_at", "last_sent_at",
@@ -86,12 +86,12 @@ def deliveries_command(
     print_rows(rows, as_json)
 
 
-def _book(home: Home) -> Book:
+def _book(home: Home) -> ChannelConfig:
     """The home's channels; ends with code 1 when they cannot be read."""
-    from alerting.notify.channels.channel_config import BookError
+    from alerting.notify.channels.channel_config import ChannelConfigError
     from orchestration.channels import book_of
 
     try:
         return book_of(home)
-    except BookError as error:
+    except ChannelConfigError as error:
         failed(str(error))

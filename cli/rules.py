@@ -41,8 +41,8 @@ def publish_command(
     from access.alerts import STEP_ROLES
     from access.users import require_role
     from alerting.lifecycle.steps import Verb
-    from alerting.notify.channels.channel_config import BookError
-    from alerting.policy.notification_policy import DeskError
+    from alerting.notify.channels.channel_config import ChannelConfigError
+    from alerting.policy.notification_policy import NotificationPolicyError
     from alerting.rules import RuleError
     from orchestration.rules import RulesError, propose_rules
 
@@ -51,7 +51,7 @@ def publish_command(
     require_role(reader, STEP_ROLES[Verb.ACKNOWLEDGED], "propose rules")
     try:
         done = propose_rules(home, ops_engine(home), now(), reader.name, comment, source)
-    except (RuleError, DeskError, BookError, RulesError) as error:
+    except (RuleError, NotificationPolicyError, ChannelConfigError, RulesError) as error:
         failed(f"not published: {error}")
     if done.request_id is not None:
         until = f"{done.until:%Y-%m-%d %H:%M}Z"

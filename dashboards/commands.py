@@ -272,7 +272,7 @@ def _try(
         return _say(place, False, _why_not(scene, step, alert_id))
     except alerts.Conflict:
         return _say(place, False, words("refused.conflict"))
-    except (alerts.NoRulesError, alerts.DeskError):
+    except (alerts.NoRulesError, alerts.NotificationPolicyError):
         return _say(place, False, words("refused.desk"))
     except alerts.RoutingError:
         return _say(place, False, words("refused.entry"))

@@ -27,7 +27,7 @@ _NEEDED_CONCEPTS: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LintFinding:
     """One thing that is missing or doubtful; `line` is that of the file, None where it is about the whole."""
 
     severity: Severity
@@ -38,11 +38,11 @@ class Finding:
 
 def look_over(
     contract: Contract, text: str, contracts: Mapping[str, Contract], environment: Collection[str]
-) -> list[Finding]:
+) -> list[LintFinding]:
     """Everything found in a contract and its file's text, errors first. `environment` holds the names that are set."""
     found = [
         *_remarks(text),
-        *(Finding("error", None, said, "nothing here uses it") for said in contract.unused),
+        *(LintFinding("error", None, said, "nothing here uses it") for said in contract.unused),
         *_people(contract),
         *_concepts(contract),
         *(finding for column in contract.columns for finding in _column(column)),
@@ -52,23 +52,23 @@ def look_over(
     return sorted(found, key=lambda finding: (finding.severity, finding.line or 0))
 
 
-def _remarks(text: str) -> Iterator[Finding]:
+def _remarks(text: str) -> Iterator[LintFinding]:
     """Guesses of `feed new` that nobody has confirmed."""
     for number, words in enumerate(text.splitlines(), 1):
         before, mark, remark = words.partition("CHECK")
         if mark:
             what = (remark.removeprefix(":").strip() or before.strip())[:100]
-            yield Finding("error", number, f"not confirmed: {what}", "ask the department, then delete the remark")
+            yield LintFinding("error", number, f"not confirmed: {what}", "ask the department, then delete the remark")
 
 
-def _people(contract: Contract) -> Iterator[Finding]:
+def _people(contract: Contract) -> Iterator[LintFinding]:
     for role, name in (("owner", contract.owner), ("steward", contract.steward)):
         if not name:
-            yield Finding("error", None, f"no {role} in team/members", f"name the {role}: who is told when it breaks")
+            yield LintFinding("error", None, f"no {role} in team/members", f"name the {role}: who is told when it breaks")
     for column in contract.columns:
         words = next((w for w in (column.physical_name, column.label_zh) if speaks_of_person(w)), None)
         if words and not column.is_personal:
-            yield Finding(
+            yield LintFinding(
                 "error",
                 None,
                 f"column {column.name}: {words!r} speaks of a person, but it is {column.sensitivity}",
@@ -76,28 +76,28 @@ def _people(contract: Contract) -> Iterator[Finding]:
             )
 
 
-def _concepts(contract: Contract) -> Iterator[Finding]:
+def _concepts(contract: Contract) -> Iterator[LintFinding]:
     if not contract.entities:
-        yield Finding("warning", None, "no entity: rows land, but enter no unified table", "set `entity` of the schema")
+        yield LintFinding("warning", None, "no entity: rows land, but enter no unified table", "set `entity` of the schema")
     for entity in contract.entities:
         for concept in _NEEDED_CONCEPTS.get(entity, ()):
             if contract.by_concept(concept) is None:
-                yield Finding(
+                yield LintFinding(
                     "error",
                     None,
                     f"entity {entity}: no column fills the concept {concept}",
                     "give a column `concept`, or choose another entity",
                 )
     if "reading" in contract.entities and not contract.metrics:
-        yield Finding("error", None, "entity reading without a metric", "mark the measured columns `metric: true`")
+        yield LintFinding("error", None, "entity reading without a metric", "mark the measured columns `metric: true`")
 
 
-def _column(column: Column) -> Iterator[Finding]:
+def _column(column: Column) -> Iterator[LintFinding]:
     where = f"column {column.name}"
     if column.is_metric and column.unit is None:
-        yield Finding("error", None, f"{where}: a metric without unit", "set `unit`; `1` for plain numbers")
+        yield LintFinding("error", None, f"{where}: a metric without unit", "set `unit`; `1` for plain numbers")
     if column.minimum is not None and column.maximum is not None and column.minimum >= column.maximum:
-        yield Finding(
+        yield LintFinding(
             "error", None, f"{where}: minimum {column.minimum:g} is not below {column.maximum:g}", "swap them"
         )
     for unit in (column.source_unit, *column.unit_slips):
@@ -105,20 +105,20 @@ def _column(column: Column) -> Iterator[Finding]:
             try:
                 line(unit, column.unit)
             except UnitError as error:
-                yield Finding("error", None, f"{where}: {error}", "use units that measure the same thing")
+                yield LintFinding("error", None, f"{where}: {error}", "use units that measure the same thing")
 
 
-def _references(contract: Contract, contracts: Mapping[str, Contract]) -> Iterator[Finding]:
+def _references(contract: Contract, contracts: Mapping[str, Contract]) -> Iterator[LintFinding]:
     for rule in contract.rules:
         feed, name = (str(rule.arguments.get(part, "")) for part in ("feed", "to"))
         if rule.kind == "reference" and feed:
             other = contracts.get(feed)
             if other is None:
-                yield Finding("error", None, f"rule {rule.id}: no feed {feed}", "name a feed of `cityrisk feed list`")
+                yield LintFinding("error", None, f"rule {rule.id}: no feed {feed}", "name a feed of `cityrisk feed list`")
             elif name and name not in {column.name for column in other.columns}:
-                yield Finding("error", None, f"rule {rule.id}: {feed} has no column {name}", "see `cityrisk feed show`")
+                yield LintFinding("error", None, f"rule {rule.id}: {feed} has no column {name}", "see `cityrisk feed show`")
 
 
-def _environment(contract: Contract, environment: Collection[str]) -> Iterator[Finding]:
+def _environment(contract: Contract, environment: Collection[str]) -> Iterator[LintFinding]:
     for name in sorted(names_of(contract) - set(environment)):
-        yield Finding("warning", None, f"{name} is not set here", "set it where the feed is fetched")
+        yield LintFinding("warning", None, f"{name} is not set here", "set it where the feed is fetched")

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from alerting.notify.channels.channel_config import Book, BookError, load_book
+from alerting.notify.channels.channel_config import ChannelConfig, ChannelConfigError, load_channel_config
 from alerting.notify.channels.worker import drain
 from alerting.rules.generations import generations
 from core.contract import ContractError
@@ -20,10 +20,10 @@ from orchestration.project import open_project, seed_folders
 log = logging.getLogger(__name__)
 
 
-def book_of(home: Home) -> Book:
+def book_of(home: Home) -> ChannelConfig:
     """The channels of the newest rules generation, of the seeds where there is none yet. Raises BookError."""
     with open_project(home) as project:
-        return load_book(*reversed(generations(home.root)[-1:]), *seed_folders(project))
+        return load_channel_config(*reversed(generations(home.root)[-1:]), *seed_folders(project))
 
 
 def tell(home: Home, engine: sa.Engine, now: Callable[[], datetime]) -> None:
@@ -33,7 +33,7 @@ def tell(home: Home, engine: sa.Engine, now: Callable[[], datetime]) -> None:
     """
     try:
         book = book_of(home)
-    except (BookError, ContractError, DeclarationError, KeyError, ValueError, OSError) as error:
+    except (ChannelConfigError, ContractError, DeclarationError, KeyError, ValueError, OSError) as error:
         log.error("no channel can be read, so this run tells nobody; what waits goes on waiting: %s", error)
         return
     try:

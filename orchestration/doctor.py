@@ -40,7 +40,7 @@ OLDEST_GENERATION = timedelta(hours=26)
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class Diagnosis:
     """One thing that was looked at."""
 
     subject: str
@@ -49,7 +49,7 @@ class Finding:
     next_step: str
 
 
-def examine(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> list[Finding]:
+def examine(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> list[Diagnosis]:
     """Every finding, well or not. A look that fails is a finding itself and never hides the others."""
     return _found(home, _looks_at_home(home, contracts, now) | _looks_at_store(home, engine, contracts, now))
 
@@ -83,14 +83,14 @@ def _looks_at_store(home: Home, engine: sa.Engine, contracts: Mapping[str, Contr
     }
 
 
-def _found(home: Home, looks: Mapping[str, Look]) -> list[Finding]:
+def _found(home: Home, looks: Mapping[str, Look]) -> list[Diagnosis]:
     findings = []
     for subject, look in looks.items():
         try:
             well, found, next_step = look()
         except Exception as error:  # noqa: BLE001 - the doctor must see the rest of the patient
             well, found, next_step = False, *_told(home, error, "read the error; the rest was looked at")
-        findings.append(Finding(subject, well, found, "" if well else next_step))
+        findings.append(Diagnosis(subject, well, found, "" if well else next_step))
     return findings
 
 
@@ -102,18 +102,18 @@ def _told(home: Home, error: Exception, next_step: str) -> tuple[str, str]:
     return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}", next_step
 
 
-def look_over(home: Home, contracts: Mapping[str, Contract], now: datetime) -> list[Finding]:
+def look_over(home: Home, contracts: Mapping[str, Contract], now: datetime) -> list[Diagnosis]:
     """Every finding of a home in whatever state: a store that cannot be opened is a finding, never a trace.
 
     What the store would tell is then left out: nothing is said to be well that nobody saw.
     """
     if not home.root.is_dir():
-        return [Finding("home", False, f"{home.root} does not exist", "set CITYRISK_HOME, or `cityrisk run` to begin")]
+        return [Diagnosis("home", False, f"{home.root} does not exist", "set CITYRISK_HOME, or `cityrisk run` to begin")]
     try:
         engine = database.open_ops(home.ops_url)
     except Exception as error:  # noqa: BLE001 - corrupt, locked, full disk, unreadable: all are told alike
         said, _ = _told(home, error, "")
-        store = Finding("ops store", False, said, "free some room, or `cityrisk restore` a backup into another home")
+        store = Diagnosis("ops store", False, said, "free some room, or `cityrisk restore` a backup into another home")
         return [store, *_found(home, _looks_at_home(home, contracts, now))]
     try:
         return examine(home, engine, contracts, now)

@@ -17,9 +17,9 @@ import sqlalchemy as sa
 
 from alerting.lifecycle import requests
 from alerting.lifecycle.requests import Kind
-from alerting.notify.channels.channel_config import load_book
+from alerting.notify.channels.channel_config import load_channel_config
 from alerting.policy.notification_policy import TABLES as DESK_TABLES
-from alerting.policy.notification_policy import load_desk
+from alerting.policy.notification_policy import load_notification_policy
 from alerting.rules import RULE_FILES, RuleSet, load_rules
 from alerting.rules.generations import FOLDER, NAME, PARTIAL, digest, files_in, generations
 from alerting.rules.versions import Changes, changes_to, decides_beside_rules, live_versions, take_as_given
@@ -131,8 +131,8 @@ def _put(parent: Path, home: Home, files: Mapping[str, Path], now: datetime) -> 
         for name, path in files.items():
             shutil.copyfile(path, partial / name)
         load_rules(partial)
-        load_desk(partial)
-        load_book(partial)
+        load_notification_policy(partial)
+        load_channel_config(partial)
         os.rename(partial, target)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

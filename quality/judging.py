@@ -16,7 +16,7 @@ from core.contract import Contract
 from core.mask import mask_text
 from quality.checks import COUNTED_KINDS, Check
 from quality.engine import Answer, ExpectationEngine, is_query
-from quality.landed import Landed, Usual
+from quality.landed import LandedBatch, Usual
 from quality.probe import bad_rows, make_bad_total, write_bad_rows
 from quality.scope import File, Scope
 from quality.suite import N_SAMPLES, Inputs
@@ -43,7 +43,7 @@ def judge_ledger(checks: Iterable[Check], scope: Scope, now: datetime) -> dict[s
     """
     found = {}
     with duckdb.connect(":memory:") as connection:
-        landed = Landed(connection, scope, {}, now)
+        landed = LandedBatch(connection, scope, {}, now)
         for check in checks:
             try:
                 found[check.id] = _compared(check, _of_ledger(check, landed, now))
@@ -61,7 +61,7 @@ def judge_rows(
     now: datetime,
 ) -> dict[str, Finding]:
     """Judge all checks of a feed of which something new has landed. A crash stays with its own check."""
-    landed = Landed(engine.connection, scope, references, now)
+    landed = LandedBatch(engine.connection, scope, references, now)
     found: dict[str, Finding] = {}
     usual: dict[str, Usual] = {}
     try:
@@ -83,7 +83,7 @@ def judge_rows(
 
 
 # ── before the engine is asked ────────────────────────────────────────────────────────────────────────────────────────
-def _before(check: Check, landed: Landed, usual: dict[str, Usual], now: datetime) -> Finding | None:
+def _before(check: Check, landed: LandedBatch, usual: dict[str, Usual], now: datetime) -> Finding | None:
     """What needs no engine: the ledger's word, nothing to compare with, or a file that cannot be opened.
 
     None: the engine is to be asked, and every view that it needs is there. Notes in `usual` what a mean was before.
@@ -113,7 +113,7 @@ def _before(check: Check, landed: Landed, usual: dict[str, Usual], now: datetime
     return None
 
 
-def _of_ledger(check: Check, landed: Landed, now: datetime) -> Measured:
+def _of_ledger(check: Check, landed: LandedBatch, now: datetime) -> Measured:
     scope = landed.scope
     match check.kind:
         case "refused":
@@ -142,7 +142,7 @@ def _compared(check: Check, measured: Measured) -> Finding:
     return Finding(holds, measured)
 
 
-def _inputs(landed: Landed, checks: Iterable[Check], usual: Mapping[str, Usual]) -> Inputs:
+def _inputs(landed: LandedBatch, checks: Iterable[Check], usual: Mapping[str, Usual]) -> Inputs:
     repeated = next((c for c in checks if c.kind == "unique_key" and not c.arguments["is_whole"]), None)
     history = landed.history(repeated.arguments["is_register"]) if repeated else None
     return Inputs(
@@ -155,7 +155,7 @@ def _inputs(landed: Landed, checks: Iterable[Check], usual: Mapping[str, Usual])
 
 
 # ── asking ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-def _answers(engine: ExpectationEngine, landed: Landed, checks: Sequence[Check], inputs: Inputs) -> dict[str, Answer]:
+def _answers(engine: ExpectationEngine, landed: LandedBatch, checks: Sequence[Check], inputs: Inputs) -> dict[str, Answer]:
     """The engine's word on every check; of those that fail row by row also how many rows, and a few of them."""
     rows = landed.judged(landed.rows, checks)
     counted = [check for check in checks if check.kind in COUNTED_KINDS]
@@ -174,7 +174,7 @@ def _answers(engine: ExpectationEngine, landed: Landed, checks: Sequence[Check],
 
 
 def _proofs(
-    engine: ExpectationEngine, contract: Contract, landed: Landed, checks: Sequence[Check], inputs: Inputs
+    engine: ExpectationEngine, contract: Contract, landed: LandedBatch, checks: Sequence[Check], inputs: Inputs
 ) -> dict[str, Answer]:
     """The same expectations on rows known to be bad. What new rows may repeat is left out: it may be long."""
     table = write_bad_rows(engine.connection, bad_rows(contract, checks, inputs.usual))
@@ -225,7 +225,7 @@ def _measured(check: Check, answer: Answer, inputs: Inputs, n_rows: int) -> Meas
     return Measured(observed or 0.0, n_rows, samples=answer.samples)
 
 
-def _shown(finding: Finding, check: Check, contract: Contract, landed: Landed) -> Finding:
+def _shown(finding: Finding, check: Check, contract: Contract, landed: LandedBatch) -> Finding:
     """A failure with a few of the values that broke it, as people may see them."""
     if finding.holds or finding.measured is None:
         return finding

@@ -54,7 +54,7 @@ def known_column(check: Check) -> str:
     return f"_known_{check.id}"
 
 
-class Landed:
+class LandedBatch:
     """The views of one scope, made when they are first asked for.
 
     Raises duckdb.Error for a file that cannot be opened, so that each check that needs it finds out by itself.

@@ -32,7 +32,7 @@ from core.stream.bundle import StoredMessage
 from core.stream.live import instant, of_frame
 from core.stream.raw import RawEntry, pack
 from ingest.conform import ConformContext, DeviceClocks, conform
-from ingest.devices.known import Known
+from ingest.devices.known import KnownDevices
 from ingest.intake.identity import rightful
 from ingest.parse.frames import tables_of
 from ingest.pull import Intake, Outcome, open_intake, pull_feed
@@ -83,7 +83,7 @@ def folded(city: LiveCity, rules: RuleSet, arrivals: Iterable[Arrival], tick_s: 
     tick_us = tick_s * 1_000_000
     engine = Engine(rules, load_registry(city.home, city.engine, city.contracts.values()))
     areas, found = load_areas(), list[EpisodeChange]()
-    known = Known(city.home, city.engine, city.contracts)
+    known = KnownDevices(city.home, city.engine, city.contracts)
     known.refresh()
     streams: dict[str, list[Contract]] = {}
     clocks: defaultdict[str, DeviceClocks] = defaultdict(DeviceClocks)

@@ -6,13 +6,13 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from ingest.devices.limits import Limits
+from ingest.devices.limits import GatewayLimits
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("core", "ingest", "quality", "orchestration", "alerting", "access", "dashboards", "city", "cli")
 # Ends with `_` where code puts a department, a feed or a name of a list behind it.
 NAME = re.compile(r"\bCITYRISK_[A-Z0-9_]+")
-LIMITS = {f"CITYRISK_GATEWAY_{one.name.upper()}" for one in fields(Limits)}
+LIMITS = {f"CITYRISK_GATEWAY_{one.name.upper()}" for one in fields(GatewayLimits)}
 
 
 def read_by_code() -> set[str]:

@@ -24,7 +24,7 @@ from core.severity import RANKS
 from core.stream.live import CLOCK_FEED, LiveBatch
 
 Verdict = Literal["same", "gained", "lost", "earlier", "later", "colour"]
-Finding = Literal["confirmed", "false alarm", "unjudged"]  # by people, see `alerting.backtest.recorded`
+Outcome = Literal["confirmed", "false alarm", "unjudged"]  # by people, see `alerting.backtest.recorded`
 
 WARM_UP = timedelta(days=1)  # at least; runs of driving and the last n of m readings have no length in their rows
 _BESIDE = ("_lon", "_lat", "_area_code", "_flags")
@@ -44,7 +44,7 @@ class Episode:
     ended_at: datetime | None
     peak: float | None
     is_late: bool
-    finding: Finding = "unjudged"
+    finding: Outcome = "unjudged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Difference:
     shift_s: float = 0.0  # of two that are the same but for their start; negative: earlier
 
 
-def replay(
+def backtest(
     home: Home,
     store: sa.Engine,
     ruleset: RuleSet,

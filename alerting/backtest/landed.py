@@ -30,21 +30,21 @@ _PLACE = ("_sequence", "_entry", "_record")
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class History:
     """What alerting has heard: from when on (None: it never ran), and up to when anybody listened (None: never)."""
 
     since: datetime | None
     until: datetime | None
 
 
-def heard(engine: sa.Engine) -> Heard:
+def history(engine: sa.Engine) -> History:
     """The stretch that history can tell of. Behind its end nothing is known, which is no silence of devices."""
     batch, position = tables.batch.c, tables.stream_position.c
     with engine.connect() as connection:
         since = connection.scalar(sa.select(position.opened_at).where(position.stream == RAW))
         landed_at = connection.scalar(sa.select(sa.func.max(batch.received_at)).where(batch.media != "compaction"))
         folded_at = connection.scalar(sa.select(sa.func.max(tables.alert_position.c.stream_at)))
-    return Heard(since, max((at for at in (landed_at, folded_at) if at), default=None))
+    return History(since, max((at for at in (landed_at, folded_at) if at), default=None))
 
 
 def landed_batches(

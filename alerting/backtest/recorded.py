@@ -12,7 +12,7 @@ from datetime import datetime
 import orjson
 import sqlalchemy as sa
 
-from alerting.backtest.evaluation import Episode, Finding, by_start
+from alerting.backtest.evaluation import Episode, Outcome, by_start
 from alerting.engine.evaluators.sender import UNREADABLE_ALARM
 from alerting.engine.evaluators.stranger import UNKNOWN_ALARM
 from alerting.lifecycle.alert import AlertEvent, Member
@@ -75,7 +75,7 @@ def _episode(member: Member, rule_id: str, object_id: str, told: Iterable[AlertE
     )  # fmt: skip
 
 
-def found_in(steps: Iterable[AlertEvent]) -> Finding:
+def found_in(steps: Iterable[AlertEvent]) -> Outcome:
     """What people found: a comment that calls it a false alarm decides, then that somebody was sent there.
 
     Judged are the steps up to the first that resolves it; what comes later speaks of the next episode.

@@ -6,6 +6,6 @@ people, channels and stores (the rest of `alerting`).
 
 from alerting.engine.fold import Engine
 from alerting.engine.packing import generation_of
-from alerting.engine.world import FeedShape, Registry, Thing, shape_of, shapes_of
+from alerting.engine.world import Asset, FeedShape, Registry, shape_of, shapes_of
 
-__all__ = ["Engine", "FeedShape", "Registry", "Thing", "generation_of", "shape_of", "shapes_of"]
+__all__ = ["Engine", "FeedShape", "Registry", "Asset", "generation_of", "shape_of", "shapes_of"]

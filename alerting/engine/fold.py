@@ -16,7 +16,7 @@ from alerting.engine.context import Context
 from alerting.engine.episode import EpisodeChange
 from alerting.engine.evaluators import Evaluator, evaluator_of, watched_by
 from alerting.engine.marks import SENDER
-from alerting.engine.open_episodes import Member
+from alerting.engine.open_episodes import OpenEpisode
 from alerting.engine.rule import MaintenanceWindow, Rule, RuleSet
 from alerting.engine.states import RuleState
 from alerting.engine.usable import Usable
@@ -150,7 +150,7 @@ class Engine:
         self._routes = _routes(one for one in self._evaluators if not one.is_for_strangers)
         self._stranger_routes = _routes(one for one in self._evaluators if one.is_for_strangers)
 
-    def _resume(self, shown: Mapping[str, dict[tuple[str, str | None], Member]]) -> None:
+    def _resume(self, shown: Mapping[str, dict[tuple[str, str | None], OpenEpisode]]) -> None:
         """Timers from the states alone, and the open episodes that rules on episodes have seen."""
         for evaluator in self._evaluators:
             for due, key in evaluator.timers():

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from alerting.engine.limits import Limits
+from alerting.engine.limits import RuleLimits
 from alerting.engine.rule import Condition
 
 _ALWAYS = ("mean", "min", "drop", "rate")  # these build up from quiet values too
@@ -50,7 +50,7 @@ class Gate:
         return bool(self.sign * value >= self.bound)
 
 
-def gates_of(limits: Limits) -> tuple[Gate, ...]:
+def gates_of(limits: RuleLimits) -> tuple[Gate, ...]:
     """The gates of a rule, one a metric and direction."""
     bounds: dict[tuple[str, float], float] = {}
     others: set[Gate] = set()

@@ -41,7 +41,7 @@ def limit_of(condition: Condition, threshold: float | None, clear_threshold: flo
     return Limit(condition, threshold, sign, bound, keep)
 
 
-class Limits:
+class RuleLimits:
     """Limits of all conditions of one rule, by device."""
 
     def __init__(self, rule: Rule, overrides: Sequence[Override], registry: Registry) -> None:

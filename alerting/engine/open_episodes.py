@@ -20,7 +20,7 @@ COMPARED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Member:
+class OpenEpisode:
     """An open episode as other rules see it."""
 
     rule_id: str
@@ -42,8 +42,8 @@ class Member:
         return self.rule_id, self.object_id, self.device_id or ""
 
 
-def _member_of(change: EpisodeChange, at: int) -> Member:
-    return Member(
+def _member_of(change: EpisodeChange, at: int) -> OpenEpisode:
+    return OpenEpisode(
         change.rule_id, change.object_id, change.device_id, change.severity_rank, at, change.value, change.lon,
         change.lat, change.area_code, tuple(getattr(change, name) for name in COMPARED), next(iter(change.spots), ()),
     )  # fmt: skip
@@ -60,7 +60,7 @@ class OpenEpisodes:
 
     def __init__(self, watched: frozenset[str]) -> None:
         self.watched = watched
-        self.by_rule: dict[str, dict[tuple[str, str | None], Member]] = {rule_id: {} for rule_id in sorted(watched)}
+        self.by_rule: dict[str, dict[tuple[str, str | None], OpenEpisode]] = {rule_id: {} for rule_id in sorted(watched)}
         self.dirty: dict[str, dict[str, int]] = {}  # rule → objects that changed since the last judgement, and when
 
     def note(self, change: EpisodeChange, at: int) -> None:
@@ -96,18 +96,18 @@ class OpenEpisodes:
         dirty = self.dirty.setdefault(rule_id, {})
         dirty[group] = max(at, dirty.get(group, 0))
 
-    def at_object(self, rule_ids: Sequence[str], object_id: str) -> list[Member]:
+    def at_object(self, rule_ids: Sequence[str], object_id: str) -> list[OpenEpisode]:
         """Open episodes of some rules at one object, in order of their names."""
         found = [m for rule_id in rule_ids for m in self.by_rule[rule_id].values() if m.object_id == object_id]
         return sorted(found, key=lambda m: m.name)
 
-    def mark_told(self, rule_id: str, members: Sequence[Member]) -> None:
+    def mark_told(self, rule_id: str, members: Sequence[OpenEpisode]) -> None:
         """A change of their group has named these devices."""
         for one in members:
             self.by_rule[rule_id][one.object_id, one.device_id] = replace(one, is_told=True)
 
 
-def smallest_area(members: Sequence[Member]) -> str | None:
+def smallest_area(members: Sequence[OpenEpisode]) -> str | None:
     """The area that holds all members: the same code, county or city; None where nobody says one."""
     codes = {m.area_code for m in members if m.area_code}
     if len(codes) == 1:
@@ -119,7 +119,7 @@ def smallest_area(members: Sequence[Member]) -> str | None:
     return f"{cities.pop()}00" if len(cities) == 1 else None
 
 
-def as_details(members: Sequence[Member]) -> list[dict[str, object]]:
+def as_details(members: Sequence[OpenEpisode]) -> list[dict[str, object]]:
     """Members as a person may ask for them."""
     return [
         {"rule_id": m.rule_id, "object_id": m.object_id, "device_id": m.device_id, "colour": COLOURS[m.rank],

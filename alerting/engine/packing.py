@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from alerting.engine.evaluators import evaluator_of, watched_by
-from alerting.engine.open_episodes import Member, OpenEpisodes
+from alerting.engine.open_episodes import OpenEpisode, OpenEpisodes
 from alerting.engine.rule import RuleSet
 from alerting.engine.states import RuleState
 from alerting.lifecycle.spots import spot_back
@@ -80,7 +80,7 @@ def unpack(body: bytes, ruleset: RuleSet) -> Saved:
     return Saved(document["now"], states, episodes)
 
 
-def _member(m: Member) -> list[Any]:
+def _member(m: OpenEpisode) -> list[Any]:
     return [
         m.rule_id,
         m.object_id,
@@ -97,7 +97,7 @@ def _member(m: Member) -> list[Any]:
     ]
 
 
-def _member_back(packed: list[Any]) -> Member:
+def _member_back(packed: list[Any]) -> OpenEpisode:
     spot = spot_back(packed[10]) if len(packed) > 10 else ()
     is_told = bool(packed[11]) if len(packed) > 11 else False  # rather named twice than never
-    return replace(Member(*packed[:10]), compared=tuple(packed[9]), spot=spot, is_told=is_told)
+    return replace(OpenEpisode(*packed[:10]), compared=tuple(packed[9]), spot=spot, is_told=is_told)

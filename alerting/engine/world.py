@@ -30,7 +30,7 @@ class FeedShape:
 
 
 @dataclass(frozen=True, slots=True)
-class Thing:
+class Asset:
     """One object or device of a register. `id` and `object_id` are `<department>:<code>`."""
 
     id: str
@@ -48,8 +48,8 @@ class Registry:
     """Shapes of feeds, objects and devices by their unified id."""
 
     shapes: Mapping[str, FeedShape]
-    objects: Mapping[str, Thing] = field(default_factory=dict)
-    devices: Mapping[str, Thing] = field(default_factory=dict)
+    objects: Mapping[str, Asset] = field(default_factory=dict)
+    devices: Mapping[str, Asset] = field(default_factory=dict)
     _numbers: dict[str, frozenset[float]] = field(default_factory=dict, repr=False, compare=False)
 
     def attribute(self, thing_id: str, name: str) -> Any:

@@ -183,7 +183,7 @@ class AlertGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class QueuedChange:
     """Something that happened to an alert and waits to be told, or was told in a notice."""
 
     news_id: int

@@ -17,11 +17,11 @@ import sqlalchemy as sa
 from alerting.engine.episode import Change, EpisodeChange
 from alerting.lifecycle.alert import Alert
 from alerting.lifecycle.joining import Subject
-from alerting.lifecycle.steps import Deed, Verb, move
+from alerting.lifecycle.steps import Action, Verb, move
 from alerting.lifecycle.store import Applied, Origin, apply
-from alerting.lifecycle.unit_of_work import Conflict, Work, in_transaction
+from alerting.lifecycle.unit_of_work import Conflict, UnitOfWork, in_transaction
 from alerting.policy.labels import of_mapping
-from alerting.policy.notification_policy import Desk
+from alerting.policy.notification_policy import NotificationPolicy
 from alerting.policy.suppression import settle
 from core.severity import RANKS
 from core.store import tables
@@ -59,7 +59,7 @@ class Report:
 
 def act(
     engine: sa.Engine,
-    desk: Desk,
+    desk: NotificationPolicy,
     alert_id: str,
     verb: Verb,
     actor: str,
@@ -77,14 +77,14 @@ def act(
         raise ValueError(f"{verb} is no deed of a person; expected one of {', '.join(_DEEDS)}")
 
     def acted(connection: sa.Connection) -> Alert:
-        work = Work(connection, desk, now)
+        work = UnitOfWork(connection, desk, now)
         alert = work.alert(alert_id)
         if alert is None:
             raise NoSuchAlert(f"no alert {alert_id}; `alerts list` shows those that are open")
         if version is not None and alert.version != version:
             raise Conflict(f"alert {alert_id} changed since it was shown (version {alert.version}); look again")
         columns, details = _columns(alert, verb, actor, to)
-        work.take(move(alert, verb, Deed(actor, comment.strip(), now, now, details=details), columns))
+        work.take(move(alert, verb, Action(actor, comment.strip(), now, now, details=details), columns))
         if verb is Verb.RESOLVED and alert.origin == "person":
             _end_reports(work, alert_id, now)
         work.save()
@@ -105,7 +105,7 @@ def _columns(alert: Alert, verb: Verb, actor: str, to: str | None) -> tuple[dict
     return {}, {}
 
 
-def _end_reports(work: Work, alert_id: str, now: datetime) -> None:
+def _end_reports(work: UnitOfWork, alert_id: str, now: datetime) -> None:
     """No reading clears what a person reported; the person's word does."""
     work.load_members(tables.member.c.alert_id, [alert_id])
     for row in list(work.members.values()):
@@ -115,7 +115,7 @@ def _end_reports(work: Work, alert_id: str, now: datetime) -> None:
     work.change(alert_id, n_holding=0, cleared_at=now)
 
 
-def enter(engine: sa.Engine, desk: Desk, report: Report, actor: str, now: datetime) -> tuple[str, Applied]:
+def enter(engine: sa.Engine, desk: NotificationPolicy, report: Report, actor: str, now: datetime) -> tuple[str, Applied]:
     """Take a report: opens an alert, or joins the open one of the same kind at the same object.
 
     Returns the alert's id. Raises ValueError for a colour that is none, RoutingError for an unknown area.
@@ -148,7 +148,7 @@ def enter(engine: sa.Engine, desk: Desk, report: Report, actor: str, now: dateti
 # ── silences ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 def silence(
     engine: sa.Engine,
-    desk: Desk,
+    desk: NotificationPolicy,
     wanted: Mapping[str, str],
     actor: str,
     reason: str,
@@ -198,7 +198,7 @@ def check_silence(
     of_mapping(wanted)
 
 
-def end_silence(engine: sa.Engine, desk: Desk, silence_id: str, actor: str, now: datetime) -> None:
+def end_silence(engine: sa.Engine, desk: NotificationPolicy, silence_id: str, actor: str, now: datetime) -> None:
     """End a silence before its time; what it kept quiet is told. Raises LookupError for one that does not hold."""
     table = tables.silence
 

@@ -14,7 +14,7 @@ from typing import Any
 from alerting.engine.episode import Change, EpisodeChange, started_at_of
 from alerting.engine.marks import PAST_DANGER
 from alerting.lifecycle.alert import NEW, Alert, Member
-from alerting.lifecycle.steps import STEPS, Deed, Step, Verb, move
+from alerting.lifecycle.steps import STEPS, Action, Step, Verb, move
 from alerting.notify.wording import Pair
 from core.severity import COLOURS
 
@@ -214,7 +214,7 @@ def _moved(
         details |= {"others_holding": len(holding), "colour": change.colour}  # the event shows the worst one's
     actor = str(details.pop("actor", "rule"))
     reason = str(details.pop("said", "")) or _reason(verb, change)
-    deed = Deed(actor, reason, change.at, change.known_at, change.episode_id, change.number, details)
+    deed = Action(actor, reason, change.at, change.known_at, change.episode_id, change.number, details)
     return move(alert, verb, deed, columns)
 
 

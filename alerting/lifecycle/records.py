@@ -21,8 +21,8 @@ from alerting.lifecycle.alert import (
     Delivery,
     Member,
     Notice,
+    QueuedChange,
     StreamPosition,
-    Waiting,
 )
 from core.store import tables
 
@@ -70,7 +70,7 @@ BRIEFS = Records(
 MEMBERS = Records(Member, tables.member)
 EVENTS = Records(AlertEvent, tables.alert_event)
 GROUPS = Records(AlertGroup, tables.alert_group)
-WAITING = Records(Waiting, tables.alert_news)
+QUEUED_CHANGES = Records(QueuedChange, tables.alert_news)
 NOTICES = Records(Notice, tables.alert_notice)
 DELIVERIES = Records(Delivery, tables.alert_delivery)
 CAP_MESSAGES = Records(CapMessage, tables.cap_message)

@@ -125,7 +125,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Deed:
+class Action:
     """Why a step is taken, by whom, and when: `at` on the device's clock, `known_at` on ours."""
 
     actor: str
@@ -149,7 +149,7 @@ class Step:
         return replace(alert, **self.columns)
 
 
-def move(alert: Alert, verb: Verb, deed: Deed, columns: Mapping[str, Any] | None = None) -> Step:
+def move(alert: Alert, verb: Verb, deed: Action, columns: Mapping[str, Any] | None = None) -> Step:
     """The step `verb` of an alert, with further columns that it sets.
 
     Raises IllegalStep.

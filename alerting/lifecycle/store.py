@@ -21,10 +21,10 @@ from alerting.lifecycle.joining import ENDED, Subject, alert_id_of, member_after
 from alerting.lifecycle.records import POSITIONS
 from alerting.lifecycle.spots import together, worded
 from alerting.lifecycle.steps import IllegalStep, Verb
-from alerting.lifecycle.unit_of_work import Work, in_transaction
+from alerting.lifecycle.unit_of_work import UnitOfWork, in_transaction
 from alerting.lifecycle.warning_facts import at_spot, facts, matters_of
 from alerting.notify.wording import Pair
-from alerting.policy.notification_policy import Desk
+from alerting.policy.notification_policy import NotificationPolicy
 from core.civil_time import CIVIL_ZONE
 from core.store import tables
 
@@ -68,7 +68,7 @@ RULES = Origin()
 
 def apply(
     engine: sa.Engine,
-    desk: Desk,
+    desk: NotificationPolicy,
     changes: Sequence[EpisodeChange],
     subject_of: SubjectOf,
     now: datetime,
@@ -83,14 +83,14 @@ def apply(
 
 def _apply(
     connection: sa.Connection,
-    desk: Desk,
+    desk: NotificationPolicy,
     changes: Sequence[EpisodeChange],
     subject_of: SubjectOf,
     now: datetime,
     position: Position | None,
     origin: Origin,
 ) -> Applied:
-    work = Work(connection, desk, now)
+    work = UnitOfWork(connection, desk, now)
     _load(work, changes)
     book = _Book(work)
     counts = {"applied": 0, "known": 0, "refused": 0}
@@ -103,7 +103,7 @@ def _apply(
     return Applied(counts["applied"], counts["known"], counts["refused"], opened)
 
 
-def _load(work: Work, changes: Sequence[EpisodeChange]) -> None:
+def _load(work: UnitOfWork, changes: Sequence[EpisodeChange]) -> None:
     """Everything that the changes may touch: their episodes, those alerts, what is open there, and who else holds."""
     member, alert = tables.member.c, tables.alert.c
     work.load_members(member.episode_id, {change.episode_id for change in changes})
@@ -116,7 +116,7 @@ def _load(work: Work, changes: Sequence[EpisodeChange]) -> None:
 class _Book:
     """Where the alerts of a transaction are found by rule and object, and the living members by alert."""
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: UnitOfWork) -> None:
         self._open: dict[tuple[str, str, bool], str] = {}
         for alert in work.alerts.values():
             self.enter(alert)
@@ -148,7 +148,7 @@ class _Book:
         self._living.get(row.alert_id, {}).pop(row.episode_id, None)
 
 
-def _apply_one(work: Work, book: _Book, change: EpisodeChange, subject_of: SubjectOf, origin: Origin) -> str:
+def _apply_one(work: UnitOfWork, book: _Book, change: EpisodeChange, subject_of: SubjectOf, origin: Origin) -> str:
     member = work.members.get(change.episode_id)
     if member is not None and change.number <= member.last_number:
         return "known"
@@ -184,7 +184,7 @@ def _apply_one(work: Work, book: _Book, change: EpisodeChange, subject_of: Subje
 
 
 def _place(
-    work: Work, book: _Book, change: EpisodeChange, member: Member | None, subject_of: SubjectOf, origin: Origin
+    work: UnitOfWork, book: _Book, change: EpisodeChange, member: Member | None, subject_of: SubjectOf, origin: Origin
 ) -> tuple[str | None, Alert]:
     """The member's state before, and the alert that the change belongs to: its own, the open one, or a new one."""
     if member is not None:
@@ -199,7 +199,7 @@ def _place(
     return None, _new_alert(work, change, subject_of(change), origin)
 
 
-def _new_alert(work: Work, change: EpisodeChange, subject: Subject, origin: Origin) -> Alert:
+def _new_alert(work: UnitOfWork, change: EpisodeChange, subject: Subject, origin: Origin) -> Alert:
     """An alert without a state: everything that does not come from its first step."""
     desk = work.desk
     day = change.known_at.astimezone(CIVIL_ZONE).date()
@@ -249,7 +249,7 @@ def _new_alert(work: Work, change: EpisodeChange, subject: Subject, origin: Orig
     return replace(alert, group_key=desk.grouping.group_of(alert, "duty_officer")[0])
 
 
-def _spot(work: Work, member: Member | None, change: EpisodeChange) -> Pair:
+def _spot(work: UnitOfWork, member: Member | None, change: EpisodeChange) -> Pair:
     """Where inside the object an episode is, in words; what is said once stays until something else is said."""
     if change.spots or member is None:
         return together(worded(spot, work.desk.wording) for spot in change.spots)
@@ -265,7 +265,7 @@ def _spots(row: Member, others: Sequence[Member]) -> dict[str, str]:
     return {"spot_zh": zh, "spot_en": en}
 
 
-def _issued(work: Work, alert: Alert, change: EpisodeChange, subject: Subject, verb: Verb) -> dict[str, Any]:
+def _issued(work: UnitOfWork, alert: Alert, change: EpisodeChange, subject: Subject, verb: Verb) -> dict[str, Any]:
     """The eight legal facts as of this step: art. 70 has a warning issued again whenever its level changes."""
     wording = work.desk.wording
     unit, basis = wording.of("unit", alert.unit), wording.basis(alert.standard, alert.clause)

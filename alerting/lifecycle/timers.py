@@ -14,12 +14,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from alerting.lifecycle.requests import expire
-from alerting.lifecycle.steps import OVER, Deed, Verb, move
-from alerting.lifecycle.unit_of_work import Work, in_transaction
+from alerting.lifecycle.steps import OVER, Action, Verb, move
+from alerting.lifecycle.unit_of_work import UnitOfWork, in_transaction
 from alerting.notify.endings import END
 from alerting.notify.notices import flush
 from alerting.policy.grouping import News
-from alerting.policy.notification_policy import Desk
+from alerting.policy.notification_policy import NotificationPolicy
 from alerting.policy.suppression import Seen, Settled, settle
 from core.store import tables
 
@@ -40,7 +40,7 @@ class Ticked:
     notices: tuple[str, ...]
 
 
-class Clock:
+class Timers:
     """Ticks of one process. What it remembers only spares work: when it last settled, and what it then saw."""
 
     def __init__(self, engine: sa.Engine) -> None:
@@ -53,10 +53,10 @@ class Clock:
         """Alerts changed: settle on the next tick."""
         self._is_stale = True
 
-    def tick(self, desk: Desk, now: datetime) -> Ticked:
+    def tick(self, desk: NotificationPolicy, now: datetime) -> Ticked:
         """Everything that is due at `now`: settle first, so that nothing is told which ought to be quiet."""
         settled = None
-        steps, calmed = take_steps(self._engine, desk, now), calm(self._engine, desk, now)
+        steps, calmed = take_steps(self._engine, desk, now), settle_flapping(self._engine, desk, now)
         if self._is_stale or steps or self._settled_at is None or now - self._settled_at >= _SETTLE_EVERY:
             self._is_stale = False
             expire(self._engine, now)
@@ -65,7 +65,7 @@ class Clock:
         return Ticked(steps, calmed, settled, flush(self._engine, desk, now))
 
 
-def take_steps(engine: sa.Engine, desk: Desk, now: datetime) -> int:
+def take_steps(engine: sa.Engine, desk: NotificationPolicy, now: datetime) -> int:
     """Take every reminder, escalation, closing and archiving that is due; how many there were."""
     table, n_taken = tables.alert, 0
     while True:
@@ -77,8 +77,8 @@ def take_steps(engine: sa.Engine, desk: Desk, now: datetime) -> int:
         n_taken += in_transaction(engine, lambda connection, due=due: _take(connection, desk, due, now))  # type: ignore[misc]
 
 
-def _take(connection: sa.Connection, desk: Desk, due: Sequence[str], now: datetime) -> int:
-    work = Work(connection, desk, now)
+def _take(connection: sa.Connection, desk: NotificationPolicy, due: Sequence[str], now: datetime) -> int:
+    work = UnitOfWork(connection, desk, now)
     work.load_alerts(tables.alert.c.alert_id, due, tables.alert.c.next_step_at <= now)
     for alert in list(work.alerts.values()):
         row = desk.escalations.step(alert.state, alert.colour, alert.step_no)
@@ -92,13 +92,13 @@ def _take(connection: sa.Connection, desk: Desk, due: Sequence[str], now: dateti
             columns["escalation_level"] = alert.escalation_level + 1
         minutes = (now - alert.entered_state_at) // timedelta(minutes=1)
         reason = f"{alert.state} for {minutes} min" + (f"; now with {row.to_role}" if row.to_role else "")
-        deed = Deed("clock", reason, now, now, details={"to_role": row.to_role})
+        deed = Action("clock", reason, now, now, details={"to_role": row.to_role})
         work.take(move(alert, verb, deed, columns), row.to_role)
     work.save()
     return len(work.alerts)
 
 
-def calm(engine: sa.Engine, desk: Desk, now: datetime) -> int:
+def settle_flapping(engine: sa.Engine, desk: NotificationPolicy, now: datetime) -> int:
     """Take the mark from alerts that stopped flapping; one that is open then is told again, one that is over ends."""
     table = tables.alert
     is_over = (table.c.flapping_until <= now, table.c.is_flapping)
@@ -108,14 +108,14 @@ def calm(engine: sa.Engine, desk: Desk, now: datetime) -> int:
         return 0
 
     def calmed(connection: sa.Connection) -> int:
-        work = Work(connection, desk, now)
+        work = UnitOfWork(connection, desk, now)
         work.load_alerts(table.c.alert_id, due, *is_over)
         for alert in list(work.alerts.values()):
             quiet: dict[str, Any] = {"is_flapping": False, "flapping_until": None, "flips_at": "[]"}
             if alert.state in ("closed", "archived"):
                 alert = work.change(alert.alert_id, **quiet)
             else:
-                work.take(move(alert, Verb.CALMED, Deed("clock", "stays as it is now", now, now), quiet))
+                work.take(move(alert, Verb.CALMED, Action("clock", "stays as it is now", now, now), quiet))
                 alert = work.alerts[alert.alert_id]
             # What was muted meanwhile: that it goes on, or, to whoever was told that it began, that it is over.
             kind = END if alert.state in OVER else "new_episode"

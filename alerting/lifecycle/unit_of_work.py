@@ -17,10 +17,10 @@ import sqlalchemy as sa
 
 from alerting.lifecycle.alert import Alert, AlertGroup, Member
 from alerting.lifecycle.records import ALERTS, GROUPS, MEMBERS
-from alerting.lifecycle.steps import Deed, Event, Step, Verb, move
+from alerting.lifecycle.steps import Action, Event, Step, Verb, move
 from alerting.policy.flapping import FLIPS, flipped, is_muted
 from alerting.policy.grouping import TOLD_AS, News, Told, flush_at
-from alerting.policy.notification_policy import Desk
+from alerting.policy.notification_policy import NotificationPolicy
 from core.store import tables
 from core.store.parts import in_parts
 
@@ -65,10 +65,10 @@ def _may_pass(error: Exception) -> bool:
     return getattr(cause, "sqlstate", None) in _RETRIED or "locked" in str(cause) or "UNIQUE" in str(cause)
 
 
-class Work:
+class UnitOfWork:
     """Alerts and members of one transaction. `take` applies a step, `save` writes everything."""
 
-    def __init__(self, connection: sa.Connection, desk: Desk, now: datetime) -> None:
+    def __init__(self, connection: sa.Connection, desk: NotificationPolicy, now: datetime) -> None:
         self.connection, self.desk, self.now = connection, desk, now
         self.alerts: dict[str, Alert] = {}
         self.members: dict[str, Member] = {}
@@ -132,7 +132,7 @@ class Work:
         began = flips.is_flapping and not alert.is_flapping
         alert = self.change(alert.alert_id, flips_at=flips.flips_at, flapping_until=flips.flapping_until)
         if began:
-            deed = Deed("clock", "began and ended too often", event.at, event.known_at)
+            deed = Action("clock", "began and ended too often", event.at, event.known_at)
             self.take(move(alert, Verb.FLAPPING, deed, {"is_flapping": True}))
 
     # ── write ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from alerting.lifecycle.alert import Waiting
+from alerting.lifecycle.alert import QueuedChange
 from core.store import tables
 from core.store.parts import in_parts
 
@@ -19,7 +19,7 @@ NOT_TOLD = "kept quiet"  # in place of a notice: the alert was quiet before anyb
 _news = tables.alert_news.c
 
 
-def owed(connection: sa.Connection, alert_ids: Collection[str]) -> set[str]:
+def alerts_owed_an_end(connection: sa.Connection, alert_ids: Collection[str]) -> set[str]:
     """Alerts of which people were told something after the last end that they were told."""
     is_told = sa.and_(_news.notice_id.is_not(None), _news.notice_id != NOT_TOLD)
     last = sa.func.max(sa.case((_news.kind != END, _news.news_id)))
@@ -31,13 +31,13 @@ def owed(connection: sa.Connection, alert_ids: Collection[str]) -> set[str]:
     return found
 
 
-def worth_telling(waiting: Sequence[Waiting], quiet: Collection[str], is_owed: Collection[str]) -> list[Waiting]:
+def worth_sending(waiting: Sequence[QueuedChange], quiet: Collection[str], is_owed: Collection[str]) -> list[QueuedChange]:
     """Of one group's news those to tell: nothing of what is quiet, and an end to those who know of a beginning."""
     begun = {one.alert_id for one in waiting if one.kind != END and one.alert_id not in quiet} | set(is_owed)
     return [one for one in waiting if (one.alert_id in begun if one.kind == END else one.alert_id not in quiet)]
 
 
-def told_of(connection: sa.Connection, alert_ids: Collection[str]) -> set[tuple[str, str]]:
+def sent_about(connection: sa.Connection, alert_ids: Collection[str]) -> set[tuple[str, str]]:
     """Channel and target of whoever was told of these alerts, or still will be; not of what was given up."""
     delivery = tables.alert_delivery.c
     found: set[tuple[str, str]] = set()

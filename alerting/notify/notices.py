@@ -13,15 +13,15 @@ from datetime import datetime, timedelta
 import orjson
 import sqlalchemy as sa
 
-from alerting.lifecycle.alert import Alert, AlertGroup, Notice, Waiting
-from alerting.lifecycle.records import ALERTS, DELIVERIES, GROUPS, NOTICES, WAITING
+from alerting.lifecycle.alert import Alert, AlertGroup, Notice, QueuedChange
+from alerting.lifecycle.records import ALERTS, DELIVERIES, GROUPS, NOTICES, QUEUED_CHANGES
 from alerting.lifecycle.unit_of_work import in_transaction
-from alerting.notify.endings import END, NOT_TOLD, owed, told_of, worth_telling
+from alerting.notify.endings import END, NOT_TOLD, alerts_owed_an_end, sent_about, worth_sending
 from alerting.notify.outbox import EVERY, body_of, deliveries_of
-from alerting.notify.silent_devices import unheard
+from alerting.notify.silent_devices import silent_since
 from alerting.policy.grouping import STORM, URGENCY, Policy, may_tell, title_of
 from alerting.policy.labels import all_hold, labels_of
-from alerting.policy.notification_policy import Desk
+from alerting.policy.notification_policy import NotificationPolicy
 from alerting.policy.suppression import silences_now
 from core.severity import COLOURS
 from core.store import tables
@@ -35,7 +35,7 @@ class _Due:
 
     group: AlertGroup
     policy: Policy
-    news: list[Waiting]
+    news: list[QueuedChange]
     alerts: dict[str, Alert]
     again_at: datetime | None  # when what is held back may be told
 
@@ -44,7 +44,7 @@ class _Due:
         return max(one.severity_rank for one in self.news)
 
 
-def flush(engine: sa.Engine, desk: Desk, now: datetime) -> tuple[str, ...]:
+def flush(engine: sa.Engine, desk: NotificationPolicy, now: datetime) -> tuple[str, ...]:
     """Tell every group that is due; returns the ids of the notices."""
     group = tables.alert_group.c
     with engine.connect() as connection:
@@ -53,7 +53,7 @@ def flush(engine: sa.Engine, desk: Desk, now: datetime) -> tuple[str, ...]:
     return in_transaction(engine, lambda connection: _flush(connection, desk, now))
 
 
-def _flush(connection: sa.Connection, desk: Desk, now: datetime) -> tuple[str, ...]:
+def _flush(connection: sa.Connection, desk: NotificationPolicy, now: datetime) -> tuple[str, ...]:
     due = _due(connection, desk, now)
     window = desk.grouping.rest.storm_window
     notice = tables.alert_notice.c
@@ -75,28 +75,28 @@ def _flush(connection: sa.Connection, desk: Desk, now: datetime) -> tuple[str, .
     return tuple(made)
 
 
-def _due(connection: sa.Connection, desk: Desk, now: datetime) -> list[_Due]:
+def _due(connection: sa.Connection, desk: NotificationPolicy, now: datetime) -> list[_Due]:
     """Due groups with something left to tell, the worst first; what was kept quiet meanwhile is struck out.
 
     An end is told even while a silence holds: it is no noise, and whoever knows of the danger waits for it.
     """
     table, news = tables.alert_group, tables.alert_news.c
     groups = GROUPS.found(connection, GROUPS.where(table.c.flush_at <= now))
-    waiting: dict[str, list[Waiting]] = {group.group_key: [] for group in groups}
+    waiting: dict[str, list[QueuedChange]] = {group.group_key: [] for group in groups}
     is_due = sa.select(table.c.group_key).where(table.c.flush_at <= now)
-    query = WAITING.where(news.notice_id.is_(None), news.group_key.in_(is_due))
-    for one in WAITING.found(connection, query.order_by(news.news_id)):
+    query = QUEUED_CHANGES.where(news.notice_id.is_(None), news.group_key.in_(is_due))
+    for one in QUEUED_CHANGES.found(connection, query.order_by(news.news_id)):
         waiting[one.group_key].append(one)
     alert = tables.alert.c
     concerned = sa.select(news.alert_id).where(news.notice_id.is_(None), news.group_key.in_(is_due))
     found_alerts = ALERTS.found(connection, ALERTS.where(alert.alert_id.in_(concerned)))
     alerts = {one.alert_id: one for one in found_alerts}
     quiet, held_until = _quiet(connection, alerts, now)
-    is_owed = owed(connection, {one.alert_id for found in waiting.values() for one in found if one.kind == END})
+    is_owed = alerts_owed_an_end(connection, {one.alert_id for found in waiting.values() for one in found if one.kind == END})
     due, struck = [], []
     for group in groups:
         found = waiting[group.group_key]
-        telling = worth_telling(found, quiet, is_owed)
+        telling = worth_sending(found, quiet, is_owed)
         held = [one for one in found if one.alert_id in held_until and one not in telling]
         struck += [one.news_id for one in found if one not in telling and one not in held]
         again_at = min((held_until[one.alert_id] for one in held), default=None)
@@ -141,7 +141,7 @@ def _wait(
     connection: sa.Connection,
     due: Sequence[_Due],
     recent: Sequence[tuple[datetime, str, int]],
-    desk: Desk,
+    desk: NotificationPolicy,
     now: datetime,
 ) -> None:
     """Put groups off until the storm's next common notice."""
@@ -151,15 +151,15 @@ def _wait(
     connection.execute(query.values(flush_at=together + desk.grouping.rest.storm_interval))
 
 
-def _tell(connection: sa.Connection, desk: Desk, told: Sequence[_Due], key: str, now: datetime) -> str:
+def _tell(connection: sa.Connection, desk: NotificationPolicy, told: Sequence[_Due], key: str, now: datetime) -> str:
     alerts = list({alert_id: alert for one in told for alert_id, alert in one.alerts.items()}.values())
     news = [row for one in told for row in one.news]
     kinds = _kinds(news)
     notice = _notice(told, alerts, news, key, now)
-    heard_at = unheard(connection.execute, [(one.alert_id, one.device_id, one.metric) for one in alerts])
+    heard_at = silent_since(connection.execute, [(one.alert_id, one.device_id, one.metric) for one in alerts])
     body = orjson.dumps(body_of(notice, alerts, kinds, desk.wording, now, heard_at)).decode()
     connection.execute(sa.insert(tables.alert_notice).values({**NOTICES.row(notice), "body": body}))
-    knowing = told_of(connection, {row.alert_id for row in news if row.kind == END})
+    knowing = sent_about(connection, {row.alert_id for row in news if row.kind == END})
     deliveries = deliveries_of(notice, body, alerts, desk.routes, now, knowing)
     if deliveries:
         connection.execute(sa.insert(tables.alert_delivery), DELIVERIES.rows(deliveries))
@@ -181,7 +181,7 @@ def _told_rank(due: _Due, now: datetime) -> int:
     return due.rank if is_quiet else max(due.rank, due.group.told_rank)
 
 
-def _notice(told: Sequence[_Due], alerts: Sequence[Alert], news: Sequence[Waiting], key: str, now: datetime) -> Notice:
+def _notice(told: Sequence[_Due], alerts: Sequence[Alert], news: Sequence[QueuedChange], key: str, now: datetime) -> Notice:
     rank = max(one.severity_rank for one in news)
     kind = min((one.kind for one in news), key=URGENCY.index)
     is_exercise = bool(told[0].group.is_exercise)
@@ -206,7 +206,7 @@ def _notice(told: Sequence[_Due], alerts: Sequence[Alert], news: Sequence[Waitin
     )
 
 
-def _kinds(news: Sequence[Waiting]) -> Mapping[str, str]:
+def _kinds(news: Sequence[QueuedChange]) -> Mapping[str, str]:
     """The most urgent kind of news of each alert."""
     kinds: dict[str, str] = {}
     for one in news:

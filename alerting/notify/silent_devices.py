@@ -21,7 +21,7 @@ SILENCE = "silence_s"  # the metric of silence rules: seconds since the device w
 Ask = Callable[[sa.Select[Any]], Any]  # a connection's `execute`, or that of a reader of pages
 
 
-def unheard(ask: Ask, alerts: Iterable[tuple[str, str | None, str]]) -> dict[str, datetime]:
+def silent_since(ask: Ask, alerts: Iterable[tuple[str, str | None, str]]) -> dict[str, datetime]:
     """When the longest silent device of each alert was last heard; alerts whose devices all speak are left out.
 
     `alerts` are their ids, devices and metrics.

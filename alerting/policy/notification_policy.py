@@ -33,12 +33,12 @@ TABLES = (
 )
 
 
-class DeskError(RuntimeError):
+class NotificationPolicyError(RuntimeError):
     """A table of the duty desk is missing or cannot be read; says which and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Desk:
+class NotificationPolicy:
     """Routing, guides, timers, groups, inhibitions, routes and wordings of one city."""
 
     routing: Routing
@@ -50,7 +50,7 @@ class Desk:
     wording: Wording
 
 
-def load_desk(*folders: Path, owners: Mapping[tuple[str, str], str] | None = None) -> Desk:
+def load_notification_policy(*folders: Path, owners: Mapping[tuple[str, str], str] | None = None) -> NotificationPolicy:
     """The desk from CSV files, each table from the first folder that has it.
 
     `owners`: the department of each domain and subdomain, for kinds of risk that no row of responsibility names. Raises
@@ -60,8 +60,8 @@ def load_desk(*folders: Path, owners: Mapping[tuple[str, str], str] | None = Non
     try:
         inhibitions = inhibitions_of(rows["inhibitions"])
     except MatcherError as error:
-        raise DeskError(f"inhibitions.csv: {error}") from error
-    return Desk(
+        raise NotificationPolicyError(f"inhibitions.csv: {error}") from error
+    return NotificationPolicy(
         Routing(rows["areas"], rows["organisations"], rows["responsibilities"], rows["contacts"], owners),
         Guides(rows["handling_guides"]),
         Escalations(rows["escalations"]),
@@ -79,4 +79,4 @@ def _read(name: str, folders: tuple[Path, ...]) -> list[dict[str, str]]:
             with path.open(encoding="utf-8", newline="") as file:
                 return list(csv.DictReader(file))
     places = ", ".join(map(str, folders))
-    raise DeskError(f"no {name}.csv in {places}; publish the rules again, a generation holds every table of the desk")
+    raise NotificationPolicyError(f"no {name}.csv in {places}; publish the rules again, a generation holds every table of the desk")

@@ -14,7 +14,7 @@ import orjson
 import sqlalchemy as sa
 
 from alerting.engine.rule import RuleSet
-from alerting.engine.world import Registry, Thing
+from alerting.engine.world import Asset, Registry
 from alerting.lifecycle.alert import AlertBrief
 from alerting.lifecycle.records import BRIEFS
 from alerting.lifecycle.steps import WORKED_ON
@@ -176,7 +176,7 @@ def _coverage(rows: Iterable[AlertBrief], objects: set[str], devices: set[str], 
     )  # fmt: skip
 
 
-def _gateway(device: Thing) -> str:
+def _gateway(device: Asset) -> str:
     return f"{device.id.partition(':')[0]}:{device.attributes.get(GATEWAY)}"
 
 

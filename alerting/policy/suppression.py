@@ -15,11 +15,11 @@ import sqlalchemy as sa
 
 from alerting.lifecycle.alert import AlertBrief
 from alerting.lifecycle.records import BRIEFS
-from alerting.lifecycle.steps import WORKED_ON, Deed, Verb, move
-from alerting.lifecycle.unit_of_work import Work, in_transaction
+from alerting.lifecycle.steps import WORKED_ON, Action, Verb, move
+from alerting.lifecycle.unit_of_work import UnitOfWork, in_transaction
 from alerting.policy.inhibition import Inhibitions, Standing, inhibited
 from alerting.policy.labels import Matcher, all_hold, labels_of, of_mapping
-from alerting.policy.notification_policy import Desk
+from alerting.policy.notification_policy import NotificationPolicy
 from core.area import is_within
 from core.store import tables
 from core.store.parts import in_parts
@@ -60,7 +60,7 @@ class Seen:
         return self.alerts
 
 
-def settle(engine: sa.Engine, desk: Desk, now: datetime, seen: Seen | None = None) -> Settled:
+def settle(engine: sa.Engine, desk: NotificationPolicy, now: datetime, seen: Seen | None = None) -> Settled:
     """One pass. Silences whose time is over end with it, and what they kept quiet is told."""
     with engine.connect() as connection:
         alerts = _standing(connection, desk.inhibitions, seen or Seen())
@@ -128,13 +128,13 @@ def _is_at_work(alert: AlertBrief, at_work: Sequence[Target]) -> bool:
 
 def _write(
     connection: sa.Connection,
-    desk: Desk,
+    desk: NotificationPolicy,
     changed: Sequence[str],
     over: Sequence[str],
     wanted: Mapping[str, tuple[str | None, str]],
     now: datetime,
 ) -> tuple[int, int]:
-    work = Work(connection, desk, now)
+    work = UnitOfWork(connection, desk, now)
     work.load_alerts(tables.alert.c.alert_id, changed)
     n_suppressed = n_released = 0
     for alert_id in changed:
@@ -142,14 +142,14 @@ def _write(
         cause, reason = wanted.get(alert_id, _NOBODY)
         if cause is not None and alert.state == "open":
             actor = "silence" if cause.startswith("silence:") else "inhibition"
-            deed = Deed(actor, reason, now, now, details={"by": cause})
+            deed = Action(actor, reason, now, now, details={"by": cause})
             work.take(move(alert, Verb.SUPPRESSED, deed, {"suppressed_by": cause}))
             n_suppressed += 1
         elif cause is not None and alert.state == "suppressed":
             work.change(alert_id, suppressed_by=cause)
         elif cause is None and alert.state == "suppressed":
             actor = "silence" if str(alert.suppressed_by).startswith("silence:") else "inhibition"
-            deed = Deed(actor, "what kept it quiet is over", now, now, details={"by": alert.suppressed_by})
+            deed = Action(actor, "what kept it quiet is over", now, now, details={"by": alert.suppressed_by})
             work.take(move(alert, Verb.RELEASED, deed))
             n_released += 1
     work.save()

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from alerting.rules.load import load_rules
 from alerting.rules.waiting import waiting_rules
-from alerting.runtime_config import Knowledge
+from alerting.runtime_config import RuntimeConfig
 from alerting.shadow.evaluation import Shadow, save
 from core.settings import Home
 from core.stream.live import LiveBatch
@@ -21,7 +21,7 @@ from core.stream.live import LiveBatch
 log = logging.getLogger(__name__)
 
 
-class ShadowDesk:
+class ShadowProcess:
     """The shadow of one process, none as long as nothing waits."""
 
     def __init__(self, home: Home, engine: sa.Engine, now: Callable[[], datetime]) -> None:
@@ -46,7 +46,7 @@ class ShadowDesk:
             log.exception("the shadow ended; the rules in force go on")
             self._end(error)
 
-    def look(self, knowledge: Knowledge) -> None:
+    def look(self, knowledge: RuntimeConfig) -> None:
         """Write down what opened, and begin or end with what waits now."""
         try:
             self._look(knowledge)
@@ -56,7 +56,7 @@ class ShadowDesk:
             log.exception("the shadow ended; the rules in force go on")
             self._end(error)
 
-    def _look(self, knowledge: Knowledge) -> None:
+    def _look(self, knowledge: RuntimeConfig) -> None:
         if self._shadow is not None:
             save(self._engine, self._shadow.request_id, self._shadow.taken())
         with self._engine.connect() as connection:

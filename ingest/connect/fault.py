@@ -46,7 +46,7 @@ class TransientError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long one request may take with all its retries, and the waits between them, in seconds."""
 
     deadline_s: float
@@ -55,9 +55,9 @@ class Patience:
     answer_s: float
 
 
-def patience_of(home: Home) -> Patience:
+def retry_policy_of(home: Home) -> RetryPolicy:
     """The patience that a home's environment asks for. Raises SettingsError for text that is no number."""
-    return Patience(
+    return RetryPolicy(
         deadline_s=_seconds(home, "CITYRISK_CONNECT_DEADLINE_S", 60.0),
         first_wait_s=_seconds(home, "CITYRISK_CONNECT_FIRST_WAIT_S", 0.5),
         longest_wait_s=_seconds(home, "CITYRISK_CONNECT_LONGEST_WAIT_S", 30.0),
@@ -65,7 +65,7 @@ def patience_of(home: Home) -> Patience:
     )
 
 
-def retrying(patience: Patience, passes: Callable[[BaseException], bool]) -> Retrying:
+def retrying(patience: RetryPolicy, passes: Callable[[BaseException], bool]) -> Retrying:
     """Exponential waits with jitter, or as long as the department asked; gives up before the deadline would pass.
 
     `passes` says of an error whether it may be over soon; any other is raised at once.

@@ -22,7 +22,7 @@ import orjson
 from core.contract import Contract
 from core.settings import Home
 from core.stages import Payload
-from ingest.connect.fault import ConnectError, Patience, TransientError, Trouble, patience_of, retrying
+from ingest.connect.fault import ConnectError, RetryPolicy, TransientError, Trouble, retry_policy_of, retrying
 from ingest.connect.mark import read_mark
 from ingest.connect.reach import Page, PageWatch, Reach
 from ingest.parse.lenient_json import load_json
@@ -110,7 +110,7 @@ class _Service:
     contract: Contract
     client: httpx.Client
     url: httpx.URL
-    patience: Patience
+    patience: RetryPolicy
 
     def pages(self, given: dict[str, str], watch: PageWatch) -> Iterator[Page]:
         """Answer after answer until the stated total, an empty page, or (no total stated) a short one.
@@ -243,7 +243,7 @@ class _Service:
 
 @contextmanager
 def _service(contract: Contract, home: Home) -> Iterator[_Service]:
-    patience = patience_of(home)
+    patience = retry_policy_of(home)
     address = home.expand(contract.server.location or "")
     headers = {"Accept": "application/json", "User-Agent": "cityrisk"}
     if "tokenEnv" in contract.server.options:

@@ -21,7 +21,7 @@ from core.contract import Contract
 from core.settings import Home
 from core.stages import Payload
 from ingest.connect.dialects import as_json, connect_args, finite, prepare
-from ingest.connect.fault import ConnectError, Patience, Trouble, patience_of, retrying
+from ingest.connect.fault import ConnectError, RetryPolicy, Trouble, retry_policy_of, retrying
 from ingest.connect.mark import SEEN_LIMIT, Mark, Value, digest, read_mark
 from ingest.connect.progress import Progress, Rank
 
@@ -69,7 +69,7 @@ def pull_sql(contract: Contract, home: Home, cursor: str | None, now: Callable[[
             "a SQLAlchemy URL",
             "correct the URL, or install the driver that it names",
         ) from error
-    source = _Source(contract, engine, name, patience_of(home), now)
+    source = _Source(contract, engine, name, retry_policy_of(home), now)
     if contract.snapshot == "full" or contract.cursor_field is None:
         yield from source.whole(cursor)
     else:
@@ -80,7 +80,7 @@ class _Source:
     """One table of one database."""
 
     def __init__(
-        self, contract: Contract, engine: sa.Engine, name: str, patience: Patience, now: Callable[[], datetime]
+        self, contract: Contract, engine: sa.Engine, name: str, patience: RetryPolicy, now: Callable[[], datetime]
     ) -> None:
         self.contract = contract
         self.engine = engine

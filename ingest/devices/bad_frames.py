@@ -34,7 +34,7 @@ _ONLY_COUNTED = f"at most {OF_A_SENDER} a minute of a sender, {OF_ALL} of all, a
 
 
 @dataclass(frozen=True, slots=True)
-class Bad:
+class BadEntry:
     """One stretch of bytes that could not be used; `device_id` is '' when nobody knows whose they are."""
 
     device_id: str
@@ -46,20 +46,20 @@ class Bad:
 
 
 @dataclass(slots=True)
-class Sheet:
+class BadFrameBatch:
     """What came in for one raw feed by one carrier, and how much more was only counted."""
 
     raw_feed: str
     carrier: str  # tcp, udp, mqtt
-    kept: list[Bad] = field(default_factory=list)
+    kept: list[BadEntry] = field(default_factory=list)
     n_others: int = 0
 
 
-class BadBook:
-    """All that waits to be written. One thread notes; `write_sheet` may run in another: it is given what it needs."""
+class BadFrames:
+    """All that waits to be written. One thread notes; `write_bad_frames` may run in another: it is given what it needs."""
 
     def __init__(self) -> None:
-        self._sheets: dict[tuple[str, str], Sheet] = {}
+        self._sheets: dict[tuple[str, str], BadFrameBatch] = {}
         self._minute_at: datetime | None = None
         self._of_sender: Counter[str] = Counter()
         self.is_awaited = asyncio.Event()  # somebody waits for the writing
@@ -71,7 +71,7 @@ class BadBook:
             self._of_sender.clear()
         return self._of_sender[sender] < OF_A_SENDER and self._of_sender.total() < OF_ALL
 
-    def keep(self, raw_feed: str, carrier: str, sender: str, bad: Bad) -> None:
+    def keep(self, raw_feed: str, carrier: str, sender: str, bad: BadEntry) -> None:
         """Note something that there is room for."""
         self.note(sender)
         self._sheet(raw_feed, carrier).kept.append(bad)
@@ -86,7 +86,7 @@ class BadBook:
         """Note that something came for which there is no room."""
         self._sheet(raw_feed, carrier).n_others += 1
 
-    def take(self, at: datetime, *, everything: bool = False) -> list[Sheet]:
+    def take(self, at: datetime, *, everything: bool = False) -> list[BadFrameBatch]:
         """What is to be written, no longer held here; sheets of counts alone wait for the minute's end."""
         is_over = everything or self._minute_at is None or at - self._minute_at >= MINUTE
         sheets = [sheet for sheet in self._sheets.values() if sheet.kept or is_over]
@@ -94,21 +94,21 @@ class BadBook:
             del self._sheets[sheet.raw_feed, sheet.carrier]
         return sheets
 
-    def give_back(self, sheet: Sheet) -> None:
+    def give_back(self, sheet: BadFrameBatch) -> None:
         """Hold again what could not be written."""
         held = self._sheet(sheet.raw_feed, sheet.carrier)
         held.kept[:0] = sheet.kept
         held.n_others += sheet.n_others
 
-    def _sheet(self, raw_feed: str, carrier: str) -> Sheet:
+    def _sheet(self, raw_feed: str, carrier: str) -> BadFrameBatch:
         key = (raw_feed, carrier)
         if key not in self._sheets:
-            self._sheets[key] = Sheet(raw_feed, carrier)
+            self._sheets[key] = BadFrameBatch(raw_feed, carrier)
         return self._sheets[key]
 
 
-def write_sheet(
-    home: Home, engine: sa.Engine, archive: Archive, contracts: Mapping[str, Contract], sheet: Sheet, now: datetime
+def write_bad_frames(
+    home: Home, engine: sa.Engine, archive: Archive, contracts: Mapping[str, Contract], sheet: BadFrameBatch, now: datetime
 ) -> None:
     """Archive the bytes in the form of RAW messages and note each in quarantine; `cityrisk quarantine replay` reads it.
 
@@ -132,6 +132,6 @@ def write_sheet(
     landing.land(home, engine, contract, batch, payload, sha256, f"listen-{now:%Y%m%dT%H}", is_new=True)
 
 
-def _said(bad: Bad) -> str:
+def _said(bad: BadEntry) -> str:
     """What was found, without a person's number in clear."""
     return mask_numbers(f"{bad.device_id}: {bad.found}" if bad.device_id else bad.found)[:_FOUND_LENGTH]

@@ -10,9 +10,9 @@ import asyncio
 from collections import OrderedDict
 from typing import cast
 
-from ingest.devices.frame_handler import Desk, Peer, Refused, Taken
-from ingest.devices.frame_sink import Way
-from ingest.devices.limits import Bucket, Limits
+from ingest.devices.frame_handler import FrameHandler, Peer, Refused, TakenFrame
+from ingest.devices.frame_sink import FrameSink
+from ingest.devices.limits import Bucket, GatewayLimits
 from ingest.protocols import BadFrame
 
 ADDRESSES_KEPT = 10_000
@@ -23,7 +23,7 @@ Address = tuple[str, int]
 class DatagramDoor(asyncio.DatagramProtocol):
     """Takes datagrams of one protocol."""
 
-    def __init__(self, desk: Desk, way: Way, limits: Limits) -> None:
+    def __init__(self, desk: FrameHandler, way: FrameSink, limits: GatewayLimits) -> None:
         self._desk, self._way, self._limits = desk, way, limits
         self._transport: asyncio.DatagramTransport | None = None
         self._clock = asyncio.get_running_loop().time
@@ -66,7 +66,7 @@ class DatagramDoor(asyncio.DatagramProtocol):
 
     async def _handle(self, data: bytes, addr: Address, peer: Peer) -> None:
         splitter = self._desk.codec.splitter(self._desk.lenient)
-        several: list[Taken] = []
+        several: list[TakenFrame] = []
         replies: list[bytes] = []
         for piece in [*splitter.feed(data), *splitter.close()]:
             try:

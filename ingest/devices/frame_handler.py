@@ -14,10 +14,10 @@ from datetime import datetime
 from core.contract import Contract
 from core.stream.live import micros
 from core.stream.raw import RawEntry
-from ingest.devices.bad_frames import Bad, BadBook
+from ingest.devices.bad_frames import BadEntry, BadFrames
 from ingest.devices.counts import Counts
-from ingest.devices.known import Known, Standing
-from ingest.devices.links import LinkBook
+from ingest.devices.known import KnownDevices, Standing
+from ingest.devices.links import LinkTracker
 from ingest.devices.strangers import Strangers
 from ingest.protocols import BadFrame, Codec, Message, codec
 
@@ -33,7 +33,7 @@ class Refused(Exception):
     """
 
     def __init__(
-        self, raw_feed: str, device_id: str, standing: Standing, replies: tuple[bytes, ...], heard: tuple[Taken, ...]
+        self, raw_feed: str, device_id: str, standing: Standing, replies: tuple[bytes, ...], heard: tuple[TakenFrame, ...]
     ) -> None:
         super().__init__(f"{raw_feed}: device {device_id!r} is {standing}")
         self.raw_feed, self.device_id, self.standing = raw_feed, device_id, standing
@@ -49,7 +49,7 @@ class Deviates(BadFrame):
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class TakenFrame:
     """A frame that is in order: `entry` (None: nothing to keep) must be safe before `replies` are sent.
 
     `is_part` says that the entry is a frame of a message that has not come whole.
@@ -79,16 +79,16 @@ class Peer:
     address: str
 
 
-class Desk:
+class FrameHandler:
     """The desk of one protocol, shared by its doors."""
 
     def __init__(
         self,
         protocol: str,
         contracts: Sequence[Contract],
-        known: Known,
-        links: LinkBook,
-        bad: BadBook,
+        known: KnownDevices,
+        links: LinkTracker,
+        bad: BadFrames,
         strangers: Strangers,
         counts: Counts,
         now: Callable[[], datetime],
@@ -103,24 +103,24 @@ class Desk:
         self._begun: OrderedDict[tuple[object, ...], Begun] = OrderedDict()
         self.lenient = frozenset[str]().union(*self._lenient.values())
 
-    def take(self, frame: bytes, peer: Peer) -> Taken:
+    def take(self, frame: bytes, peer: Peer) -> TakenFrame:
         """Judge one frame. Raises BadFrame or Refused."""
         now = self.now()
         message = self.codec.decode(frame, self.lenient)
         raw_feed = self._admit(message, frame, peer, now)
         replies = self.codec.answers(message, now)
         if message.part is None:
-            return Taken(raw_feed, message.device_id, _entry(message, frame, now), replies)
+            return TakenFrame(raw_feed, message.device_id, _entry(message, frame, now), replies)
         begun = self._collect(message, frame)
         begun.answered.update(replies)
         if len(begun.frames) < message.part[1]:
             replies += self._ask_again(message, begun, now)
             entry = RawEntry(message.device_id, micros(now), frame)
-            return Taken(raw_feed, message.device_id, entry, replies, is_part=True)
+            return TakenFrame(raw_feed, message.device_id, entry, replies, is_part=True)
         frames = [begun.frames[number] for number in sorted(begun.frames)]
         whole = self.codec.join(frames, self.lenient)
         replies += tuple(one for one in self.codec.answers(whole, now) if one not in begun.answered)
-        return Taken(raw_feed, message.device_id, _entry(whole, b"".join(frames), now), replies)
+        return TakenFrame(raw_feed, message.device_id, _entry(whole, b"".join(frames), now), replies)
 
     def remember(self, frame: bytes) -> None:
         """Take a part that an earlier process had answered; what cannot be read is left to the device to repeat."""
@@ -129,7 +129,7 @@ class Desk:
             if message.part is not None:
                 self._collect(message, frame).answered.update(self.codec.answers(message, self.now()))
 
-    def note_bad(self, bad: BadFrame, data: bytes, peer: Peer, device: tuple[str, str] | None = None) -> Taken | None:
+    def note_bad(self, bad: BadFrame, data: bytes, peer: Peer, device: tuple[str, str] | None = None) -> TakenFrame | None:
         """Count a bad stretch, on a device's account when it is one's, and keep its bytes while there is room.
 
         `device` is the raw feed and id of the one that the connection belongs to. What a known device sends and cannot
@@ -150,10 +150,10 @@ class Desk:
         denial = self._denial(data, now) if device_id else ()
         if device_id and self.codec.alarm_in(data):
             self._bad.note(sender)
-            return Taken(raw_feed, device_id, RawEntry(device_id, micros(now), data), denial)
+            return TakenFrame(raw_feed, device_id, RawEntry(device_id, micros(now), data), denial)
         found = f"{bad.reason} at byte {bad.offset}: {bad.found}"
-        self._bad.keep(raw_feed, peer.carrier, sender, Bad(device_id, data, found, bad.expected, now))
-        return Taken(raw_feed, device_id, None, denial) if denial else None
+        self._bad.keep(raw_feed, peer.carrier, sender, BadEntry(device_id, data, found, bad.expected, now))
+        return TakenFrame(raw_feed, device_id, None, denial) if denial else None
 
     def _denial(self, data: bytes, now: datetime) -> tuple[bytes, ...]:
         """The protocol's words to the sender of a frame that was refused, where it has some."""
@@ -204,7 +204,7 @@ class Desk:
         self.counts.frames.labels(self.protocol).inc()
         return raw_feed
 
-    def _of_stranger(self, message: Message, frame: bytes, now: datetime) -> tuple[Taken, ...]:
+    def _of_stranger(self, message: Message, frame: bytes, now: datetime) -> tuple[TakenFrame, ...]:
         """What is heard of a device in no register, for each feed that it may belong to: nobody knows which."""
         is_alarm = bool(self.codec.alarm_in(frame))
         if not is_alarm and not message.records:
@@ -212,7 +212,7 @@ class Desk:
         device_id, values = message.device_id, [record.values for record in message.records]
         entry = RawEntry(device_id, micros(now), frame)
         return tuple(
-            Taken(feed, device_id, entry, ())
+            TakenFrame(feed, device_id, entry, ())
             for feed in self.raw_feeds
             if self._strangers.may_speak(feed, device_id, values, now, is_alarm=is_alarm)
         )

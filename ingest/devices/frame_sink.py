@@ -15,16 +15,16 @@ from core.stream import raw
 from core.stream.packer import Packer
 from core.stream.raw import RawEntry
 from core.stream.streams import PARTS
-from ingest.devices.frame_handler import Desk, Taken
+from ingest.devices.frame_handler import FrameHandler, TakenFrame
 
 
-class Way:
+class FrameSink:
     """Both ways of one process."""
 
     def __init__(self, whole: Packer, parts: Packer) -> None:
         self._whole, self._parts = whole, parts
 
-    async def keep(self, several: Sequence[Taken]) -> None:
+    async def keep(self, several: Sequence[TakenFrame]) -> None:
         """Return once the broker has everything of these frames."""
         entries: dict[tuple[bool, str], list[RawEntry]] = {}
         for taken in several:
@@ -34,7 +34,7 @@ class Way:
             await (self._parts if is_part else self._whole).stored(feed, group)
 
 
-async def remember_parts(client: Client, desks: Iterable[Desk]) -> int:
+async def remember_parts(client: Client, desks: Iterable[FrameHandler]) -> int:
     """Give each desk the parts that came before this process started; gives how many there were."""
     manager = client.jsm()
     by_feed = {feed: desk for desk in desks for feed in desk.raw_feeds}

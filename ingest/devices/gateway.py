@@ -11,14 +11,14 @@ from datetime import datetime
 
 from core.contract import Contract
 from core.settings import Home
-from ingest.devices.bad_frames import BadBook
+from ingest.devices.bad_frames import BadFrames
 from ingest.devices.counts import Counts
 from ingest.devices.datagram import DatagramDoor
-from ingest.devices.frame_handler import Desk
-from ingest.devices.frame_sink import Way
-from ingest.devices.known import Known
-from ingest.devices.limits import Limits, raise_file_limit
-from ingest.devices.links import LinkBook
+from ingest.devices.frame_handler import FrameHandler
+from ingest.devices.frame_sink import FrameSink
+from ingest.devices.known import KnownDevices
+from ingest.devices.limits import GatewayLimits, raise_file_limit
+from ingest.devices.links import LinkTracker
 from ingest.devices.session import Session
 from ingest.devices.strangers import Strangers
 from ingest.protocols import PROTOCOLS
@@ -32,7 +32,7 @@ BACKLOG = 1024
 class Gateway:
     """All doors of one process. `ports` says where each protocol is served once it is open."""
 
-    def __init__(self, home: Home, way: Way, limits: Limits, counts: Counts) -> None:
+    def __init__(self, home: Home, way: FrameSink, limits: GatewayLimits, counts: Counts) -> None:
         self._home, self._way, self._limits, self._counts = home, way, limits, counts
         self._servers: list[asyncio.Server] = []
         self._datagrams: list[DatagramDoor] = []
@@ -40,7 +40,7 @@ class Gateway:
         self._by_address: Counter[str] = Counter()
         self.ports: dict[str, int] = {}
 
-    async def open(self, desks: Mapping[str, Desk]) -> None:
+    async def open(self, desks: Mapping[str, FrameHandler]) -> None:
         """Open the doors of all desks. Raises OSError for a port that is taken, SettingsError for one that is none."""
         raise_file_limit(self._limits.connections + 256)
         host = self._home.environment.get("CITYRISK_GATEWAY_HOST") or "127.0.0.1"
@@ -69,7 +69,7 @@ class Gateway:
             session.cancel()
         await asyncio.gather(*sessions, return_exceptions=True)
 
-    def _door(self, desk: Desk) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
+    def _door(self, desk: FrameHandler) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
         def opened(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.get_running_loop().create_task(self._serve(desk, reader, writer))
             self._sessions.add(task)
@@ -77,7 +77,7 @@ class Gateway:
 
         return opened
 
-    async def _serve(self, desk: Desk, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, desk: FrameHandler, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a connection unless there are too many."""
         peer = writer.get_extra_info("peername")
         address = str(peer[0]) if peer else ""
@@ -111,20 +111,20 @@ class Gateway:
             self._counts.connections.dec()
 
 
-def desks_of(
+def frame_handlers_of(
     contracts: Mapping[str, Contract],
-    known: Known,
-    links: LinkBook,
-    bad: BadBook,
+    known: KnownDevices,
+    links: LinkTracker,
+    bad: BadFrames,
     strangers: Strangers,
     counts: Counts,
     now: Callable[[], datetime],
-) -> dict[str, Desk]:
+) -> dict[str, FrameHandler]:
     """A desk for each protocol that a contract speaks over TCP or UDP."""
     framed = [one for one in contracts.values() if one.is_stream and one.server.dialect in ("tcp", "udp")]
     desks = {}
     for protocol in PROTOCOLS:
         own = [contract for contract in framed if contract.server.file_format == protocol]
         if own:
-            desks[protocol] = Desk(protocol, own, known, links, bad, strangers, counts, now)
+            desks[protocol] = FrameHandler(protocol, own, known, links, bad, strangers, counts, now)
     return desks

@@ -39,7 +39,7 @@ class Register:
     gateway_column: str | None = None  # that names who passes a device on, and may speak for it
 
 
-class Known:
+class KnownDevices:
     """What is known of all devices. `refresh` reads files and the ops store; `standing` only looks up."""
 
     def __init__(self, home: Home, engine: sa.Engine, contracts: Mapping[str, Contract]) -> None:

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class GatewayLimits:
     """Limits of all gateway doors of one process."""
 
     connections: int  # open at once, all doors together
@@ -26,13 +26,13 @@ class Limits:
     datagrams: int  # on their way to the broker at once
 
 
-def limits_of(home: Home) -> Limits:
+def limits_of(home: Home) -> GatewayLimits:
     """The limits that a home's environment sets (CITYRISK_GATEWAY_…). Raises SettingsError."""
 
     def setting(name: str, default: int) -> int:
         return home.number(f"CITYRISK_GATEWAY_{name}", default)
 
-    return Limits(
+    return GatewayLimits(
         connections=setting("CONNECTIONS", 10_000),
         per_address=setting("PER_ADDRESS", 4096),
         frames_per_s=setting("FRAMES_PER_S", 200),

@@ -41,7 +41,7 @@ class Link:
     deviations: Counter[str] = field(default_factory=Counter)
 
 
-class LinkBook:
+class LinkTracker:
     """All links. One thread notes, `write` may run in another: it is given copies."""
 
     def __init__(self) -> None:

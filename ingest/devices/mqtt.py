@@ -34,10 +34,10 @@ from core.stream.mqtt_store import unkept
 from core.stream.oversize import HEAD_BYTES, Oversize
 from core.stream.packer import ENTRY_BYTES, EntryTooLarge, Packer, Stored
 from core.stream.raw import RawEntry
-from ingest.devices.bad_frames import Bad, BadBook
+from ingest.devices.bad_frames import BadEntry, BadFrames
 from ingest.devices.counts import Counts
-from ingest.devices.known import Known
-from ingest.devices.links import LinkBook
+from ingest.devices.known import KnownDevices
+from ingest.devices.links import LinkTracker
 from ingest.devices.strangers import Strangers
 from ingest.parse.lenient_json import load_json
 
@@ -63,9 +63,9 @@ class Bridge:
         home: Home,
         contracts: Mapping[str, Contract],
         packer: Packer,
-        known: Known,
-        links: LinkBook,
-        bad: BadBook,
+        known: KnownDevices,
+        links: LinkTracker,
+        bad: BadFrames,
         strangers: Strangers,
         counts: Counts,
         archive: Archive,
@@ -316,7 +316,7 @@ class Bridge:
         cause, found, expected = why
         if self._bad.has_room(message.topic, now):
             self._counts.dropped.labels(cause).inc()
-            bad = Bad(entry.device_id, entry.body, found, expected, now, stored)
+            bad = BadEntry(entry.device_id, entry.body, found, expected, now, stored)
             self._bad.keep(feed, "mqtt", message.topic, bad)
             return
         self._archive.put(entry.body)

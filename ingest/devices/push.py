@@ -45,7 +45,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class PushLimits:
     """What one door allows."""
 
     body_bytes: int
@@ -79,11 +79,11 @@ def push_app(
     return Starlette(routes=[Route("/push/{feed_id}", door.answer, methods=["POST"])])
 
 
-def limits_of(home: Home) -> Limits:
+def limits_of(home: Home) -> PushLimits:
     """The limits that a home's environment sets. Raises SettingsError."""
     try:
         allowed = [part.strip() for part in home.environment.get("CITYRISK_PUSH_ALLOW", "").split(",")]
-        return Limits(
+        return PushLimits(
             body_bytes=int(home.environment.get("CITYRISK_PUSH_MAX_BYTES") or 16 * 1024 * 1024),
             per_minute=int(home.environment.get("CITYRISK_PUSH_PER_MINUTE") or 120),
             replay_window=timedelta(hours=24),
@@ -107,7 +107,7 @@ class _Door:
         contracts: Mapping[str, Contract],
         deliver: Callable[[Payload], Receipt],
         now: Callable[[], datetime],
-        limits: Limits,
+        limits: PushLimits,
     ) -> None:
         self._home, self._contracts, self._deliver, self._now, self._limits = home, contracts, deliver, now, limits
         self._buckets: dict[str, tuple[float, datetime]] = {}

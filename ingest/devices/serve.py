@@ -32,13 +32,13 @@ from core.stream.mqtt_store import left_behind
 from core.stream.packer import Packer
 from core.stream.streams import PARTS, PROBE, PROBE_SUBJECT, RAW, ensure_streams, make_room
 from ingest.devices.account import Account
-from ingest.devices.bad_frames import BadBook, write_sheet
+from ingest.devices.bad_frames import BadFrames, write_bad_frames
 from ingest.devices.counts import Counts
-from ingest.devices.frame_sink import Way, remember_parts
-from ingest.devices.gateway import Gateway, desks_of
-from ingest.devices.known import Known
+from ingest.devices.frame_sink import FrameSink, remember_parts
+from ingest.devices.gateway import Gateway, frame_handlers_of
+from ingest.devices.known import KnownDevices
 from ingest.devices.limits import limits_of
-from ingest.devices.links import LinkBook, write_links
+from ingest.devices.links import LinkTracker, write_links
 from ingest.devices.mqtt import Bridge
 from ingest.devices.push import push_app
 from ingest.devices.receipt import deliver_into
@@ -96,16 +96,16 @@ class _Listening:
         client: Client,
     ) -> None:
         self._home, self._contracts, self._now, self._engine, self._client = home, contracts, now, engine, client
-        self._counts, self._links, self._bad = Counts(), LinkBook(), BadBook()
+        self._counts, self._links, self._bad = Counts(), LinkTracker(), BadFrames()
         self._strangers = Strangers(contracts)
         self._store_failure = ""
-        self._known = Known(home, engine, contracts)
+        self._known = KnownDevices(home, engine, contracts)
         self._room_wanted = asyncio.Event()
         framed, parts = Packer(client, on_full=self._room_wanted.set), Packer(client, stream=PARTS)
         # One an account: a bridge that connects again drops what waits in its packer, and must drop nobody else's.
         self._messages = {one: Packer(client, on_full=self._room_wanted.set) for one in mqtt_accounts(home)}
         self._packers = [framed, *self._messages.values(), parts]
-        self._gateway = Gateway(home, Way(framed, parts), limits_of(home), self._counts)
+        self._gateway = Gateway(home, FrameSink(framed, parts), limits_of(home), self._counts)
         self._archive = Archive(home.archive, checked_key(home, engine, ARCHIVE_KEY))
         self._accounts = [Account(home, department, self._bridge_of) for department in self._messages]
 
@@ -119,7 +119,7 @@ class _Listening:
         """Open every door, tend them until `stop`, close them."""
         await asyncio.to_thread(self._known.refresh)
         await asyncio.to_thread(self._links.load, self._engine)
-        desks = desks_of(self._contracts, self._known, self._links, self._bad, self._strangers, self._counts, self._now)
+        desks = frame_handlers_of(self._contracts, self._known, self._links, self._bad, self._strangers, self._counts, self._now)
         try:
             await remember_parts(self._client, desks.values())
             await self._gateway.open(desks)
@@ -185,7 +185,7 @@ class _Listening:
         while sheets:
             try:
                 await asyncio.to_thread(
-                    write_sheet, self._home, self._engine, self._archive, self._contracts, sheets[0], self._now()
+                    write_bad_frames, self._home, self._engine, self._archive, self._contracts, sheets[0], self._now()
                 )
             except BaseException:
                 for sheet in sheets:

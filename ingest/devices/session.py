@@ -10,9 +10,9 @@ import asyncio
 import contextlib
 import logging
 
-from ingest.devices.frame_handler import Desk, Peer, Refused, Taken
-from ingest.devices.frame_sink import Way
-from ingest.devices.limits import Bucket, Limits
+from ingest.devices.frame_handler import FrameHandler, Peer, Refused, TakenFrame
+from ingest.devices.frame_sink import FrameSink
+from ingest.devices.limits import Bucket, GatewayLimits
 from ingest.protocols import BadFrame
 
 log = logging.getLogger(__name__)
@@ -33,9 +33,9 @@ class Session:
 
     def __init__(
         self,
-        desk: Desk,
-        way: Way,
-        limits: Limits,
+        desk: FrameHandler,
+        way: FrameSink,
+        limits: GatewayLimits,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         address: str,
@@ -80,7 +80,7 @@ class Session:
 
     async def _handle(self, pieces: list[bytes | BadFrame]) -> None:
         """Judge what came, store what is good, then answer it; a refusal ends the connection after that."""
-        several: list[Taken] = []
+        several: list[TakenFrame] = []
         replies: list[bytes] = []
         end: Ended | None = None
         for piece in pieces:
@@ -102,7 +102,7 @@ class Session:
         if end is not None:
             raise end
 
-    def _take(self, piece: bytes | BadFrame, several: list[Taken], replies: list[bytes]) -> None:
+    def _take(self, piece: bytes | BadFrame, several: list[TakenFrame], replies: list[bytes]) -> None:
         try:
             if isinstance(piece, BadFrame):
                 raise piece
@@ -125,7 +125,7 @@ class Session:
         self._devices[key] = None
         self._desk.links.connected(raw_feed, device_id, +1, self._desk.now())
 
-    def _note_bad(self, bad: BadFrame, data: bytes, several: list[Taken], replies: list[bytes]) -> None:
+    def _note_bad(self, bad: BadFrame, data: bytes, several: list[TakenFrame], replies: list[bytes]) -> None:
         """Note a bad stretch, on the device's account when the connection is one device's."""
         device = next(iter(self._devices)) if len(self._devices) == 1 else None
         taken = self._desk.note_bad(bad, data, self._peer, device)

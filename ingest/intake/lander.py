@@ -21,7 +21,7 @@ from core.store.landed import live_files
 from core.stream.bundle import StoredMessage, bundle
 from core.stream.streams import RAW
 from ingest.intake.seen import value_schema
-from ingest.intake.tick import Ticker, Waiting
+from ingest.intake.tick import PendingRows, Ticker
 from ingest.land import landing
 from ingest.parse.frames import medium_of
 from ingest.pull import Intake
@@ -35,7 +35,7 @@ class Load:
 
     position: int
     reply: str
-    waiting: Mapping[str, Waiting]
+    waiting: Mapping[str, PendingRows]
     messages: Mapping[str, Sequence[StoredMessage]]
 
     @property
@@ -48,7 +48,7 @@ def take_load(ticker: Ticker, position: int, reply: str) -> Load:
     """What waits, taken out of the ticker; the next ticks gather anew."""
     load = Load(position, reply, {i: f.waiting for i, f in ticker.feeds.items()}, dict(ticker.messages))
     for feed in ticker.feeds.values():
-        feed.waiting = Waiting()
+        feed.waiting = PendingRows()
     ticker.messages.clear()
     return load
 
@@ -81,7 +81,7 @@ class Lander:
         move_position(self._intake.engine, load.position, now)
 
     def _land_feed(
-        self, contract: Contract, waiting: Waiting, position: int, sha256: str, source: str, now: datetime
+        self, contract: Contract, waiting: PendingRows, position: int, sha256: str, source: str, now: datetime
     ) -> Landed:
         intake, repeats, superseded = self._intake, waiting.repeats, list[str]()
         frame = pl.concat(waiting.frames) if waiting.frames else pl.DataFrame()

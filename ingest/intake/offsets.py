@@ -37,7 +37,7 @@ UNSET = np.iinfo(np.int64).min
 
 
 @dataclass(slots=True)
-class Clock:
+class DeviceClock:
     """One device's last readings: offsets in seconds, None where it told no time, and which of them were off."""
 
     since_at: datetime
@@ -80,18 +80,18 @@ class Clock:
         return offset_s is not None and now_s is not None and abs(offset_s - now_s) >= WORTH_WRITING_S
 
 
-class ClockBook:
+class ClockTracker:
     """Clocks that are off, of all feeds. One thread notes; `take_changed` gives rows of its own."""
 
     def __init__(self) -> None:
-        self._clocks: dict[str, OrderedDict[str, Clock]] = {}
+        self._clocks: dict[str, OrderedDict[str, DeviceClock]] = {}
         self._changed: OrderedDict[Key, None] = OrderedDict()
 
     def load(self, engine: sa.Engine) -> None:
         """Go on from what was written before."""
         with engine.connect() as connection:
             for row in connection.execute(sa.select(tables.device_clock)).mappings():
-                clock = Clock(row["since_at"], row["seen_at"], jumped_at=row["jumped_at"])
+                clock = DeviceClock(row["since_at"], row["seen_at"], jumped_at=row["jumped_at"])
                 clock.offsets.append(row["offset_s"])
                 clock.off.append(row["is_off"])
                 clock.written = row["offset_s"], row["is_off"]
@@ -123,7 +123,7 @@ class ClockBook:
 
     def _hear(self, raw_feed: str, device_id: str, offset_s: int | None, is_off: bool, at: datetime) -> None:
         clocks = self._clocks[raw_feed]
-        clock = clocks.setdefault(device_id, Clock(at, at))
+        clock = clocks.setdefault(device_id, DeviceClock(at, at))
         clock.hear(offset_s, is_off, at)
         if clock.is_news:
             self._changed[raw_feed, device_id] = None

@@ -29,7 +29,7 @@ from core.store.keys import confirm_keys
 from core.stream.publish import LiveMessage, LivePublisher, clock, place_in, raw_messages
 from core.stream.reader import RawReader, Taken
 from core.stream.streams import LIVE, RAW, ensure_streams, make_room
-from ingest.devices.known import Known
+from ingest.devices.known import KnownDevices
 from ingest.intake import backlog
 from ingest.intake.lander import Lander, Load, landed_rows, read_cursors, read_position, run_of, take_load
 from ingest.intake.offsets import write_clocks
@@ -94,7 +94,7 @@ class IntakeProcess:
         self._reader = RawReader(client, position)
         self._lander = Lander(intake, streams, cursors)
         feeds = {feed_id: Feed(contract, cursors[feed_id]) for feed_id, contract in streams.items()}
-        self._known = Known(home, engine, contracts)
+        self._known = KnownDevices(home, engine, contracts)
         self._known.refresh()
         seen = SeenRows(lambda contract, day: landed_rows(intake, contract, day))
         self._ticker = Ticker(intake, feeds, seen, self._known)

@@ -23,7 +23,7 @@ from core.stream.publish import Place, place_of
 from core.stream.reader import Taken
 from ingest.conform import Conformed, DeviceClocks
 from ingest.intake.identity import UNKNOWN_DEVICE, Rights, of_unknown, rightful
-from ingest.intake.offsets import ClockBook
+from ingest.intake.offsets import ClockTracker
 from ingest.intake.seen import SeenRows
 from ingest.intake.unplaced import FEED as UNPLACED
 from ingest.intake.unplaced import unreadable, with_protocol_alarms
@@ -37,7 +37,7 @@ NOTES_KEPT = 1000  # single notes of one kind in one landing; more become one no
 
 
 @dataclass
-class Waiting:
+class PendingRows:
     """What a feed has gathered since it last landed."""
 
     frames: list[pl.DataFrame] = field(default_factory=list)
@@ -80,7 +80,7 @@ class Feed:
     place: Place = ()
     overrides: list[tuple[str, str, str]] = field(default_factory=list)
     clocks: DeviceClocks = field(default_factory=DeviceClocks)
-    waiting: Waiting = field(default_factory=Waiting)
+    waiting: PendingRows = field(default_factory=PendingRows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Ticker:
         self.unplaced: Place = ()
         self.messages: defaultdict[str, list[StoredMessage]] = defaultdict(list)  # by raw feed, since the last landing
         self.unknown_subjects: Counter[str] = Counter()
-        self.clocks = ClockBook()
+        self.clocks = ClockTracker()
         self._by_raw: defaultdict[str, list[Feed]] = defaultdict(list)
         for feed_id in sorted(feeds):
             self._by_raw[feeds[feed_id].contract.raw_feed].append(feeds[feed_id])
@@ -247,7 +247,7 @@ def _check_sharing(raw_feed: str, contracts: Sequence[Contract]) -> None:
         raise ContractError(f"{names}: one stream of frames, but protocol or lenient options differ; make them equal")
 
 
-def _watch(waiting: Waiting, frame: pl.DataFrame, contract: Contract, now: datetime) -> int:
+def _watch(waiting: PendingRows, frame: pl.DataFrame, contract: Contract, now: datetime) -> int:
     """Move the watermark; gives how many rows came later after their event than the feed agreed."""
     if contract.event_time is None:
         return 0

@@ -15,7 +15,7 @@ import polars as pl
 from core.contract import ContractError
 from ingest.propose.document import write_document
 from ingest.propose.guess import Guess, guess_column
-from ingest.propose.sample import Sample, SampleError, read_sample
+from ingest.propose.sample import ProposalSample, SampleError, read_sample
 from ingest.propose.shape import find_shape
 
 __all__ = ["Proposal", "SampleError", "propose"]
@@ -74,7 +74,7 @@ def _join_clock(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.select(kept)
 
 
-def _leaf(name: str, sample: Sample) -> str:
+def _leaf(name: str, sample: ProposalSample) -> str:
     """A column's own name, without the objects or the group cell that it stands in."""
     if sample.media in ("json", "ndjson"):
         return name.rpartition(".")[2]

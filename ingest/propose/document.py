@@ -11,7 +11,7 @@ import yaml
 from core.civil_time import CIVIL_ZONE_NAME
 from core.contract import API_VERSION, PLACE_CONCEPTS
 from ingest.propose.guess import Guess
-from ingest.propose.sample import Sample
+from ingest.propose.sample import ProposalSample
 from ingest.propose.shape import Shape
 
 # Comments that YAML libraries cannot carry: put behind the line that begins so.
@@ -36,7 +36,7 @@ _Dumper.add_representer(
 )
 
 
-def write_document(feed_id: str, sample: Sample, guesses: Sequence[Guess], shape: Shape, ending: str) -> str:
+def write_document(feed_id: str, sample: ProposalSample, guesses: Sequence[Guess], shape: Shape, ending: str) -> str:
     """The contract's text; it loads as it is."""
     department, _, feed = feed_id.partition(".")
     filled = set(shape.concepts.values())
@@ -90,7 +90,7 @@ def _custom(values: Mapping[str, Any]) -> list[_Flow]:
     return [_Flow(property=name, value=value) for name, value in values.items()]
 
 
-def _server(department: str, feed: str, sample: Sample, ending: str) -> dict[str, Any]:
+def _server(department: str, feed: str, sample: ProposalSample, ending: str) -> dict[str, Any]:
     if sample.media in ("json", "ndjson"):
         paging = {"tokenEnv": f"CITYRISK_{department.upper()}_TOKEN", **sample.options}
         if "totalPath" in sample.options:

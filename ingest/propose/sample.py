@@ -42,7 +42,7 @@ class SampleError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class ProposalSample:
     """A sample's columns as text under its own names, and what the contract's server must say to read it again."""
 
     media: str
@@ -54,7 +54,7 @@ class Sample:
     reasons: tuple[str, ...] = ()
 
 
-def read_sample(path: Path) -> Sample:
+def read_sample(path: Path) -> ProposalSample:
     """A sample by its ending, read the way the proposed contract will read it. Raises SampleError."""
     media = MEDIA.get(path.suffix.lower())
     if media is None:
@@ -76,7 +76,7 @@ def read_sample(path: Path) -> Sample:
     return replace(sample, frame=frame, reasons=(*sample.reasons, *left_out))
 
 
-def _describe(body: bytes, media: str) -> Sample:
+def _describe(body: bytes, media: str) -> ProposalSample:
     match media:
         case "csv":
             return _describe_csv(body)
@@ -89,10 +89,10 @@ def _describe(body: bytes, media: str) -> Sample:
         case "gpkg":
             return _describe_gpkg(body)
         case _:
-            return Sample(media, pl.DataFrame(), reasons=("one JSON object a line",))
+            return ProposalSample(media, pl.DataFrame(), reasons=("one JSON object a line",))
 
 
-def _describe_csv(body: bytes) -> Sample:
+def _describe_csv(body: bytes) -> ProposalSample:
     encoding, why = _encoding(body)
     text = body.decode(encoding, "replace").removeprefix("\ufeff")
     lines = text.splitlines()[:200]
@@ -109,7 +109,7 @@ def _describe_csv(body: bytes) -> Sample:
     else:
         reasons.append(f"line 1 is the header: {len(first)} names, none of them a number")
     options = {"encoding": "utf-8" if encoding == "utf-8-sig" else encoding}
-    return Sample("csv", pl.DataFrame(), {**options, **({} if delimiter == "," else {"delimiter": delimiter})},
+    return ProposalSample("csv", pl.DataFrame(), {**options, **({} if delimiter == "," else {"delimiter": delimiter})},
                   reasons=tuple(reasons))  # fmt: skip
 
 
@@ -136,7 +136,7 @@ def _steadiness(widths: list[int]) -> float:
     return widths.count(common) / len(widths) if common > 1 else 0.0
 
 
-def _describe_xlsx(body: bytes) -> Sample:
+def _describe_xlsx(body: bytes) -> ProposalSample:
     check_extent(body)
     book = read_workbook(body)
     at = next((number for number, sheet in enumerate(book.sheets) if sheet.is_visible), 0)
@@ -153,14 +153,14 @@ def _describe_xlsx(body: bytes) -> Sample:
     reason = f"{header_rows} header rows: row {header_rows + 1} is the first with numbers or dates among its cells"
     more = ("groups above field names are joined as group/field",) if header_rows > 1 else ()
     why = f"sheet {sheet}" + (f": the first that is not hidden, behind {', '.join(hidden)}" if hidden else "")
-    return Sample("xlsx", pl.DataFrame(), {"sheet": sheet, "headerRows": header_rows}, reasons=(why, reason, *more))
+    return ProposalSample("xlsx", pl.DataFrame(), {"sheet": sheet, "headerRows": header_rows}, reasons=(why, reason, *more))
 
 
 def _is_value(cell: str | None) -> bool:
     return cell is not None and (read_number(cell) is not None or re.match(r"\d{4}[-/年.]\d{1,2}", cell) is not None)
 
 
-def _describe_json(body: bytes) -> Sample:
+def _describe_json(body: bytes) -> ProposalSample:
     document = json.loads(body.decode("utf-8-sig"))
     if isinstance(document, dict) and document.get("type") == "FeatureCollection":
         return _describe_geojson(body)
@@ -180,7 +180,7 @@ def _describe_json(body: bytes) -> Sample:
         reasons.append(f"one row for each element of {explode}: a record holds several of them")
     if len(lists) > 1:
         reasons.append(f"CHECK: {', '.join(sorted(lists))} are lists too; one feed can explode one of them")
-    return Sample("json", pl.DataFrame(), options, explode, reasons=tuple(reasons))
+    return ProposalSample("json", pl.DataFrame(), options, explode, reasons=tuple(reasons))
 
 
 def _is_rows(value: Any) -> bool:
@@ -202,7 +202,7 @@ def _records_in(document: Any, path: tuple[str, ...]) -> tuple[tuple[str, ...], 
     raise SampleError("no list of objects in the document, expected records to learn from")
 
 
-def _describe_geojson(body: bytes) -> Sample:
+def _describe_geojson(body: bytes) -> ProposalSample:
     document = json.loads(body.decode("utf-8-sig"))
     crs = document.get("crs") if isinstance(document, dict) else None
     features = document.get("features") if isinstance(document, dict) else None
@@ -210,11 +210,11 @@ def _describe_geojson(body: bytes) -> Sample:
         raise SampleError("no list of features in the document, expected features to learn from")
     has_id = all(isinstance(one, dict) and "id" in one for one in features)
     reasons = [f"{len(features)} GeoJSON features", *(["each has an id of its own"] if has_id else [])]
-    return Sample("geojson", pl.DataFrame(), datum=_datum(str(crs)) if crs else None,
+    return ProposalSample("geojson", pl.DataFrame(), datum=_datum(str(crs)) if crs else None,
                   expected=("id", "geometry") if has_id else ("geometry",), reasons=tuple(reasons))  # fmt: skip
 
 
-def _describe_gpkg(body: bytes) -> Sample:
+def _describe_gpkg(body: bytes) -> ProposalSample:
     import pyogrio  # brings pandas, a second: only GeoPackages pay for it
 
     try:
@@ -227,7 +227,7 @@ def _describe_gpkg(body: bytes) -> Sample:
     reasons = [f"layer {layers[0]}, the first of {len(layers)}", f"the file says its coordinates are in {crs}"]
     if crs not in DATUM_OF_EPSG:
         reasons.append("metres of CGCS2000 or WGS 84 are turned into degrees; CHECK: any other system is refused")
-    return Sample(
+    return ProposalSample(
         "gpkg", pl.DataFrame(), {"layer": layers[0]}, datum=_datum(crs), expected=("geometry",), reasons=tuple(reasons)
     )
 
@@ -237,7 +237,7 @@ def _datum(crs: str) -> str | None:
     return DATUM_OF_EPSG.get(f"EPSG:{code.group(1)}") if code else None
 
 
-def _probe(sample: Sample) -> Contract:
+def _probe(sample: ProposalSample) -> Contract:
     """A contract that expects next to nothing and keeps every other column."""
     key = {"name": "key", "primaryKey": True, "primaryKeyPosition": 1}
     sla = [{"property": name, "value": 1, "unit": "d"} for name in ("frequency", "freshness", "silence", "retention")]

@@ -20,7 +20,7 @@ from core.store import tables
 from core.stream.bundle import StoredMessage, bundle, unbundle
 from core.stream.live import micros
 from core.stream.raw import RawEntry, pack, unpack
-from ingest.devices.known import Known
+from ingest.devices.known import KnownDevices
 from ingest.land import landing
 from ingest.parse.frames import BAD_FRAME, JSON, is_bundle
 from ingest.protocols import BadFrame, codec
@@ -53,7 +53,7 @@ def read_again(intake: Intake, contracts: Mapping[str, Contract], source: sa.Row
     places = _waiting(intake.engine, source.batch_id)
     if not places:
         return []
-    known = Known(intake.home, intake.engine, contracts)
+    known = KnownDevices(intake.home, intake.engine, contracts)
     known.refresh()
     body = intake.archive.get(source.archive_sha256)
     chosen = {
@@ -100,7 +100,7 @@ def _entries(body: bytes) -> Iterator[tuple[str, RawEntry]]:
             yield f"{message.sequence}.{number}", entry
 
 
-def _may_land(contract: Contract, known: Known, entry: RawEntry) -> bool:
+def _may_land(contract: Contract, known: KnownDevices, entry: RawEntry) -> bool:
     """Whether an entry can be read as a whole and comes from devices that may speak."""
     protocol = contract.server.file_format or JSON
     senders = [entry.device_id] if protocol == JSON else _senders(contract, protocol, entry)

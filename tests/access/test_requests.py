@@ -16,7 +16,7 @@ from access import alerts, maintenance, requests, users
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
 from alerting.lifecycle.requests import BorrowedName
-from alerting.lifecycle.timers import Clock
+from alerting.lifecycle.timers import Timers
 from alerting.runtime_config import windows_known
 from cli import app
 from core.settings import Home
@@ -162,7 +162,7 @@ def test_a_request_that_nobody_answers_expires_and_says_so(staffed: Home) -> Non
     with pytest.raises(requests.NotWaiting, match="expired at 2026-06-01 01:00Z"):
         requests.approve(staffed, LEAD, asked.id, "", late)
     with database.opened(staffed.ops_url) as engine:
-        Clock(engine).tick(alerts.desk_of(staffed), late)
+        Timers(engine).tick(alerts.desk_of(staffed), late)
     with ops_reader(staffed) as live:
         assert live is not None
         assert requests.waiting(live, LEAD, late) == []

@@ -16,7 +16,7 @@ from core.running import read_running
 from core.runtime.supervisor import Process, ProcessError, start, status, stop
 from core.settings import Home
 from core.store.database import open_ops
-from orchestration.doctor import Finding, examine
+from orchestration.doctor import Diagnosis, examine
 from waiting import until
 
 # A process that says its port and answers as it is told to.
@@ -156,7 +156,7 @@ def test_the_doctor_names_processes_that_should_run_beside_others(managed: Home)
     engine = open_ops(managed.ops_url)
     now = datetime(2026, 6, 15, 4, tzinfo=UTC)
 
-    def processes() -> Finding:
+    def processes() -> Diagnosis:
         return next(f for f in examine(managed, engine, load_contracts(), now) if f.subject == "processes")
 
     assert (processes().well, processes().found) == (True, "none is running")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from alerting.notify.channels.channel_config import load_book
-from alerting.policy.notification_policy import load_desk
+from alerting.notify.channels.channel_config import load_channel_config
+from alerting.policy.notification_policy import load_notification_policy
 from alerting.rules import load_rules
 from core.system import SYSTEMS_ROOT, System, load_systems
 from foreign_system import write_foreign_system
@@ -45,8 +45,8 @@ def confirm_alerting_reads(texts: dict[str, str], folder: Path) -> None:
         for path in given.glob("*.csv"):
             shutil.copy(path, folder)
     load_rules(folder)
-    load_desk(folder)
-    load_book(folder)
+    load_notification_policy(folder)
+    load_channel_config(folder)
 
 
 def names_of(system: System) -> set[str]:
@@ -90,7 +90,7 @@ def test_a_foreign_folder_needs_no_other_file(root: Path, tmp_path: Path) -> Non
     assert {name: float(weight) for name, weight in weights.items()} == {
         "probe": pytest.approx(1 / 3), "major_hazard": pytest.approx(0.4), "tailings": pytest.approx(0.8 / 3),
     }  # fmt: skip
-    desk = load_desk(tmp_path / "tables")
+    desk = load_notification_policy(tmp_path / "tables")
     duties = {row["role"]: row["organisation_id"] for row in table(texts, "responsibilities")
               if (row["area_code"], row["risk_type"]) == ("420500", "probe")}  # fmt: skip
     assert duties == {

@@ -12,7 +12,7 @@ from access.serving import Home
 from alerting.engine.episode import Change, EpisodeChange, episode_id_of
 from alerting.lifecycle.joining import Subject
 from alerting.lifecycle.store import Position, apply
-from alerting.policy.notification_policy import Desk, load_desk
+from alerting.policy.notification_policy import NotificationPolicy, load_notification_policy
 from alerting.rules.generations import newest_generation
 from core.severity import RANKS
 from core.store import tables
@@ -43,7 +43,7 @@ class AlertedHome:
         self.home, self.now = home, datetime.now(UTC)
         publish_city(home, self.now)
         publish_rules(home, self.now)
-        self.desk: Desk = load_desk(newest_generation(home.root))
+        self.desk: NotificationPolicy = load_notification_policy(newest_generation(home.root))
         self.engine = open_ops(home.ops_url)
         self.hear(timedelta(hours=1))  # long enough for a whole module of tests
 

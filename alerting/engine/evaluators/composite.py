@@ -10,7 +10,7 @@ from alerting.engine.context import Context
 from alerting.engine.evaluators.evaluator import each_condition, needs
 from alerting.engine.evaluators.members import MembersEvaluator, check_members
 from alerting.engine.levels import Hit
-from alerting.engine.open_episodes import Member
+from alerting.engine.open_episodes import OpenEpisode
 from alerting.engine.rule import Rule, RuleError, RuleSet
 from alerting.engine.states import Tracks
 from core.area import county_of
@@ -50,13 +50,13 @@ class Composite(MembersEvaluator):
         condition = self.judge.conditions[group[0]]
         return Hit(condition, float(members[0].rank), condition.threshold) if members else None
 
-    def members_of(self, object_id: str) -> list[Member]:
+    def members_of(self, object_id: str) -> list[OpenEpisode]:
         """Those near each other, of any level."""
         groups = [group for level in self.judge.levels for group in level]
         found = {m.name: m for group in groups for m in self._near_each_other(object_id, group)}
         return [found[name] for name in sorted(found)]
 
-    def _near_each_other(self, object_id: str, group: Sequence[int]) -> list[Member]:
+    def _near_each_other(self, object_id: str, group: Sequence[int]) -> list[OpenEpisode]:
         """One member for each condition of the group, all near the first one's; empty when one is missing."""
         first, *others = (self.judge.conditions[number] for number in group)
         for anchor in self.context.episodes.at_object((first.metric,), object_id):
@@ -67,7 +67,7 @@ class Composite(MembersEvaluator):
                 return [anchor, *(m for m in near if m is not None)]
         return []
 
-    def _nearest(self, anchor: Member, rule_id: str, rank: float) -> Member | None:
+    def _nearest(self, anchor: OpenEpisode, rule_id: str, rank: float) -> OpenEpisode | None:
         found = [
             (distance, m.name, m)
             for m in self.context.episodes.by_rule[rule_id].values()
@@ -75,7 +75,7 @@ class Composite(MembersEvaluator):
         ]
         return min(found)[2] if found else None
 
-    def _distance(self, one: Member, other: Member) -> float | None:
+    def _distance(self, one: OpenEpisode, other: OpenEpisode) -> float | None:
         """Metres between two members, 0 for the same county where the rule names no distance; None: not near."""
         if self.rule.distance_m is None:
             is_same = one.area_code and other.area_code and county_of(one.area_code) == county_of(other.area_code)

@@ -12,7 +12,7 @@ from typing import ClassVar, Self
 from alerting.engine.context import Context
 from alerting.engine.evaluators.evaluator import Columns, Evaluator, needs
 from alerting.engine.evaluators.reading import PAST, ReadingEvaluator
-from alerting.engine.limits import Limits
+from alerting.engine.limits import RuleLimits
 from alerting.engine.marks import DEVICE_FAULT, FAULT_FLAG, FLAGS, Received
 from alerting.engine.rule import Rule, RuleError, RuleSet
 from alerting.engine.states import RuleState
@@ -44,7 +44,7 @@ class Fault(ReadingEvaluator):
         for shape in context.shapes(rule):
             tracks = state.tracks.setdefault(shape.department, {})
             past = state.tracks.setdefault(PAST + shape.department, {})
-            yield cls(rule, context, shape, Limits(rule, context.ruleset.overrides, context.registry), tracks, past)
+            yield cls(rule, context, shape, RuleLimits(rule, context.ruleset.overrides, context.registry), tracks, past)
 
     @classmethod
     def rows_for(cls, group: Sequence[Self], columns: Columns, received: int) -> Columns | None:

@@ -15,7 +15,7 @@ from alerting.engine.episode import EpisodeChange
 from alerting.engine.evaluators.evaluator import Columns, Evaluator, each_condition, levels_of
 from alerting.engine.judge import Judge
 from alerting.engine.levels import NO_LEVEL, Hit, Track, Transition
-from alerting.engine.open_episodes import Member, as_details
+from alerting.engine.open_episodes import OpenEpisode, as_details
 from alerting.engine.rule import Rule, RuleError, RuleSet
 from alerting.engine.states import RuleState, Tracks
 from core.severity import RANKS
@@ -73,7 +73,7 @@ class MembersEvaluator(Evaluator):
         """What meets a group of conditions of a level, or keeps a level that is on."""
 
     @abstractmethod
-    def members_of(self, object_id: str) -> list[Member]:
+    def members_of(self, object_id: str) -> list[OpenEpisode]:
         """What an episode of the object stands on, for its details."""
 
     def judged(self, t: Track, kept_hits: Sequence[Hit | None], at: int, now: int, *, is_told: bool) -> None:
@@ -105,7 +105,7 @@ class MembersEvaluator(Evaluator):
         found = (self.hit(object_id, group, is_on=is_on) for group in self.judge.levels[level])
         return next((hit for hit in found if hit is not None), None)
 
-    def counted(self, members: Sequence[Member], group: Sequence[int], *, is_on: bool) -> Hit | None:
+    def counted(self, members: Sequence[OpenEpisode], group: Sequence[int], *, is_on: bool) -> Hit | None:
         """Members of at least the colour, counted. Lifted members are not counted again (the clause is cut there)."""
         compared = []
         for number in group:

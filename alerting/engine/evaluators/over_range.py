@@ -13,7 +13,7 @@ from alerting.engine.evaluators.evaluator import PART, needs
 from alerting.engine.evaluators.members import MembersEvaluator, check_counted_colours
 from alerting.engine.levels import NO_LEVEL, Hit, Track, Transition
 from alerting.engine.marks import OVER_RANGE
-from alerting.engine.open_episodes import Member, as_details, smallest_area
+from alerting.engine.open_episodes import OpenEpisode, as_details, smallest_area
 from alerting.engine.rule import Rule, RuleSet
 from alerting.engine.states import Tracks
 from core.area import county_of
@@ -71,7 +71,7 @@ class OverRange(MembersEvaluator):
         """Devices of the sender of at least the colour of each condition, counted."""
         return self.counted(self.members_of(object_id), group, is_on=is_on)
 
-    def members_of(self, object_id: str) -> list[Member]:
+    def members_of(self, object_id: str) -> list[OpenEpisode]:
         """The devices of the sender that are beyond their range."""
         return self.context.episodes.at_object(self.members, object_id)
 
@@ -84,7 +84,7 @@ class OverRange(MembersEvaluator):
             self.levels.grow(t, kept_hits[t.level], t.at, now, self.emit_of_kind)
         self.context.episodes.mark_told(self.rule.rule_id, joined)
 
-    def _joined(self, object_id: str) -> list[Member]:
+    def _joined(self, object_id: str) -> list[OpenEpisode]:
         """Devices of a group that no change of it has named."""
         return [m for m in self.members_of(object_id) if not m.is_told]
 

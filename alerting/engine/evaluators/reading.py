@@ -17,7 +17,7 @@ from alerting.engine.evaluators.evaluator import PART, SECOND_US, Columns, Evalu
 from alerting.engine.gates import gates_of
 from alerting.engine.judge import Judge, Judgement
 from alerting.engine.levels import NO_LEVEL, Track, Transition
-from alerting.engine.limits import Limit, Limits, word_of
+from alerting.engine.limits import Limit, RuleLimits, word_of
 from alerting.engine.marks import CLOCK_WRONG, OVER_RANGE, Marks, Received
 from alerting.engine.rule import Rule
 from alerting.engine.series import Series
@@ -54,7 +54,7 @@ class ReadingEvaluator(Evaluator):
     other, but ends none.
     """
 
-    def __init__(self, rule: Rule, context: Context, shape: FeedShape, limits: Limits, tracks: Tracks, past: Tracks):
+    def __init__(self, rule: Rule, context: Context, shape: FeedShape, limits: RuleLimits, tracks: Tracks, past: Tracks):
         self.judge = Judge(rule, shape)
         super().__init__(rule, context, tracks, levels_of(rule, self.judge.ranks), shape.feed_id)
         self.shape, self.limits, self.past = shape, limits, past

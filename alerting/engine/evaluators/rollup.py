@@ -10,7 +10,7 @@ from alerting.engine.episode import EpisodeChange
 from alerting.engine.evaluators.evaluator import needs
 from alerting.engine.evaluators.members import MembersEvaluator, check_counted_colours, check_members
 from alerting.engine.levels import Hit, Transition
-from alerting.engine.open_episodes import COMPARED, Member
+from alerting.engine.open_episodes import COMPARED, OpenEpisode
 from alerting.engine.rule import Rule, RuleSet
 
 
@@ -31,7 +31,7 @@ class Rollup(MembersEvaluator):
         """Members of at least the colour of each condition, counted."""
         return self.counted(self.members_of(object_id), group, is_on=is_on)
 
-    def members_of(self, object_id: str) -> list[Member]:
+    def members_of(self, object_id: str) -> list[OpenEpisode]:
         """All open episodes at the object."""
         return self.context.episodes.at_object(self.members, object_id)
 

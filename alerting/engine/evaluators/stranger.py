@@ -16,7 +16,7 @@ from alerting.engine.episode import Change
 from alerting.engine.evaluators.evaluator import PART, Columns, Evaluator
 from alerting.engine.evaluators.reading import ReadingEvaluator
 from alerting.engine.levels import Transition
-from alerting.engine.limits import Limits
+from alerting.engine.limits import RuleLimits
 from alerting.engine.marks import SENDER, UNKNOWN_DEVICE
 from alerting.engine.rule import Rule
 from alerting.engine.states import RuleState, Tracks
@@ -37,7 +37,7 @@ class Stranger(ReadingEvaluator):
     def __init__(self, rule: Rule, context: Context, shape: FeedShape, tracks: Tracks, past: Tracks) -> None:
         anywhere = replace(rule, conditions=tuple(replace(c, applies_to={}) for c in rule.conditions))
         nobody = Registry({shape.feed_id: shape})
-        super().__init__(anywhere, context, shape, Limits(anywhere, (), nobody), tracks, past)
+        super().__init__(anywhere, context, shape, RuleLimits(anywhere, (), nobody), tracks, past)
 
     @classmethod
     def build(cls, rule: Rule, context: Context, state: RuleState) -> Iterable[Evaluator]:

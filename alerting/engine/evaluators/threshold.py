@@ -11,7 +11,7 @@ from alerting.engine.evaluators.evaluator import Columns, Evaluator, needs
 from alerting.engine.evaluators.reading import PAST, ReadingEvaluator
 from alerting.engine.evaluators.stranger import STRANGER, Stranger
 from alerting.engine.levels import Transition
-from alerting.engine.limits import Limits
+from alerting.engine.limits import RuleLimits
 from alerting.engine.rule import Rule, RuleSet
 from alerting.engine.states import RuleState
 
@@ -32,7 +32,7 @@ class Threshold(ReadingEvaluator):
         """Two for each feed: one for devices of a register, one for those that nobody knows."""
         for shape in context.shapes(rule):
             department = shape.department
-            limits = Limits(rule, context.ruleset.overrides, context.registry)
+            limits = RuleLimits(rule, context.ruleset.overrides, context.registry)
             tracks, past, unknown, unknown_past = (
                 state.tracks.setdefault(prefix + department, {}) for prefix in ("", PAST, STRANGER, PAST + STRANGER)
             )

@@ -20,7 +20,7 @@ LONGEST_CARRIER = 15  # the fault's number and the channel's id are one key of 3
 TABLES = ("channels", "contacts", "organisations", "cap_levels", "cap_events")
 
 
-class BookError(RuntimeError):
+class ChannelConfigError(RuntimeError):
     """A table of the channels is missing or a row cannot be used; says which, and what is expected."""
 
 
@@ -62,7 +62,7 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
-class Book:
+class ChannelConfig:
     """Everything that the workers read from rows."""
 
     channels: Mapping[str, ChannelRow]
@@ -70,10 +70,10 @@ class Book:
     cap: CapTables
 
 
-def load_book(*folders: Path) -> Book:
+def load_channel_config(*folders: Path) -> ChannelConfig:
     """The book from CSV files, each table from the first folder that has it. Raises BookError."""
     rows = {name: _read(name, folders) for name in TABLES}
-    return Book(
+    return ChannelConfig(
         {row["channel_id"]: _channel(row) for row in rows["channels"]},
         Directory(rows["contacts"], rows["organisations"]),
         CapTables.of(rows["cap_levels"], rows["cap_events"]),
@@ -83,12 +83,12 @@ def load_book(*folders: Path) -> Book:
 def _channel(row: Mapping[str, str]) -> ChannelRow:
     where = f"channels.csv, {row['channel_id']}"
     if row["kind"] not in get_args(Kind):
-        raise BookError(f"{where}: kind {row['kind']!r} found, expected one of {', '.join(get_args(Kind))}")
+        raise ChannelConfigError(f"{where}: kind {row['kind']!r} found, expected one of {', '.join(get_args(Kind))}")
     languages = tuple(one for one in get_args(Language) if one in row["languages"].split())
     if not languages or not row["address_env"] or not row["per_minute"].isdigit() or int(row["per_minute"]) < 1:
-        raise BookError(f"{where}: give languages (zh, en), address_env, and per_minute as a whole number from 1")
+        raise ChannelConfigError(f"{where}: give languages (zh, en), address_env, and per_minute as a whole number from 1")
     if row["carries_faults"] == "true" and len(row["channel_id"]) > LONGEST_CARRIER:
-        raise BookError(f"{where}: a channel that carries feed faults has an id of at most {LONGEST_CARRIER} letters")
+        raise ChannelConfigError(f"{where}: a channel that carries feed faults has an id of at most {LONGEST_CARRIER} letters")
     return ChannelRow(
         row["channel_id"],
         row["kind"],  # type: ignore[arg-type]
@@ -113,4 +113,4 @@ def _read(name: str, folders: tuple[Path, ...]) -> list[dict[str, str]]:
             with path.open(encoding="utf-8", newline="") as file:
                 return list(csv.DictReader(file))
     places = ", ".join(map(str, folders))
-    raise BookError(f"no {name}.csv in {places}; publish the rules again, a generation holds every table of channels")
+    raise ChannelConfigError(f"no {name}.csv in {places}; publish the rules again, a generation holds every table of channels")

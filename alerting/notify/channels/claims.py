@@ -19,7 +19,7 @@ from alerting.lifecycle.records import DELIVERIES
 from alerting.lifecycle.steps import WORKED_ON
 from alerting.lifecycle.unit_of_work import in_transaction
 from alerting.notify.channels.message import Message, message_of
-from alerting.notify.channels.retry_policy import Patience
+from alerting.notify.channels.retry_policy import RetryPolicy
 from core.store import tables
 
 WAITING = ("waiting", "failed")
@@ -43,7 +43,7 @@ def due_channels(engine: sa.Engine, now: datetime) -> set[str]:
         return set(connection.scalars(query))
 
 
-def claim(engine: sa.Engine, channel_id: str, most: int, now: datetime, patience: Patience) -> list[Claim]:
+def claim(engine: sa.Engine, channel_id: str, most: int, now: datetime, patience: RetryPolicy) -> list[Claim]:
     """Take up to `most` due deliveries of a channel, the worst colour first, then the oldest."""
     notice = tables.alert_notice.c
     query = (
@@ -87,7 +87,7 @@ def settle_dead(engine: sa.Engine, taken: Claim, reason: str, now: datetime) -> 
 
 
 def strand(
-    engine: sa.Engine, reasons: Mapping[str, str], known: Collection[str], now: datetime, patience: Patience
+    engine: sa.Engine, reasons: Mapping[str, str], known: Collection[str], now: datetime, patience: RetryPolicy
 ) -> None:
     """Say on every waiting delivery why its channel cannot send; give up those that waited too long.
 

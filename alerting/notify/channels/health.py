@@ -8,11 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from alerting.notify.channels.channel_config import Book
+from alerting.notify.channels.channel_config import ChannelConfig
 from alerting.notify.channels.claims import standing
 from alerting.notify.channels.form import NotSetUp
 from alerting.notify.channels.registry import is_dry, open_channel
-from alerting.notify.channels.retry_policy import Patience
+from alerting.notify.channels.retry_policy import RetryPolicy
 from core.settings import Home
 
 DAY = timedelta(days=1)
@@ -36,14 +36,14 @@ class ChannelState:
     last_sent_at: datetime | None
 
 
-async def states(engine: sa.Engine, home: Home, book: Book, now: datetime) -> list[ChannelState]:
+async def states(engine: sa.Engine, home: Home, book: ChannelConfig, now: datetime) -> list[ChannelState]:
     """Every channel of the rows, and any that deliveries name without a row."""
     counts = standing(engine, list(book.channels), now - DAY)
     found = []
     for channel_id, row in book.channels.items():
         reason = ""
         try:
-            await (open_channel(row, book, engine, home, Patience())).aclose()
+            await (open_channel(row, book, engine, home, RetryPolicy())).aclose()
         except NotSetUp as error:
             reason = str(error)
         stands: Any = counts.pop(channel_id)

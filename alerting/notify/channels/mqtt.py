@@ -28,7 +28,7 @@ _WILD = "+#\x00"
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class MqttConnection:
     """A broker and where on it."""
 
     host: str
@@ -40,7 +40,7 @@ class Line:
     is_v5: bool
 
     @staticmethod
-    def of(url: str) -> Line:
+    def of(url: str) -> MqttConnection:
         """Read an address. Raises NotSetUp for one that cannot be used."""
         try:
             parts = urlsplit(url)
@@ -52,7 +52,7 @@ class Line:
         if parts.scheme not in ("mqtt", "mqtts") or not parts.hostname or not prefix or version not in ("3", "5"):
             raise NotSetUp("the MQTT address must read mqtt://user:password@host:port/topic/prefix[?version=5]")
         is_tls = parts.scheme == "mqtts"
-        return Line(
+        return MqttConnection(
             parts.hostname,
             port or (8883 if is_tls else 1883),
             unquote(parts.username or ""),
@@ -66,7 +66,7 @@ class Line:
 class Mqtt:
     """Publishes and waits for the broker's acknowledgement."""
 
-    def __init__(self, line: Line, width: int, timeout_s: float) -> None:
+    def __init__(self, line: MqttConnection, width: int, timeout_s: float) -> None:
         self._line = line
         self._timeout_s = timeout_s / 3  # connecting, being let in, being acknowledged
         self._threads = Threads("mqtt", width)

@@ -8,11 +8,11 @@ import sqlalchemy as sa
 
 from alerting.cap.publish import Outlet
 from alerting.notify.channels.cap import CapFeed
-from alerting.notify.channels.channel_config import Book, ChannelRow
+from alerting.notify.channels.channel_config import ChannelConfig, ChannelRow
 from alerting.notify.channels.email import Email, Post
 from alerting.notify.channels.form import Channel, NotSetUp
-from alerting.notify.channels.mqtt import Line, Mqtt
-from alerting.notify.channels.retry_policy import Patience
+from alerting.notify.channels.mqtt import Mqtt, MqttConnection
+from alerting.notify.channels.retry_policy import RetryPolicy
 from alerting.notify.channels.robot import Robot
 from alerting.notify.channels.sms import Sms
 from alerting.notify.channels.webhook import Webhook
@@ -20,7 +20,7 @@ from core.runtime.notice_lock import is_dry_run
 from core.settings import Home
 
 
-def open_channel(row: ChannelRow, book: Book, engine: sa.Engine, home: Home, patience: Patience) -> Channel:
+def open_channel(row: ChannelRow, book: ChannelConfig, engine: sa.Engine, home: Home, patience: RetryPolicy) -> Channel:
     """The channel of a row. Raises NotSetUp, which names the variable and never its value."""
     address, secret = _values(row, home.environment)
     timeout_s, width = patience.timeout.total_seconds(), patience.width
@@ -35,7 +35,7 @@ def open_channel(row: ChannelRow, book: Book, engine: sa.Engine, home: Home, pat
             case "email":
                 return Email(Post.of(address), row.languages, book.directory, width, timeout_s)
             case "mqtt":
-                return Mqtt(Line.of(address), width, timeout_s)
+                return Mqtt(MqttConnection.of(address), width, timeout_s)
             case "cap":
                 outlet = Outlet(row.channel_id, row.is_public, address)
                 return CapFeed(engine, home, book.cap, outlet, f"{row.name_zh} / {row.name_en}")

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """Bounds of sending and of trying again."""
 
     timeout: timedelta = timedelta(seconds=10)  # one attempt

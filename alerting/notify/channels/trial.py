@@ -12,11 +12,11 @@ import sqlalchemy as sa
 from alerting.cap.build import Head, build
 from alerting.cap.check import faults_of
 from alerting.lifecycle.alert import Alert
-from alerting.notify.channels.channel_config import Book
+from alerting.notify.channels.channel_config import ChannelConfig
 from alerting.notify.channels.form import NotTaken
 from alerting.notify.channels.message import FAULT, Message
 from alerting.notify.channels.registry import is_dry, open_channel
-from alerting.notify.channels.retry_policy import Patience
+from alerting.notify.channels.retry_policy import RetryPolicy
 from core.settings import Home
 
 _TEXT_ZH = "【测试】城市风险平台渠道测试，请忽略。"
@@ -24,13 +24,13 @@ _TEXT_EN = "[TEST] Test of a channel of the city risk platform, please ignore."
 
 
 async def try_channel(
-    engine: sa.Engine, home: Home, book: Book, channel_id: str, target: str, dry_run: bool, now: datetime
+    engine: sa.Engine, home: Home, book: ChannelConfig, channel_id: str, target: str, dry_run: bool, now: datetime
 ) -> Mapping[str, object]:
     """The receipt, or what would have been sent. Raises NotSetUp, NotTaken or Refused.
 
     A CAP feed publishes nothing for a test: the message with status Test is built, looked at and given back.
     """
-    row, patience = book.channels[channel_id], Patience()
+    row, patience = book.channels[channel_id], RetryPolicy()
     channel = open_channel(row, book, engine, home, patience)
     message = trial_message(channel_id, target, now)
     try:
@@ -63,7 +63,7 @@ def trial_message(channel_id: str, target: str, now: datetime) -> Message:
     return Message(key, channel_id, target or "test", FAULT, None, body)
 
 
-def _cap_message(book: Book, sender: str, is_public: bool, message: Message, now: datetime) -> Mapping[str, object]:
+def _cap_message(book: ChannelConfig, sender: str, is_public: bool, message: Message, now: datetime) -> Mapping[str, object]:
     alert = Alert(
         alert_id=message.key, origin="person", rule_id="test", object_id="test", object_type="test",
         object_name_zh="测试", metric="test", state="open", colour="blue", severity_rank=1, unit="", threshold_id="",

@@ -19,19 +19,19 @@ import sqlalchemy as sa
 from alerting.cap.door import open_door
 from alerting.notify.channels import claims, faults
 from alerting.notify.channels.cap import CapFeed
-from alerting.notify.channels.channel_config import Book, ChannelRow
+from alerting.notify.channels.channel_config import ChannelConfig, ChannelRow
 from alerting.notify.channels.claims import Claim
 from alerting.notify.channels.form import Channel, NotSetUp, NotTaken, Refused
 from alerting.notify.channels.message import title
 from alerting.notify.channels.registry import is_dry, open_channel
-from alerting.notify.channels.retry_policy import Patience
+from alerting.notify.channels.retry_policy import RetryPolicy
 from alerting.notify.channels.threads import Threads
 from core.runtime.notice_lock import is_told_by_others, telling
 from core.settings import Home
 
 log = logging.getLogger(__name__)
 
-PATIENCE = Patience()
+PATIENCE = RetryPolicy()
 MINUTE = timedelta(minutes=1)
 TEND_EVERY = timedelta(seconds=1)
 FEED_EVERY = timedelta(minutes=1)
@@ -41,7 +41,7 @@ Clock = Callable[[], datetime]
 
 
 async def work(
-    engine: sa.Engine, home: Home, book: Book, now: Clock, stop: asyncio.Event, patience: Patience = PATIENCE
+    engine: sa.Engine, home: Home, book: ChannelConfig, now: Clock, stop: asyncio.Event, patience: RetryPolicy = PATIENCE
 ) -> None:
     """Send what is due and serve the CAP feeds until `stop` is set. What is under way then gets one time-out to end."""
     with telling(home):
@@ -53,7 +53,7 @@ async def work(
             await exchange.aclose()
 
 
-async def drain(engine: sa.Engine, home: Home, book: Book, now: Clock, patience: Patience = PATIENCE) -> int:
+async def drain(engine: sa.Engine, home: Home, book: ChannelConfig, now: Clock, patience: RetryPolicy = PATIENCE) -> int:
     """Try each delivery that is due once, where no worker of the home lives; gives how many were tried.
 
     A batch from a shell tells so what it found. What a receiver does not take is due again as the workers' patience
@@ -90,7 +90,7 @@ async def _until(stop: asyncio.Event, exchange: Exchange) -> None:
     await exchange.finish()
 
 
-class Line:
+class ChannelWorker:
     """One channel with what it has under way and what it sent in the last minute."""
 
     def __init__(self, row: ChannelRow, channel: Channel | None, is_dry: bool) -> None:
@@ -118,7 +118,7 @@ class Exchange:
     """
 
     def __init__(
-        self, engine: sa.Engine, home: Home, book: Book, now: Clock, patience: Patience, gives_up: bool = True
+        self, engine: sa.Engine, home: Home, book: ChannelConfig, now: Clock, patience: RetryPolicy, gives_up: bool = True
     ) -> None:
         self._engine, self._now, self._patience, self._known = engine, now, patience, book.channels
         self._gives_up = gives_up
@@ -194,7 +194,7 @@ class Exchange:
                 if isinstance(line.channel, CapFeed) and not line.is_dry and not busy:
                     self._feeds[channel_id] = asyncio.create_task(_tend_feed(channel_id, line.channel, at))
 
-    async def _send(self, line: Line, taken: Claim) -> None:
+    async def _send(self, line: ChannelWorker, taken: Claim) -> None:
         try:
             await self._send_once(line, taken)
         except sa.exc.SQLAlchemyError:
@@ -203,7 +203,7 @@ class Exchange:
         finally:
             self._ended.set()
 
-    async def _send_once(self, line: Line, taken: Claim) -> None:
+    async def _send_once(self, line: ChannelWorker, taken: Claim) -> None:
         message, at = taken.message, self._now()
         try:
             if taken.attempts > self._patience.most_attempts:
@@ -243,21 +243,21 @@ class Exchange:
         await self._threads.run(claims.settle_dead, self._engine, taken, reason, self._now())
 
 
-def open_lines(engine: sa.Engine, home: Home, book: Book, patience: Patience) -> tuple[dict[str, Line], dict[str, str]]:
+def open_lines(engine: sa.Engine, home: Home, book: ChannelConfig, patience: RetryPolicy) -> tuple[dict[str, ChannelWorker], dict[str, str]]:
     """The channels that can work, and why each of the others cannot. A dry run needs no address."""
     lines, not_set_up = {}, {}
     for channel_id, row in book.channels.items():
         try:
-            lines[channel_id] = Line(row, open_channel(row, book, engine, home, patience), is_dry(row, home))
+            lines[channel_id] = ChannelWorker(row, open_channel(row, book, engine, home, patience), is_dry(row, home))
         except NotSetUp as error:
             if is_dry(row, home):
-                lines[channel_id] = Line(row, None, True)
+                lines[channel_id] = ChannelWorker(row, None, True)
             else:
                 not_set_up[channel_id] = str(error)
     return lines, not_set_up
 
 
-def shaped(line: Line, taken: Claim, at: datetime) -> Mapping[str, object]:
+def shaped(line: ChannelWorker, taken: Claim, at: datetime) -> Mapping[str, object]:
     """What a dry run would have sent; without a channel, the words alone."""
     if line.channel is None:
         return {language: title(taken.message, language) for language in line.row.languages}

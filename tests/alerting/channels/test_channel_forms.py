@@ -17,7 +17,7 @@ from alerting.lifecycle.alert import Delivery
 from alerting.notify.channels.form import NotTaken, Refused
 from alerting.notify.channels.message import Message, message_of
 from alerting.notify.channels.registry import open_channel
-from alerting.notify.channels.retry_policy import Patience
+from alerting.notify.channels.retry_policy import RetryPolicy
 from alerting.notify.channels.robot import MOST_BYTES, markdown
 from alerting.notify.channels.sms import parts_of
 
@@ -74,7 +74,7 @@ async def test_a_redirect_is_not_followed_with_our_signature(city: City) -> None
 
 
 def opened(city: City, channel_id: str) -> Any:
-    return open_channel(city.book.channels[channel_id], city.book, city.engine, city.home, Patience())
+    return open_channel(city.book.channels[channel_id], city.book, city.engine, city.home, RetryPolicy())
 
 
 # ── robot ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -27,7 +27,7 @@ from alerting.lifecycle.alert import Delivery
 from alerting.notify.channels.form import NotSetUp, NotTaken, Receipt, Refused
 from alerting.notify.channels.message import Message, message_of
 from alerting.notify.channels.registry import open_channel
-from alerting.notify.channels.retry_policy import Patience
+from alerting.notify.channels.retry_policy import RetryPolicy
 from core.stream.broker import free_port
 
 FROM = "from=duty@city.example"
@@ -94,7 +94,7 @@ def handed_in(city: City, url: str, message: Message | None = None) -> Receipt:
         message = message_of(Delivery(**city.deliveries("email")[0]._mapping))
 
     async def whole() -> Receipt:
-        channel = open_channel(city.book.channels["email"], city.book, city.engine, city.home, Patience())
+        channel = open_channel(city.book.channels["email"], city.book, city.engine, city.home, RetryPolicy())
         try:
             return await channel.send(message, START)
         finally:

@@ -16,7 +16,7 @@ from way_out import START, City, until, working
 from alerting.engine.episode import Change
 from alerting.notify.channels.form import NotSetUp, Refused
 from alerting.notify.channels.message import Message
-from alerting.notify.channels.mqtt import Line, Mqtt
+from alerting.notify.channels.mqtt import Mqtt, MqttConnection
 from broker_server import BrokerServer
 from core.settings import NATS_PASSWORD
 from core.stream.broker import OUR_USER
@@ -77,7 +77,7 @@ async def test_a_wrong_password_is_tried_again_and_said(city: City, broker: Brok
 
 
 def test_a_target_cannot_be_a_wildcard() -> None:
-    channel = Mqtt(Line.of("mqtt://h/x"), 1, 1.0)
+    channel = Mqtt(MqttConnection.of("mqtt://h/x"), 1, 1.0)
     with pytest.raises(Refused, match="cannot be part of a topic"):
         channel.shape(Message("k", "mqtt", "a/#", "x", None, {}), START)
 
@@ -85,4 +85,4 @@ def test_a_target_cannot_be_a_wildcard() -> None:
 @pytest.mark.parametrize("url", ["mqtt://host", "http://host/x", "mqtt://host:port/x", "mqtt://host/x?version=4"])
 def test_an_mqtt_address_that_cannot_be_used(url: str) -> None:
     with pytest.raises(NotSetUp, match="the MQTT address"):
-        Line.of(url)
+        MqttConnection.of(url)

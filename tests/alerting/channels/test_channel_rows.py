@@ -12,7 +12,7 @@ from way_out import SEEDS, City
 
 from alerting.cap.check import WORDS
 from alerting.engine.episode import Change
-from alerting.notify.channels.channel_config import BookError, load_book
+from alerting.notify.channels.channel_config import ChannelConfigError, load_channel_config
 from cli import app
 from core.settings import Home
 from orchestration.project import PROJECT, table_of
@@ -68,8 +68,8 @@ def test_a_row_that_cannot_be_used_is_named(tmp_path: Any, change: dict[str, str
         writer = csv.DictWriter(file, list(row))
         writer.writeheader()
         writer.writerow(row)
-    with pytest.raises(BookError, match=f"channels.csv, {row['channel_id']}: .*{reason}"):
-        load_book(tmp_path, *SEEDS)
+    with pytest.raises(ChannelConfigError, match=f"channels.csv, {row['channel_id']}: .*{reason}"):
+        load_channel_config(tmp_path, *SEEDS)
 
 
 def test_the_command_line_lists_channels_and_deliveries(city: City) -> None:

@@ -19,7 +19,7 @@ from way_out import PATIENCE, START, City, Receiver, found_city, receiving, unti
 from alerting.engine.episode import Change
 from alerting.metrics import Meters
 from alerting.notify.channels import claims, health
-from alerting.notify.channels.retry_policy import Patience
+from alerting.notify.channels.retry_policy import RetryPolicy
 from core.store import tables
 from core.store.database import open_ops
 
@@ -97,7 +97,7 @@ async def test_after_so_many_attempts_it_is_given_up(city: City) -> None:
     async with receiving(receiver):
         hooked(city, receiver.url)
         city.happen(Change.OPENED)
-        async with working(city, Patience(poll=PATIENCE.poll, most_attempts=3)):
+        async with working(city, RetryPolicy(poll=PATIENCE.poll, most_attempts=3)):
             for n_tried in (1, 2):
                 await until(lambda n=n_tried: city.receipt("webhook").get("attempts") == n)
                 city.at = city.only("webhook").next_at
@@ -146,7 +146,7 @@ async def test_a_dead_channel_keeps_no_other_waiting(city: City) -> None:
         for number in range(8):
             city.happen(Change.OPENED, object_id=f"urban:w{number}")
             city.later(minutes=20)
-        async with working(city, Patience(poll=PATIENCE.poll, timeout=timedelta(seconds=2))):
+        async with working(city, RetryPolicy(poll=PATIENCE.poll, timeout=timedelta(seconds=2))):
             await until(lambda: len(robot.got) == 4 and len(held) == 4)
             await until(lambda: states(city) == ["sent"] * 8)
             assert "sent" not in states(city, "robot") + states(city, "email")
@@ -163,7 +163,7 @@ async def test_the_worst_colour_goes_first(city: City) -> None:
         hooked(city, receiver.url)
         for number, colour in enumerate(("blue", "orange", "red", "yellow")):
             city.happen(Change.OPENED, colour, f"urban:w{number}")
-        async with working(city, Patience(poll=PATIENCE.poll, width=1)):
+        async with working(city, RetryPolicy(poll=PATIENCE.poll, width=1)):
             await until(lambda: states(city) == ["sent"] * 4)
         assert [told.json["colour"] for told in receiver.got] == ["red", "orange", "yellow", "blue"]
 

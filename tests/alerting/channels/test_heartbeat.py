@@ -11,7 +11,7 @@ from urllib.parse import quote
 import pytest
 from way_out import Receiver, receiving
 
-from alerting.heartbeat import EVERY_S, MQTT_URL, URL, Heartbeat, Pulse, standing
+from alerting.heartbeat import EVERY_S, MQTT_URL, URL, Heartbeat, Vitals, standing
 from broker_server import BrokerServer
 from core.contract import Contract
 from core.running import write_running
@@ -38,8 +38,8 @@ class Process:
         self.at = self.ticked_at = self.judged_at = START
         self.heart = Heartbeat(self.home, self.pulse, lambda: self.at)
 
-    def pulse(self) -> Pulse:
-        return Pulse(self.ticked_at, self.judged_at, START, 3, 7, {"sms": 2}, "")
+    def pulse(self) -> Vitals:
+        return Vitals(self.ticked_at, self.judged_at, START, 3, 7, {"sms": 2}, "")
 
     def lives(self, seconds: float) -> None:
         self.at += timedelta(seconds=seconds)

@@ -21,11 +21,11 @@ from starlette.routing import Route
 from alerting.engine.episode import Change, EpisodeChange, episode_id_of
 from alerting.lifecycle.joining import Subject
 from alerting.lifecycle.store import RULES, Origin, apply
-from alerting.notify.channels.channel_config import Book, load_book
-from alerting.notify.channels.retry_policy import Patience
+from alerting.notify.channels.channel_config import ChannelConfig, load_channel_config
+from alerting.notify.channels.retry_policy import RetryPolicy
 from alerting.notify.channels.worker import work
 from alerting.notify.notices import flush
-from alerting.policy.notification_policy import Desk, load_desk
+from alerting.policy.notification_policy import NotificationPolicy, load_notification_policy
 from core.settings import Home
 from core.severity import RANKS
 from core.store import tables
@@ -33,7 +33,7 @@ from orchestration.project import PROJECT, seed_folders
 
 SEEDS = seed_folders(PROJECT)
 START = datetime(2026, 6, 1, 0, 0, tzinfo=UTC)
-PATIENCE = Patience(timeout=timedelta(seconds=5), poll=timedelta(seconds=0.01))
+PATIENCE = RetryPolicy(timeout=timedelta(seconds=5), poll=timedelta(seconds=0.01))
 WITHIN_S = 20.0
 
 
@@ -50,8 +50,8 @@ class City:
     """A store with its desk and book, and a clock that only tests move."""
 
     engine: sa.Engine
-    desk: Desk
-    book: Book
+    desk: NotificationPolicy
+    book: ChannelConfig
     home: Home
     at: datetime = START
     _numbers: dict[str, int] = field(default_factory=dict)
@@ -110,11 +110,11 @@ class City:
 
 def found_city(engine: sa.Engine, home: Home) -> City:
     quiet = replace(home, environment={**home.environment, "CITYRISK_CAP_PORT": "0"})
-    return City(engine, load_desk(*SEEDS), load_book(*SEEDS), quiet)
+    return City(engine, load_notification_policy(*SEEDS), load_channel_config(*SEEDS), quiet)
 
 
 @asynccontextmanager
-async def working(city: City, patience: Patience = PATIENCE) -> AsyncIterator[None]:
+async def working(city: City, patience: RetryPolicy = PATIENCE) -> AsyncIterator[None]:
     """A worker until the block ends."""
     stop = asyncio.Event()
     task = asyncio.create_task(work(city.engine, city.home, city.book, city.now, stop, patience))

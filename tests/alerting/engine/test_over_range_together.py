@@ -19,8 +19,8 @@ from alerting.lifecycle import commands
 from alerting.lifecycle.steps import Verb
 from alerting.lifecycle.store import apply
 from alerting.lifecycle.subjects import Subjects
-from alerting.lifecycle.timers import Clock
-from alerting.policy.notification_policy import load_desk
+from alerting.lifecycle.timers import Timers
+from alerting.policy.notification_policy import load_notification_policy
 from alerting.policy.quiet_limits import covered_by_labels
 from alerting.policy.suppression import settle
 from alerting.rules import RuleError, RuleSet, load_rules
@@ -134,10 +134,10 @@ def test_danger_within_the_range_is_counted_by_nobody(rules: RuleSet) -> None:
 
 @pytest.mark.case("live.B7")
 def test_people_are_told_of_one_alert_and_the_single_ones_wait_behind_it(home: Home, rules: RuleSet) -> None:
-    store, desk = database.open_ops(home.ops_url), load_desk(*SEEDS)
+    store, desk = database.open_ops(home.ops_url), load_notification_policy(*SEEDS)
     changes = over(Engine(rules, CITY), [*devices("GW1", 8), *devices("GW2", 1)])
     apply(store, desk, changes, Subjects(rules, CITY, desk.routing, "420500"), T0)
-    clock = Clock(store)
+    clock = Timers(store)
     for second in range(30):
         clock.tick(desk, T0 + timedelta(seconds=second))
     with store.connect() as connection:
@@ -155,8 +155,8 @@ def test_people_are_told_of_one_alert_and_the_single_ones_wait_behind_it(home: H
 @pytest.mark.case("live.B7")
 @pytest.mark.parametrize("acknowledged", [False, True])
 def test_a_group_that_grows_is_told_again(home: Home, rules: RuleSet, acknowledged: bool) -> None:
-    store, desk = database.open_ops(home.ops_url), load_desk(*SEEDS)
-    engine, subjects, clock = Engine(rules, CITY), Subjects(rules, CITY, desk.routing, "420500"), Clock(store)
+    store, desk = database.open_ops(home.ops_url), load_notification_policy(*SEEDS)
+    engine, subjects, clock = Engine(rules, CITY), Subjects(rules, CITY, desk.routing, "420500"), Timers(store)
     apply(store, desk, over(engine, devices("GW1", 5)), subjects, T0)
     clock.tick(desk, T0 + timedelta(seconds=30))
     with store.connect() as connection:
@@ -189,7 +189,7 @@ def test_a_group_of_a_feed_is_of_one_county_and_hides_nothing_of_another(home: H
     assert {(c.object_id, c.area_code, c.value) for c in changes if c.rule_id == GROUP} == {
         ("urban.gas_reading:420502", "420502001", 6.0), ("urban.gas_reading:420503", "420503001", 6.0)
     }  # fmt: skip
-    desk = load_desk(*SEEDS)
+    desk = load_notification_policy(*SEEDS)
     subject = Subjects(rules, TWO_COUNTIES, desk.routing, "420500")
     names = {subject(c).object_name_zh for c in changes if c.rule_id == GROUP}
     assert names == {desk.routing.areas[code]["name_zh"] for code in ("420502", "420503")}
@@ -201,7 +201,7 @@ def test_a_gateway_over_two_counties_hides_no_single_alert(home: Home, rules: Ru
         TWO_COUNTIES,
         devices={key: replace(one, attributes={"gateway_id": "GW1"}) for key, one in TWO_COUNTIES.devices.items()},
     )
-    store, desk = database.open_ops(home.ops_url), load_desk(*SEEDS)
+    store, desk = database.open_ops(home.ops_url), load_notification_policy(*SEEDS)
     changes = over(Engine(rules, city), [*devices("GW1", 3), *devices("GW2", 3)])
     apply(store, desk, changes, Subjects(rules, city, desk.routing, "420500"), T0)
     settle(store, desk, T0)
@@ -219,7 +219,7 @@ def test_an_alert_is_hidden_only_while_the_group_tells_all_of_it(home: Home, rul
     city = replace(
         CITY, devices={k: replace(one, object_id=shared.get(k, one.object_id)) for k, one in CITY.devices.items()}
     )
-    store, desk = database.open_ops(home.ops_url), load_desk(*SEEDS)
+    store, desk = database.open_ops(home.ops_url), load_notification_policy(*SEEDS)
     engine, subjects = Engine(rules, city), Subjects(rules, city, desk.routing, "420500")
 
     def state(changes: Sequence[EpisodeChange]) -> tuple[str, str]:
@@ -241,7 +241,7 @@ def test_an_alert_is_hidden_only_while_the_group_tells_all_of_it(home: Home, rul
 @pytest.mark.case("live.B7")
 @pytest.mark.parametrize("by", ["silence", "maintenance"])
 def test_a_group_that_is_quiet_hides_nobody_and_counts_its_members(home: Home, rules: RuleSet, by: str) -> None:
-    store, desk = database.open_ops(home.ops_url), load_desk(*SEEDS)
+    store, desk = database.open_ops(home.ops_url), load_notification_policy(*SEEDS)
     changes = over(Engine(rules, CITY), devices("GW1", 6))
     apply(store, desk, changes, Subjects(rules, CITY, desk.routing, "420500"), T0)
     settle(store, desk, T0)

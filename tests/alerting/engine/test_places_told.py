@@ -21,10 +21,10 @@ from alerting.lifecycle.alert import Alert
 from alerting.lifecycle.spots import SHOWN, spot_of, together, worded
 from alerting.lifecycle.store import _spots, apply
 from alerting.lifecycle.subjects import Subjects
-from alerting.notify.channels.channel_config import load_book
+from alerting.notify.channels.channel_config import load_channel_config
 from alerting.notify.channels.message import facts_of
 from alerting.notify.notices import flush
-from alerting.policy.notification_policy import Desk, load_desk
+from alerting.policy.notification_policy import NotificationPolicy, load_notification_policy
 from core.catalogue import contract_path
 from core.contract import ContractError, parse_contract
 from core.settings import Home
@@ -52,8 +52,8 @@ def chain(home: Home, store: sa.Engine) -> Chain:
 
 
 @pytest.fixture(scope="module")
-def desk() -> Desk:
-    return load_desk(*SEEDS)
+def desk() -> NotificationPolicy:
+    return load_notification_policy(*SEEDS)
 
 
 def frame(number: int, part: Part, text: bytes, at: datetime = T0) -> bytes:
@@ -68,14 +68,14 @@ def alerts_of(store: sa.Engine) -> dict[str, Any]:
         return {row["rule_id"]: row for row in connection.execute(sa.select(tables.alert)).mappings()}
 
 
-def tell(chain: Chain, store: sa.Engine, desk: Desk) -> None:
+def tell(chain: Chain, store: sa.Engine, desk: NotificationPolicy) -> None:
     subject_of = Subjects(rules(), CITY, desk.routing, "420500")
     apply(store, desk, chain.changes, subject_of, T0)
     chain.changes = []
 
 
 @pytest.mark.case("live.C5", "live.C4")
-def test_the_place_in_the_building_stands_in_alert_notice_and_cap(chain: Chain, store: sa.Engine, desk: Desk) -> None:
+def test_the_place_in_the_building_stands_in_alert_notice_and_cap(chain: Chain, store: sa.Engine, desk: NotificationPolicy) -> None:
     cut = CORRIDOR.encode("gb18030")[:31]
     assert len(CORRIDOR.encode("gb18030")) > 31
     chain.say(STATE, UNIT, frame(1, Part("fire_alarm", 2, "smoke_detector", 3, 7), cut), 0)
@@ -96,7 +96,7 @@ def test_the_place_in_the_building_stands_in_alert_notice_and_cap(chain: Chain, 
     assert ("Place inside", where_en) in facts_of(shown, "en")
 
     head = Head("id", "duty@city.example", T0, "Actual", "Alert", True)
-    infos = etree.fromstring(build(Alert(**alert), head, load_book(*SEEDS).cap)).iter(f"{{{NAMESPACE}}}info")
+    infos = etree.fromstring(build(Alert(**alert), head, load_channel_config(*SEEDS).cap)).iter(f"{{{NAMESPACE}}}info")
     for info, where in zip(infos, (where_zh, where_en), strict=True):
         texts = {name: info.findtext(f".//{{{NAMESPACE}}}{name}") for name in ("areaDesc", "description")}
         assert all(where in (text or "") for text in texts.values()), texts
@@ -106,7 +106,7 @@ def test_the_place_in_the_building_stands_in_alert_notice_and_cap(chain: Chain, 
 
 @pytest.mark.case("live.C5")
 def test_a_second_part_adds_its_place_and_stands_in_the_confirmed_fire(
-    chain: Chain, store: sa.Engine, desk: Desk
+    chain: Chain, store: sa.Engine, desk: NotificationPolicy
 ) -> None:
     chain.say(STATE, UNIT, frame(1, Part("fire_alarm", 2, "smoke_detector", 3, 7), "东厅".encode("gb18030")), 0)
     tell(chain, store, desk)
@@ -122,7 +122,7 @@ def test_a_second_part_adds_its_place_and_stands_in_the_confirmed_fire(
 
 
 @pytest.mark.case("live.held.H8")
-def test_a_fire_that_is_sent_three_times_is_one_alert(chain: Chain, store: sa.Engine, desk: Desk) -> None:
+def test_a_fire_that_is_sent_three_times_is_one_alert(chain: Chain, store: sa.Engine, desk: NotificationPolicy) -> None:
     part = Part("fire_alarm", 2, "smoke_detector", 3, 7)
     for number, second in enumerate((0, 3, 40), 1):
         chain.say(STATE, UNIT, frame(number, part, b"", T0 + timedelta(seconds=second)), second)
@@ -132,7 +132,7 @@ def test_a_fire_that_is_sent_three_times_is_one_alert(chain: Chain, store: sa.En
     }  # fmt: skip
 
 
-def test_what_a_device_writes_is_bounded_and_many_places_are_counted(desk: Desk) -> None:
+def test_what_a_device_writes_is_bounded_and_many_places_are_counted(desk: NotificationPolicy) -> None:
     assert spot_of([("text", " a \n b "), ("loop", None), ("part", 0)]) == (("text", "a b"), ("part", "0"))
     assert len(spot_of([("text", "x" * 500)])[0][1]) == 80
     assert worded(spot_of([("loop", 4)]), desk.wording) == ("4回路", "loop 4")

@@ -13,18 +13,18 @@ from frames import T0, Chain, rules
 from alerting.cap.publish import Outlet, tell
 from alerting.lifecycle.store import apply
 from alerting.lifecycle.subjects import Subjects
-from alerting.notify.channels.channel_config import load_book
+from alerting.notify.channels.channel_config import load_channel_config
 from alerting.notify.notices import flush
-from alerting.policy.notification_policy import load_desk
+from alerting.policy.notification_policy import load_notification_policy
 from core.settings import Home
 from core.stages import Batch, Payload
 from core.store import database, tables
-from ingest.devices.bad_frames import BadBook
+from ingest.devices.bad_frames import BadFrames
 from ingest.devices.counts import Counts
-from ingest.devices.frame_handler import Desk, Peer, Refused
-from ingest.devices.gateway import desks_of
-from ingest.devices.known import Known
-from ingest.devices.links import LinkBook
+from ingest.devices.frame_handler import FrameHandler, Peer, Refused
+from ingest.devices.gateway import frame_handlers_of
+from ingest.devices.known import KnownDevices
+from ingest.devices.links import LinkTracker
 from ingest.devices.strangers import Strangers
 from ingest.land import landing
 from ingest.protocols import gb26875, sl651
@@ -54,16 +54,16 @@ def store(home: Home) -> Iterator[sa.Engine]:
 
 
 @pytest.fixture
-def known(home: Home, store: sa.Engine) -> Known:
-    found = Known(home, store, CONTRACTS)
+def known(home: Home, store: sa.Engine) -> KnownDevices:
+    found = KnownDevices(home, store, CONTRACTS)
     found.refresh()
     return found
 
 
 @pytest.fixture
-def desks(known: Known) -> dict[str, Desk]:
+def desks(known: KnownDevices) -> dict[str, FrameHandler]:
     strangers = Strangers(CONTRACTS)
-    return desks_of(CONTRACTS, known, LinkBook(), BadBook(), strangers, Counts(), lambda: T0)
+    return frame_handlers_of(CONTRACTS, known, LinkTracker(), BadFrames(), strangers, Counts(), lambda: T0)
 
 
 def sos() -> bytes:
@@ -92,7 +92,7 @@ def over_limit() -> bytes:
     ids=["jt808", "gb26875", "sl651"],
 )
 def test_an_alarm_of_an_unknown_terminal_rings_under_its_sender(
-    home: Home, store: sa.Engine, known: Known, desks: dict[str, Desk], protocol: str, frame: bytes, sender: str,
+    home: Home, store: sa.Engine, known: KnownDevices, desks: dict[str, FrameHandler], protocol: str, frame: bytes, sender: str,
     rule_id: str, said: str,
 ) -> None:  # fmt: skip
     with pytest.raises(Refused) as refused:
@@ -106,7 +106,7 @@ def test_an_alarm_of_an_unknown_terminal_rings_under_its_sender(
     assert {change.rule_id for change in chain.changes} == {rule_id}
     assert not any(feed.waiting.rows for feed in chain.ticker.feeds.values()), "it lands nowhere"
 
-    desk, book = load_desk(*SEEDS), load_book(*SEEDS)
+    desk, book = load_notification_policy(*SEEDS), load_channel_config(*SEEDS)
     apply(store, desk, chain.changes, Subjects(rules(), CITY, desk.routing, "420500"), T0)
     (notice_id,) = flush(store, desk, T0 + timedelta(minutes=5))
     with store.connect() as connection:
@@ -119,7 +119,7 @@ def test_an_alarm_of_an_unknown_terminal_rings_under_its_sender(
         assert tell(store, book.cap, outlet, notice_id, "d", T0 + timedelta(minutes=6)) == [], "in no CAP message"
 
 
-def test_a_heartbeat_of_an_unknown_terminal_goes_nowhere(desks: dict[str, Desk]) -> None:
+def test_a_heartbeat_of_an_unknown_terminal_goes_nowhere(desks: dict[str, FrameHandler]) -> None:
     with pytest.raises(Refused) as refused:
         desks["jt808"].take(jt808.heartbeat(jt808.Sender(PHONE), 1), PEER)
     assert refused.value.heard == ()

@@ -15,16 +15,16 @@ import pytest
 import sqlalchemy as sa
 from golden_week import DAY, Row, at, came, frame_of, town, week, windows
 
-from alerting.backtest.evaluation import Episode, after, by_start, columns_of, compare, counts, fold, replay
+from alerting.backtest.evaluation import Episode, after, backtest, by_start, columns_of, compare, counts, fold
 from alerting.backtest.landed import landed_batches
 from alerting.backtest.recorded import fired
 from alerting.engine import Engine
-from alerting.engine_state import Reasoning
+from alerting.engine_state import EngineState
 from alerting.lifecycle.store import Position, apply, note_snapshot, position_of
 from alerting.lifecycle.subjects import Subjects
-from alerting.policy.notification_policy import load_desk
+from alerting.policy.notification_policy import load_notification_policy
 from alerting.rules import RuleSet, load_rules
-from alerting.runtime_config import Knowledge
+from alerting.runtime_config import RuntimeConfig
 from core.settings import Home, open_home
 from core.stages import Batch, Payload
 from core.store.database import open_ops
@@ -122,7 +122,7 @@ def test_killed_and_restarted_at_random_it_is_the_same_week(rules: RuleSet, stre
 
 
 def test_replay_of_the_landed_week_is_the_week(home: Home, store: sa.Engine, rules: RuleSet) -> None:
-    assert plain(replay(home, store, rules, town(), at(0), END)) == expected()
+    assert plain(backtest(home, store, rules, town(), at(0), END)) == expected()
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -131,12 +131,12 @@ def test_alerts_of_a_process_killed_at_random_are_the_replay(
 ) -> None:
     """The way of live readings: folded, applied with the position, saved now and then; a kill forgets the rest."""
     chance, alerts = random.Random(seed), open_ops(f"sqlite:///{tmp_path / 'ops.db'}")
-    desk, registry = load_desk(*SEEDS), town()
+    desk, registry = load_notification_policy(*SEEDS), town()
     subjects = Subjects(rules, registry, desk.routing, "420500")
-    knowledge = Knowledge(tmp_path, rules, registry, desk, subjects, "")
+    knowledge = RuntimeConfig(tmp_path, rules, registry, desk, subjects, "")
     live = [replace(b, sequence=n) for n, b in enumerate([*stream, LiveBatch("clock", END, "", {})], 1)]
     of_process = open_home({}, tmp_path)
-    mind, kills, known = Reasoning.resume(of_process, knowledge, None), 0, 0
+    mind, kills, known = EngineState.resume(of_process, knowledge, None), 0, 0
 
     def write() -> int:
         position = Position("alerting", "LIVE", mind.sequence, mind.stream_at)
@@ -149,13 +149,13 @@ def test_alerts_of_a_process_killed_at_random_are_the_replay(
         if chance.random() < 0.01:
             mind.save(tmp_path, alerts, note_snapshot, *mind.packed())
         if chance.random() < 0.005:
-            mind, kills = Reasoning.resume(of_process, knowledge, position_of(alerts, "alerting")), kills + 1
+            mind, kills = EngineState.resume(of_process, knowledge, position_of(alerts, "alerting")), kills + 1
     write()
     did = fired(alerts, {rule.rule_id for rule in rules.rules}, at(0), END)
     alerts.dispose()
     assert kills > 5
     assert known, "nothing was folded twice"
-    assert did == replay(home, store, rules, town(), at(0), END)
+    assert did == backtest(home, store, rules, town(), at(0), END)
     assert plain(did) == expected()
 
 
@@ -180,7 +180,7 @@ def test_a_busy_stretch_is_read_in_pieces(
 def test_a_stretch_of_the_week_is_warmed_up_by_the_days_before(home: Home, store: sa.Engine, rules: RuleSet) -> None:
     thursday = [row for row in expected() if at(3 * DAY) <= _instant(row) < at(4 * DAY)]
     assert thursday
-    assert plain(replay(home, store, rules, town(), at(3 * DAY), at(4 * DAY))) == thursday
+    assert plain(backtest(home, store, rules, town(), at(3 * DAY), at(4 * DAY))) == thursday
 
 
 def test_other_rules_gain_lose_and_shift(home: Home, store: sa.Engine, rules: RuleSet, tmp_path: Path) -> None:
@@ -194,8 +194,8 @@ def test_other_rules_gain_lose_and_shift(home: Home, store: sa.Engine, rules: Ru
     set_cell(folder, "alert_rules.csv", "outfall_cod", "n_of", "1")
     changed = load_rules(folder)
     trial = RuleSet(changed.rules, changed.overrides, windows())
-    did = replay(home, store, rules, town(), at(0), END)
-    found = compare(replay(home, store, trial, town(), at(0), END), did)
+    did = backtest(home, store, rules, town(), at(0), END)
+    found = compare(backtest(home, store, trial, town(), at(0), END), did)
     told = {(d.verdict, (d.would or d.did).rule_id) for d in found if d.verdict != "same"}
     assert ("earlier", "gas_methane_lel") in told
     assert ("lost", "river_level") in told

@@ -12,10 +12,11 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 from golden_week import DAY, GAS, at, frame_of, gas, town
+from orchestration.backtest import Trial, tried
 from typer.testing import CliRunner
 
-from alerting.backtest.evaluation import replay, warm_up
-from alerting.backtest.landed import Heard, heard, landed_batches
+from alerting.backtest.evaluation import backtest, warm_up
+from alerting.backtest.landed import History, history, landed_batches
 from alerting.rules import load_rules
 from cli import app
 from core.settings import Home
@@ -25,7 +26,6 @@ from core.store.database import open_ops
 from ingest.intake.lander import read_position
 from ingest.land.compact import compact
 from ingest.land.landing import land
-from orchestration.replay import Trial, tried
 from orchestration.rules import publish_rules
 from rule_parts import CONTRACTS, rules_folder, set_cell
 
@@ -89,11 +89,11 @@ def test_a_tick_that_reaches_over_midnight_comes_back_as_it_stood_in_raw(
 
 
 def test_what_is_heard_ends_with_the_last_batch_or_the_stream(home: Home, store: sa.Engine) -> None:
-    assert heard(store) == Heard(None, None)
+    assert history(store) == History(None, None)
     landed(home, store, [(1.0, 1.0)], at(2))
-    assert heard(store) == Heard(None, at(2))
+    assert history(store) == History(None, at(2))
     read_position(store, at(5))
-    assert heard(store) == Heard(at(5), at(2))
+    assert history(store) == History(at(5), at(2))
 
 
 def test_a_future_without_readings_is_no_silence(home: Home, store: sa.Engine) -> None:
@@ -160,5 +160,5 @@ def test_another_table_is_compared_with_the_present_rules(home: Home, store: sa.
 def test_rules_on_another_feed_tell_nothing(home: Home, store: sa.Engine, tmp_path: Path) -> None:
     leaking(home, store, 10)
     rules = load_rules(rules_folder(tmp_path))
-    assert replay(home, store, rules, town(), at(0), at(20), ["water.river_reading"]) == []
-    assert [e.rule_id for e in replay(home, store, rules, town(), at(0), at(20), [GAS])] == ["gas_methane_lel"]
+    assert backtest(home, store, rules, town(), at(0), at(20), ["water.river_reading"]) == []
+    assert [e.rule_id for e in backtest(home, store, rules, town(), at(0), at(20), [GAS])] == ["gas_methane_lel"]

@@ -12,7 +12,7 @@ from told_episodes import Engineer, river_station
 
 from alerting.engine.episode import EpisodeChange
 from alerting.lifecycle.joining import Subject
-from alerting.policy.notification_policy import Desk, load_desk
+from alerting.policy.notification_policy import NotificationPolicy, load_notification_policy
 from core.store import tables
 from core.store.database import open_ops
 from orchestration.project import PROJECT, seed_folders
@@ -21,9 +21,9 @@ SEEDS = seed_folders(PROJECT)
 
 
 @pytest.fixture(scope="session")
-def desk() -> Desk:
+def desk() -> NotificationPolicy:
     """The desk that the seeds describe."""
-    return load_desk(*SEEDS)
+    return load_notification_policy(*SEEDS)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from alerting.engine.episode import Change
 from alerting.lifecycle import commands
 from alerting.lifecycle.steps import IllegalStep, Verb
 from alerting.lifecycle.store import apply
-from alerting.policy.notification_policy import Desk
+from alerting.policy.notification_policy import NotificationPolicy
 from core.store import tables
 
 N = 50
@@ -40,7 +40,7 @@ def only_alert(engine: sa.Engine) -> sa.RowMapping:
         return row
 
 
-def test_fifty_threads_make_one_alert(store: sa.Engine, desk: Desk) -> None:
+def test_fifty_threads_make_one_alert(store: sa.Engine, desk: NotificationPolicy) -> None:
     barrier = threading.Barrier(N)
 
     def report(number: int) -> None:
@@ -76,7 +76,7 @@ def test_five_processes_make_one_alert(store_url: str, store: sa.Engine) -> None
     assert only_alert(store)["n_reports"] == N
 
 
-def test_of_many_who_acknowledge_one_does(store: sa.Engine, desk: Desk) -> None:
+def test_of_many_who_acknowledge_one_does(store: sa.Engine, desk: NotificationPolicy) -> None:
     apply(store, desk, [Engineer()(Change.OPENED)], river_station, START)
     alert_id = only_alert(store)["alert_id"]
     barrier = threading.Barrier(8)

@@ -22,8 +22,8 @@ from alerting.engine.episode import Change, EpisodeChange
 from alerting.lifecycle import commands
 from alerting.lifecycle.steps import IllegalStep, Verb
 from alerting.lifecycle.store import Position, apply, position_of
-from alerting.lifecycle.timers import Clock
-from alerting.policy.notification_policy import Desk
+from alerting.lifecycle.timers import Timers
+from alerting.policy.notification_policy import NotificationPolicy
 from alerting.policy.suppression import settle
 from core.store import tables
 from core.store.database import open_ops
@@ -78,7 +78,7 @@ def alert_id(engine: sa.Engine, object_id: str) -> str:
         return str(connection.scalar(sa.select(tables.alert.c.alert_id).where(tables.alert.c.object_id == object_id)))
 
 
-def steps(desk: Desk) -> list[Callable[[sa.Engine], None]]:
+def steps(desk: NotificationPolicy) -> list[Callable[[sa.Engine], None]]:
     """What the processes do, in order; each looks into the store for what is left to do."""
 
     def consume(until: int) -> Callable[[sa.Engine], None]:
@@ -121,11 +121,11 @@ def steps(desk: Desk) -> list[Callable[[sa.Engine], None]]:
     ]  # fmt: skip
 
 
-def _tick(engine: sa.Engine, desk: Desk, now: datetime) -> None:
-    Clock(engine).tick(desk, now)
+def _tick(engine: sa.Engine, desk: NotificationPolicy, now: datetime) -> None:
+    Timers(engine).tick(desk, now)
 
 
-def played(folder: Path, desk: Desk, fuse: Fuse) -> dict[str, list[tuple[object, ...]]]:
+def played(folder: Path, desk: NotificationPolicy, fuse: Fuse) -> dict[str, list[tuple[object, ...]]]:
     """Play all steps; whoever is killed starts again at the same step."""
     url = f"sqlite:///{folder / 'ops.db'}"
     waiting: Iterator[Callable[[sa.Engine], None]] = iter(steps(desk))
@@ -186,7 +186,7 @@ def _outcome(engine: sa.Engine) -> dict[str, list[tuple[object, ...]]]:
 
 @pytest.fixture(scope="module")
 def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory, desk: Desk
+    tmp_path_factory: pytest.TempPathFactory, desk: NotificationPolicy
 ) -> tuple[dict[str, list[tuple[object, ...]]], int]:
     """The outcome of the run that nobody kills, and at how many points one may be killed."""
     fuse = Fuse()
@@ -207,7 +207,7 @@ def test_the_week_has_everything_in_it(undisturbed) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("offset", range(4))
-def test_killed_anywhere_it_comes_out_the_same(tmp_path: Path, desk: Desk, undisturbed, offset: int) -> None:
+def test_killed_anywhere_it_comes_out_the_same(tmp_path: Path, desk: NotificationPolicy, undisturbed, offset: int) -> None:
     outcome, n_points = undisturbed
     n_killed = 0
     for point in range(1 + offset * 11, n_points + 1, 44):

@@ -12,7 +12,7 @@ from alerting.lifecycle import commands
 from alerting.lifecycle.steps import IllegalStep, Verb
 from alerting.lifecycle.store import Position, apply, note_snapshot, position_of
 from alerting.lifecycle.unit_of_work import Conflict
-from alerting.policy.notification_policy import Desk
+from alerting.policy.notification_policy import NotificationPolicy
 from core.store import tables
 
 AlertsOf = Callable[[sa.Engine], list[sa.RowMapping]]
@@ -23,7 +23,7 @@ LEGAL = (
 
 
 @pytest.fixture
-def tell(store: sa.Engine, desk: Desk, subject_of) -> Callable[..., object]:
+def tell(store: sa.Engine, desk: NotificationPolicy, subject_of) -> Callable[..., object]:
     def told(*changes: EpisodeChange, position: Position | None = None):
         return apply(store, desk, changes, subject_of, changes[-1].known_at, position)
 

@@ -14,11 +14,11 @@ from alerting.lifecycle.alert import Delivery
 from alerting.lifecycle.joining import Subject
 from alerting.lifecycle.steps import IllegalStep, Verb
 from alerting.lifecycle.store import apply
-from alerting.lifecycle.timers import Clock
+from alerting.lifecycle.timers import Timers
 from alerting.notify.channels.message import message_of, paragraphs
 from alerting.notify.outbox import Route
-from alerting.notify.silent_devices import unheard
-from alerting.policy.notification_policy import Desk
+from alerting.notify.silent_devices import silent_since
+from alerting.policy.notification_policy import NotificationPolicy
 from core.store import tables
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -34,8 +34,8 @@ def subject(change: EpisodeChange) -> Subject:
 class City:
     """A store, its clock, and what people heard of an object."""
 
-    def __init__(self, engine: sa.Engine, desk: Desk) -> None:
-        self.engine, self.desk, self._clock = engine, desk, Clock(engine)
+    def __init__(self, engine: sa.Engine, desk: NotificationPolicy) -> None:
+        self.engine, self.desk, self._clock = engine, desk, Timers(engine)
 
     def tell(self, minute: float, *changes: EpisodeChange) -> None:
         """Changes and then a quarter of an hour's ticks."""
@@ -75,7 +75,7 @@ class City:
 
 
 @pytest.fixture
-def city(quick_store: sa.Engine, desk: Desk) -> City:
+def city(quick_store: sa.Engine, desk: NotificationPolicy) -> City:
     """A city without alerts."""
     return City(quick_store, desk)
 
@@ -225,7 +225,7 @@ def test_a_detector_that_falls_silent_under_its_red_is_shown_on_it(city: City) -
         red = next(row for row in rows if row["colour"] == "red")
         assert {row["state"] for row in rows} == {"open", "suppressed"}
         known = [(row["alert_id"], row["device_id"], row["metric"]) for row in rows]
-        assert unheard(connection.execute, known) == {red["alert_id"]: START + MINUTE}
+        assert silent_since(connection.execute, known) == {red["alert_id"]: START + MINUTE}
     city.run(START + 59 * MINUTE, START + 61 * MINUTE)
     with city.engine.connect() as connection:
         query = sa.select(tables.alert_delivery).where(tables.alert_delivery.c.channel_id == "robot")

@@ -12,8 +12,8 @@ from alerting.engine.episode import Change, EpisodeChange
 from alerting.lifecycle import commands
 from alerting.lifecycle.steps import Verb
 from alerting.lifecycle.store import apply
-from alerting.lifecycle.timers import Clock
-from alerting.policy.notification_policy import Desk
+from alerting.lifecycle.timers import Timers
+from alerting.policy.notification_policy import NotificationPolicy
 from core.store import tables
 
 MINUTE = timedelta(minutes=1)
@@ -31,9 +31,9 @@ def said(engine: sa.Engine) -> list[tuple[str, str, int]]:
 
 
 @pytest.fixture
-def run(quick_store: sa.Engine, desk: Desk) -> Run:
+def run(quick_store: sa.Engine, desk: NotificationPolicy) -> Run:
     """Tick from one time to another."""
-    clock = Clock(quick_store)
+    clock = Timers(quick_store)
 
     def ticked(start: datetime, end: datetime, every: timedelta = timedelta(seconds=1)) -> None:
         clock.stale()
@@ -45,7 +45,7 @@ def run(quick_store: sa.Engine, desk: Desk) -> Run:
 
 
 @pytest.fixture
-def tell(quick_store: sa.Engine, desk: Desk) -> Callable[..., None]:
+def tell(quick_store: sa.Engine, desk: NotificationPolicy) -> Callable[..., None]:
     def told(now: datetime, *changes: EpisodeChange) -> None:
         apply(quick_store, desk, changes, river_station, now)
 

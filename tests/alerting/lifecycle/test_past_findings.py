@@ -14,12 +14,12 @@ from alerting.engine.episode import Change, EpisodeChange
 from alerting.lifecycle import commands
 from alerting.lifecycle.steps import Verb
 from alerting.lifecycle.store import apply
-from alerting.policy.notification_policy import Desk
+from alerting.policy.notification_policy import NotificationPolicy
 
 HOUR = timedelta(hours=1)
 
 
-def told(store: sa.Engine, desk: Desk, *changes: EpisodeChange) -> None:
+def told(store: sa.Engine, desk: NotificationPolicy, *changes: EpisodeChange) -> None:
     apply(store, desk, changes, river_station, START)
 
 
@@ -27,7 +27,7 @@ def did(store: sa.Engine) -> list[Episode]:
     return fired(store, {"river_level"}, START, START + HOUR)
 
 
-def act(store: sa.Engine, desk: Desk, object_id: str, *steps: tuple[Verb, str]) -> None:
+def act(store: sa.Engine, desk: NotificationPolicy, object_id: str, *steps: tuple[Verb, str]) -> None:
     """Deeds on the alert of an object, a minute apart from the fifth on."""
     with store.connect() as connection:
         query = sa.text("SELECT alert_id FROM alert WHERE object_id = :object_id")
@@ -37,7 +37,7 @@ def act(store: sa.Engine, desk: Desk, object_id: str, *steps: tuple[Verb, str]) 
 
 
 def test_an_episode_has_its_worst_colour_though_it_ended_milder(
-    quick_store: sa.Engine, desk: Desk, engineer: Engineer
+    quick_store: sa.Engine, desk: NotificationPolicy, engineer: Engineer
 ) -> None:
     told(quick_store, desk, engineer(Change.PENDING), engineer(Change.OPENED, minute=1))
     told(quick_store, desk, engineer(Change.UPGRADED, colour="red", minute=2))
@@ -53,7 +53,7 @@ def test_an_episode_has_its_worst_colour_though_it_ended_milder(
 
 
 def test_of_two_devices_at_one_object_each_has_its_own_colour(
-    quick_store: sa.Engine, desk: Desk, engineer: Engineer
+    quick_store: sa.Engine, desk: NotificationPolicy, engineer: Engineer
 ) -> None:
     told(quick_store, desk, engineer(Change.OPENED, device="d1", colour="red"))
     told(quick_store, desk, engineer(Change.OPENED, device="d2", colour="blue", minute=1))
@@ -74,7 +74,7 @@ def test_of_two_devices_at_one_object_each_has_its_own_colour(
     ],
 )
 def test_people_decide_what_was_a_false_alarm(
-    quick_store: sa.Engine, desk: Desk, engineer: Engineer, steps: list[tuple[Verb, str]], finding: str
+    quick_store: sa.Engine, desk: NotificationPolicy, engineer: Engineer, steps: list[tuple[Verb, str]], finding: str
 ) -> None:
     told(quick_store, desk, engineer(Change.OPENED, "water:s1"))
     act(quick_store, desk, "water:s1", *steps)
@@ -82,7 +82,7 @@ def test_people_decide_what_was_a_false_alarm(
 
 
 def test_what_is_said_of_the_next_episode_is_not_said_of_this_one(
-    quick_store: sa.Engine, desk: Desk, engineer: Engineer
+    quick_store: sa.Engine, desk: NotificationPolicy, engineer: Engineer
 ) -> None:
     """An alert that begins again before it is closed has several episodes in its history."""
     told(quick_store, desk, engineer(Change.OPENED))
@@ -92,7 +92,7 @@ def test_what_is_said_of_the_next_episode_is_not_said_of_this_one(
     assert [e.finding for e in did(quick_store)] == ["confirmed", "unjudged"]
 
 
-def test_hits_and_misses_count_without_false_alarms(quick_store: sa.Engine, desk: Desk, engineer: Engineer) -> None:
+def test_hits_and_misses_count_without_false_alarms(quick_store: sa.Engine, desk: NotificationPolicy, engineer: Engineer) -> None:
     for n in range(1, 5):
         told(quick_store, desk, engineer(Change.OPENED, f"water:s{n}"))
     sent = (Verb.ACKNOWLEDGED, ""), (Verb.DISPATCHED, "")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from alerting.lifecycle.warning_facts import Guides
-from alerting.policy.notification_policy import Desk, DeskError, load_desk
+from alerting.policy.notification_policy import NotificationPolicy, NotificationPolicyError, load_notification_policy
 from alerting.policy.routing import ROLES, Routing, RoutingError
 from orchestration.project import PROJECT, seed_folders, table_of
 
@@ -26,7 +26,7 @@ def kinds() -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("city", ["420500", "520300"])
-def test_every_kind_in_every_area_has_one_unit(desk: Desk, city: str) -> None:
+def test_every_kind_in_every_area_has_one_unit(desk: NotificationPolicy, city: str) -> None:
     areas = [row["area_code"] for row in rows("areas") if row["city_code"] == city]
     assert len(areas) > 100
     assert len(kinds()) > 20
@@ -38,14 +38,14 @@ def test_every_kind_in_every_area_has_one_unit(desk: Desk, city: str) -> None:
             assert unit.duty_email
 
 
-def test_an_area_without_a_row_belongs_to_the_one_above(desk: Desk) -> None:
+def test_an_area_without_a_row_belongs_to_the_one_above(desk: NotificationPolicy) -> None:
     unit = desk.routing.disposing("420502001", "natural_hazard", "flood", TODAY)
     assert (unit.organisation_id, unit.basis) == ("420500:water", "dispose:420500")
     unknown_street = desk.routing.disposing("420502999", "natural_hazard", "flood", TODAY)
     assert unknown_street.organisation_id == "420500:water"
 
 
-def test_a_kind_that_nobody_is_named_for_goes_to_who_commands(desk: Desk) -> None:
+def test_a_kind_that_nobody_is_named_for_goes_to_who_commands(desk: NotificationPolicy) -> None:
     unit = desk.routing.disposing("420502", "work_safety", "incident", TODAY)
     assert (unit.organisation_id, unit.basis) == ("420500:emergency", "command:420500")
     assert desk.routing.disposing("420502", "all", "feed", TODAY).basis == "government:420500"
@@ -55,7 +55,7 @@ def test_a_kind_that_nobody_is_named_for_goes_to_who_commands(desk: Desk) -> Non
 def test_a_new_kind_of_risk_goes_to_the_department_that_owns_it() -> None:
     """Without a row of responsibility: whose feed registers the objects, where the city has that department."""
     owners = {("lifeline", "ropeway"): "transport", ("lifeline", "ice_rink"): "sports", ("lifeline", "gas"): "urban"}
-    desk = load_desk(*seed_folders(PROJECT), owners=owners)
+    desk = load_notification_policy(*seed_folders(PROJECT), owners=owners)
 
     def unit(subdomain: str) -> tuple[str, str]:
         found = desk.routing.disposing("420502001", "lifeline", subdomain, TODAY)
@@ -67,7 +67,7 @@ def test_a_new_kind_of_risk_goes_to_the_department_that_owns_it() -> None:
     assert unit("gas") == ("420500:housing", "dispose:420500")  # a row comes first
 
 
-def test_a_nearer_and_newer_row_wins(desk: Desk) -> None:
+def test_a_nearer_and_newer_row_wins(desk: NotificationPolicy) -> None:
     def duty(area: str, organisation: str, valid_from: str, valid_to: str = "") -> dict[str, str]:
         return {
             "area_code": area,
@@ -94,18 +94,18 @@ def test_a_nearer_and_newer_row_wins(desk: Desk) -> None:
     assert unit("420502001", TODAY) == "420500:emergency"
 
 
-def test_all_six_roles_are_named(desk: Desk) -> None:
+def test_all_six_roles_are_named(desk: NotificationPolicy) -> None:
     named = {role: desk.routing.named(role, "520302", "lifeline", "gas", TODAY) for role in ROLES}
     assert len(named) == 6
     assert all(named.values())
 
 
-def test_an_area_of_no_known_city_is_refused(desk: Desk) -> None:
+def test_an_area_of_no_known_city_is_refused(desk: NotificationPolicy) -> None:
     with pytest.raises(RoutingError, match="'990000' lies in none of the cities"):
         desk.routing.disposing("990000", "lifeline", "gas", TODAY)
 
 
-def test_who_issues_follows_the_law(desk: Desk) -> None:
+def test_who_issues_follows_the_law(desk: NotificationPolicy) -> None:
     assert desk.routing.issuer("420502001", "") == ("西陵区人民政府", "People's Government of Xiling District")
     assert desk.routing.issuer("420502001", "weather")[0] == "宜昌市气象局"
     assert desk.routing.issuer("420500", "")[0] == "宜昌市人民政府"
@@ -126,13 +126,13 @@ def test_every_kind_and_colour_has_a_guide_in_both_languages() -> None:
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DeskError, match=r"no areas\.csv in "):
-        load_desk(tmp_path)
+    with pytest.raises(NotificationPolicyError, match=r"no areas\.csv in "):
+        load_notification_policy(tmp_path)
 
 
 def test_inhibitions_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     path = tmp_path / "inhibitions.csv"
     text = table_of(PROJECT, "inhibitions.csv").read_text("utf-8")
     path.write_text(text.replace(",object_id,", ",object,", 1), "utf-8")
-    with pytest.raises(DeskError, match=r"inhibitions.csv: \w+: equal_labels has 'object'; expected of rule_id,"):
-        load_desk(tmp_path, *seed_folders(PROJECT))
+    with pytest.raises(NotificationPolicyError, match=r"inhibitions.csv: \w+: equal_labels has 'object'; expected of rule_id,"):
+        load_notification_policy(tmp_path, *seed_folders(PROJECT))

@@ -8,10 +8,10 @@ import pytest
 
 from alert_parts import an_alert
 from alerting.lifecycle.alert import NEW, Alert
-from alerting.lifecycle.steps import LIVING, STEPS, Deed, IllegalStep, Verb, allowed, move
+from alerting.lifecycle.steps import LIVING, STEPS, Action, IllegalStep, Verb, allowed, move
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
-DEED = Deed("li", "seen on the spot", NOW, NOW + timedelta(seconds=1))
+DEED = Action("li", "seen on the spot", NOW, NOW + timedelta(seconds=1))
 
 
 def alert(state: str | None, **columns: Any) -> Alert:
@@ -23,7 +23,7 @@ def test_the_whole_way_sets_every_clock() -> None:
     way = (Verb.PENDING, Verb.OPENED, Verb.ACKNOWLEDGED, Verb.DISPATCHED, Verb.RESOLVED, Verb.CLOSED, Verb.ARCHIVED)
     for minute, verb in enumerate(way):
         at = NOW + timedelta(minutes=minute)
-        step = move(row, verb, Deed("li", "seen", at, at))
+        step = move(row, verb, Action("li", "seen", at, at))
         assert (step.event.from_state or NEW) == row.state
         row = step.applied_to(row)
         assert step.event.to_state == row.state
@@ -54,7 +54,7 @@ def test_a_refusal_says_what_to_do_first() -> None:
 @pytest.mark.parametrize("verb", [Verb.RESOLVED, Verb.COMMENTED])
 def test_a_person_resolves_only_with_a_comment(verb: Verb) -> None:
     with pytest.raises(IllegalStep, match="needs a comment"):
-        move(alert("acknowledged"), verb, Deed("li", "  ", NOW, NOW))
+        move(alert("acknowledged"), verb, Action("li", "  ", NOW, NOW))
 
 
 def test_beginning_again_starts_the_work_again() -> None:

@@ -12,10 +12,10 @@ from alerting.engine.episode import Change
 from alerting.lifecycle import commands
 from alerting.lifecycle.alert import AlertBrief
 from alerting.lifecycle.store import apply
-from alerting.lifecycle.timers import Clock
+from alerting.lifecycle.timers import Timers
 from alerting.policy.inhibition import Inhibitions, inhibited, inhibitions_of
 from alerting.policy.labels import MatcherError, parse
-from alerting.policy.notification_policy import Desk
+from alerting.policy.notification_policy import NotificationPolicy
 from alerting.policy.suppression import settle
 from core.store import tables
 
@@ -97,9 +97,9 @@ def told(engine: sa.Engine) -> list[str]:
 
 
 def test_a_silence_keeps_quiet_and_tells_again_at_its_end(
-    quick_store: sa.Engine, desk: Desk, engineer: Engineer
+    quick_store: sa.Engine, desk: NotificationPolicy, engineer: Engineer
 ) -> None:
-    clock = Clock(quick_store)
+    clock = Timers(quick_store)
     silence_id = commands.silence(
         quick_store, desk, {"object_id": "water:s1"}, "li", "gauge is being cleaned", START, START + HOUR, START
     )
@@ -120,7 +120,7 @@ def test_a_silence_keeps_quiet_and_tells_again_at_its_end(
 
 
 def test_a_silence_over_an_open_alert_acts_at_once_and_may_be_ended(
-    quick_store: sa.Engine, desk: Desk, engineer: Engineer
+    quick_store: sa.Engine, desk: NotificationPolicy, engineer: Engineer
 ) -> None:
     apply(quick_store, desk, [engineer(Change.OPENED)], river_station, START)
     silence_id = commands.silence(quick_store, desk, {"area_code": "420500"}, "li", "drill", START, START + HOUR, START)
@@ -129,13 +129,13 @@ def test_a_silence_over_an_open_alert_acts_at_once_and_may_be_ended(
     assert states(quick_store) == {"water:s1": "open"}
 
 
-def test_what_cleared_in_silence_is_over_and_never_told(quick_store: sa.Engine, desk: Desk, engineer: Engineer) -> None:
+def test_what_cleared_in_silence_is_over_and_never_told(quick_store: sa.Engine, desk: NotificationPolicy, engineer: Engineer) -> None:
     commands.silence(quick_store, desk, {"rule_id": "river_level"}, "li", "work", START, START + HOUR, START)
     apply(quick_store, desk, [engineer(Change.OPENED)], river_station, START)
     settle(quick_store, desk, START)
     apply(quick_store, desk, [engineer(Change.CLEARED, minute=5)], river_station, START + timedelta(minutes=5))
     assert states(quick_store) == {"water:s1": "resolved"}
-    clock = Clock(quick_store)
+    clock = Timers(quick_store)
     for minute in range(0, 90, 10):
         clock.tick(desk, START + timedelta(minutes=minute))
     assert told(quick_store) == []
@@ -143,13 +143,13 @@ def test_what_cleared_in_silence_is_over_and_never_told(quick_store: sa.Engine, 
 
 @pytest.mark.parametrize("wanted", [{}, {"colour": "red"}])
 def test_a_silence_of_nothing_or_of_an_unknown_label_is_refused(
-    quick_store: sa.Engine, desk: Desk, wanted: dict[str, str]
+    quick_store: sa.Engine, desk: NotificationPolicy, wanted: dict[str, str]
 ) -> None:
     with pytest.raises(ValueError, match="label"):
         commands.silence(quick_store, desk, wanted, "li", "work", START, START + HOUR, START)
 
 
-def test_inhibition_ends_with_its_source(quick_store: sa.Engine, desk: Desk) -> None:
+def test_inhibition_ends_with_its_source(quick_store: sa.Engine, desk: NotificationPolicy) -> None:
     def subject(change):  # the rain rule and the river rule look at one county
         from dataclasses import replace
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from alerting.engine import Engine, Registry
-from alerting.engine.limits import Limits
+from alerting.engine.limits import RuleLimits
 from alerting.rules import RuleError, RuleSet, load_rules
 from orchestration.project import PROJECT, table_of
 from rule_parts import CONTRACTS, SHAPES, batch, rules_folder, set_cell, thing
@@ -98,7 +98,7 @@ def test_narrower_and_dated_overrides_win(tmp_path: Path) -> None:
     near = thing("urban:E", "urban:T", area_code="420503001")
     far = thing("urban:F", "urban:U", area_code="520302001")
     registry = Registry(SHAPES, {}, {t.id: t for t in (here, near, far)})
-    limits = Limits(rules.by_id["gas_methane_lel"], rules.overrides, registry)
+    limits = RuleLimits(rules.by_id["gas_methane_lel"], rules.overrides, registry)
     assert limits.is_dated
 
     def red(thing_id: str, on: date) -> tuple[float | None, str]:

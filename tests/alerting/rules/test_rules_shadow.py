@@ -19,9 +19,9 @@ from alerting.engine.episode import Change
 from alerting.rules.generations import generations, newest_generation
 from alerting.rules.versions import live_versions
 from alerting.rules.waiting import ChangedMeanwhile, waiting_folder
-from alerting.runtime_config import Knowledge, Watch, load_knowledge
+from alerting.runtime_config import ConfigWatch, RuntimeConfig, load_runtime_config
 from alerting.shadow.evaluation import Compared
-from alerting.shadow.process import ShadowDesk
+from alerting.shadow.process import ShadowProcess
 from cli import app
 from core.catalogue import load_contracts
 from core.settings import Home
@@ -49,8 +49,8 @@ def store(home: Home) -> Iterator[sa.Engine]:
     engine.dispose()
 
 
-def known(home: Home, store: sa.Engine) -> Knowledge:
-    return load_knowledge(home, store, CONTRACTS)
+def known(home: Home, store: sa.Engine) -> RuntimeConfig:
+    return load_runtime_config(home, store, CONTRACTS)
 
 
 CONTRACTS = {GAS: load_contracts()[GAS]}
@@ -86,9 +86,9 @@ def test_a_new_home_takes_the_release_and_a_change_waits_in_shadow(
     done = propose(home, store, loosened(tmp_path))
     assert (done.changes.changed, done.changes.added, done.changes.removed) == ((RULE,), (), ())
     assert newest_generation(home.root) == given.folder
-    assert Watch(home, store, CONTRACTS).newer(given) is None, "alerting goes on by the old ones"
+    assert ConfigWatch(home, store, CONTRACTS).newer(given) is None, "alerting goes on by the old ones"
 
-    desk = ShadowDesk(home, store, lambda: LATER)
+    desk = ShadowProcess(home, store, lambda: LATER)
     desk.look(given)
     assert desk.request_id == done.request_id
     for number in range(12):
@@ -100,7 +100,7 @@ def test_a_new_home_takes_the_release_and_a_change_waits_in_shadow(
     assert rule == Compared(RULE, 1, 1, ("urban:GD001 red",), ("urban:GD001 yellow",))
 
     requests.approve(home, LEAD, str(done.request_id), "compared for a week", LATER + timedelta(minutes=1))
-    newer = Watch(home, store, CONTRACTS).newer(given)
+    newer = ConfigWatch(home, store, CONTRACTS).newer(given)
     assert newer is not None
     assert opened(Engine(given.ruleset, given.registry), [60.0] * 12)[-1] == "red"
     assert "red" not in opened(Engine(newer.ruleset, newer.registry), [60.0] * 12)
@@ -118,7 +118,7 @@ def test_a_removed_rule_goes_on_and_the_shadow_says_what_would_be_lost(
         (folder / name).write_text("".join(one for one in lines if RULE not in one), encoding="utf-8")
     done = propose(home, store, folder)
     assert RULE in done.changes.removed
-    desk = ShadowDesk(home, store, lambda: LATER)
+    desk = ShadowProcess(home, store, lambda: LATER)
     desk.look(given)
     for number in range(12):
         desk.fold(readings(number, 60.0))
@@ -140,7 +140,7 @@ def test_rules_that_came_by_another_way_are_not_taken_up(home: Home, store: sa.E
     with pytest.raises(NotAllowedError):
         requests.approve(home, Reader("li", "shift_lead"), str(done.request_id), "", LATER)
     shutil.copytree(done.folder, given.folder.with_name("20260701T000000000000"))
-    watch = Watch(home, store, CONTRACTS)
+    watch = ConfigWatch(home, store, CONTRACTS)
     assert watch.newer(given) is None
     assert "was not approved (changed: gas_methane_lel)" in watch.failure
     planned = {"window_id": "w1", "target_kind": "feed", "target": GAS, "starts_at": LATER, "reason": "calibration",
@@ -207,14 +207,14 @@ def test_tables_that_came_by_another_way_are_not_taken_up(home: Home, store: sa.
     given, folder = known(home, store), rules_folder(tmp_path)
     (folder / "routes.csv").write_text(table_of(PROJECT, "routes.csv").read_text("utf-8") + "\n", encoding="utf-8")
     stranger, _ = publish_rules(home, LATER, folder)  # beside the request, as a crash within an approval leaves it
-    watch = Watch(home, store, CONTRACTS)
+    watch = ConfigWatch(home, store, CONTRACTS)
     assert watch.newer(given) is None
     assert "was not approved (tables: who is told)" in watch.failure
     assert known(home, store).folder == given.folder, "nor at the next start"
     shutil.rmtree(stranger)
     done = propose(home, store, folder)
     requests.approve(home, LEAD, str(done.request_id), "seen", LATER + timedelta(minutes=1))
-    newer = Watch(home, store, CONTRACTS).newer(given)
+    newer = ConfigWatch(home, store, CONTRACTS).newer(given)
     assert newer is not None
     assert known(home, store).folder == newer.folder
 

@@ -22,7 +22,7 @@ from core.stream.client import connected
 from core.stream.oversize import oversize_in
 from core.stream.packer import ENTRY_BYTES
 from core.stream.raw import unpack
-from ingest.devices.bad_frames import OF_A_SENDER, Bad, BadBook, write_sheet
+from ingest.devices.bad_frames import OF_A_SENDER, BadEntry, BadFrames, write_bad_frames
 from ingest.parse.frames import tables_of
 from ingest.protocols import hj212
 from ingest.protocols.hj212.crc import modbus
@@ -75,17 +75,17 @@ def kept(home: Home, sha256: str) -> list[tuple[str, bytes]]:
     return [(entry.device_id, entry.body) for message in unbundle(body) for entry in unpack(message.body)]
 
 
-def written(home: Home, engine: sa.Engine, contracts: dict[str, Contract], raw_feed: str, *bads: Bad) -> None:
-    book = BadBook()
+def written(home: Home, engine: sa.Engine, contracts: dict[str, Contract], raw_feed: str, *bads: BadEntry) -> None:
+    book = BadFrames()
     for number, bad in enumerate(bads):
         book.keep(raw_feed, "tcp", f"sender {number}", bad)
     archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
     for sheet in book.take(AT):
-        write_sheet(home, engine, archive, contracts, sheet, AT)
+        write_bad_frames(home, engine, archive, contracts, sheet, AT)
 
 
-def bad(data: bytes, device: str = "") -> Bad:
-    return Bad(device, data, "wrong checksum at byte 40: 00", "01", AT)
+def bad(data: bytes, device: str = "") -> BadEntry:
+    return BadEntry(device, data, "wrong checksum at byte 40: 00", "01", AT)
 
 
 # ── at the doors ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -206,7 +206,7 @@ async def test_tolerance_of_one_source_is_none_for_another(broker: BrokerServer,
 
 # ── the book ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_a_minute_has_room_for_each_sender_and_for_all() -> None:
-    book = BadBook()
+    book = BadFrames()
     for number in range(100):
         if book.has_room("one", AT):
             book.keep(DUST, "tcp", "one", bad(b"%d" % number))
@@ -223,7 +223,7 @@ def test_a_minute_has_room_for_each_sender_and_for_all() -> None:
 
 
 def test_what_could_not_be_written_is_held_and_mere_counts_wait_for_the_minute() -> None:
-    book = BadBook()
+    book = BadFrames()
     assert book.has_room("one", AT)
     book.count(DUST, "udp")
     assert book.take(AT) == []

@@ -14,7 +14,7 @@ from core.stages import Batch, Payload
 from core.store import database
 from core.store.device import list_access, list_links, set_access
 from core.stream.client import connected
-from ingest.devices.known import Known, register_of
+from ingest.devices.known import KnownDevices, register_of
 from ingest.land import landing
 from listening import Device, entries_in_raw, listening, open_contracts, raw_holds, until
 
@@ -41,7 +41,7 @@ def engine(home: Home) -> sa.Engine:
 
 
 def test_a_device_of_the_newest_snapshot_is_known(home: Home, engine: sa.Engine) -> None:
-    known = Known(home, engine, load_contracts())
+    known = KnownDevices(home, engine, load_contracts())
     known.refresh()
     assert known.standing([GAS], "G1") == (GAS, "unready")
     land(home, engine, GAS_REGISTER, "device_id", ["G1", "G2"], AT)
@@ -66,7 +66,7 @@ def test_one_port_serves_feeds_of_several_registers(home: Home, engine: sa.Engin
     feeds = ["ecology.outfall_reading", "housing.dust_reading"]
     land(home, engine, "housing.dust_monitor", "device_id", ["D1"], AT)
     land(home, engine, "ecology.outfall", "device_id", ["O1"], AT)
-    known = Known(home, engine, load_contracts())
+    known = KnownDevices(home, engine, load_contracts())
     known.refresh()
     assert known.standing(feeds, "D1") == ("housing.dust_reading", "known")
     assert known.standing(feeds, "O1") == ("ecology.outfall_reading", "known")
@@ -77,7 +77,7 @@ def test_one_port_serves_feeds_of_several_registers(home: Home, engine: sa.Engin
 def test_ids_are_compared_as_frames_say_them(home: Home, engine: sa.Engine) -> None:
     land(home, engine, "transport.vehicle", "terminal_id", ["013800001111"], AT)
     land(home, engine, "fire.device", "device_id", ["0102030405A6-1-1-40-00020003"], AT)
-    known = Known(home, engine, load_contracts())
+    known = KnownDevices(home, engine, load_contracts())
     known.refresh()
     assert known.standing(["transport.vehicle_position"], "13800001111")[1] == "known"
     assert known.standing(["fire.device_state"], "0102030405A6")[1] == "known"
@@ -124,7 +124,7 @@ def test_a_sender_speaks_for_its_own_parts_and_in_its_own_spelling(home: Home, e
     unit, terminal = "420500000009", "13500000001"
     land(home, engine, "fire.device", "device_id", [unit, f"{unit}-0-1-17-65537", "42050000000A"], AT)
     land(home, engine, "transport.vehicle", "terminal_id", [f"0{terminal}"], AT)
-    known = Known(home, engine, contracts)
+    known = KnownDevices(home, engine, contracts)
     known.refresh()
     readings, positions = contracts["fire.device_reading"], contracts["transport.vehicle_position"]
     assert known.may_speak(readings, unit, f"{unit}-0-1-17-65537")

@@ -17,10 +17,10 @@ from core.store.archive import Archive
 from core.stream.oversize import oversize_in
 from core.stream.packer import ENTRY_BYTES, EntryTooLarge, Packer, Stored
 from core.stream.raw import RawEntry
-from ingest.devices.bad_frames import BadBook
+from ingest.devices.bad_frames import BadFrames
 from ingest.devices.counts import Counts
-from ingest.devices.known import Known
-from ingest.devices.links import LinkBook
+from ingest.devices.known import KnownDevices
+from ingest.devices.links import LinkTracker
 from ingest.devices.mqtt import Bridge
 from ingest.devices.serve import _every
 from ingest.devices.strangers import Strangers
@@ -36,11 +36,11 @@ def failing(*_: Any) -> Any:
 async def test_a_message_that_cannot_be_judged_goes_to_quarantine(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     home = replace(home, environment={**home.environment, NATS_PASSWORD: "c2FtcGxl"})
     contracts, engine = open_contracts("urban.gas_reading"), sa.create_engine("sqlite://")
-    bad, counts, known = BadBook(), Counts(), Known(home, engine, contracts)
+    bad, counts, known = BadFrames(), Counts(), KnownDevices(home, engine, contracts)
     monkeypatch.setattr(known, "standing", failing)
 
     bridge = Bridge(
-        home, contracts, Packer(Client()), known, LinkBook(), bad, Strangers(contracts), counts,
+        home, contracts, Packer(Client()), known, LinkTracker(), bad, Strangers(contracts), counts,
         Archive(home.archive, home.secret(ARCHIVE_KEY)), Client(), "urban", now,
     )  # fmt: skip
     for mid, topic in enumerate((TOPIC, b"urban/gas_reading/\xff", b"nobody/QY-1"), 1):
@@ -77,15 +77,15 @@ async def test_a_message_too_large_is_acknowledged_when_its_note_is_stored_too(
     """The note rings: with RAW full and a crash after the acknowledgement, nobody would hear of the message."""
     home = replace(home, environment={**home.environment, NATS_PASSWORD: "c2FtcGxl"})
     contracts = {feed: replace(one, alarm_columns=("st",)) for feed, one in open_contracts("urban.gas_reading").items()}
-    bad, counts, engine = BadBook(), Counts(), sa.create_engine("sqlite://")
-    known, packer = Known(home, engine, contracts), HeldPacker(Client())
+    bad, counts, engine = BadFrames(), Counts(), sa.create_engine("sqlite://")
+    known, packer = KnownDevices(home, engine, contracts), HeldPacker(Client())
     packer.waiting = []
     monkeypatch.setattr(known, "standing", lambda feeds, _device: (feeds[0], "known"))
     monkeypatch.setattr(bad, "has_room", lambda *_: order != "flood")
     archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
 
     bridge = Bridge(
-        home, contracts, packer, known, LinkBook(), bad, Strangers(contracts), counts, archive, Client(), "urban",
+        home, contracts, packer, known, LinkTracker(), bad, Strangers(contracts), counts, archive, Client(), "urban",
         now,
     )  # fmt: skip
     message = MQTTMessage(1, TOPIC)

@@ -19,7 +19,7 @@ from core.stages import Batch, Payload
 from core.store import database
 from core.stream.raw import RawEntry, pack
 from core.stream.reader import Taken
-from ingest.devices.known import Known
+from ingest.devices.known import KnownDevices
 from ingest.intake.seen import SeenRows
 from ingest.intake.tick import Feed, Shaped, Ticker
 from ingest.land import landing
@@ -66,7 +66,7 @@ def intake(home: Home) -> Iterator[Intake]:
 
 
 def ticker_of(intake: Intake) -> Ticker:
-    known = Known(intake.home, intake.engine, CONTRACTS)
+    known = KnownDevices(intake.home, intake.engine, CONTRACTS)
     known.refresh()
     feeds = {i: Feed(c, 0) for i, c in CONTRACTS.items() if c.is_stream}
     seen = SeenRows(lambda contract, _: pl.DataFrame(schema=dict.fromkeys(names_of(contract), pl.String)))

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from alerting.backtest.evaluation import Episode, replay, rules_on, warm_up
-from alerting.backtest.landed import heard
+from alerting.backtest.evaluation import Episode, backtest, rules_on, warm_up
+from alerting.backtest.landed import history
 from alerting.backtest.recorded import fired
 from alerting.registry import load_registry
 from alerting.rules import RULE_FILES, RuleError, RuleSet, load_rules
@@ -54,12 +54,12 @@ def tried(
     registry = load_registry(home, store, contracts.values())
     present = _with_windows(load_rules(newest_generation(home.root)), store)
     ruleset = present if rules is None else _with_windows(overlaid(newest_generation(home.root), rules), store)
-    known = heard(store)
+    known = history(store)
     until = max(start, min(end, known.until or start))
     since = None if is_on_time else known.since
 
     def replayed(some: RuleSet) -> list[Episode]:
-        return replay(home, store, some, registry, start, until, feeds, since=since, is_on_time=is_on_time)
+        return backtest(home, store, some, registry, start, until, feeds, since=since, is_on_time=is_on_time)
 
     chosen = present if feeds is None else rules_on(present, feeds)
     did = fired(store, {rule.rule_id for rule in (*chosen.rules, *ruleset.rules)}, start, until)
