@@ -22,7 +22,11 @@ from alerting.lifecycle.alert import Alert
 from alerting.lifecycle.commands import NoSuchAlert, Report
 from alerting.lifecycle.steps import IllegalStep, Verb
 from alerting.lifecycle.unit_of_work import Conflict
-from alerting.policy.notification_policy import NotificationPolicy, load_notification_policy
+from alerting.policy.notification_policies import (
+    NotificationPolicies,
+    NotificationPolicyError,
+    load_notification_policies,
+)
 from alerting.policy.quiet_limits import TooLong, beyond, covered_by_labels, limits_of, quiet_before
 from alerting.policy.routing import RoutingError
 from alerting.rules.generations import NoRulesError, newest_generation
@@ -33,8 +37,23 @@ from core.store.database import opened
 from core.system import systems_root
 
 __all__ = [
-    "Conflict", "Covered", "NotificationPolicyError", "IllegalStep", "NoRulesError", "NoSuchAlert", "Quieted", "Report",
-    "RoutingError", "TooLong", "act", "covered", "end_silence", "enter", "silence", "silences", "whole_id",
+    "Conflict",
+    "Covered",
+    "IllegalStep",
+    "NoRulesError",
+    "NoSuchAlert",
+    "NotificationPolicyError",
+    "Quieted",
+    "Report",
+    "RoutingError",
+    "TooLong",
+    "act",
+    "covered",
+    "end_silence",
+    "enter",
+    "silence",
+    "silences",
+    "whole_id",
 ]  # fmt: skip
 
 _DESK_ROLES = frozenset({"duty_officer", "shift_lead", "administrator"})
@@ -88,7 +107,7 @@ def act(
     require_role(reader, STEP_ROLES[verb], f"set an alert to {step}")
     with opened(home.ops_url) as engine:
         found = _in_branch(engine, reader, alert_id)
-        return commands.act(engine, desk_of(home), found, verb, reader.name, comment, now, to, version)
+        return commands.act(engine, policies_of(home), found, verb, reader.name, comment, now, to, version)
 
 
 def whole_id(home: Home, reader: Reader, beginning: str) -> str:
@@ -103,7 +122,7 @@ def enter(home: Home, reader: Reader, report: Report, now: datetime) -> str:
     if not reader.may_see(report.area_code):
         raise NotAllowedError(f"area {report.area_code} is outside {reader.name}'s branch {reader.area_code}")
     with opened(home.ops_url) as engine:
-        alert_id, _ = commands.enter(engine, desk_of(home), report, reader.name, now)
+        alert_id, _ = commands.enter(engine, policies_of(home), report, reader.name, now)
         return alert_id
 
 
@@ -132,7 +151,7 @@ def silence(
         before = quiet_before(engine, narrowed, reader.name, begins_at, ends_at)
         if not beyond(coverage, ends_at - begins_at, limits, before=before):
             silence_id = commands.silence(
-                engine, desk_of(home), narrowed, reader.name, reason, begins_at, ends_at, now
+                engine, policies_of(home), narrowed, reader.name, reason, begins_at, ends_at, now
             )  # fmt: skip
             return Quieted(silence_id, False, coverage.said, ends_at)
         subject = {"labels": narrowed, "starts_at": begins_at, "ends_at": ends_at}
@@ -168,7 +187,7 @@ def end_silence(home: Home, reader: Reader, silence_id: str, now: datetime) -> N
     """End a silence before its time. Raises LookupError for one that does not hold."""
     require_role(reader, SILENCE_ROLES, "end a silence")
     with opened(home.ops_url) as engine:
-        commands.end_silence(engine, desk_of(home), silence_id, reader.name, now)
+        commands.end_silence(engine, policies_of(home), silence_id, reader.name, now)
 
 
 def silences(home: Home, now: datetime) -> list[dict[str, Any]]:
@@ -180,14 +199,14 @@ def silences(home: Home, now: datetime) -> list[dict[str, Any]]:
         return [dict(row._mapping) for row in connection.execute(query)]
 
 
-def desk_of(home: Home) -> NotificationPolicy:
-    """The duty desk of the newest rules generation. Raises NoRulesError or DeskError."""
-    return _desk_in(newest_generation(home.root), systems_root(home.environment))
+def policies_of(home: Home) -> NotificationPolicies:
+    """The duty desk of the newest rules generation. Raises NoRulesError or NotificationPolicyError."""
+    return _policies_in(newest_generation(home.root), systems_root(home.environment))
 
 
 @lru_cache(maxsize=4)
-def _desk_in(folder: Path, contracts: Path) -> NotificationPolicy:
-    return load_notification_policy(folder, owners=owners_of(load_contracts(contracts).values()))
+def _policies_in(folder: Path, contracts: Path) -> NotificationPolicies:
+    return load_notification_policies(folder, owners=owners_of(load_contracts(contracts).values()))
 
 
 def _verb(step: str) -> Verb:

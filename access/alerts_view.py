@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from access.alerts import desk_of
+from access.alerts import policies_of
 from access.live import OpsReader
 from access.rights import Reader
 from access.serving import GenerationError, Home, NoGenerationError, open_mart
@@ -25,7 +25,7 @@ from alerting.notify.channels.channel_config import ChannelConfigError, load_cha
 from alerting.notify.channels.claims import undelivered_query
 from alerting.notify.silent_devices import silent_since
 from alerting.notify.wording import Wording
-from alerting.policy.notification_policy import NotificationPolicy, NotificationPolicyError
+from alerting.policy.notification_policies import NotificationPolicies, NotificationPolicyError
 from alerting.rules.generations import NoRulesError, newest_generation
 from core import severity
 from core.store import tables
@@ -216,8 +216,8 @@ def places(home: Home) -> dict[str, tuple[str, str | None]]:
                 " and area_code in (select area_code from mart.risk_index) order by 1"
             )
     except (NoGenerationError, GenerationError):
-        desk = _desk_of(home)
-        rows = sorted(desk.routing.areas.items()) if desk else []
+        policies = _policies_of(home)
+        rows = sorted(policies.routing.areas.items()) if policies else []
         return {code: (row["name_zh"], row["name_en"] or None) for code, row in rows if row["level"] == "county"}
     return {code: (zh, en) for code, zh, en in frame.iter_rows()}
 
@@ -227,15 +227,15 @@ def event_kinds(home: Home) -> dict[tuple[str, str], tuple[str, str]]:
 
     Empty while the home has no rules generation.
     """
-    desk = _desk_of(home)
-    guides = desk.guides.kinds() if desk else {}
+    policies = _policies_of(home)
+    guides = policies.guides.kinds() if policies else {}
     return {kind: names for kind, names in guides.items() if kind[0] in ALERTED_DOMAINS}
 
 
 def wording(home: Home) -> Wording:
     """How units and cited sources read in both languages; as cited while the home has no rules generation."""
-    desk = _desk_of(home)
-    return desk.wording if desk else Wording(())
+    policies = _policies_of(home)
+    return policies.wording if policies else Wording(())
 
 
 def channel_names(home: Home) -> Mapping[str, tuple[str, str]]:
@@ -251,9 +251,9 @@ def _channel_names(folder: Path) -> Mapping[str, tuple[str, str]]:
     return {channel.channel_id: (channel.name_zh, channel.name_en) for channel in load_channel_config(folder).channels.values()}
 
 
-def _desk_of(home: Home) -> NotificationPolicy | None:
+def _policies_of(home: Home) -> NotificationPolicies | None:
     try:
-        return desk_of(home)
+        return policies_of(home)
     except (NoRulesError, NotificationPolicyError):
         return None
 

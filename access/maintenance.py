@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
 
-from access.alerts import SILENCE_ROLES, Covered, Quieted, desk_of
+from access.alerts import SILENCE_ROLES, Covered, Quieted, policies_of
 from access.live import OpsReader
 from access.rights import NotAllowedError, Reader
 from access.users import require_role
@@ -132,7 +132,7 @@ def _area_of(home: Home, engine: sa.Engine, kind: str, target: str) -> str | Non
             raise UnknownTargetError(f"feed {target!r} has no contract; `cityrisk feed list` shows those that have")
         return None
     if kind == "area":
-        if target not in desk_of(home).routing.areas:
+        if target not in policies_of(home).routing.areas:
             raise UnknownTargetError(f"area {target!r} is not known; expected a code like 420502")
         return target
     if kind not in TARGET_KINDS:

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from access.alerts import desk_of
+from access.alerts import policies_of
 from access.live import OpsReader
 from access.rights import NotAllowedError, Reader, SecondNameError
 from access.users import password_set_by, require_role, user_named
@@ -80,7 +80,7 @@ def approve(home: Home, reader: Reader, request_id: str, comment: str, now: date
             )
         done = requests.approve(engine, found.request_id, reader.name, comment, now, _act_of(home, reader, now))
         if done.kind is Kind.SILENCE:
-            settle(engine, desk_of(home), now)
+            settle(engine, policies_of(home), now)
         return done
 
 

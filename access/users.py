@@ -255,10 +255,10 @@ def log_out(home: Home, token: str, now: datetime) -> None:
         connection.execute(sa.update(table).where(*open_one).values(ended_at=now))
 
 
-def require_role(reader: Reader, roles: frozenset[str], deed: str) -> None:
+def require_role(reader: Reader, roles: frozenset[str], act: str) -> None:
     """Raise NotAllowedError unless the reader has one of the roles."""
     if reader.role not in roles:
-        raise NotAllowedError(f"role {reader.role!r} may not {deed}; needs one of {', '.join(sorted(roles))}")
+        raise NotAllowedError(f"role {reader.role!r} may not {act}; needs one of {', '.join(sorted(roles))}")
 
 
 def _checked(connection: sa.Connection, name: str, password: str, now: datetime, source: str) -> sa.Row[Any] | None:

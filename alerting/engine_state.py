@@ -32,29 +32,29 @@ log = logging.getLogger(__name__)
 class EngineState:
     """`sequence` is the last message folded; `changes` came of it and those before, and wait to be applied."""
 
-    def __init__(self, engine: Engine, knowledge: RuntimeConfig, sequence: int, applied_to: int) -> None:
-        self._engine, self.knowledge = engine, knowledge
+    def __init__(self, engine: Engine, config: RuntimeConfig, sequence: int, applied_to: int) -> None:
+        self._engine, self.config = engine, config
         self.sequence, self._applied_to = sequence, applied_to
         self.stream_at: datetime = EPOCH
         self.changes: list[EpisodeChange] = []
         self._members_only = _members_only(engine.ruleset)
 
     @classmethod
-    def resume(cls, home: Home, knowledge: RuntimeConfig, stored: StreamPosition | None) -> EngineState:
+    def resume(cls, home: Home, config: RuntimeConfig, stored: StreamPosition | None) -> EngineState:
         """The engine of the newest snapshot, or a new one that reads from the beginning of what the stream keeps."""
         applied_to = stored.sequence if stored else 0
         if stored is None or stored.snapshot is None or stored.snapshot_sequence is None:
-            return cls(Engine(knowledge.ruleset, knowledge.registry), knowledge, 0, applied_to)
+            return cls(Engine(config.ruleset, config.registry), config, 0, applied_to)
         body = read_snapshot(home.root, stored.snapshot)
         if body is None:
             log.error("snapshot %s is gone; the stream is folded from its beginning", stored.snapshot)
-            return cls(Engine(knowledge.ruleset, knowledge.registry), knowledge, 0, applied_to)
-        ruleset = _rules_of(home, body, knowledge)
-        engine = Engine.restore(body, ruleset, knowledge.registry)
-        mind = cls(engine, replace(knowledge, ruleset=ruleset, folder=_folder(home, ruleset, knowledge)),
+            return cls(Engine(config.ruleset, config.registry), config, 0, applied_to)
+        ruleset = _rules_of(home, body, config)
+        engine = Engine.restore(body, ruleset, config.registry)
+        engine_state = cls(engine, replace(config, ruleset=ruleset, folder=_folder(home, ruleset, config)),
                    stored.snapshot_sequence, applied_to)  # fmt: skip
-        mind.stream_at = stored.stream_at
-        return mind
+        engine_state.stream_at = stored.stream_at
+        return engine_state
 
     @property
     def is_catching_up(self) -> bool:
@@ -71,15 +71,15 @@ class EngineState:
         self._keep(self._engine.fold(batch))
         self.sequence, self.stream_at = batch.sequence, batch.received_at
 
-    def renew(self, knowledge: RuntimeConfig) -> None:
+    def renew(self, config: RuntimeConfig) -> None:
         """Go on by newer rules and registers."""
-        only_windows = knowledge.folder == self.knowledge.folder and knowledge.registers == self.knowledge.registers
+        only_windows = config.folder == self.config.folder and config.registers == self.config.registers
         if only_windows:
-            self._engine.plan_maintenance(knowledge.ruleset.windows)
+            self._engine.plan_maintenance(config.ruleset.windows)
         else:
-            self._keep(self._engine.renew(knowledge.ruleset, knowledge.registry))
-            self._members_only = _members_only(knowledge.ruleset)
-        self.knowledge = knowledge
+            self._keep(self._engine.renew(config.ruleset, config.registry))
+            self._members_only = _members_only(config.ruleset)
+        self.config = config
 
     def taken(self) -> list[EpisodeChange]:
         """Hand over the changes; whoever takes them must apply them."""
@@ -108,17 +108,17 @@ def _members_only(ruleset: RuleSet) -> frozenset[str]:
     return frozenset(rule.rule_id for rule in ruleset.rules if rule.is_member_only)
 
 
-def _rules_of(home: Home, body: bytes, knowledge: RuntimeConfig) -> RuleSet:
+def _rules_of(home: Home, body: bytes, config: RuntimeConfig) -> RuleSet:
     """The rules that a state was made under, the newest ones where those were swept away."""
     name = generation_of(body)
-    if name == knowledge.ruleset.generation:
-        return knowledge.ruleset
+    if name == config.ruleset.generation:
+        return config.ruleset
     folder = generation_named(home.root, name)
     if folder is None:
         log.warning("rules generation %s of the snapshot is gone; states of changed rules are dropped", name)
-        return knowledge.ruleset
-    return replace(load_rules(folder, name), windows=knowledge.ruleset.windows)
+        return config.ruleset
+    return replace(load_rules(folder, name), windows=config.ruleset.windows)
 
 
-def _folder(home: Home, ruleset: RuleSet, knowledge: RuntimeConfig) -> Path:
-    return generation_named(home.root, ruleset.generation) or knowledge.folder
+def _folder(home: Home, ruleset: RuleSet, config: RuntimeConfig) -> Path:
+    return generation_named(home.root, ruleset.generation) or config.folder

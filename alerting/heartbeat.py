@@ -64,7 +64,7 @@ class Vitals:
 class Beaten:
     """How one way out stands."""
 
-    way: str
+    receiver: str
     delivered_at: datetime | None = None
     failure: str = ""
 
@@ -109,12 +109,12 @@ class Heartbeat:
     """The beats of one process; `turn` is one look."""
 
     home: Home
-    pulse: Callable[[], Vitals]
+    vitals: Callable[[], Vitals]
     now: Callable[[], datetime]
     beaten: dict[str, Beaten] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._ways: dict[str, HeartbeatReceiver] = {}
+        self._receivers: dict[str, HeartbeatReceiver] = {}
         self._due_at: datetime | None = None
         self.every = timedelta(seconds=DEFAULT_EVERY_S)
         with contextlib.suppress(SettingsError):  # `standing` says it; alerting must start all the same
@@ -125,7 +125,7 @@ class Heartbeat:
                 continue
             self.beaten[name] = Beaten(name)
             try:
-                self._ways[name] = make(address)
+                self._receivers[name] = make(address)
             except NotSetUp as error:
                 self.beaten[name] = Beaten(name, failure=f"cannot be used: {error}")
 
@@ -144,8 +144,8 @@ class Heartbeat:
 
     async def aclose(self) -> None:
         """Let go of connections."""
-        for way in self._ways.values():
-            await way.aclose()
+        for receiver in self._receivers.values():
+            await receiver.aclose()
 
     async def turn(self) -> bool:
         """Beat when it is time and alerting lives; whether a beat was due."""
@@ -153,22 +153,22 @@ class Heartbeat:
         if not self.beaten or (self._due_at is not None and now < self._due_at):
             return False
         self._due_at = now + self.every
-        pulse = self.pulse()
-        silence = pulse.silence(now)
+        vitals = self.vitals()
+        silence = vitals.silence(now)
         if silence:
             self._due_at = now  # as soon as it lives again
             self.beaten = {name: Beaten(name, one.delivered_at, silence) for name, one in self.beaten.items()}
         else:
-            body = orjson.dumps(body_of(pulse, now, self.every))
-            await asyncio.gather(*(self._beat(name, way, body, now) for name, way in self._ways.items()))
+            body = orjson.dumps(body_of(vitals, now, self.every))
+            await asyncio.gather(*(self._beat(name, receiver, body, now) for name, receiver in self._receivers.items()))
         await asyncio.to_thread(_write_note, self.home, self.beaten)
         return not silence
 
-    async def _beat(self, name: str, way: HeartbeatReceiver, body: bytes, now: datetime) -> None:
+    async def _beat(self, name: str, receiver: HeartbeatReceiver, body: bytes, now: datetime) -> None:
         before, failure = self.beaten[name], ""
         try:
             async with asyncio.timeout(2 * TIMEOUT_S):
-                await way.send(body, secrets.token_hex(8))
+                await receiver.send(body, secrets.token_hex(8))
         except (NotTaken, Refused, TimeoutError) as error:
             failure = str(error) or f"no answer within {2 * TIMEOUT_S:g} s"
         if failure and failure != before.failure:
@@ -176,16 +176,16 @@ class Heartbeat:
         self.beaten[name] = Beaten(name, before.delivered_at if failure else now, failure)
 
 
-def body_of(pulse: Vitals, now: datetime, every: timedelta) -> Mapping[str, object]:
+def body_of(vitals: Vitals, now: datetime, every: timedelta) -> Mapping[str, object]:
     """What a watcher gets: that alerting judged, when, and whether what it tells gets through.
 
     No name, no place: what fails is told at the host, since the texts of errors may quote rows.
     """
     return {
         "from": "cityrisk alerting", "sent_at": now, "next_within_s": int(every.total_seconds()),
-        "last_tick_at": pulse.ticked_at, "last_judged_at": pulse.judged_at, "stream_at": pulse.stream_at,
-        "lag_messages": pulse.lag, "open_alerts": pulse.open_alerts, "undelivered": dict(pulse.undelivered),
-        "is_well": not pulse.failure,
+        "last_tick_at": vitals.ticked_at, "last_judged_at": vitals.judged_at, "stream_at": vitals.stream_at,
+        "lag_messages": vitals.lag, "open_alerts": vitals.open_alerts, "undelivered": dict(vitals.undelivered),
+        "is_well": not vitals.failure,
     }  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from core.contract import Contract
 from core.settings import Home
 from core.store.landed import live_files
 
-__all__ = ["Registry", "Asset", "load_registry", "registry_of"]
+__all__ = ["Asset", "Registry", "load_registry", "registry_of"]
 
 _PROVENANCE = ("_batch_id", "_row", "_received_at", "_flags", "landed_on")
 
@@ -39,10 +39,10 @@ def registry_of(contracts: Iterable[Contract], frames: Mapping[str, pl.DataFrame
         if frame is None:
             continue
         for row in frame.iter_rows(named=True):
-            if "object" in contract.entities and (thing := _thing(contract, row, "object_id")):
-                objects[thing.id] = thing
-            if "device" in contract.entities and (thing := _thing(contract, row, "device_id")):
-                devices[thing.id] = thing
+            if "object" in contract.entities and (asset := _thing(contract, row, "object_id")):
+                objects[asset.id] = asset
+            if "device" in contract.entities and (asset := _thing(contract, row, "device_id")):
+                devices[asset.id] = asset
     return Registry(shapes_of(known), objects, devices)
 
 

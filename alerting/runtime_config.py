@@ -16,7 +16,11 @@ import sqlalchemy as sa
 from alerting.engine.rule import MaintenanceWindow, RuleError, RuleSet
 from alerting.engine.world import Registry
 from alerting.lifecycle.subjects import Subjects, city_of
-from alerting.policy.notification_policy import NotificationPolicy, NotificationPolicyError, load_notification_policy
+from alerting.policy.notification_policies import (
+    NotificationPolicies,
+    NotificationPolicyError,
+    load_notification_policies,
+)
 from alerting.registry import load_registry
 from alerting.rules.generations import generations, newest_generation
 from alerting.rules.load import load_rules
@@ -40,7 +44,7 @@ class RuntimeConfig:
     folder: Path
     ruleset: RuleSet
     registry: Registry
-    desk: NotificationPolicy
+    policies: NotificationPolicies
     subjects: Subjects
     registers: str
 
@@ -73,7 +77,7 @@ class ConfigWatch:
         if folder != known.folder:
             try:
                 check_approved(self._engine, load_rules(folder, folder.name), folder)
-                load_notification_policy(folder)
+                load_notification_policies(folder)
             except (UnapprovedRules, RuleError, NotificationPolicyError, OSError) as error:
                 said, folder = f"newer rules do not load, the old ones go on: {error}", known.folder
         if said and said != self.failure:
@@ -85,15 +89,15 @@ class ConfigWatch:
 def load_runtime_config(
     home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], folder: Path | None = None
 ) -> RuntimeConfig:
-    """The newest of everything, of rules those that were let in. Raises NoRulesError, RuleError or DeskError."""
+    """The newest of everything, of rules those that were let in. Raises NoRulesError, RuleError or NotificationPolicyError."""
     folder = folder or approved_generation(home, engine)
     registers = registers_of(engine, contracts)
     ruleset = load_rules(folder, folder.name)
     ruleset = replace(ruleset, windows=windows_known(engine, ruleset.windows))
     registry = load_registry(home, engine, contracts.values())
-    desk = load_notification_policy(folder, owners=owners_of(contracts.values()))
-    city = home.environment.get(_CITY) or city_of(registry, desk.routing, _DEFAULT_CITY)
-    return RuntimeConfig(folder, ruleset, registry, desk, Subjects(ruleset, registry, desk.routing, city), registers)
+    policies = load_notification_policies(folder, owners=owners_of(contracts.values()))
+    city = home.environment.get(_CITY) or city_of(registry, policies.routing, _DEFAULT_CITY)
+    return RuntimeConfig(folder, ruleset, registry, policies, Subjects(ruleset, registry, policies.routing, city), registers)
 
 
 def approved_generation(home: Home, engine: sa.Engine) -> Path:

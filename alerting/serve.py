@@ -81,8 +81,8 @@ class AlertingProcess:
         self._meters = Meters(self.registry)
         self._clock = Timers(engine)
         self._watch = ConfigWatch(home, engine, contracts)
-        self._knowledge: RuntimeConfig | None = None
-        self._reasoning: EngineState | None = None
+        self._config: RuntimeConfig | None = None
+        self._resumed: EngineState | None = None
         self._failures: dict[str, str] = {"start": "starting"}
         self._moved_at = self._ticked_at = time.monotonic()
         self._position_at = self._snapshot_at = self._looked_at = 0.0
@@ -91,7 +91,7 @@ class AlertingProcess:
         self._undelivered: dict[str, int] = {}
         self._tick_at: datetime | None = None
         self._judged_at: datetime | None = None
-        self._heartbeat = Heartbeat(home, self._pulse, now)
+        self._heartbeat = Heartbeat(home, self._vitals, now)
         self._shadow = ShadowProcess(home, engine, now)
 
     def health(self) -> Health:
@@ -100,15 +100,15 @@ class AlertingProcess:
         failure = "; ".join(text for text in self._failures.values() if text)
         detail = {
             "failure": failure, "lag": self._lag, "open_alerts": self._n_open, "undelivered": self._undelivered,
-            "rules": self._knowledge.ruleset.generation if self._knowledge else None,
+            "rules": self._config.ruleset.generation if self._config else None,
             "seconds_since_message": round(at - self._moved_at, 1),
             "seconds_since_tick": round(at - self._ticked_at, 1),
             "heartbeat": standing(self._home, self._now()).state, "shadow": self._shadow.request_id,
         }  # fmt: skip
         return Health(not failure and at - self._ticked_at < 10, detail)
 
-    def _pulse(self) -> Vitals:
-        stream_at = self._reasoning.stream_at if self._reasoning else None
+    def _vitals(self) -> Vitals:
+        stream_at = self._resumed.stream_at if self._resumed else None
         failure = "; ".join(text for text in self._failures.values() if text)
         return Vitals(
             self._tick_at, self._judged_at, stream_at, self._lag, self._n_open, dict(self._undelivered), failure
@@ -134,10 +134,10 @@ class AlertingProcess:
         """Rules, registers, the engine as it was, and the broker; None when `stop` comes first."""
         while not stop.is_set():
             try:
-                if self._knowledge is None:
-                    self._knowledge = await asyncio.to_thread(load_runtime_config, self._home, self._engine, self._contracts)
+                if self._config is None:
+                    self._config = await asyncio.to_thread(load_runtime_config, self._home, self._engine, self._contracts)
                     stored = await asyncio.to_thread(position_of, self._engine, CONSUMER)
-                    self._reasoning = await asyncio.to_thread(EngineState.resume, self._home, self._knowledge, stored)
+                    self._resumed = await asyncio.to_thread(EngineState.resume, self._home, self._config, stored)
                 client = await connect(self._home, "alerting")
                 await ensure_streams(client, self._home, self._now())
             except (NoRulesError, sa.exc.OperationalError) as error:
@@ -158,14 +158,14 @@ class AlertingProcess:
         await asyncio.sleep(AGAIN_AFTER_S)
 
     @property
-    def _mind(self) -> EngineState:
-        if self._reasoning is None:
+    def _engine_state(self) -> EngineState:
+        if self._resumed is None:
             raise RuntimeError("used before it was opened")
-        return self._reasoning
+        return self._resumed
 
     # ── readings ──────────────────────────────────────────────────────────────────────────────────────────────────────
     async def _follow(self, client: Client, stop: asyncio.Event) -> None:
-        reader = StreamReader(client, self._mind.sequence, LIVE, CONSUMER)
+        reader = StreamReader(client, self._engine_state.sequence, LIVE, CONSUMER)
         await self._look()
         while not stop.is_set():
             try:
@@ -184,20 +184,20 @@ class AlertingProcess:
     async def _fold(self, reader: StreamReader, taken: list[Taken]) -> None:
         began = time.monotonic()
         for message in taken:
-            was_catching_up = self._mind.is_catching_up
+            was_catching_up = self._engine_state.is_catching_up
             try:
                 batch = unpack(message.body, message.sequence)
             except (ValueError, KeyError) as error:
                 self._failures["message"] = f"LIVE {message.sequence} is no batch and was left out: {error}"
                 log.error("LIVE %d is no batch and is left out: %s", message.sequence, error)
                 continue
-            self._mind.fold(batch)
+            self._engine_state.fold(batch)
             if not was_catching_up:
                 self._shadow.fold(batch)
             self._meters.rows.inc(batch.height)
-            if len(self._mind.changes) >= CHANGES_AT_ONCE:
+            if len(self._engine_state.changes) >= CHANGES_AT_ONCE:
                 await self._apply(reader, message)
-            if was_catching_up and not self._mind.is_catching_up:
+            if was_catching_up and not self._engine_state.is_catching_up:
                 # Newer rules took over here before the restart, so they do again.
                 await self._apply(reader, message)
                 await self._look()
@@ -205,23 +205,23 @@ class AlertingProcess:
             return
         self._meters.fold.observe(time.monotonic() - began)
         self._moved_at = time.monotonic()
-        if self._mind.changes or self._moved_at - self._position_at >= POSITION_EVERY_S:
+        if self._engine_state.changes or self._moved_at - self._position_at >= POSITION_EVERY_S:
             await self._apply(reader, taken[-1])
 
     async def _apply(self, reader: StreamReader, message: Taken) -> None:
         """Changes and position become durable together, then the broker may forget the messages."""
-        await self._write(Position(CONSUMER, LIVE, message.sequence, self._mind.stream_at))
+        await self._write(Position(CONSUMER, LIVE, message.sequence, self._engine_state.stream_at))
         with contextlib.suppress(nats.errors.Error, OSError):
             await reader.acknowledge(message.reply)
 
     async def _write(self, position: Position) -> None:
         """However often it takes: the engine has moved on, so these changes must not be lost."""
-        changes, knowledge = self._mind.taken(), self._mind.knowledge
+        changes, config = self._engine_state.taken(), self._engine_state.config
         while True:
             began = time.monotonic()
             try:
                 done: Applied = await asyncio.to_thread(
-                    apply, self._engine, knowledge.desk, changes, knowledge.subjects, self._now(), position
+                    apply, self._engine, config.policies, changes, config.subjects, self._now(), position
                 )
                 break
             except sa.exc.OperationalError as error:
@@ -239,13 +239,13 @@ class AlertingProcess:
     async def _look(self) -> None:
         """Take up newer rules, registers or announced maintenance, once everything applied before is folded again."""
         at = time.monotonic()
-        if at - self._looked_at < LOOK_EVERY_S or self._mind.is_catching_up:
+        if at - self._looked_at < LOOK_EVERY_S or self._engine_state.is_catching_up:
             return
         self._looked_at = at
-        await asyncio.to_thread(self._shadow.look, self._mind.knowledge)
+        await asyncio.to_thread(self._shadow.look, self._engine_state.config)
         self._failures["shadow"] = self._shadow.failure
         try:
-            newer = await asyncio.to_thread(self._watch.newer, self._mind.knowledge)
+            newer = await asyncio.to_thread(self._watch.newer, self._engine_state.config)
         except sa.exc.OperationalError as error:
             await self._wait_after("rules", error)
             return
@@ -256,26 +256,26 @@ class AlertingProcess:
         self._failures["rules"] = self._watch.failure
         if newer is None:
             return
-        self._mind.renew(newer)
-        await self._write(Position(CONSUMER, LIVE, self._mind.sequence, self._mind.stream_at))
-        self._knowledge = newer
+        self._engine_state.renew(newer)
+        await self._write(Position(CONSUMER, LIVE, self._engine_state.sequence, self._engine_state.stream_at))
+        self._config = newer
         await self._snapshot()
 
     async def _snapshot_when_due(self) -> None:
         wait_s = max(SNAPSHOT_EVERY_S, SNAPSHOT_SHARE * self._snapshot_took_s)
-        if time.monotonic() - self._snapshot_at >= wait_s and not self._mind.is_catching_up:
+        if time.monotonic() - self._snapshot_at >= wait_s and not self._engine_state.is_catching_up:
             await self._snapshot()
 
     async def _snapshot(self) -> None:
         began = time.monotonic()
-        sequence, body = self._mind.packed()
+        sequence, body = self._engine_state.packed()
         self._snapshot_took_s = time.monotonic() - began
         self._meters.snapshot.observe(self._snapshot_took_s)
-        self._meters.tracks.set(self._mind.n_tracks)
-        if self._mind.changes:
-            await self._write(Position(CONSUMER, LIVE, sequence, self._mind.stream_at))
+        self._meters.tracks.set(self._engine_state.n_tracks)
+        if self._engine_state.changes:
+            await self._write(Position(CONSUMER, LIVE, sequence, self._engine_state.stream_at))
         try:
-            await asyncio.to_thread(self._mind.save, self._home.root, self._engine, note_snapshot, sequence, body)
+            await asyncio.to_thread(self._engine_state.save, self._home.root, self._engine, note_snapshot, sequence, body)
         except (sa.exc.OperationalError, OSError) as error:
             await self._wait_after("snapshot", error)
             return
@@ -289,7 +289,7 @@ class AlertingProcess:
         while not stop.is_set():
             began = time.monotonic()
             try:
-                done = await asyncio.to_thread(self._clock.tick, self._mind.knowledge.desk, self._now())
+                done = await asyncio.to_thread(self._clock.tick, self._engine_state.config.policies, self._now())
                 self._meters.notices.inc(len(done.notices))
                 if began - counted_at >= LOOK_EVERY_S:
                     counted_at = began
@@ -311,11 +311,11 @@ class AlertingProcess:
     async def _tell(self, stop: asyncio.Event) -> None:
         """Run the channel workers by the newest rows; they are started again when the rows change."""
         while not stop.is_set():
-            folder, ended = self._mind.knowledge.folder, asyncio.Event()
+            folder, ended = self._engine_state.config.folder, asyncio.Event()
             try:
-                book = await asyncio.to_thread(load_channel_config, folder)
-                worker = asyncio.create_task(work(self._engine, self._home, book, self._now, ended))
-                while not (stop.is_set() or worker.done()) and self._mind.knowledge.folder == folder:
+                channel_config = await asyncio.to_thread(load_channel_config, folder)
+                worker = asyncio.create_task(work(self._engine, self._home, channel_config, self._now, ended))
+                while not (stop.is_set() or worker.done()) and self._engine_state.config.folder == folder:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), 1.0)
                 ended.set()

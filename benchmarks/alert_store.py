@@ -32,7 +32,7 @@ from alerting.lifecycle.steps import Verb
 from alerting.lifecycle.store import apply
 from alerting.lifecycle.timers import Timers
 from alerting.policy.inhibition import Inhibitions, inhibited, inhibitions_of
-from alerting.policy.notification_policy import NotificationPolicy, load_notification_policy
+from alerting.policy.notification_policies import NotificationPolicies, load_notification_policies
 from alerting.policy.suppression import Seen, settle
 from core.severity import COLOURS, RANKS
 from core.store import tables
@@ -57,17 +57,17 @@ def main() -> None:
     arguments.add_argument("--url", default="", help="an empty PostgreSQL database; a SQLite file without it")
     chosen = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        desk = replace(load_notification_policy(*SEEDS), inhibitions=many_rows())
+        policies = replace(load_notification_policies(*SEEDS), inhibitions=many_rows())
         engine = open_ops(chosen.url or f"sqlite:///{folder}/ops.db")
-        areas = [code for code, row in desk.routing.areas.items() if row["city_code"] in ("420500", "520300")]
+        areas = [code for code, row in policies.routing.areas.items() if row["city_code"] in ("420500", "520300")]
         figures: dict[str, Any] = {"engine": engine.dialect.name, "alerts": chosen.alerts, "inhibition_rows": RULES}
-        figures |= open_alerts(engine, desk, areas, chosen.alerts)
-        figures |= timed_pass(engine, desk)
-        figures |= timed_deeds(engine, desk)
+        figures |= open_alerts(engine, policies, areas, chosen.alerts)
+        figures |= timed_pass(engine, policies)
+        figures |= timed_deeds(engine, policies)
         engine.dispose()
         if not chosen.url:
             storm_engine = open_ops(f"sqlite:///{folder}/storm.db")
-            figures |= storm(storm_engine, load_notification_policy(*SEEDS), areas)
+            figures |= storm(storm_engine, load_notification_policies(*SEEDS), areas)
             storm_engine.dispose()
     print(json.dumps(figures))
 
@@ -99,33 +99,33 @@ def breach(number: int, rank: int, area: str, at: datetime, prefix: str = "o") -
     return change, Subject(domain, subdomain, "object", f"对象{number}", area, 111.0, 30.0, "指标", "metric")
 
 
-def told(engine: sa.Engine, desk: NotificationPolicy, pairs: Sequence[tuple[EpisodeChange, Subject]], now: datetime) -> None:
+def told(engine: sa.Engine, policies: NotificationPolicies, pairs: Sequence[tuple[EpisodeChange, Subject]], now: datetime) -> None:
     """Apply opened episodes with what they are about."""
     subjects = {change.episode_id: subject for change, subject in pairs}
-    apply(engine, desk, [change for change, _ in pairs], lambda change: subjects[change.episode_id], now)
+    apply(engine, policies, [change for change, _ in pairs], lambda change: subjects[change.episode_id], now)
 
 
-def open_alerts(engine: sa.Engine, desk: NotificationPolicy, areas: Sequence[str], n: int) -> dict[str, Any]:
+def open_alerts(engine: sa.Engine, policies: NotificationPolicies, areas: Sequence[str], n: int) -> dict[str, Any]:
     """Open so many alerts, 500 a transaction."""
     began = time.perf_counter()
     places = list(islice(cycle(areas), n))
     for first in range(0, n, 500):
         numbers = range(first, min(first + 500, n))
-        told(engine, desk, [breach(m, 1 + m % 4, places[m], START) for m in numbers], START)
+        told(engine, policies, [breach(m, 1 + m % 4, places[m], START) for m in numbers], START)
     return {"opening_per_s": round(n / (time.perf_counter() - began))}
 
 
-def timed_pass(engine: sa.Engine, desk: NotificationPolicy) -> dict[str, Any]:
+def timed_pass(engine: sa.Engine, policies: NotificationPolicies) -> dict[str, Any]:
     """A pass over rows in memory, a pass that finds nothing to change, and the first one that suppresses."""
     with engine.connect() as connection:
         alerts = BRIEFS.found(connection, BRIEFS.where())
-    standing = [desk.inhibitions.standing(alert) for alert in alerts]
+    standing = [policies.inhibitions.standing(alert) for alert in alerts]
     pure = median(lambda: inhibited(standing))
     began = time.perf_counter()
-    first = settle(engine, desk, START)
+    first = settle(engine, policies, START)
     first_ms = (time.perf_counter() - began) * 1000
     seen = Seen()
-    whole = median(lambda: settle(engine, desk, START, seen))
+    whole = median(lambda: settle(engine, policies, START, seen))
     return {
         "pass_ms": pure,
         "pass_with_store_ms": whole,
@@ -134,7 +134,7 @@ def timed_pass(engine: sa.Engine, desk: NotificationPolicy) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def timed_deeds(engine: sa.Engine, desk: NotificationPolicy) -> dict[str, Any]:
+def timed_deeds(engine: sa.Engine, policies: NotificationPolicies) -> dict[str, Any]:
     """One acknowledgement, each of another alert."""
     with engine.connect() as connection:
         query = sa.select(tables.alert.c.alert_id).where(tables.alert.c.state == "open").limit(REPEATS)
@@ -142,24 +142,24 @@ def timed_deeds(engine: sa.Engine, desk: NotificationPolicy) -> dict[str, Any]:
     acks: list[float] = []
     for alert_id in ids:
         began = time.perf_counter()
-        commands.act(engine, desk, alert_id, Verb.ACKNOWLEDGED, "officer", "", START)
+        commands.act(engine, policies, alert_id, Verb.ACKNOWLEDGED, "officer", "", START)
         acks.append((time.perf_counter() - began) * 1000)
     return {"acknowledge_ms": round(statistics.median(acks), 1), "acknowledge_worst_ms": round(max(acks), 1)}
 
 
-def storm(engine: sa.Engine, desk: NotificationPolicy, areas: Sequence[str]) -> dict[str, Any]:
+def storm(engine: sa.Engine, policies: NotificationPolicies, areas: Sequence[str]) -> dict[str, Any]:
     """Alarms of all kinds and colours in every area, four ticks a simulated second, and five minutes after it."""
     clock, places, began = Timers(engine), cycle(areas), time.perf_counter()
     quarter = timedelta(seconds=0.25)
     for n in range(240):
         now = START + n * quarter
         numbers = range(n * STORM // 240, (n + 1) * STORM // 240)
-        told(engine, desk, [breach(m, 1 + m % 4, next(places), now, "storm") for m in numbers], now)
+        told(engine, policies, [breach(m, 1 + m % 4, next(places), now, "storm") for m in numbers], now)
         clock.stale()
-        clock.tick(desk, now)
+        clock.tick(policies, now)
     took_s = time.perf_counter() - began
     for second in range(60, 360, 2):
-        clock.tick(desk, START + timedelta(seconds=second))
+        clock.tick(policies, START + timedelta(seconds=second))
     notice = tables.alert_notice
     with engine.connect() as connection:
         rows = connection.execute(

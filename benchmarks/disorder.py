@@ -27,7 +27,7 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from alerting.engine import Engine, Registry, Thing, shapes_of
+from alerting.engine import Asset, Engine, Registry, shapes_of
 from alerting.engine.episode import Change, EpisodeChange
 from benchmarks.rules_engine import rules
 from core.catalogue import load_contracts
@@ -196,9 +196,9 @@ def messages(devices: Sequence[Device], seconds: int, share: float, seed: int) -
 def alerts(devices: Sequence[Device], said: Iterator[list[tuple[Device, bytes]]]) -> dict[tuple[str, str], int]:
     """(rule, device) → the second at which it first alerted as a danger of now."""
     kinds = {rule.rule_id: str(rule.kind) for rule in rules().rules}
-    things = [Thing(one.key, f"{one.key}-o", None, None, None, None, None, dict(one.kind.attributes))
+    assets = [Asset(one.key, f"{one.key}-o", None, None, None, None, None, dict(one.kind.attributes))
               for one in devices]  # fmt: skip
-    engine = Engine(rules(), Registry(shapes_of(CONTRACTS.values()), {}, {one.id: one for one in things}))
+    engine = Engine(rules(), Registry(shapes_of(CONTRACTS.values()), {}, {one.id: one for one in assets}))
     found: dict[tuple[str, str], int] = {}
     with new_ticker() as ticker:
         for second, heard in enumerate(said):

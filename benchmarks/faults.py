@@ -23,7 +23,7 @@ from benchmarks.chain.killing import HURRIED, faults_of, under_fire
 from benchmarks.chain.managed import EVERYBODY, ManagedChain, page_ports
 from benchmarks.chain.place import new_home
 from benchmarks.chain.programs import NAMES, Chain, running
-from benchmarks.chain.webhook import open_desk
+from benchmarks.chain.webhook import open_receiver
 from benchmarks.live import machine
 
 
@@ -41,8 +41,8 @@ def main() -> int:
     parser.add_argument("--keep", action="store_true", help="keep the home of a run that failed")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="faults-"))
-    with open_desk() as desk:
-        settings = {**HURRIED, **page_ports(), "CITYRISK_STREAM_SYNC": options.sync, **desk.settings}
+    with open_receiver() as receiver:
+        settings = {**HURRIED, **page_ports(), "CITYRISK_STREAM_SYNC": options.sync, **receiver.settings}
         home, fleet = new_home(folder / "var", (1500, 1000, 40), settings)
         everybody = NAMES if options.bare else EVERYBODY
         programs = options.programs.split(",") if options.programs else everybody
@@ -50,7 +50,7 @@ def main() -> int:
         with running(home, programs, Chain if options.bare else ManagedChain) as chain:
             report = under_fire(chain, fleet, names, options.kills, options.rate, options.most_pause, options.seed)
     faults = faults_of(report)
-    told = {"deliveries_taken": len(desk.came)}
+    told = {"deliveries_taken": len(receiver.came)}
     print(json.dumps({**machine(), **report, **told, "durability": options.sync, "faults": faults}))
     if faults and options.keep:
         print(f"the home is {folder}", file=sys.stderr)

@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks.chain import arriving, flowing, points
 from benchmarks.chain.place import Fleet, city_home, new_home
 from benchmarks.chain.programs import NAMES, Chain, running
-from benchmarks.chain.webhook import open_desk
+from benchmarks.chain.webhook import open_receiver
 from core.settings import Home
 
 Scenario = Callable[[Chain, Fleet, argparse.Namespace], dict[str, Any]]
@@ -55,9 +55,9 @@ def main() -> None:
 @contextmanager
 def a_chain(options: argparse.Namespace) -> Iterator[tuple[Chain, Fleet]]:
     """The programs of a new home, ended and deleted behind the run."""
-    with tempfile.TemporaryDirectory(dir=options.place) as folder, open_desk() as desk:
-        options.desk = desk
-        settings = {"CITYRISK_STREAM_SYNC": options.sync, **desk.settings}
+    with tempfile.TemporaryDirectory(dir=options.place) as folder, open_receiver() as receiver:
+        options.receiver = receiver
+        settings = {"CITYRISK_STREAM_SYNC": options.sync, **receiver.settings}
         home_of = a_home(Path(folder) / "var", settings, options)
         with home_of as (home, fleet), running(home, options.programs.split(",")) as chain:
             yield chain, fleet

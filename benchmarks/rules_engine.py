@@ -27,7 +27,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from alerting.engine import Engine, Registry, Thing, shapes_of
+from alerting.engine import Asset, Engine, Registry, shapes_of
 from alerting.engine.episode import Change, EpisodeChange
 from alerting.rules import RULE_FILES, RuleSet, load_rules
 from core.catalogue import load_contracts
@@ -57,9 +57,9 @@ def registry(n_devices: int) -> Registry:
             ("urban", "T", {"gateway_id": f"TW{i // 16}", "compartment_type": "gas", "sump_limit_m": 1.0}),
             ("transport", "V", {"vehicle_type": "heavy_truck", "speed_limit_kmh": 90.0}),
         ):
-            thing = Thing(f"{prefix}:{letter}{i}", f"{prefix}:O{letter}{i}", None, f"对象{i}", 111.0, 30.0, "420502",
+            asset = Asset(f"{prefix}:{letter}{i}", f"{prefix}:O{letter}{i}", None, f"对象{i}", 111.0, 30.0, "420502",
                           attributes)  # fmt: skip
-            devices[thing.id] = thing
+            devices[asset.id] = asset
     return Registry(shapes_of(load_contracts().values()), {}, devices)
 
 

@@ -33,7 +33,7 @@ _LISTED = (
 )  # fmt: skip
 
 
-def deed(function: Callable[P, None]) -> Callable[P, None]:
+def action(function: Callable[P, None]) -> Callable[P, None]:
     """A verb whose refusals (not allowed, no such alert, illegal step) are one line on stderr and exit code 1."""
 
     @wraps(function)
@@ -59,7 +59,7 @@ def reader_of(home: Home, actor: str | None) -> Any:
 
 # ── look ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 @alerts_app.command("list")
-@deed
+@action
 def list_alerts(
     state: Annotated[list[str] | None, typer.Option(help="Only these states; living ones without it.")] = None,
     colour: Annotated[list[str] | None, typer.Option(help="Only these colours.")] = None,
@@ -90,7 +90,7 @@ def list_alerts(
 
 
 @alerts_app.command("show")
-@deed
+@action
 def show_alert(alert_id: str, actor: Actor = None, as_json: Json = False) -> None:
     """One alert with all that is known of it, and its history."""
     from access import alerts, alerts_view, publication
@@ -135,14 +135,14 @@ def _step(alert_id: str, step: str, comment: str, actor: str | None, as_json: bo
 
 
 @alerts_app.command("ack")
-@deed
+@action
 def ack(alert_id: str, comment: Comment = "", actor: Actor = None, as_json: Json = False) -> None:
     """Acknowledge: somebody has seen it and deals with it."""
     _step(alert_id, "acknowledged", comment, actor, as_json)
 
 
 @alerts_app.command("dispatch")
-@deed
+@action
 def dispatch(
     alert_id: str,
     to: Annotated[str | None, typer.Option(help="Organisation id; the disposing unit without it.")] = None,
@@ -155,35 +155,35 @@ def dispatch(
 
 
 @alerts_app.command("resolve")
-@deed
+@action
 def resolve(alert_id: str, comment: Comment, actor: Actor = None, as_json: Json = False) -> None:
     """Say that the danger is over, and how that was seen."""
     _step(alert_id, "resolved", comment, actor, as_json)
 
 
 @alerts_app.command("close")
-@deed
+@action
 def close(alert_id: str, comment: Comment = "", actor: Actor = None, as_json: Json = False) -> None:
     """Close a resolved alert."""
     _step(alert_id, "closed", comment, actor, as_json)
 
 
 @alerts_app.command("archive")
-@deed
+@action
 def archive(alert_id: str, comment: Comment = "", actor: Actor = None, as_json: Json = False) -> None:
     """File a closed alert."""
     _step(alert_id, "archived", comment, actor, as_json)
 
 
 @alerts_app.command("comment")
-@deed
+@action
 def comment_on(alert_id: str, comment: Comment, actor: Actor = None, as_json: Json = False) -> None:
     """Add a remark to the history."""
     _step(alert_id, "commented", comment, actor, as_json)
 
 
 @alerts_app.command("publish")
-@deed
+@action
 def publish(alert_id: str, comment: Comment, actor: Actor = None, as_json: Json = False) -> None:
     """Ask that a flagged alert (over range, late) go out over CAP; another person releases or refuses it."""
     from access import publication
@@ -231,7 +231,7 @@ def _enter(
 
 
 @alerts_app.command("enter")
-@deed
+@action
 def enter(
     kind: Kind, colour: Colour, area: Area, name: Name, text: Text, object_id: ObjectId = None, key: Key = None,
     actor: Actor = None, as_json: Json = False,
@@ -241,7 +241,7 @@ def enter(
 
 
 @alerts_app.command("exercise")
-@deed
+@action
 def exercise(
     kind: Kind, colour: Colour, area: Area, name: Name, text: Text, object_id: ObjectId = None, key: Key = None,
     actor: Actor = None, as_json: Json = False,
@@ -252,7 +252,7 @@ def exercise(
 
 # ── silences and maintenance ──────────────────────────────────────────────────────────────────────────────────────────
 @alerts_app.command("silence")
-@deed
+@action
 def silence(
     label: Annotated[list[str], typer.Argument(help="label=value, all of them must match, like object_id=water:S1.")],
     minutes: Minutes,
@@ -273,7 +273,7 @@ def silence(
 
 
 @alerts_app.command("silences")
-@deed
+@action
 def list_silences(as_json: Json = False) -> None:
     """Silences that hold or are to come."""
     from access import alerts
@@ -282,7 +282,7 @@ def list_silences(as_json: Json = False) -> None:
 
 
 @alerts_app.command("end-silence")
-@deed
+@action
 def end_silence(silence_id: str, actor: Actor = None) -> None:
     """End a silence before its time."""
     from access import alerts
@@ -293,7 +293,7 @@ def end_silence(silence_id: str, actor: Actor = None) -> None:
 
 
 @alerts_app.command("maintenance")
-@deed
+@action
 def maintenance(
     target: Annotated[str, typer.Argument(help="kind=id, like device=water:S1; kinds: device, object, area, feed.")],
     minutes: Minutes,
@@ -318,7 +318,7 @@ def maintenance(
 
 
 @alerts_app.command("windows")
-@deed
+@action
 def list_windows(as_json: Json = False) -> None:
     """Announced work that is on or to come."""
     from access import maintenance as announced
@@ -330,7 +330,7 @@ def list_windows(as_json: Json = False) -> None:
 
 
 @alerts_app.command("end-maintenance")
-@deed
+@action
 def end_maintenance(window_id: str, actor: Actor = None) -> None:
     """Take announced work back from now on."""
     from access import maintenance as announced

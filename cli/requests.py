@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.alerts import deed, reader_of
+from cli.alerts import action, reader_of
 from cli.shell import Json, app, current_home, now, print_json, print_rows
 
 requests_app = typer.Typer(help="What waits for a second person: list, approve, reject.", no_args_is_help=True)
@@ -18,7 +18,7 @@ Id = Annotated[str, typer.Argument(help="Id of the request, or its beginning.")]
 
 
 @requests_app.command("list")
-@deed
+@action
 def list_command(
     everything: Annotated[bool, typer.Option("--all", help="With those that were answered in the last day.")] = False,
     as_json: Json = False,
@@ -57,7 +57,7 @@ def list_command(
 
 
 @requests_app.command("approve")
-@deed
+@action
 def approve_command(request_id: Id, comment: Comment = "", as_json: Json = False) -> None:
     """Let a request stand, as the second person: somebody else than who asked, with a lead's role."""
     from access import requests
@@ -67,7 +67,7 @@ def approve_command(request_id: Id, comment: Comment = "", as_json: Json = False
 
 
 @requests_app.command("reject")
-@deed
+@action
 def reject_command(request_id: Id, comment: Comment, as_json: Json = False) -> None:
     """Refuse a request, or take back one's own; nothing of it ever holds."""
     from access import requests

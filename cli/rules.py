@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cli.alerts import Actor, deed, reader_of
+from cli.alerts import Actor, action, reader_of
 from cli.shell import (
     Json,
     app,
@@ -27,7 +27,7 @@ app.add_typer(rules_app, name="rules")
 
 
 @rules_app.command("publish")
-@deed
+@action
 def publish_command(
     source: Annotated[Path | None, typer.Option("--from", help="A folder whose CSVs stand in for the seeds.")] = None,
     comment: Annotated[str, typer.Option("--comment", "-m", help="Why; the second person decides by it.")] = "",
@@ -42,7 +42,7 @@ def publish_command(
     from access.users import require_role
     from alerting.lifecycle.steps import Verb
     from alerting.notify.channels.channel_config import ChannelConfigError
-    from alerting.policy.notification_policy import NotificationPolicyError
+    from alerting.policy.notification_policies import NotificationPolicyError
     from alerting.rules import RuleError
     from orchestration.rules import RulesError, propose_rules
 
@@ -63,7 +63,7 @@ def publish_command(
 
 
 @rules_app.command("shadow")
-@deed
+@action
 def shadow_command(as_json: Json = False) -> None:
     """Rules that wait for a second person: what they opened in shadow, beside those in force, on the same readings."""
     from access import requests

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import sqlalchemy as sa
 import typer
 
-from cli.alerts import deed
+from cli.alerts import action
 from cli.shell import app, current_home, failed, now, ops_engine, os_user, wrong_use
 from core.settings import Home
 
@@ -21,7 +21,7 @@ app.add_typer(schedules_app, name="schedules")
 
 
 @schedules_app.command("list")
-@deed
+@action
 def list_schedules() -> None:
     """Every schedule and sensor with its state."""
     for kind in get_args(Kind):
@@ -31,14 +31,14 @@ def list_schedules() -> None:
 
 
 @schedules_app.command("start")
-@deed
+@action
 def start_schedule(name: str, kind: str = "schedule") -> None:
     """Let a schedule (or, with --kind sensor, a sensor) work."""
     _switch(name, kind, "start")
 
 
 @schedules_app.command("stop")
-@deed
+@action
 def stop_schedule(name: str, kind: str = "schedule") -> None:
     """Stop a schedule or sensor; `cityrisk doctor` tells of it until it is started again."""
     _switch(name, kind, "stop")

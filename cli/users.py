@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.alerts import deed
+from cli.alerts import action
 from cli.shell import Json, app, current_home, failed, now, os_user, print_rows
 
 users_app = typer.Typer(help="People who may log in: add, close, passwd, logins.", no_args_is_help=True)
@@ -15,7 +15,7 @@ app.add_typer(users_app, name="users")
 
 
 @users_app.command("add")
-@deed
+@action
 def add(
     name: str,
     role: Annotated[
@@ -50,7 +50,7 @@ def add(
 
 
 @users_app.command("close")
-@deed
+@action
 def close(name: str) -> None:
     """Let somebody in no longer, for administrators; the name stays in every history."""
     from access import users
@@ -62,7 +62,7 @@ def close(name: str) -> None:
 
 
 @users_app.command("passwd")
-@deed
+@action
 def passwd(name: str) -> None:
     """Change a person's own password; the old one is asked for, and every session of theirs ends."""
     from access import users
@@ -77,7 +77,7 @@ def passwd(name: str) -> None:
 
 
 @users_app.command("logins")
-@deed
+@action
 def logins_command(limit: int = 50, as_json: Json = False) -> None:
     """The newest tries to log in, right and wrong, with their sources; for administrators."""
     from access import logins

@@ -127,11 +127,11 @@ STYLE = f"""<style>
 .cr .board tbody tr.chosen {{ background: #22344a; outline: 1px solid #4fb3c8; outline-offset: -1px; }}
 .cr .board td {{ overflow-wrap: anywhere; }} .cr .board td.keep {{ overflow-wrap: normal; }}
 .cr .board .scroll {{ overflow-x: visible; }}
-.cr .board button.pick, .cr .pulse button {{ background: none; border: 0; padding: 0; color: {INK}; font: inherit;
+.cr .board button.pick, .cr .live-client button {{ background: none; border: 0; padding: 0; color: {INK}; font: inherit;
   font-weight: 600; text-align: left; cursor: pointer; overflow-wrap: anywhere; }}
 .cr .board button.pick:focus-visible {{ outline: 2px solid #4fb3c8; }}
-.cr .pulse {{ display: grid; gap: .35rem; }}
-.cr .pulse button {{ justify-self: start; border: 1px solid {LINE}; border-radius: 4px; padding: .2rem .6rem;
+.cr .live-client {{ display: grid; gap: .35rem; }}
+.cr .live-client button {{ justify-self: start; border: 1px solid {LINE}; border-radius: 4px; padding: .2rem .6rem;
   font-weight: 400; font-size: .84rem; background: {PANEL}; }}
 .cr .said {{ border: 1px solid {LINE}; border-left: 4px solid #6fcf97; border-radius: 4px; padding: .4rem .7rem;
   font-size: .88rem; }}

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def book_of(home: Home) -> ChannelConfig:
-    """The channels of the newest rules generation, of the seeds where there is none yet. Raises BookError."""
+    """The channels of the newest rules generation, of the seeds where there is none yet. Raises ChannelConfigError."""
     with open_project(home) as project:
         return load_channel_config(*reversed(generations(home.root)[-1:]), *seed_folders(project))
 

@@ -1,7 +1,7 @@
 """Publish the rule tables as a generation of their own, so that a threshold never waits for a warehouse build.
 
 Only what loads whole is published: rules, the duty desk's tables, the channels' book. Not here: reading a generation
-(`alerting.rules`, `alerting.policy.notification_policy`), the warehouse's copies of the same rows (dbt seeds).
+(`alerting.rules`, `alerting.policy.notification_policies`), the warehouse's copies of the same rows (dbt seeds).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import sqlalchemy as sa
 from alerting.lifecycle import requests
 from alerting.lifecycle.requests import Kind
 from alerting.notify.channels.channel_config import load_channel_config
-from alerting.policy.notification_policy import TABLES as DESK_TABLES
-from alerting.policy.notification_policy import load_notification_policy
+from alerting.policy.notification_policies import TABLES as DESK_TABLES
+from alerting.policy.notification_policies import load_notification_policies
 from alerting.rules import RULE_FILES, RuleSet, load_rules
 from alerting.rules.generations import FOLDER, NAME, PARTIAL, digest, files_in, generations
 from alerting.rules.versions import Changes, changes_to, decides_beside_rules, live_versions, take_as_given
@@ -40,7 +40,7 @@ def publish_rules(home: Home, now: datetime, source: Path | None = None) -> tupl
     """Make the tables of `source` (the seeds, or a folder of CSVs over them) the newest generation.
 
     Gives its folder and whether it is new: tables that say what the newest one says are not published again. Raises
-    RuleError, DeskError, BookError or RulesError for tables that do not load, and then nothing changes.
+    RuleError, NotificationPolicyError, ChannelConfigError or RulesError for tables that do not load, and then nothing changes.
     """
     with open_project(home) as project:
         files = tables_of(project, source)
@@ -131,7 +131,7 @@ def _put(parent: Path, home: Home, files: Mapping[str, Path], now: datetime) -> 
         for name, path in files.items():
             shutil.copyfile(path, partial / name)
         load_rules(partial)
-        load_notification_policy(partial)
+        load_notification_policies(partial)
         load_channel_config(partial)
         os.rename(partial, target)
     finally:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from alerting.engine import Registry, Thing, shapes_of
+from alerting.engine import Asset, Registry, shapes_of
 from alerting.rules import RULE_FILES
 from core.catalogue import load_contracts
 from core.stream.live import LiveBatch, micros
@@ -46,10 +46,10 @@ def gas(
     return batch("urban.gas_reading", received_at or at, [row])
 
 
-def thing(thing_id: str, object_id: str | None = None, lon: float | None = None, lat: float | None = None,
-          area_code: str | None = None, **attributes: Any) -> Thing:  # fmt: skip
+def asset(asset_id: str, object_id: str | None = None, lon: float | None = None, lat: float | None = None,
+          area_code: str | None = None, **attributes: Any) -> Asset:  # fmt: skip
     """A registered object or device."""
-    return Thing(thing_id, object_id, None, None, lon, lat, area_code, attributes)
+    return Asset(asset_id, object_id, None, None, lon, lat, area_code, attributes)
 
 
 def _plain(value: Any) -> Any:

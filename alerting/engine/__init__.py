@@ -8,4 +8,4 @@ from alerting.engine.fold import Engine
 from alerting.engine.packing import generation_of
 from alerting.engine.world import Asset, FeedShape, Registry, shape_of, shapes_of
 
-__all__ = ["Engine", "FeedShape", "Registry", "Asset", "generation_of", "shape_of", "shapes_of"]
+__all__ = ["Asset", "Engine", "FeedShape", "Registry", "generation_of", "shape_of", "shapes_of"]

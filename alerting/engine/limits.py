@@ -56,16 +56,16 @@ class RuleLimits:
         self.is_individual = bool(self.overrides) or any(c.limit_attribute or c.applies_to for c in rule.conditions)
         self._known: dict[tuple[str, date | None], list[Limit | None]] = {}
 
-    def of(self, thing_id: str, on: date | None) -> Sequence[Limit | None]:
+    def of(self, asset_id: str, on: date | None) -> Sequence[Limit | None]:
         """One limit a condition; None where the condition does not apply to the device or the register has no number.
 
         `on` is the Beijing day of the reading, None where no override has dates.
         """
         if not self.is_individual:
             return self.common
-        found = self._known.get((thing_id, on))
+        found = self._known.get((asset_id, on))
         if found is None:
-            found = self._known[thing_id, on] = [self._own(c, thing_id, on) for c in self.rule.conditions]
+            found = self._known[asset_id, on] = [self._own(c, asset_id, on) for c in self.rule.conditions]
         return found
 
     def loosest(self) -> dict[tuple[str, float], float]:
@@ -87,16 +87,16 @@ class RuleLimits:
         numbers = self.registry.numbers(condition.limit_attribute or "")
         return [self._scaled(condition, number) for number in numbers]
 
-    def _own(self, condition: Condition, thing_id: str, on: date | None) -> Limit | None:
+    def _own(self, condition: Condition, asset_id: str, on: date | None) -> Limit | None:
         for name, values in condition.applies_to.items():
-            if not _is_among(self.registry.attribute(thing_id, name), values):
+            if not _is_among(self.registry.attribute(asset_id, name), values):
                 return None
         for override in self.overrides.get(condition.condition_id, ()):
-            if self._covers(override, thing_id, on):
+            if self._covers(override, asset_id, on):
                 return limit_of(_under(condition, override), override.threshold, override.clear_threshold)
         if condition.limit_attribute is None:
             return limit_of(condition, condition.threshold, condition.clear_threshold)
-        number = _number(self.registry.attribute(thing_id, condition.limit_attribute))
+        number = _number(self.registry.attribute(asset_id, condition.limit_attribute))
         return None if number is None else self._scaled(condition, number)
 
     @staticmethod
@@ -104,19 +104,19 @@ class RuleLimits:
         clear = None if condition.clear_threshold is None else number * condition.clear_threshold + condition.offset
         return limit_of(condition, round(number * condition.factor + condition.offset, 9), clear)
 
-    def _covers(self, override: Override, thing_id: str, on: date | None) -> bool:
+    def _covers(self, override: Override, asset_id: str, on: date | None) -> bool:
         if on is not None and (
             (override.valid_from is not None and on < override.valid_from)
             or (override.valid_to is not None and on > override.valid_to)
         ):
             return False
-        device = self.registry.devices.get(thing_id)
-        object_id = (device.object_id if device else None) or thing_id
+        device = self.registry.devices.get(asset_id)
+        object_id = (device.object_id if device else None) or asset_id
         if override.scope == "device":
-            return override.code == thing_id
+            return override.code == asset_id
         if override.scope == "object":
             return override.code == object_id
-        area = self.registry.place(object_id, thing_id)[2]
+        area = self.registry.place(object_id, asset_id)[2]
         return area is not None and is_within(area, override.code)
 
 

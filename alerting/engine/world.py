@@ -52,19 +52,19 @@ class Registry:
     devices: Mapping[str, Asset] = field(default_factory=dict)
     _numbers: dict[str, frozenset[float]] = field(default_factory=dict, repr=False, compare=False)
 
-    def attribute(self, thing_id: str, name: str) -> Any:
+    def attribute(self, asset_id: str, name: str) -> Any:
         """A register's value for a device, or for the object it stands at; None when neither says."""
-        device = self.devices.get(thing_id)
+        device = self.devices.get(asset_id)
         if device is not None and device.attributes.get(name) is not None:
             return device.attributes[name]
-        owner = self.objects.get(thing_id) or (self.objects.get(device.object_id or "") if device else None)
+        owner = self.objects.get(asset_id) or (self.objects.get(device.object_id or "") if device else None)
         return owner.attributes.get(name) if owner else None
 
     def numbers(self, name: str) -> frozenset[float]:
         """All numbers that an attribute has anywhere in the registers; collected once."""
         if name not in self._numbers:
-            things = (*self.devices.values(), *self.objects.values())
-            found = (t.attributes.get(name) for t in things)
+            assets = (*self.devices.values(), *self.objects.values())
+            found = (t.attributes.get(name) for t in assets)
             self._numbers[name] = frozenset(
                 float(v) for v in found if isinstance(v, int | float) and not isinstance(v, bool)
             )
@@ -72,8 +72,8 @@ class Registry:
 
     def place(self, object_id: str, device_id: str | None) -> tuple[float | None, float | None, str | None]:
         """Longitude, latitude, area code: of the device where it says so, else of its object."""
-        things = [self.devices.get(device_id or ""), self.objects.get(object_id), self.devices.get(object_id)]
-        known = [thing for thing in things if thing is not None]
+        assets = [self.devices.get(device_id or ""), self.objects.get(object_id), self.devices.get(object_id)]
+        known = [asset for asset in assets if asset is not None]
         spot = next(((t.lon, t.lat) for t in known if t.lon is not None and t.lat is not None), (None, None))
         return *spot, next((t.area_code for t in known if t.area_code), None)
 

@@ -21,7 +21,7 @@ from alerting.lifecycle.steps import Action, Verb, move
 from alerting.lifecycle.store import Applied, Origin, apply
 from alerting.lifecycle.unit_of_work import Conflict, UnitOfWork, in_transaction
 from alerting.policy.labels import of_mapping
-from alerting.policy.notification_policy import NotificationPolicy
+from alerting.policy.notification_policies import NotificationPolicies
 from alerting.policy.suppression import settle
 from core.severity import RANKS
 from core.store import tables
@@ -59,7 +59,7 @@ class Report:
 
 def act(
     engine: sa.Engine,
-    desk: NotificationPolicy,
+    policies: NotificationPolicies,
     alert_id: str,
     verb: Verb,
     actor: str,
@@ -77,7 +77,7 @@ def act(
         raise ValueError(f"{verb} is no deed of a person; expected one of {', '.join(_DEEDS)}")
 
     def acted(connection: sa.Connection) -> Alert:
-        work = UnitOfWork(connection, desk, now)
+        work = UnitOfWork(connection, policies, now)
         alert = work.alert(alert_id)
         if alert is None:
             raise NoSuchAlert(f"no alert {alert_id}; `alerts list` shows those that are open")
@@ -115,7 +115,7 @@ def _end_reports(work: UnitOfWork, alert_id: str, now: datetime) -> None:
     work.change(alert_id, n_holding=0, cleared_at=now)
 
 
-def enter(engine: sa.Engine, desk: NotificationPolicy, report: Report, actor: str, now: datetime) -> tuple[str, Applied]:
+def enter(engine: sa.Engine, policies: NotificationPolicies, report: Report, actor: str, now: datetime) -> tuple[str, Applied]:
     """Take a report: opens an alert, or joins the open one of the same kind at the same object.
 
     Returns the alert's id. Raises ValueError for a colour that is none, RoutingError for an unknown area.
@@ -138,7 +138,7 @@ def enter(engine: sa.Engine, desk: NotificationPolicy, report: Report, actor: st
         report.domain, report.subdomain, report.object_type, report.name_zh, report.area_code, report.lon, report.lat,
         text, text,
     )  # fmt: skip
-    applied = apply(engine, desk, [change], lambda _: subject, now, origin=Origin("person", report.is_exercise))
+    applied = apply(engine, policies, [change], lambda _: subject, now, origin=Origin("person", report.is_exercise))
     with engine.connect() as connection:
         member = tables.member.c
         alert_id = connection.scalar(sa.select(member.alert_id).where(member.episode_id == report.report_id))
@@ -148,7 +148,7 @@ def enter(engine: sa.Engine, desk: NotificationPolicy, report: Report, actor: st
 # ── silences ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 def silence(
     engine: sa.Engine,
-    desk: NotificationPolicy,
+    policies: NotificationPolicies,
     wanted: Mapping[str, str],
     actor: str,
     reason: str,
@@ -164,7 +164,7 @@ def silence(
     silence_id = in_transaction(
         engine, lambda connection: add_silence(connection, wanted, actor, reason, starts_at, ends_at, now)
     )
-    settle(engine, desk, now)
+    settle(engine, policies, now)
     return silence_id
 
 
@@ -198,7 +198,7 @@ def check_silence(
     of_mapping(wanted)
 
 
-def end_silence(engine: sa.Engine, desk: NotificationPolicy, silence_id: str, actor: str, now: datetime) -> None:
+def end_silence(engine: sa.Engine, policies: NotificationPolicies, silence_id: str, actor: str, now: datetime) -> None:
     """End a silence before its time; what it kept quiet is told. Raises LookupError for one that does not hold."""
     table = tables.silence
 
@@ -208,7 +208,7 @@ def end_silence(engine: sa.Engine, desk: NotificationPolicy, silence_id: str, ac
             raise LookupError(f"no silence {silence_id} that holds or is to come")
 
     in_transaction(engine, ended)
-    settle(engine, desk, now)
+    settle(engine, policies, now)
 
 
 # ── announced maintenance ─────────────────────────────────────────────────────────────────────────────────────────────

@@ -214,8 +214,8 @@ def _moved(
         details |= {"others_holding": len(holding), "colour": change.colour}  # the event shows the worst one's
     actor = str(details.pop("actor", "rule"))
     reason = str(details.pop("said", "")) or _reason(verb, change)
-    deed = Action(actor, reason, change.at, change.known_at, change.episode_id, change.number, details)
-    return move(alert, verb, deed, columns)
+    action = Action(actor, reason, change.at, change.known_at, change.episode_id, change.number, details)
+    return move(alert, verb, action, columns)
 
 
 def _reason(verb: Verb, change: EpisodeChange) -> str:

@@ -65,10 +65,10 @@ def principals(name: str) -> frozenset[str]:
     return frozenset(name.split(AS))
 
 
-def require_own_name(name: str, deed: str) -> None:
+def require_own_name(name: str, act: str) -> None:
     """Raise BorrowedName for a name that stands for two people: one of them could be the second one as well."""
     if AS in name:
-        raise BorrowedName(f"{name} may not {deed} under another's name; do it without --actor, each person for itself")
+        raise BorrowedName(f"{name} may not {act} under another's name; do it without --actor, each person for itself")
 
 
 @dataclass(frozen=True, slots=True)

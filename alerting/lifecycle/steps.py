@@ -149,7 +149,7 @@ class Step:
         return replace(alert, **self.columns)
 
 
-def move(alert: Alert, verb: Verb, deed: Action, columns: Mapping[str, Any] | None = None) -> Step:
+def move(alert: Alert, verb: Verb, action: Action, columns: Mapping[str, Any] | None = None) -> Step:
     """The step `verb` of an alert, with further columns that it sets.
 
     Raises IllegalStep.
@@ -158,28 +158,28 @@ def move(alert: Alert, verb: Verb, deed: Action, columns: Mapping[str, Any] | No
     after: str | None = STEPS[verb].get(before)
     if after is None:
         raise IllegalStep(_refusal(alert, verb, before))
-    if verb in _NEEDS_COMMENT and not deed.reason.strip():
+    if verb in _NEEDS_COMMENT and not action.reason.strip():
         raise IllegalStep(f"alert {alert.alert_id}: {verb} needs a comment: say what was found on the spot")
-    changed: dict[str, Any] = {**(columns or {}), "state": after, "changed_at": deed.known_at}
+    changed: dict[str, Any] = {**(columns or {}), "state": after, "changed_at": action.known_at}
     if verb in _CLOCK and (verb is not Verb.DISPATCHED or before != "dispatched"):
-        changed[_CLOCK[verb]] = deed.at
+        changed[_CLOCK[verb]] = action.at
     if before == "resolved" and after == "open":
         changed |= {**_AGAIN, "n_reopened": alert.n_reopened + 1}
     if verb is Verb.PAST_DANGER and before is None:
-        changed |= dict.fromkeys(("opened_at", "cleared_at", "resolved_at"), deed.at)
+        changed |= dict.fromkeys(("opened_at", "cleared_at", "resolved_at"), action.at)
     if verb is Verb.CLEARED:
-        changed["cleared_at"] = deed.at
+        changed["cleared_at"] = action.at
         if before != "resolved":
-            changed["resolved_at"] = deed.at
+            changed["resolved_at"] = action.at
     if before == "suppressed" != after:
         changed["suppressed_by"] = None
     if after != before or changed.get("severity_rank", 0) > alert.severity_rank:
         # Escalation counts from here: a new state, or a danger that grew.
-        changed |= {"entered_state_at": deed.known_at, "step_no": 0}
+        changed |= {"entered_state_at": action.known_at, "step_no": 0}
     colour = str(changed.get("colour", alert.colour))
     event = Event(
-        alert.alert_id, verb, before, after, colour, changed.get("value", alert.value), deed.reason,
-        deed.actor, deed.at, deed.known_at, deed.episode_id, deed.number, deed.details,
+        alert.alert_id, verb, before, after, colour, changed.get("value", alert.value), action.reason,
+        action.actor, action.at, action.known_at, action.episode_id, action.number, action.details,
     )  # fmt: skip
     return Step(changed, event)
 

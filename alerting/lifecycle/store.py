@@ -24,7 +24,7 @@ from alerting.lifecycle.steps import IllegalStep, Verb
 from alerting.lifecycle.unit_of_work import UnitOfWork, in_transaction
 from alerting.lifecycle.warning_facts import at_spot, facts, matters_of
 from alerting.notify.wording import Pair
-from alerting.policy.notification_policy import NotificationPolicy
+from alerting.policy.notification_policies import NotificationPolicies
 from core.civil_time import CIVIL_ZONE
 from core.store import tables
 
@@ -68,7 +68,7 @@ RULES = Origin()
 
 def apply(
     engine: sa.Engine,
-    desk: NotificationPolicy,
+    policies: NotificationPolicies,
     changes: Sequence[EpisodeChange],
     subject_of: SubjectOf,
     now: datetime,
@@ -77,20 +77,20 @@ def apply(
 ) -> Applied:
     """Apply changes in order, and move the stream position, in one transaction."""
     return in_transaction(
-        engine, lambda connection: _apply(connection, desk, changes, subject_of, now, position, origin)
+        engine, lambda connection: _apply(connection, policies, changes, subject_of, now, position, origin)
     )
 
 
 def _apply(
     connection: sa.Connection,
-    desk: NotificationPolicy,
+    policies: NotificationPolicies,
     changes: Sequence[EpisodeChange],
     subject_of: SubjectOf,
     now: datetime,
     position: Position | None,
     origin: Origin,
 ) -> Applied:
-    work = UnitOfWork(connection, desk, now)
+    work = UnitOfWork(connection, policies, now)
     _load(work, changes)
     book = _Book(work)
     counts = {"applied": 0, "known": 0, "refused": 0}
@@ -201,9 +201,9 @@ def _place(
 
 def _new_alert(work: UnitOfWork, change: EpisodeChange, subject: Subject, origin: Origin) -> Alert:
     """An alert without a state: everything that does not come from its first step."""
-    desk = work.desk
+    policies = work.policies
     day = change.known_at.astimezone(CIVIL_ZONE).date()
-    unit = desk.routing.disposing(subject.area_code, subject.domain, subject.subdomain, day)
+    unit = policies.routing.disposing(subject.area_code, subject.domain, subject.subdomain, day)
     alert = Alert(
         alert_id=alert_id_of(
             change.rule_id, change.object_id, f"{change.episode_id}/{change.number}", origin.is_exercise
@@ -246,13 +246,13 @@ def _new_alert(work: UnitOfWork, change: EpisodeChange, subject: Subject, origin
         known_at=change.known_at,
         entered_state_at=change.known_at,
     )
-    return replace(alert, group_key=desk.grouping.group_of(alert, "duty_officer")[0])
+    return replace(alert, group_key=policies.grouping.group_of(alert, "duty_officer")[0])
 
 
 def _spot(work: UnitOfWork, member: Member | None, change: EpisodeChange) -> Pair:
     """Where inside the object an episode is, in words; what is said once stays until something else is said."""
     if change.spots or member is None:
-        return together(worded(spot, work.desk.wording) for spot in change.spots)
+        return together(worded(spot, work.policies.wording) for spot in change.spots)
     return member.spot_zh, member.spot_en
 
 
@@ -267,13 +267,13 @@ def _spots(row: Member, others: Sequence[Member]) -> dict[str, str]:
 
 def _issued(work: UnitOfWork, alert: Alert, change: EpisodeChange, subject: Subject, verb: Verb) -> dict[str, Any]:
     """The eight legal facts as of this step: art. 70 has a warning issued again whenever its level changes."""
-    wording = work.desk.wording
+    wording = work.policies.wording
     unit, basis = wording.of("unit", alert.unit), wording.basis(alert.standard, alert.clause)
     matters = matters_of(subject.matter_zh, subject.matter_en, alert.value, alert.threshold, unit, basis)
     matters = at_spot(matters, (alert.spot_zh, alert.spot_en))
-    guide = work.desk.guides.of(alert.domain, alert.subdomain, alert.colour)
+    guide = work.policies.guides.of(alert.domain, alert.subdomain, alert.colour)
     starts_at = change.at if verb is Verb.NEW_EPISODE else alert.starts_at
-    return facts(replace(alert, starts_at=starts_at), matters, guide, work.desk.routing, change.known_at)
+    return facts(replace(alert, starts_at=starts_at), matters, guide, work.policies.routing, change.known_at)
 
 
 # ── position ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -25,18 +25,18 @@ class Subjects:
         """The subject of a change."""
         rule = self._ruleset.by_id.get(change.rule_id)
         risk = self._risk(change) or rule
-        things = [
+        assets = [
             *(self._registry.objects.get(key) for key in (change.object_id,)),
             *(self._registry.devices.get(key or "") for key in (change.object_id, change.device_id)),
         ]
-        known = [thing for thing in things if thing is not None]
+        known = [asset for asset in assets if asset is not None]
         area_code, area_name = self._area(change)
         return Subject(
             domain=risk.domain if risk else "all",
             subdomain=risk.subdomain if risk else "any",
-            object_type=next((thing.object_type for thing in known if thing.object_type), None)
+            object_type=next((asset.object_type for asset in known if asset.object_type), None)
             or (rule.object_type if rule else "object"),
-            object_name_zh=next((thing.name_zh for thing in known if thing.name_zh), None)
+            object_name_zh=next((asset.name_zh for asset in known if asset.name_zh), None)
             or area_name
             or change.object_id.partition(":")[2]  # what has no name goes by the id that its department gave it
             or change.object_id,
@@ -67,7 +67,7 @@ class Subjects:
 
 def city_of(registry: Registry, routing: Routing, default: str) -> str:
     """The city that most objects lie in."""
-    prefixes = Counter(thing.area_code[:4] for thing in registry.objects.values() if thing.area_code)
+    prefixes = Counter(asset.area_code[:4] for asset in registry.objects.values() if asset.area_code)
     for prefix, _ in prefixes.most_common():
         cities = [code for code, row in routing.organisations.items() if row["kind"] == "government"]
         found = next((code for code in cities if code.startswith(prefix)), None)

@@ -19,7 +19,7 @@ from alerting.lifecycle.unit_of_work import UnitOfWork, in_transaction
 from alerting.notify.endings import END
 from alerting.notify.notices import flush
 from alerting.policy.grouping import News
-from alerting.policy.notification_policy import NotificationPolicy
+from alerting.policy.notification_policies import NotificationPolicies
 from alerting.policy.suppression import Seen, Settled, settle
 from core.store import tables
 
@@ -53,19 +53,19 @@ class Timers:
         """Alerts changed: settle on the next tick."""
         self._is_stale = True
 
-    def tick(self, desk: NotificationPolicy, now: datetime) -> Ticked:
+    def tick(self, policies: NotificationPolicies, now: datetime) -> Ticked:
         """Everything that is due at `now`: settle first, so that nothing is told which ought to be quiet."""
         settled = None
-        steps, calmed = take_steps(self._engine, desk, now), settle_flapping(self._engine, desk, now)
+        steps, calmed = take_steps(self._engine, policies, now), settle_flapping(self._engine, policies, now)
         if self._is_stale or steps or self._settled_at is None or now - self._settled_at >= _SETTLE_EVERY:
             self._is_stale = False
             expire(self._engine, now)
-            settled = settle(self._engine, desk, now, self._seen)
+            settled = settle(self._engine, policies, now, self._seen)
             self._settled_at = now
-        return Ticked(steps, calmed, settled, flush(self._engine, desk, now))
+        return Ticked(steps, calmed, settled, flush(self._engine, policies, now))
 
 
-def take_steps(engine: sa.Engine, desk: NotificationPolicy, now: datetime) -> int:
+def take_steps(engine: sa.Engine, policies: NotificationPolicies, now: datetime) -> int:
     """Take every reminder, escalation, closing and archiving that is due; how many there were."""
     table, n_taken = tables.alert, 0
     while True:
@@ -74,31 +74,31 @@ def take_steps(engine: sa.Engine, desk: NotificationPolicy, now: datetime) -> in
             due: Sequence[str] = connection.scalars(query.order_by(table.c.next_step_at).limit(_AT_ONCE)).all()
         if not due:
             return n_taken
-        n_taken += in_transaction(engine, lambda connection, due=due: _take(connection, desk, due, now))  # type: ignore[misc]
+        n_taken += in_transaction(engine, lambda connection, due=due: _take(connection, policies, due, now))  # type: ignore[misc]
 
 
-def _take(connection: sa.Connection, desk: NotificationPolicy, due: Sequence[str], now: datetime) -> int:
-    work = UnitOfWork(connection, desk, now)
+def _take(connection: sa.Connection, policies: NotificationPolicies, due: Sequence[str], now: datetime) -> int:
+    work = UnitOfWork(connection, policies, now)
     work.load_alerts(tables.alert.c.alert_id, due, tables.alert.c.next_step_at <= now)
     for alert in list(work.alerts.values()):
-        row = desk.escalations.step(alert.state, alert.colour, alert.step_no)
+        row = policies.escalations.step(alert.state, alert.colour, alert.step_no)
         if row is None:  # rows changed since the timer was set
             work.set_timers(alert)
             continue
         standing = (alert.state, alert.colour, alert.step_no, alert.entered_state_at)
-        columns: dict[str, Any] = {"step_no": desk.escalations.taken_by(*standing, now)}
+        columns: dict[str, Any] = {"step_no": policies.escalations.taken_by(*standing, now)}
         verb = _VERBS[row.action]
         if verb is Verb.ESCALATED:
             columns["escalation_level"] = alert.escalation_level + 1
         minutes = (now - alert.entered_state_at) // timedelta(minutes=1)
         reason = f"{alert.state} for {minutes} min" + (f"; now with {row.to_role}" if row.to_role else "")
-        deed = Action("clock", reason, now, now, details={"to_role": row.to_role})
-        work.take(move(alert, verb, deed, columns), row.to_role)
+        action = Action("clock", reason, now, now, details={"to_role": row.to_role})
+        work.take(move(alert, verb, action, columns), row.to_role)
     work.save()
     return len(work.alerts)
 
 
-def settle_flapping(engine: sa.Engine, desk: NotificationPolicy, now: datetime) -> int:
+def settle_flapping(engine: sa.Engine, policies: NotificationPolicies, now: datetime) -> int:
     """Take the mark from alerts that stopped flapping; one that is open then is told again, one that is over ends."""
     table = tables.alert
     is_over = (table.c.flapping_until <= now, table.c.is_flapping)
@@ -108,7 +108,7 @@ def settle_flapping(engine: sa.Engine, desk: NotificationPolicy, now: datetime) 
         return 0
 
     def calmed(connection: sa.Connection) -> int:
-        work = UnitOfWork(connection, desk, now)
+        work = UnitOfWork(connection, policies, now)
         work.load_alerts(table.c.alert_id, due, *is_over)
         for alert in list(work.alerts.values()):
             quiet: dict[str, Any] = {"is_flapping": False, "flapping_until": None, "flips_at": "[]"}

@@ -20,7 +20,7 @@ from alerting.lifecycle.records import ALERTS, GROUPS, MEMBERS
 from alerting.lifecycle.steps import Action, Event, Step, Verb, move
 from alerting.policy.flapping import FLIPS, flipped, is_muted
 from alerting.policy.grouping import TOLD_AS, News, Told, flush_at
-from alerting.policy.notification_policy import NotificationPolicy
+from alerting.policy.notification_policies import NotificationPolicies
 from core.store import tables
 from core.store.parts import in_parts
 
@@ -68,8 +68,8 @@ def _may_pass(error: Exception) -> bool:
 class UnitOfWork:
     """Alerts and members of one transaction. `take` applies a step, `save` writes everything."""
 
-    def __init__(self, connection: sa.Connection, desk: NotificationPolicy, now: datetime) -> None:
-        self.connection, self.desk, self.now = connection, desk, now
+    def __init__(self, connection: sa.Connection, policies: NotificationPolicies, now: datetime) -> None:
+        self.connection, self.policies, self.now = connection, policies, now
         self.alerts: dict[str, Alert] = {}
         self.members: dict[str, Member] = {}
         self.events: list[Event] = []
@@ -121,19 +121,19 @@ class UnitOfWork:
         next_step_at = due_at = None
         if alert.state in _TIMED:
             state, colour, since = alert.state, alert.colour, alert.entered_state_at
-            next_step_at = self.desk.escalations.next_at(state, colour, alert.step_no, since)
-            due_at = self.desk.escalations.due_at(state, colour, since)
+            next_step_at = self.policies.escalations.next_at(state, colour, alert.step_no, since)
+            due_at = self.policies.escalations.due_at(state, colour, since)
         if (next_step_at, due_at) == (alert.next_step_at, alert.due_at):
             return alert
         return self.change(alert.alert_id, next_step_at=next_step_at, due_at=due_at)
 
     def _flip(self, alert: Alert, event: Event) -> None:
-        flips = flipped(alert, event.known_at, self.desk.grouping.policy(alert.domain))
+        flips = flipped(alert, event.known_at, self.policies.grouping.policy(alert.domain))
         began = flips.is_flapping and not alert.is_flapping
         alert = self.change(alert.alert_id, flips_at=flips.flips_at, flapping_until=flips.flapping_until)
         if began:
-            deed = Action("clock", "began and ended too often", event.at, event.known_at)
-            self.take(move(alert, Verb.FLAPPING, deed, {"is_flapping": True}))
+            action = Action("clock", "began and ended too often", event.at, event.known_at)
+            self.take(move(alert, Verb.FLAPPING, action, {"is_flapping": True}))
 
     # ── write ─────────────────────────────────────────────────────────────────────────────────────────────────────────
     def save(self) -> None:
@@ -143,7 +143,7 @@ class UnitOfWork:
         if self.events:
             self.connection.execute(sa.insert(tables.alert_event), [_event_row(event) for event in self.events])
         if self.news:
-            self._save_news()
+            self._save_queued()
 
     def _save_alerts(self) -> None:
         table = tables.alert
@@ -179,9 +179,9 @@ class UnitOfWork:
             query = sa.update(table).where(table.c.episode_id == sa.bindparam("b_id"))
             self.connection.execute(query, [{**MEMBERS.row(one), "b_id": one.episode_id} for one in old])
 
-    def _save_news(self) -> None:
+    def _save_queued(self) -> None:
         """Put what is to be told into its groups, and say when each group is due."""
-        table, grouping = tables.alert_group, self.desk.grouping
+        table, grouping = tables.alert_group, self.policies.grouping
         placed = [(news, grouping.group_of(self.alerts[news.alert_id], news.to_role)) for news in self.news]
         keys = {key for _, (key, _, _) in placed}
         known: dict[str, AlertGroup] = {}

@@ -21,7 +21,7 @@ from alerting.notify.outbox import EVERY, body_of, deliveries_of
 from alerting.notify.silent_devices import silent_since
 from alerting.policy.grouping import STORM, URGENCY, Policy, may_tell, title_of
 from alerting.policy.labels import all_hold, labels_of
-from alerting.policy.notification_policy import NotificationPolicy
+from alerting.policy.notification_policies import NotificationPolicies
 from alerting.policy.suppression import silences_now
 from core.severity import COLOURS
 from core.store import tables
@@ -44,38 +44,38 @@ class _Due:
         return max(one.severity_rank for one in self.news)
 
 
-def flush(engine: sa.Engine, desk: NotificationPolicy, now: datetime) -> tuple[str, ...]:
+def flush(engine: sa.Engine, policies: NotificationPolicies, now: datetime) -> tuple[str, ...]:
     """Tell every group that is due; returns the ids of the notices."""
     group = tables.alert_group.c
     with engine.connect() as connection:
         if connection.scalar(sa.select(group.group_key).where(group.flush_at <= now).limit(1)) is None:
             return ()
-    return in_transaction(engine, lambda connection: _flush(connection, desk, now))
+    return in_transaction(engine, lambda connection: _flush(connection, policies, now))
 
 
-def _flush(connection: sa.Connection, desk: NotificationPolicy, now: datetime) -> tuple[str, ...]:
-    due = _due(connection, desk, now)
-    window = desk.grouping.rest.storm_window
+def _flush(connection: sa.Connection, policies: NotificationPolicies, now: datetime) -> tuple[str, ...]:
+    due = _due(connection, policies, now)
+    window = policies.grouping.rest.storm_window
     notice = tables.alert_notice.c
     query = sa.select(notice.created_at, notice.group_key, notice.severity_rank).where(notice.created_at > now - window)
     recent = [(row.created_at, row.group_key, row.severity_rank) for row in connection.execute(query)]
     made: list[str] = []
     while due:
         first = due[0]
-        verdict = may_tell(desk.grouping.rest, recent, first.rank, now)
+        verdict = may_tell(policies.grouping.rest, recent, first.rank, now)
         if verdict == "wait":
-            _wait(connection, due, recent, desk, now)
+            _wait(connection, due, recent, policies, now)
             break
         together = [one for one in due if one.group.is_exercise == first.group.is_exercise]
         told = [first] if verdict == "alone" else together
         key = first.group.group_key if verdict == "alone" else STORM
-        made.append(_tell(connection, desk, told, key, now))
+        made.append(_tell(connection, policies, told, key, now))
         recent.append((now, key, max(one.rank for one in told)))
         due = [one for one in due if one not in told]
     return tuple(made)
 
 
-def _due(connection: sa.Connection, desk: NotificationPolicy, now: datetime) -> list[_Due]:
+def _due(connection: sa.Connection, policies: NotificationPolicies, now: datetime) -> list[_Due]:
     """Due groups with something left to tell, the worst first; what was kept quiet meanwhile is struck out.
 
     An end is told even while a silence holds: it is no noise, and whoever knows of the danger waits for it.
@@ -101,7 +101,7 @@ def _due(connection: sa.Connection, desk: NotificationPolicy, now: datetime) -> 
         struck += [one.news_id for one in found if one not in telling and one not in held]
         again_at = min((held_until[one.alert_id] for one in held), default=None)
         if telling:
-            policy = desk.grouping.policy(alerts[telling[0].alert_id].domain)
+            policy = policies.grouping.policy(alerts[telling[0].alert_id].domain)
             concerned_here = {one.alert_id: alerts[one.alert_id] for one in telling}
             due.append(_Due(group, policy, telling, concerned_here, again_at))
         else:
@@ -141,26 +141,26 @@ def _wait(
     connection: sa.Connection,
     due: Sequence[_Due],
     recent: Sequence[tuple[datetime, str, int]],
-    desk: NotificationPolicy,
+    policies: NotificationPolicies,
     now: datetime,
 ) -> None:
     """Put groups off until the storm's next common notice."""
     together = max((at for at, key, _ in recent if key == STORM), default=now)
     table = tables.alert_group
     query = sa.update(table).where(table.c.group_key.in_([one.group.group_key for one in due]))
-    connection.execute(query.values(flush_at=together + desk.grouping.rest.storm_interval))
+    connection.execute(query.values(flush_at=together + policies.grouping.rest.storm_interval))
 
 
-def _tell(connection: sa.Connection, desk: NotificationPolicy, told: Sequence[_Due], key: str, now: datetime) -> str:
+def _tell(connection: sa.Connection, policies: NotificationPolicies, told: Sequence[_Due], key: str, now: datetime) -> str:
     alerts = list({alert_id: alert for one in told for alert_id, alert in one.alerts.items()}.values())
     news = [row for one in told for row in one.news]
     kinds = _kinds(news)
     notice = _notice(told, alerts, news, key, now)
     heard_at = silent_since(connection.execute, [(one.alert_id, one.device_id, one.metric) for one in alerts])
-    body = orjson.dumps(body_of(notice, alerts, kinds, desk.wording, now, heard_at)).decode()
+    body = orjson.dumps(body_of(notice, alerts, kinds, policies.wording, now, heard_at)).decode()
     connection.execute(sa.insert(tables.alert_notice).values({**NOTICES.row(notice), "body": body}))
     knowing = sent_about(connection, {row.alert_id for row in news if row.kind == END})
-    deliveries = deliveries_of(notice, body, alerts, desk.routes, now, knowing)
+    deliveries = deliveries_of(notice, body, alerts, policies.routes, now, knowing)
     if deliveries:
         connection.execute(sa.insert(tables.alert_delivery), DELIVERIES.rows(deliveries))
     table = tables.alert_news

@@ -180,8 +180,8 @@ def _gateway(device: Asset) -> str:
     return f"{device.id.partition(':')[0]}:{device.attributes.get(GATEWAY)}"
 
 
-def _lies_in(registry: Registry, thing_id: str, area_code: str) -> bool:
-    found = registry.place(thing_id, thing_id)[2]
+def _lies_in(registry: Registry, asset_id: str, area_code: str) -> bool:
+    found = registry.place(asset_id, asset_id)[2]
     return found is not None and is_within(found, area_code)
 
 

@@ -19,7 +19,7 @@ from alerting.lifecycle.steps import WORKED_ON, Action, Verb, move
 from alerting.lifecycle.unit_of_work import UnitOfWork, in_transaction
 from alerting.policy.inhibition import Inhibitions, Standing, inhibited
 from alerting.policy.labels import Matcher, all_hold, labels_of, of_mapping
-from alerting.policy.notification_policy import NotificationPolicy
+from alerting.policy.notification_policies import NotificationPolicies
 from core.area import is_within
 from core.store import tables
 from core.store.parts import in_parts
@@ -60,10 +60,10 @@ class Seen:
         return self.alerts
 
 
-def settle(engine: sa.Engine, desk: NotificationPolicy, now: datetime, seen: Seen | None = None) -> Settled:
+def settle(engine: sa.Engine, policies: NotificationPolicies, now: datetime, seen: Seen | None = None) -> Settled:
     """One pass. Silences whose time is over end with it, and what they kept quiet is told."""
     with engine.connect() as connection:
-        alerts = _standing(connection, desk.inhibitions, seen or Seen())
+        alerts = _standing(connection, policies.inhibitions, seen or Seen())
         over = _over(connection, now)
         silences = silences_now(connection, now)
         at_work = _at_work(connection, now)
@@ -72,7 +72,7 @@ def settle(engine: sa.Engine, desk: NotificationPolicy, now: datetime, seen: See
     if not changed and not over:
         return Settled(len(alerts), 0, 0)
     n_suppressed, n_released = in_transaction(
-        engine, lambda connection: _write(connection, desk, changed, over, wanted, now)
+        engine, lambda connection: _write(connection, policies, changed, over, wanted, now)
     )
     return Settled(len(alerts), n_suppressed, n_released)
 
@@ -116,25 +116,25 @@ def _silenced(alerts: Sequence[Standing], silences: Sequence[Silence]) -> dict[s
 def _is_at_work(alert: AlertBrief, at_work: Sequence[Target]) -> bool:
     """Whether announced work goes on at an alert's device, object or area, or on the feed whose group it is."""
     group_feed = alert.passed_on_by.partition(":")[0]
-    things = {
+    assets = {
         "device": (alert.device_id, alert.object_id),
         "object": (alert.object_id,),
         "feed": (group_feed,),
     }
     return any(
-        is_within(alert.area_code, code) if kind == "area" else code in things.get(kind, ()) for kind, code in at_work
+        is_within(alert.area_code, code) if kind == "area" else code in assets.get(kind, ()) for kind, code in at_work
     )
 
 
 def _write(
     connection: sa.Connection,
-    desk: NotificationPolicy,
+    policies: NotificationPolicies,
     changed: Sequence[str],
     over: Sequence[str],
     wanted: Mapping[str, tuple[str | None, str]],
     now: datetime,
 ) -> tuple[int, int]:
-    work = UnitOfWork(connection, desk, now)
+    work = UnitOfWork(connection, policies, now)
     work.load_alerts(tables.alert.c.alert_id, changed)
     n_suppressed = n_released = 0
     for alert_id in changed:
@@ -142,15 +142,15 @@ def _write(
         cause, reason = wanted.get(alert_id, _NOBODY)
         if cause is not None and alert.state == "open":
             actor = "silence" if cause.startswith("silence:") else "inhibition"
-            deed = Action(actor, reason, now, now, details={"by": cause})
-            work.take(move(alert, Verb.SUPPRESSED, deed, {"suppressed_by": cause}))
+            action = Action(actor, reason, now, now, details={"by": cause})
+            work.take(move(alert, Verb.SUPPRESSED, action, {"suppressed_by": cause}))
             n_suppressed += 1
         elif cause is not None and alert.state == "suppressed":
             work.change(alert_id, suppressed_by=cause)
         elif cause is None and alert.state == "suppressed":
             actor = "silence" if str(alert.suppressed_by).startswith("silence:") else "inhibition"
-            deed = Action(actor, "what kept it quiet is over", now, now, details={"by": alert.suppressed_by})
-            work.take(move(alert, Verb.RELEASED, deed))
+            action = Action(actor, "what kept it quiet is over", now, now, details={"by": alert.suppressed_by})
+            work.take(move(alert, Verb.RELEASED, action))
             n_released += 1
     work.save()
     if over:

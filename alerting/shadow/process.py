@@ -46,17 +46,17 @@ class ShadowProcess:
             log.exception("the shadow ended; the rules in force go on")
             self._end(error)
 
-    def look(self, knowledge: RuntimeConfig) -> None:
+    def look(self, config: RuntimeConfig) -> None:
         """Write down what opened, and begin or end with what waits now."""
         try:
-            self._look(knowledge)
+            self._look(config)
         except sa.exc.OperationalError as error:
             log.warning("the shadow is looked at again: %s", error)
         except Exception as error:  # proposed rules must not end those in force
             log.exception("the shadow ended; the rules in force go on")
             self._end(error)
 
-    def _look(self, knowledge: RuntimeConfig) -> None:
+    def _look(self, config: RuntimeConfig) -> None:
         if self._shadow is not None:
             save(self._engine, self._shadow.request_id, self._shadow.taken())
         with self._engine.connect() as connection:
@@ -65,15 +65,15 @@ class ShadowProcess:
             self._shadow, self._of, self.failure = None, None, ""
             return
         request, folder = found
-        of = (request.request_id, knowledge.ruleset.generation, knowledge.registers)
+        of = (request.request_id, config.ruleset.generation, config.registers)
         if request.request_id == self._ended:
             return
         if of != self._of or self._shadow is None:
             proposed = load_rules(folder, folder.name)
-            self._shadow, self._of = Shadow(request, knowledge.ruleset, proposed, knowledge.registry), of
+            self._shadow, self._of = Shadow(request, config.ruleset, proposed, config.registry), of
             self.failure = ""
         else:
-            self._shadow.plan_maintenance(knowledge.ruleset.windows)
+            self._shadow.plan_maintenance(config.ruleset.windows)
 
     def _end(self, error: Exception) -> None:
         self._ended = self._of[0] if self._of else self._ended

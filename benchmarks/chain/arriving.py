@@ -1,4 +1,4 @@
-"""How long a breach takes: from a device's sending to the alert row, to the duty desk's system, to a page's next look.
+"""How long a breach takes: from a device's sending to the alert row, to the duty receiver's system, to a page's next look.
 
 Two kinds of breach under load: an emergency button (JT/T 808 over TCP; the rule has no hold) and methane over MQTT
 (the alert is pending at once and opens ten seconds later). The clock starts before the bytes leave the device, so each
@@ -25,7 +25,7 @@ from benchmarks.chain.place import Fleet, run_once
 from benchmarks.chain.programs import Chain
 from benchmarks.chain.senders import MqttSender, Vehicle
 from benchmarks.chain.watching import Watch, watching
-from benchmarks.chain.webhook import Desk
+from benchmarks.chain.webhook import Receiver
 from core.running import read_running
 from core.settings import Home
 from core.store import database, tables
@@ -60,11 +60,11 @@ def latency(chain: Chain, fleet: Fleet, options: argparse.Namespace) -> dict[str
         sent = totals(generator)
         builds = builder.stop() if options.build else []
         time.sleep(SETTLE_S)
-    desk: Desk | None = getattr(options, "desk", None)
+    receiver: Receiver | None = getattr(options, "receiver", None)
     return {
         "readings_per_s": round(sent["readings"] / sent["seconds"]), "batch_runs": builds,
         **_report(breaches, watch, shown),
-        **(_told(chain.home, breaches, watch, desk) if desk else {}),
+        **(_told(chain.home, breaches, watch, receiver) if receiver else {}),
         "durability": options.sync, **used.as_json(),
     }  # fmt: skip
 
@@ -153,9 +153,9 @@ def _report(breaches: Breaches, watch: Watch, shown: dict[str, float]) -> dict[s
     }  # fmt: skip
 
 
-def _told(home: Home, breaches: Breaches, watch: Watch, desk: Desk) -> dict[str, Any]:
-    """The way to the duty desk: of the first breach of each group (later ones wait for its interval), of a delivery."""
-    told, came = desk.first_told(), desk.deliveries()
+def _told(home: Home, breaches: Breaches, watch: Watch, receiver: Receiver) -> dict[str, Any]:
+    """The way to the duty receiver: of the first breach of each group (later ones wait for its interval), of a delivery."""
+    told, came = receiver.first_told(), receiver.deliveries()
     alert, delivery = tables.alert.c, tables.alert_delivery.c
     engine = database.open_ops(home.ops_url)
     with engine.connect() as connection:

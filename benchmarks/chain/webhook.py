@@ -1,4 +1,4 @@
-"""The duty desk's own system: an HTTP server that takes every delivery and notes when it came."""
+"""The duty receiver's own system: an HTTP server that takes every delivery and notes when it came."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
-class Desk:
+class Receiver:
     """What came: (instant, body) of each request, oldest first."""
 
     def __init__(self, port: int) -> None:
@@ -23,7 +23,7 @@ class Desk:
         """What a home needs to deliver here."""
         return {
             "CITYRISK_WEBHOOK_URL": f"http://127.0.0.1:{self.port}/alerts",
-            "CITYRISK_WEBHOOK_SECRET": "a secret of the duty desk",
+            "CITYRISK_WEBHOOK_SECRET": "a secret of the duty receiver",
         }
 
     def first_told(self) -> dict[str, float]:
@@ -55,13 +55,13 @@ def _alert_ids(body: Any) -> Iterator[str]:
 
 
 @contextmanager
-def open_desk() -> Iterator[Desk]:
-    """A desk that answers 200 until the block ends."""
+def open_receiver() -> Iterator[Receiver]:
+    """A receiver that answers 200 until the block ends."""
 
     class Answers(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            desk.came.append((time.time(), json.loads(body)))
+            receiver.came.append((time.time(), json.loads(body)))
             self.send_response(200)
             self.send_header("Content-Length", "2")
             self.end_headers()
@@ -72,11 +72,11 @@ def open_desk() -> Iterator[Desk]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Answers)
     server.daemon_threads = True
-    desk = Desk(int(server.server_address[1]))
+    receiver = Receiver(int(server.server_address[1]))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield desk
+        yield receiver
     finally:
         server.shutdown()
         server.server_close()

@@ -18,7 +18,7 @@ AGAIN_S = 0.3
 WINDOW = 2000
 _PACKET_IDS = 0xFFFF
 
-Thing = TypeVar("Thing")
+Message = TypeVar("Message")
 
 
 def publish_head(topic: str, n_payload: int) -> tuple[bytes, bytes]:
@@ -42,17 +42,17 @@ def _length(n: int) -> bytes:
             return bytes(out)
 
 
-class Publisher(asyncio.Protocol, Generic[Thing]):
+class Publisher(asyncio.Protocol, Generic[Message]):
     """One connection of one department. `offer` takes a topic, a payload, and what `acknowledged` is to be given."""
 
     def __init__(
-        self, user: str, password: str, client_id: str, acknowledged: Callable[[Thing], None], window: int = WINDOW
+        self, user: str, password: str, client_id: str, acknowledged: Callable[[Message], None], window: int = WINDOW
     ) -> None:
         """Nothing is open yet: `keep_open` does that. At most `window` messages are unanswered at a time."""
         self._login = _connect(user, password, client_id)
         self._acknowledged, self._window = acknowledged, min(window, _PACKET_IDS - 1)
-        self._waiting: deque[tuple[str, bytes, Thing]] = deque()
-        self._unanswered: OrderedDict[int, tuple[bytes, Thing]] = OrderedDict()
+        self._waiting: deque[tuple[str, bytes, Message]] = deque()
+        self._unanswered: OrderedDict[int, tuple[bytes, Message]] = OrderedDict()
         self._packet_id = 0
         self._transport: asyncio.Transport | None = None
         self._is_ready = False
@@ -65,12 +65,12 @@ class Publisher(asyncio.Protocol, Generic[Thing]):
         """Messages that are not acknowledged, said or not."""
         return len(self._waiting) + len(self._unanswered)
 
-    def offer(self, topic: str, payload: bytes, thing: Thing) -> None:
+    def offer(self, topic: str, payload: bytes, message: Message) -> None:
         """Publish as soon as the window lets it."""
-        self._waiting.append((topic, payload, thing))
+        self._waiting.append((topic, payload, message))
         self._pump()
 
-    def offer_all(self, messages: Iterable[tuple[str, bytes, Thing]]) -> None:
+    def offer_all(self, messages: Iterable[tuple[str, bytes, Message]]) -> None:
         """The same for many, written at once."""
         self._waiting.extend(messages)
         self._pump()
@@ -139,9 +139,9 @@ class Publisher(asyncio.Protocol, Generic[Thing]):
             return
         frames = []
         while self._waiting and len(self._unanswered) < self._window:
-            topic, payload, thing = self._waiting.popleft()
+            topic, payload, message = self._waiting.popleft()
             frame = frame_of(topic, payload, self._fresh_id())
-            self._unanswered[self._packet_id] = frame, thing
+            self._unanswered[self._packet_id] = frame, message
             frames.append(frame)
         if frames:
             self._transport.write(b"".join(frames))

@@ -15,7 +15,7 @@ import streamlit as st
 
 from access import alerts_view as alerts
 from access import live, publication
-from dashboards import commands, look, pulse
+from dashboards import commands, live_client, look
 from dashboards.frame import BEIJING, Scene, clock, present
 from dashboards.views import maintenance
 
@@ -99,10 +99,10 @@ def _pairs(scene: Scene, alert: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _clocks(scene: Scene, alert: Mapping[str, Any]) -> str:
     words = scene.words
     began = alert["opened_at"] or alert["starts_at"]
-    lines = [f"{second(began)} · {words('alerts.since')} {pulse.since(began)}"]
+    lines = [f"{second(began)} · {words('alerts.since')} {live_client.since(began)}"]
     if alert["due_at"] is not None and alert["state"] in alerts.WORKED_ON:
         due = words(f"due.{alert['state']}")
-        lines.append(f"{due} {pulse.until(alert['due_at'])}")
+        lines.append(f"{due} {live_client.until(alert['due_at'])}")
     for state in ("acknowledged", "dispatched", "resolved", "closed"):
         at = alert[f"{state}_at"]
         if at is not None:

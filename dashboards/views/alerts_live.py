@@ -17,7 +17,7 @@ import streamlit as st
 from access import alerts_view as alerts
 from access import live
 from access import map as risk
-from dashboards import charts, look, pulse
+from dashboards import charts, live_client, look
 from dashboards.frame import BEIJING, Scene, clock, present, title_line
 from dashboards.views import alert_detail, alert_entry, requests
 
@@ -114,7 +114,7 @@ def _board(scene: Scene, wanted: alerts.AlertFilter, chosen: str | None) -> None
             return
         found = alerts.board(ops, scene.reader, wanted, st.session_state.get("alert_page", 0))
         reds = alerts.unanswered_reds(ops, scene.reader)
-    pulse.beat(scene.words, now, [{"ring": row["ring"], "text": _call(scene, row)} for row in reds], choose)
+    live_client.beat(scene.words, now, [{"ring": row["ring"], "text": _call(scene, row)} for row in reds], choose)
     st.html(f'<div class="cr">{_tiles(scene, found.counts)}</div>')
     _list(scene, found, chosen)
     _pages(scene, found.n_matching)
@@ -138,7 +138,7 @@ def _heart(scene: Scene) -> None:
     elif heartbeat.is_silent(present()):
         at = heartbeat.moved_at.astimezone(BEIJING).strftime("%m-%d %H:%M:%S")
         text = escape(words("alerts.silent", at=at))
-        inside = f'<div class="banner bad" role="alert">{text} {pulse.since(heartbeat.moved_at)}</div>'
+        inside = f'<div class="banner bad" role="alert">{text} {live_client.since(heartbeat.moved_at)}</div>'
     else:
         inside = f'<span class="quiet">{look.state_mark("fresh", words("alerts.heard"))}</span>'
     st.html(f'<div class="cr heart">{inside}{_stuck(scene, stuck)}</div>')
@@ -209,10 +209,10 @@ def _value(scene: Scene, row: Mapping[str, Any]) -> str:
 def _clocks(scene: Scene, row: Mapping[str, Any]) -> str:
     words = scene.words
     began = row["opened_at"] or row["starts_at"]
-    lines = [f"{clock(began)}<small>{words('alerts.since')} {pulse.since(began)}</small>"]
+    lines = [f"{clock(began)}<small>{words('alerts.since')} {live_client.since(began)}</small>"]
     if row["due_at"] is not None and row["state"] in alerts.WORKED_ON:
         due = words(f"due.{row['state']}")
-        lines.append(f"<small>{due} {pulse.until(row['due_at'])}</small>")
+        lines.append(f"<small>{due} {live_client.until(row['due_at'])}</small>")
     return "".join(lines)
 
 

@@ -65,13 +65,13 @@ def retry_policy_of(home: Home) -> RetryPolicy:
     )
 
 
-def retrying(patience: RetryPolicy, passes: Callable[[BaseException], bool]) -> Retrying:
+def retrying(retry_policy: RetryPolicy, passes: Callable[[BaseException], bool]) -> Retrying:
     """Exponential waits with jitter, or as long as the department asked; gives up before the deadline would pass.
 
     `passes` says of an error whether it may be over soon; any other is raised at once.
     """
-    backoff = wait_exponential(multiplier=patience.first_wait_s, max=patience.longest_wait_s)
-    jitter = wait_random(0, patience.first_wait_s)
+    backoff = wait_exponential(multiplier=retry_policy.first_wait_s, max=retry_policy.longest_wait_s)
+    jitter = wait_random(0, retry_policy.first_wait_s)
 
     def wait(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -81,7 +81,7 @@ def retrying(patience: RetryPolicy, passes: Callable[[BaseException], bool]) -> 
     return Retrying(
         retry=retry_if_exception(passes),
         wait=wait,
-        stop=stop_before_delay(patience.deadline_s),
+        stop=stop_before_delay(retry_policy.deadline_s),
         sleep=lambda seconds: time.sleep(seconds),
         reraise=True,
     )

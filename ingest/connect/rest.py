@@ -110,7 +110,7 @@ class _Service:
     contract: Contract
     client: httpx.Client
     url: httpx.URL
-    patience: RetryPolicy
+    retry_policy: RetryPolicy
 
     def pages(self, given: dict[str, str], watch: PageWatch) -> Iterator[Page]:
         """Answer after answer until the stated total, an empty page, or (no total stated) a short one.
@@ -146,13 +146,13 @@ class _Service:
             return isinstance(error, TransientError)
 
         try:
-            for attempt in retrying(self.patience, passes):
+            for attempt in retrying(self.retry_policy, passes):
                 with attempt:
                     return self._read(self._answer(query), watch)
         except TransientError as error:
             raise self.fault(
                 str(error),
-                f"an answer within {self.patience.deadline_s:g} s",
+                f"an answer within {self.retry_policy.deadline_s:g} s",
                 "check that the service runs",
                 error.trouble,
             ) from error
@@ -160,7 +160,7 @@ class _Service:
 
     def _answer(self, query: dict[str, str]) -> bytes:
         """One request. Raises TransientError for what may pass, ConnectError for what will not."""
-        until = time.monotonic() + self.patience.deadline_s
+        until = time.monotonic() + self.retry_policy.deadline_s
         body = bytearray()
         try:
             with self.client.stream("GET", self.url.copy_merge_params(query)) as response:
@@ -243,7 +243,7 @@ class _Service:
 
 @contextmanager
 def _service(contract: Contract, home: Home) -> Iterator[_Service]:
-    patience = retry_policy_of(home)
+    retry_policy = retry_policy_of(home)
     address = home.expand(contract.server.location or "")
     headers = {"Accept": "application/json", "User-Agent": "cityrisk"}
     if "tokenEnv" in contract.server.options:
@@ -253,8 +253,8 @@ def _service(contract: Contract, home: Home) -> Iterator[_Service]:
     except httpx.InvalidURL as error:
         raise ConnectError(contract.id, address, str(error), "an http address", "correct the address") from error
     trusted = ssl.create_default_context(cafile=home.environment.get("SSL_CERT_FILE"))
-    with httpx.Client(headers=headers, timeout=patience.answer_s, trust_env=False, verify=trusted) as client:
-        yield _Service(contract, client, url, patience)
+    with httpx.Client(headers=headers, timeout=retry_policy.answer_s, trust_env=False, verify=trusted) as client:
+        yield _Service(contract, client, url, retry_policy)
 
 
 def _retry_after(text: str | None) -> float | None:

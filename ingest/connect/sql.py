@@ -80,19 +80,19 @@ class _Source:
     """One table of one database."""
 
     def __init__(
-        self, contract: Contract, engine: sa.Engine, name: str, patience: RetryPolicy, now: Callable[[], datetime]
+        self, contract: Contract, engine: sa.Engine, name: str, retry_policy: RetryPolicy, now: Callable[[], datetime]
     ) -> None:
         self.contract = contract
         self.engine = engine
         self.name = name
         self.schema = None if engine.dialect.name == "sqlite" else contract.server.location  # SQLite has none
-        self.patience = patience
+        self.retry_policy = retry_policy
         self.now = now
 
     def whole(self, cursor: str | None) -> Iterator[Payload]:
         """The table as one payload; nothing when it is what it was."""
         try:
-            for attempt in retrying(self.patience, _is_cut):
+            for attempt in retrying(self.retry_policy, _is_cut):
                 with attempt, self.engine.connect() as connection:
                     table = self._table(connection)
                     lines = _encode(table, chain.from_iterable(_parts(connection, self._ordered(table, ()))))
@@ -108,7 +108,7 @@ class _Source:
         progress = Progress(self.contract, self.now())
         mark = progress.trusted(mark)
         try:
-            for attempt in retrying(self.patience, _is_cut):
+            for attempt in retrying(self.retry_policy, _is_cut):
                 with attempt, self.engine.connect() as connection:
                     for chunk, reached in self._chunks(connection, mark, progress):
                         yield chunk

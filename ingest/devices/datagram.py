@@ -23,8 +23,8 @@ Address = tuple[str, int]
 class DatagramDoor(asyncio.DatagramProtocol):
     """Takes datagrams of one protocol."""
 
-    def __init__(self, desk: FrameHandler, way: FrameSink, limits: GatewayLimits) -> None:
-        self._desk, self._way, self._limits = desk, way, limits
+    def __init__(self, handler: FrameHandler, sink: FrameSink, limits: GatewayLimits) -> None:
+        self._handler, self._sink, self._limits = handler, sink, limits
         self._transport: asyncio.DatagramTransport | None = None
         self._clock = asyncio.get_running_loop().time
         self._peers: OrderedDict[str, tuple[Bucket, Peer]] = OrderedDict()
@@ -38,9 +38,9 @@ class DatagramDoor(asyncio.DatagramProtocol):
         """Judge a datagram unless a limit says no."""
         bucket, peer = self._peer(addr[0])
         if not bucket.has(1, self._clock()):
-            self._desk.counts.turned_away.labels("rate").inc()
+            self._handler.counts.turned_away.labels("rate").inc()
         elif len(self._tasks) >= self._limits.datagrams:
-            self._desk.counts.turned_away.labels("datagrams").inc()
+            self._handler.counts.turned_away.labels("datagrams").inc()
         else:
             task = asyncio.get_running_loop().create_task(self._handle(data, addr, peer))
             self._tasks.add(task)
@@ -65,16 +65,16 @@ class DatagramDoor(asyncio.DatagramProtocol):
         return found
 
     async def _handle(self, data: bytes, addr: Address, peer: Peer) -> None:
-        splitter = self._desk.codec.splitter(self._desk.lenient)
+        splitter = self._handler.codec.splitter(self._handler.lenient)
         several: list[TakenFrame] = []
         replies: list[bytes] = []
         for piece in [*splitter.feed(data), *splitter.close()]:
             try:
                 if isinstance(piece, BadFrame):
                     raise piece
-                taken = self._desk.take(piece, peer)
+                taken = self._handler.take(piece, peer)
             except BadFrame as bad:
-                noted = self._desk.note_bad(bad, bad.data if isinstance(piece, BadFrame) else piece, peer)
+                noted = self._handler.note_bad(bad, bad.data if isinstance(piece, BadFrame) else piece, peer)
                 if noted is None:
                     continue
                 taken = noted
@@ -84,7 +84,7 @@ class DatagramDoor(asyncio.DatagramProtocol):
                 continue
             several.append(taken)
             replies += taken.replies
-        await self._way.keep(several)
+        await self._sink.keep(several)
         for reply in replies:
             if self._transport is not None and not self._transport.is_closing():
                 self._transport.sendto(reply, addr)

@@ -34,10 +34,10 @@ class FrameSink:
             await (self._parts if is_part else self._whole).stored(feed, group)
 
 
-async def remember_parts(client: Client, desks: Iterable[FrameHandler]) -> int:
+async def remember_parts(client: Client, handlers: Iterable[FrameHandler]) -> int:
     """Give each desk the parts that came before this process started; gives how many there were."""
     manager = client.jsm()
-    by_feed = {feed: desk for desk in desks for feed in desk.raw_feeds}
+    by_feed = {feed: handler for handler in handlers for feed in handler.raw_feeds}
     state = (await manager.stream_info(PARTS)).state
     count = 0
     for sequence in range(state.first_seq, state.last_seq + 1):
@@ -45,9 +45,9 @@ async def remember_parts(client: Client, desks: Iterable[FrameHandler]) -> int:
             message = await manager.get_msg(PARTS, sequence)
         except NotFoundError:
             continue  # its time has passed
-        desk = by_feed.get(".".join(str(message.subject).split(".")[1:3]))
-        if desk is not None:
+        handler = by_feed.get(".".join(str(message.subject).split(".")[1:3]))
+        if handler is not None:
             for entry in raw.unpack(message.data or b""):
-                desk.remember(entry.body)
+                handler.remember(entry.body)
                 count += 1
     return count

@@ -32,24 +32,24 @@ BACKLOG = 1024
 class Gateway:
     """All doors of one process. `ports` says where each protocol is served once it is open."""
 
-    def __init__(self, home: Home, way: FrameSink, limits: GatewayLimits, counts: Counts) -> None:
-        self._home, self._way, self._limits, self._counts = home, way, limits, counts
+    def __init__(self, home: Home, sink: FrameSink, limits: GatewayLimits, counts: Counts) -> None:
+        self._home, self._sink, self._limits, self._counts = home, sink, limits, counts
         self._servers: list[asyncio.Server] = []
         self._datagrams: list[DatagramDoor] = []
         self._sessions: set[asyncio.Task[None]] = set()
         self._by_address: Counter[str] = Counter()
         self.ports: dict[str, int] = {}
 
-    async def open(self, desks: Mapping[str, FrameHandler]) -> None:
+    async def open(self, handlers: Mapping[str, FrameHandler]) -> None:
         """Open the doors of all desks. Raises OSError for a port that is taken, SettingsError for one that is none."""
         raise_file_limit(self._limits.connections + 256)
         host = self._home.environment.get("CITYRISK_GATEWAY_HOST") or "127.0.0.1"
-        for protocol, desk in desks.items():
+        for protocol, handler in handlers.items():
             port = self._home.number(f"CITYRISK_{protocol.upper()}_PORT", DEFAULT_PORTS[protocol])
-            server = await asyncio.start_server(self._door(desk), host, port, backlog=BACKLOG, limit=64 * 1024)
+            server = await asyncio.start_server(self._door(handler), host, port, backlog=BACKLOG, limit=64 * 1024)
             self._servers.append(server)
             port = server.sockets[0].getsockname()[1]
-            door = DatagramDoor(desk, self._way, self._limits)
+            door = DatagramDoor(handler, self._sink, self._limits)
             self._datagrams.append(door)
 
             def made(door: DatagramDoor = door) -> DatagramDoor:
@@ -69,15 +69,15 @@ class Gateway:
             session.cancel()
         await asyncio.gather(*sessions, return_exceptions=True)
 
-    def _door(self, desk: FrameHandler) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
+    def _door(self, handler: FrameHandler) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
         def opened(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            task = asyncio.get_running_loop().create_task(self._serve(desk, reader, writer))
+            task = asyncio.get_running_loop().create_task(self._serve(handler, reader, writer))
             self._sessions.add(task)
             task.add_done_callback(self._sessions.discard)
 
         return opened
 
-    async def _serve(self, desk: FrameHandler, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, handler: FrameHandler, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve a connection unless there are too many."""
         peer = writer.get_extra_info("peername")
         address = str(peer[0]) if peer else ""
@@ -98,11 +98,11 @@ class Gateway:
         if raw is not None:
             raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            session = Session(desk, self._way, self._limits, reader, writer, address)
+            session = Session(handler, self._sink, self._limits, reader, writer, address)
             self._counts.closed.labels(await session.run()).inc()
             await session.close()
         except Exception:  # a fault of ours: it must not reach other connections
-            log.exception("%s: %s: connection closed by a fault of ours", desk.protocol, address)
+            log.exception("%s: %s: connection closed by a fault of ours", handler.protocol, address)
         finally:
             writer.transport.abort()
             self._by_address[address] -= 1
@@ -122,9 +122,9 @@ def frame_handlers_of(
 ) -> dict[str, FrameHandler]:
     """A desk for each protocol that a contract speaks over TCP or UDP."""
     framed = [one for one in contracts.values() if one.is_stream and one.server.dialect in ("tcp", "udp")]
-    desks = {}
+    handlers = {}
     for protocol in PROTOCOLS:
         own = [contract for contract in framed if contract.server.file_format == protocol]
         if own:
-            desks[protocol] = FrameHandler(protocol, own, known, links, bad, strangers, counts, now)
-    return desks
+            handlers[protocol] = FrameHandler(protocol, own, known, links, bad, strangers, counts, now)
+    return handlers

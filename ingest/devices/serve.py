@@ -119,10 +119,10 @@ class _Listening:
         """Open every door, tend them until `stop`, close them."""
         await asyncio.to_thread(self._known.refresh)
         await asyncio.to_thread(self._links.load, self._engine)
-        desks = frame_handlers_of(self._contracts, self._known, self._links, self._bad, self._strangers, self._counts, self._now)
+        handlers = frame_handlers_of(self._contracts, self._known, self._links, self._bad, self._strangers, self._counts, self._now)
         try:
-            await remember_parts(self._client, desks.values())
-            await self._gateway.open(desks)
+            await remember_parts(self._client, handlers.values())
+            await self._gateway.open(handlers)
             async with asyncio.TaskGroup() as tasks:
                 holding = [account.hold() for account in self._accounts]
                 running = list(map(tasks.create_task, [*holding, *self._upkeep()]))

@@ -33,17 +33,17 @@ class Session:
 
     def __init__(
         self,
-        desk: FrameHandler,
-        way: FrameSink,
+        handler: FrameHandler,
+        sink: FrameSink,
         limits: GatewayLimits,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         address: str,
     ) -> None:
-        self._desk, self._way, self._limits = desk, way, limits
+        self._handler, self._sink, self._limits = handler, sink, limits
         self._reader, self._writer = reader, writer
         self._peer = Peer("tcp", address)
-        self._splitter = desk.codec.splitter(desk.lenient)
+        self._splitter = handler.codec.splitter(handler.lenient)
         self._clock = asyncio.get_running_loop().time
         self._bucket = Bucket(limits.frames_per_s, limits.burst, self._clock())
         self._deadline = self._clock() + limits.first_frame_s
@@ -67,9 +67,9 @@ class Session:
         except (ConnectionError, TimeoutError):
             return "broken"
         finally:
-            now = self._desk.now()
+            now = self._handler.now()
             for feed, device in self._devices:
-                self._desk.links.connected(feed, device, -1, now)
+                self._handler.links.connected(feed, device, -1, now)
 
     async def _read(self) -> bytes:
         try:
@@ -94,7 +94,7 @@ class Session:
                 end = ended
             if end is not None:
                 break
-        await self._way.keep(several)
+        await self._sink.keep(several)
         if replies:
             self._writer.write(b"".join(replies))
             async with asyncio.timeout(self._limits.idle_s):
@@ -106,7 +106,7 @@ class Session:
         try:
             if isinstance(piece, BadFrame):
                 raise piece
-            taken = self._desk.take(piece, self._peer)
+            taken = self._handler.take(piece, self._peer)
         except BadFrame as bad:
             self._note_bad(bad, bad.data if isinstance(piece, BadFrame) else piece, several, replies)
             return
@@ -123,19 +123,19 @@ class Session:
         if len(self._devices) >= self._limits.devices:
             raise Ended("too_many_devices")
         self._devices[key] = None
-        self._desk.links.connected(raw_feed, device_id, +1, self._desk.now())
+        self._handler.links.connected(raw_feed, device_id, +1, self._handler.now())
 
     def _note_bad(self, bad: BadFrame, data: bytes, several: list[TakenFrame], replies: list[bytes]) -> None:
         """Note a bad stretch, on the device's account when the connection is one device's."""
         device = next(iter(self._devices)) if len(self._devices) == 1 else None
-        taken = self._desk.note_bad(bad, data, self._peer, device)
+        taken = self._handler.note_bad(bad, data, self._peer, device)
         if taken is not None:
             several.append(taken)
             replies += taken.replies
         self._bad_in_a_row += 1
         if self._bad_in_a_row > self._limits.bad_in_a_row:
             log.info(
-                "%s: %s: %d bad frames in a row: %s", self._desk.protocol, self._peer.address, self._bad_in_a_row, bad
+                "%s: %s: %d bad frames in a row: %s", self._handler.protocol, self._peer.address, self._bad_in_a_row, bad
             )
             raise Ended("bad_frames")
 

@@ -69,10 +69,10 @@ def test_the_whole_way_under_the_actors_names(ruled: Home) -> None:
         ("viewer", lambda home, reader, one: maintenance.cancel(home, reader, "x", NOW)),
     ],
 )
-def test_a_role_that_may_not_is_refused(ruled: Home, role: str, deed: Callable[[Home, Reader, str], object]) -> None:
+def test_a_role_that_may_not_is_refused(ruled: Home, role: str, act: Callable[[Home, Reader, str], object]) -> None:
     alert_id = alerts.enter(ruled, DUTY, report(), NOW)
     with pytest.raises(NotAllowedError, match=f"role '{role}' may not .*needs one of"):
-        deed(ruled, Reader("x", role), alert_id)
+        act(ruled, Reader("x", role), alert_id)
 
 
 def test_a_branch_sees_and_silences_only_itself(ruled: Home) -> None:

@@ -162,7 +162,7 @@ def test_a_request_that_nobody_answers_expires_and_says_so(staffed: Home) -> Non
     with pytest.raises(requests.NotWaiting, match="expired at 2026-06-01 01:00Z"):
         requests.approve(staffed, LEAD, asked.id, "", late)
     with database.opened(staffed.ops_url) as engine:
-        Timers(engine).tick(alerts.desk_of(staffed), late)
+        Timers(engine).tick(alerts.policies_of(staffed), late)
     with ops_reader(staffed) as live:
         assert live is not None
         assert requests.waiting(live, LEAD, late) == []

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from alerting.notify.channels.channel_config import load_channel_config
-from alerting.policy.notification_policy import load_notification_policy
+from alerting.policy.notification_policies import load_notification_policies
 from alerting.rules import load_rules
 from core.system import SYSTEMS_ROOT, System, load_systems
 from foreign_system import write_foreign_system
@@ -45,7 +45,7 @@ def confirm_alerting_reads(texts: dict[str, str], folder: Path) -> None:
         for path in given.glob("*.csv"):
             shutil.copy(path, folder)
     load_rules(folder)
-    load_notification_policy(folder)
+    load_notification_policies(folder)
     load_channel_config(folder)
 
 
@@ -90,14 +90,14 @@ def test_a_foreign_folder_needs_no_other_file(root: Path, tmp_path: Path) -> Non
     assert {name: float(weight) for name, weight in weights.items()} == {
         "probe": pytest.approx(1 / 3), "major_hazard": pytest.approx(0.4), "tailings": pytest.approx(0.8 / 3),
     }  # fmt: skip
-    desk = load_notification_policy(tmp_path / "tables")
+    policies = load_notification_policies(tmp_path / "tables")
     duties = {row["role"]: row["organisation_id"] for row in table(texts, "responsibilities")
               if (row["area_code"], row["risk_type"]) == ("420500", "probe")}  # fmt: skip
     assert duties == {
         "lead": "420500:safety_committee", "responsible": "420500:probing", "build": "420500:data",
         "monitor": "420500:probing", "command": "420500:emergency", "dispose": "420500:probing",
     }  # fmt: skip
-    assert desk.guides.of("work_safety", "probe", "red").measures_zh == "撤离"
+    assert policies.guides.of("work_safety", "probe", "red").measures_zh == "撤离"
     assert [row["device_type"] for row in table(texts, "device_kinds") if row["feed_id"] == "probing.probe_device"] == [
         "probe_sensor"
     ]

@@ -12,7 +12,7 @@ from access.serving import Home
 from alerting.engine.episode import Change, EpisodeChange, episode_id_of
 from alerting.lifecycle.joining import Subject
 from alerting.lifecycle.store import Position, apply
-from alerting.policy.notification_policy import NotificationPolicy, load_notification_policy
+from alerting.policy.notification_policies import NotificationPolicies, load_notification_policies
 from alerting.rules.generations import newest_generation
 from core.severity import RANKS
 from core.store import tables
@@ -43,7 +43,7 @@ class AlertedHome:
         self.home, self.now = home, datetime.now(UTC)
         publish_city(home, self.now)
         publish_rules(home, self.now)
-        self.desk: NotificationPolicy = load_notification_policy(newest_generation(home.root))
+        self.policies: NotificationPolicies = load_notification_policies(newest_generation(home.root))
         self.engine = open_ops(home.ops_url)
         self.hear(timedelta(hours=1))  # long enough for a whole module of tests
 
@@ -53,7 +53,7 @@ class AlertedHome:
         with self.engine.begin() as connection:
             connection.execute(sa.delete(tables.alert_position))
         position = Position("alerting", "LIVE", int(at.timestamp()), at)
-        apply(self.engine, self.desk, [], _well, at, position)
+        apply(self.engine, self.policies, [], _well, at, position)
 
     def breach(
         self,
@@ -74,7 +74,7 @@ class AlertedHome:
             metric, colour, RANKS[colour], value, threshold, unit, f"{metric}_{colour}", standard, clause, grade,
             colour, at, at, is_late=late,
         )  # fmt: skip
-        apply(self.engine, self.desk, [change], lambda _: subject, at)
+        apply(self.engine, self.policies, [change], lambda _: subject, at)
         return self.scalar(sa.select(tables.member.c.alert_id).where(tables.member.c.episode_id == change.episode_id))
 
     def person(self, name: str, role: str = "duty_officer", language: str = "zh", display_name: str = "") -> None:

@@ -51,7 +51,7 @@ def alert_site(alerted: AlertedHome) -> Iterator[Site]:
 def open_alerts(page: Page, site: Site, language: str = "zh") -> None:
     """Open the page and wait for its list."""
     page.goto(f"{site.url}/alerts?lang={language}")
-    expect(page.locator(".pulse .bell")).to_be_visible()
+    expect(page.locator(".live-client .bell")).to_be_visible()
     expect(page.locator(".board tbody tr").first).to_be_visible()
 
 
@@ -63,7 +63,7 @@ def row(page: Page, name: str) -> Locator:
 def log_in(page: Page, name: str) -> None:
     """Log in at the corner of the page, and wait until it hears clicks again."""
     corner.log_in(page, name)
-    expect(page.locator(".pulse .bell")).to_be_visible()
+    expect(page.locator(".live-client .bell")).to_be_visible()
 
 
 def choose(page: Page, name: str) -> None:
@@ -174,7 +174,7 @@ def test_a_new_red_is_on_the_page_within_three_seconds_and_rings(
 ) -> None:
     page.add_init_script(_RECORDER)
     open_alerts(page, alert_site)
-    bell = page.locator(".pulse .bell")
+    bell = page.locator(".live-client .bell")
     bell.click()
     expect(bell).to_have_text("声音和通知已开")
     choose(page, "清江高坝洲站")
@@ -186,7 +186,7 @@ def test_a_new_red_is_on_the_page_within_three_seconds_and_rings(
         page.locator(f'tr[data-pick="{alert_id}"]').wait_for(timeout=10_000)
         took.append(time.monotonic() - durable_at)
     assert max(took) <= 3.0, took
-    expect(page.locator(".pulse .says")).to_contain_text("新的红色预警")
+    expect(page.locator(".live-client .says")).to_contain_text("新的红色预警")
     page.wait_for_function("window.notices.length === 5")
     assert all("夷陵大道燃气阀井" in text for text in page.evaluate("window.notices"))
     expect(page.locator(".alert-facts h2")).to_have_text("清江高坝洲站")  # what was chosen stays
@@ -310,7 +310,7 @@ def test_one_click_changes_the_language(page: Page, alert_site: Site) -> None:
     open_alerts(page, alert_site)
     page.get_by_role("button", name="English").click()
     expect(page.locator(".cr h1")).to_have_text("Alerts live")
-    expect(page.locator(".pulse .bell")).to_contain_text("Turn on sound")
+    expect(page.locator(".live-client .bell")).to_contain_text("Turn on sound")
     no_fault(page)
 
 
@@ -356,4 +356,4 @@ def test_silent_alerting_never_looks_fresh(page: Page, tmp_path: Path) -> None:
         expect(page.get_by_text("预警进程在运行")).to_be_visible()
         expect(page.get_by_role("alert").filter(has_text="起没有动静")).to_have_count(0)
         no_fault(page)
-    expect(page.locator(".pulse .lost")).to_contain_text("与服务器断开")
+    expect(page.locator(".live-client .lost")).to_contain_text("与服务器断开")

@@ -144,7 +144,7 @@ def test_an_alert_and_its_officer_are_drawn_as_they_are(page: Page, hostile_site
     expect(page.get_by_role("button", name="退出")).to_be_visible()
     is_harmless(page, asked)
     page.keyboard.press("Escape")
-    expect(page.locator(".pulse .bell")).to_be_visible()  # from then on the page hears clicks
+    expect(page.locator(".live-client .bell")).to_be_visible()  # from then on the page hears clicks
     page.locator(".board tbody tr").first.click()
     expect(page.locator(".alert-facts h2")).to_contain_text(SEEN)
     page.get_by_text("公告维护", exact=True).click()

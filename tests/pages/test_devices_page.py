@@ -156,8 +156,8 @@ def test_a_ban_needs_a_login_a_role_and_a_reason(page: Page, listened: AlertedHo
     page.locator(".st-key-device_banned button").click()
     expect(page.locator(".said")).to_contain_text("网关数秒内生效")
     expect(page.get_by_text("lead 封禁")).to_be_visible()
-    deed = tables.operator_action.c
-    banned = sa.select(deed.actor, deed.target, deed.reason).where(deed.action == "ban_device")
+    action = tables.operator_action.c
+    banned = sa.select(action.actor, action.target, action.reason).where(action.action == "ban_device")
     assert listened.rows(banned) == [
         {"actor": "lead", "target": "housing.dust_reading/STRANGER", "reason": "冒充扬尘仪"}
     ]

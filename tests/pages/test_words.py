@@ -12,7 +12,7 @@ from access import alerts_view, devices, maintenance, publication, requests, use
 from access.city import DOMAINS
 from access.map import COLOURS
 from alerting.policy.grouping import URGENCY
-from dashboards import commands, look, pulse
+from dashboards import commands, live_client, look
 from dashboards.language import LANGUAGES, words_of
 from dashboards.views import alert_detail
 from ingest.pull import FAILURES
@@ -43,7 +43,7 @@ FAMILIES = {
     "target": maintenance.TARGET_KINDS,
     "delivery": ("waiting", "sent", "failed", "dead"),
     "role": users.ROLES,
-    "pulse": pulse.WORDS,
+    "live_client": live_client.WORDS,
     "device": devices.STATUSES,
     "limit": devices.LIMITS,
     "verdict_of": ("banned", "allowed"),
@@ -72,7 +72,7 @@ def used_keys() -> set[str]:
                     found |= {f"{text}{value}" for value in FAMILIES[text[:-1]]}
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and KEY.fullmatch(node.value):
                 found.add(node.value)
-    return {key for key in found if key.split(".")[0] in heads and key not in ("app.py", "pulse.js")}
+    return {key for key in found if key.split(".")[0] in heads and key not in ("app.py", "live_client.js")}
 
 
 def test_languages_have_the_keys_that_are_used_and_no_other() -> None:

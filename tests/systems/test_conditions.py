@@ -151,12 +151,12 @@ def test_model(city: SampleCity, system_id: str) -> None:
             assert column is not None
             stands = {row[concept]: row for row in table}
             for sent in expected_of(contract)["rows"]:
-                thing = stands[f"{contract.department_code}:{sent[column.name]}"]
-                assert (thing["domain"], thing["department_code"]) == (system.domain, contract.department_code)
+                asset = stands[f"{contract.department_code}:{sent[column.name]}"]
+                assert (asset["domain"], asset["department_code"]) == (system.domain, contract.department_code)
                 if "_area_code" in sent:
-                    assert thing["area_code"][:6] == sent["_area_code"]
+                    assert asset["area_code"][:6] == sent["_area_code"]
                 if "_lon" in sent:
-                    assert (thing["lon"], thing["lat"]) == pytest.approx((sent["_lon"], sent["_lat"]), abs=1e-5)
+                    assert (asset["lon"], asset["lat"]) == pytest.approx((sent["_lon"], sent["_lat"]), abs=1e-5)
 
 
 # ── rules: incidents that the systems declare, a quiet day, and hours by hand where no device speaks ──────────────────

@@ -71,7 +71,7 @@ class ChannelConfig:
 
 
 def load_channel_config(*folders: Path) -> ChannelConfig:
-    """The book from CSV files, each table from the first folder that has it. Raises BookError."""
+    """The book from CSV files, each table from the first folder that has it. Raises ChannelConfigError."""
     rows = {name: _read(name, folders) for name in TABLES}
     return ChannelConfig(
         {row["channel_id"]: _channel(row) for row in rows["channels"]},

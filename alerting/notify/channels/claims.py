@@ -43,7 +43,7 @@ def due_channels(engine: sa.Engine, now: datetime) -> set[str]:
         return set(connection.scalars(query))
 
 
-def claim(engine: sa.Engine, channel_id: str, most: int, now: datetime, patience: RetryPolicy) -> list[Claim]:
+def claim(engine: sa.Engine, channel_id: str, most: int, now: datetime, retry_policy: RetryPolicy) -> list[Claim]:
     """Take up to `most` due deliveries of a channel, the worst colour first, then the oldest."""
     notice = tables.alert_notice.c
     query = (
@@ -56,7 +56,7 @@ def claim(engine: sa.Engine, channel_id: str, most: int, now: datetime, patience
 
     def take(connection: sa.Connection) -> list[Claim]:
         taken = []
-        until = now + patience.lease
+        until = now + retry_policy.lease
         for delivery in DELIVERIES.found(connection, query):
             mine = sa.update(tables.alert_delivery).where(
                 _d.delivery_id == delivery.delivery_id, _d.state.in_(WAITING), _d.next_at == delivery.next_at
@@ -87,14 +87,14 @@ def settle_dead(engine: sa.Engine, taken: Claim, reason: str, now: datetime) -> 
 
 
 def strand(
-    engine: sa.Engine, reasons: Mapping[str, str], known: Collection[str], now: datetime, patience: RetryPolicy
+    engine: sa.Engine, reasons: Mapping[str, str], known: Collection[str], now: datetime, retry_policy: RetryPolicy
 ) -> None:
     """Say on every waiting delivery why its channel cannot send; give up those that waited too long.
 
     `reasons` are the channels that are not set up; a channel that `known` does not name is in no row at all.
     """
     with engine.connect() as connection:
-        is_new = sa.or_(_d.receipt.is_(None), _d.created_at < now - patience.set_up_within)
+        is_new = sa.or_(_d.receipt.is_(None), _d.created_at < now - retry_policy.set_up_within)
         query = sa.select(_d.channel_id).where(_d.state.in_(WAITING), is_new).distinct()
         found: Sequence[str] = connection.scalars(query).all()
         stranded = {one: reasons.get(one, "no such row in channels.csv") for one in found
@@ -104,7 +104,7 @@ def strand(
         note = {"result": "not set up", "reason": reason, "at": now.isoformat()}
         with engine.begin() as connection:
             connection.execute(waiting.where(_d.receipt.is_(None)).values(receipt=_json(note)))
-            too_old = waiting.where(_d.created_at < now - patience.set_up_within)
+            too_old = waiting.where(_d.created_at < now - retry_policy.set_up_within)
             connection.execute(too_old.values(state="dead", receipt=_json({**note, "result": "dead"})))
 
 

@@ -36,14 +36,14 @@ class ChannelState:
     last_sent_at: datetime | None
 
 
-async def states(engine: sa.Engine, home: Home, book: ChannelConfig, now: datetime) -> list[ChannelState]:
+async def states(engine: sa.Engine, home: Home, channel_config: ChannelConfig, now: datetime) -> list[ChannelState]:
     """Every channel of the rows, and any that deliveries name without a row."""
-    counts = standing(engine, list(book.channels), now - DAY)
+    counts = standing(engine, list(channel_config.channels), now - DAY)
     found = []
-    for channel_id, row in book.channels.items():
+    for channel_id, row in channel_config.channels.items():
         reason = ""
         try:
-            await (open_channel(row, book, engine, home, RetryPolicy())).aclose()
+            await (open_channel(row, channel_config, engine, home, RetryPolicy())).aclose()
         except NotSetUp as error:
             reason = str(error)
         stands: Any = counts.pop(channel_id)

@@ -20,10 +20,10 @@ from core.runtime.notice_lock import is_dry_run
 from core.settings import Home
 
 
-def open_channel(row: ChannelRow, book: ChannelConfig, engine: sa.Engine, home: Home, patience: RetryPolicy) -> Channel:
+def open_channel(row: ChannelRow, channel_config: ChannelConfig, engine: sa.Engine, home: Home, retry_policy: RetryPolicy) -> Channel:
     """The channel of a row. Raises NotSetUp, which names the variable and never its value."""
     address, secret = _values(row, home.environment)
-    timeout_s, width = patience.timeout.total_seconds(), patience.width
+    timeout_s, width = retry_policy.timeout.total_seconds(), retry_policy.width
     try:
         match row.kind:
             case "webhook":
@@ -31,14 +31,14 @@ def open_channel(row: ChannelRow, book: ChannelConfig, engine: sa.Engine, home: 
             case "robot":
                 return Robot(_web(address), row.languages, timeout_s)
             case "sms":
-                return Sms(row, _web(address), secret, book.directory, timeout_s)
+                return Sms(row, _web(address), secret, channel_config.directory, timeout_s)
             case "email":
-                return Email(Post.of(address), row.languages, book.directory, width, timeout_s)
+                return Email(Post.of(address), row.languages, channel_config.directory, width, timeout_s)
             case "mqtt":
                 return Mqtt(MqttConnection.of(address), width, timeout_s)
             case "cap":
                 outlet = Outlet(row.channel_id, row.is_public, address)
-                return CapFeed(engine, home, book.cap, outlet, f"{row.name_zh} / {row.name_en}")
+                return CapFeed(engine, home, channel_config.cap, outlet, f"{row.name_zh} / {row.name_en}")
     except NotSetUp as error:
         raise NotSetUp(f"{row.address_env}: {error}") from error
 

@@ -25,7 +25,7 @@ class RetryPolicy:
     def wait(self, attempts: int, chance: float) -> timedelta:
         """How long to wait after so many failed attempts; `chance` (0 to 1) spreads those that failed together.
 
-        >>> Patience().wait(3, 0.0), Patience().wait(3, 1.0), Patience().wait(30, 0.0)
+        >>> RetryPolicy().wait(3, 0.0), RetryPolicy().wait(3, 1.0), RetryPolicy().wait(30, 0.0)
         (datetime.timedelta(seconds=4), datetime.timedelta(seconds=5), datetime.timedelta(seconds=300))
         """
         doubled: timedelta = self.first * 2 ** min(attempts - 1, 20)

@@ -24,25 +24,25 @@ _TEXT_EN = "[TEST] Test of a channel of the city risk platform, please ignore."
 
 
 async def try_channel(
-    engine: sa.Engine, home: Home, book: ChannelConfig, channel_id: str, target: str, dry_run: bool, now: datetime
+    engine: sa.Engine, home: Home, channel_config: ChannelConfig, channel_id: str, target: str, dry_run: bool, now: datetime
 ) -> Mapping[str, object]:
     """The receipt, or what would have been sent. Raises NotSetUp, NotTaken or Refused.
 
     A CAP feed publishes nothing for a test: the message with status Test is built, looked at and given back.
     """
-    row, patience = book.channels[channel_id], RetryPolicy()
-    channel = open_channel(row, book, engine, home, patience)
+    row, retry_policy = channel_config.channels[channel_id], RetryPolicy()
+    channel = open_channel(row, channel_config, engine, home, retry_policy)
     message = trial_message(channel_id, target, now)
     try:
         if row.kind == "cap":
-            return _cap_message(book, home.environment[row.address_env], row.is_public, message, now)
+            return _cap_message(channel_config, home.environment[row.address_env], row.is_public, message, now)
         if dry_run or is_dry(row, home):
             return {"result": "dry run", "would_send": channel.shape(message, now)}
         try:
-            async with asyncio.timeout(patience.timeout.total_seconds()):
+            async with asyncio.timeout(retry_policy.timeout.total_seconds()):
                 receipt = await channel.send(message, now)
         except TimeoutError as error:
-            raise NotTaken(f"no answer within {patience.timeout.total_seconds():g} s") from error
+            raise NotTaken(f"no answer within {retry_policy.timeout.total_seconds():g} s") from error
         return {"result": "sent", "answer": receipt.answer, **receipt.details}
     finally:
         await channel.aclose()
@@ -63,7 +63,7 @@ def trial_message(channel_id: str, target: str, now: datetime) -> Message:
     return Message(key, channel_id, target or "test", FAULT, None, body)
 
 
-def _cap_message(book: ChannelConfig, sender: str, is_public: bool, message: Message, now: datetime) -> Mapping[str, object]:
+def _cap_message(channel_config: ChannelConfig, sender: str, is_public: bool, message: Message, now: datetime) -> Mapping[str, object]:
     alert = Alert(
         alert_id=message.key, origin="person", rule_id="test", object_id="test", object_type="test",
         object_name_zh="测试", metric="test", state="open", colour="blue", severity_rank=1, unit="", threshold_id="",
@@ -74,5 +74,5 @@ def _cap_message(book: ChannelConfig, sender: str, is_public: bool, message: Mes
         disposing_unit_zh=_TEXT_ZH, disposing_unit_en=_TEXT_EN, contact="-", is_exercise=False, is_late=False,
         passed_on_by="", changed_at=now, known_at=now, entered_state_at=now,
     )  # fmt: skip
-    body = build(alert, Head(message.key, sender, now, "Test", "Alert", is_public), book.cap)
+    body = build(alert, Head(message.key, sender, now, "Test", "Alert", is_public), channel_config.cap)
     return {"result": "built, not published", "faults": faults_of(body), "message": body.decode()}

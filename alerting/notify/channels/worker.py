@@ -41,11 +41,11 @@ Clock = Callable[[], datetime]
 
 
 async def work(
-    engine: sa.Engine, home: Home, book: ChannelConfig, now: Clock, stop: asyncio.Event, patience: RetryPolicy = PATIENCE
+    engine: sa.Engine, home: Home, channel_config: ChannelConfig, now: Clock, stop: asyncio.Event, retry_policy: RetryPolicy = PATIENCE
 ) -> None:
     """Send what is due and serve the CAP feeds until `stop` is set. What is under way then gets one time-out to end."""
     with telling(home):
-        exchange = Exchange(engine, home, book, now, patience)
+        exchange = Exchange(engine, home, channel_config, now, retry_policy)
         try:
             async with open_door(home, exchange.feeds(), now()):
                 await _until(stop, exchange)
@@ -53,7 +53,7 @@ async def work(
             await exchange.aclose()
 
 
-async def drain(engine: sa.Engine, home: Home, book: ChannelConfig, now: Clock, patience: RetryPolicy = PATIENCE) -> int:
+async def drain(engine: sa.Engine, home: Home, channel_config: ChannelConfig, now: Clock, retry_policy: RetryPolicy = PATIENCE) -> int:
     """Try each delivery that is due once, where no worker of the home lives; gives how many were tried.
 
     A batch from a shell tells so what it found. What a receiver does not take is due again as the workers' patience
@@ -65,7 +65,7 @@ async def drain(engine: sa.Engine, home: Home, book: ChannelConfig, now: Clock, 
     end = asyncio.get_running_loop().time() + DRAIN_WITHIN_S
     with telling(home):
         # This shell may lack an address that a worker has, so it gives up nothing for want of one.
-        exchange = Exchange(engine, home, book, lambda: at, patience, gives_up=False)
+        exchange = Exchange(engine, home, channel_config, lambda: at, retry_policy, gives_up=False)
         try:
             while n_begun := await exchange.turn():
                 n_tried += n_begun
@@ -118,15 +118,15 @@ class Exchange:
     """
 
     def __init__(
-        self, engine: sa.Engine, home: Home, book: ChannelConfig, now: Clock, patience: RetryPolicy, gives_up: bool = True
+        self, engine: sa.Engine, home: Home, channel_config: ChannelConfig, now: Clock, retry_policy: RetryPolicy, gives_up: bool = True
     ) -> None:
-        self._engine, self._now, self._patience, self._known = engine, now, patience, book.channels
+        self._engine, self._now, self._retry_policy, self._known = engine, now, retry_policy, channel_config.channels
         self._gives_up = gives_up
         self._threads = Threads("outbox", 2)
         self._ended = asyncio.Event()
         self._tend_at = self._feed_at = datetime.min.replace(tzinfo=now().tzinfo)
         self._feeds: dict[str, asyncio.Task[None]] = {}
-        self.lines, self.not_set_up = open_lines(engine, home, book, patience)
+        self.lines, self.not_set_up = open_lines(engine, home, channel_config, retry_policy)
         for channel_id, reason in self.not_set_up.items():
             log.info("channel %s is not set up: %s", channel_id, reason)
 
@@ -142,10 +142,10 @@ class Exchange:
             await self.tend(at)
         for channel_id in await self._threads.run(claims.due_channels, self._engine, at):
             line = self.lines.get(channel_id)
-            free = line.free(self._patience.width, at) if line else 0
+            free = line.free(self._retry_policy.width, at) if line else 0
             if line is None or not free:
                 continue
-            for taken in await self._threads.run(claims.claim, self._engine, channel_id, free, at, self._patience):
+            for taken in await self._threads.run(claims.claim, self._engine, channel_id, free, at, self._retry_policy):
                 line.begin(asyncio.create_task(self._send(line, taken)), at)
                 n_begun += 1
         return n_begun
@@ -155,7 +155,7 @@ class Exchange:
         self._ended.clear()
         waiters = [asyncio.create_task(stop.wait()), asyncio.create_task(self._ended.wait())]
         await asyncio.wait(
-            waiters, timeout=self._patience.poll.total_seconds(), return_when=asyncio.FIRST_COMPLETED
+            waiters, timeout=self._retry_policy.poll.total_seconds(), return_when=asyncio.FIRST_COMPLETED
         )  # fmt: skip
         for waiter in waiters:
             waiter.cancel()
@@ -164,7 +164,7 @@ class Exchange:
         """Let what is under way end."""
         under_way = self._under_way()
         if under_way:
-            await asyncio.wait(under_way, timeout=self._patience.timeout.total_seconds())
+            await asyncio.wait(under_way, timeout=self._retry_policy.timeout.total_seconds())
 
     async def aclose(self) -> None:
         """Stop whatever still runs and close every channel."""
@@ -186,7 +186,7 @@ class Exchange:
         await self._threads.run(faults.carry, self._engine, carriers, at)
         await self._threads.run(faults.mark_delivered, self._engine, carriers)
         if self._gives_up:
-            await self._threads.run(claims.strand, self._engine, self.not_set_up, self._known, at, self._patience)
+            await self._threads.run(claims.strand, self._engine, self.not_set_up, self._known, at, self._retry_policy)
         if at >= self._feed_at:
             self._feed_at = at + FEED_EVERY
             for channel_id, line in self.lines.items():
@@ -206,14 +206,14 @@ class Exchange:
     async def _send_once(self, line: ChannelWorker, taken: Claim) -> None:
         message, at = taken.message, self._now()
         try:
-            if taken.attempts > self._patience.most_attempts:
+            if taken.attempts > self._retry_policy.most_attempts:
                 raise Refused(f"given up: {taken.attempts - 1} attempts ended without an answer")
             if line.row.is_public and message.is_exercise:
                 raise Refused("an exercise never goes to the public")
             if line.is_dry or line.channel is None:
                 receipt: Mapping[str, object] = {"result": "dry run", "would_send": shaped(line, taken, at)}
             else:
-                async with asyncio.timeout(self._patience.timeout.total_seconds()):
+                async with asyncio.timeout(self._retry_policy.timeout.total_seconds()):
                     found = await line.channel.send(message, at)
                 receipt = {"result": "sent", "answer": found.answer, **found.details}
         except Refused as error:
@@ -221,7 +221,7 @@ class Exchange:
         except NotTaken as error:
             await self._put_off(taken, str(error), error.after)
         except TimeoutError:
-            await self._put_off(taken, f"no answer within {self._patience.timeout.total_seconds():g} s", None)
+            await self._put_off(taken, f"no answer within {self._retry_policy.timeout.total_seconds():g} s", None)
         except Exception as error:
             log.exception("channel %s: a fault of ours", line.row.channel_id)
             await self._put_off(taken, f"a fault of ours: {type(error).__name__}: {error}", None)
@@ -231,11 +231,11 @@ class Exchange:
             )
 
     async def _put_off(self, taken: Claim, reason: str, after: timedelta | None) -> None:
-        if taken.attempts >= self._patience.most_attempts:
+        if taken.attempts >= self._retry_policy.most_attempts:
             await self._give_up(taken, f"given up after {taken.attempts} attempts; the last one: {reason}")
             return
         at = self._now()
-        wait = max(self._patience.wait(taken.attempts, random.random()), after or timedelta())
+        wait = max(self._retry_policy.wait(taken.attempts, random.random()), after or timedelta())
         await self._threads.run(claims.settle_failed, self._engine, taken, reason, at, at + wait)
 
     async def _give_up(self, taken: Claim, reason: str) -> None:
@@ -243,12 +243,12 @@ class Exchange:
         await self._threads.run(claims.settle_dead, self._engine, taken, reason, self._now())
 
 
-def open_lines(engine: sa.Engine, home: Home, book: ChannelConfig, patience: RetryPolicy) -> tuple[dict[str, ChannelWorker], dict[str, str]]:
+def open_lines(engine: sa.Engine, home: Home, channel_config: ChannelConfig, retry_policy: RetryPolicy) -> tuple[dict[str, ChannelWorker], dict[str, str]]:
     """The channels that can work, and why each of the others cannot. A dry run needs no address."""
     lines, not_set_up = {}, {}
-    for channel_id, row in book.channels.items():
+    for channel_id, row in channel_config.channels.items():
         try:
-            lines[channel_id] = ChannelWorker(row, open_channel(row, book, engine, home, patience), is_dry(row, home))
+            lines[channel_id] = ChannelWorker(row, open_channel(row, channel_config, engine, home, retry_policy), is_dry(row, home))
         except NotSetUp as error:
             if is_dry(row, home):
                 lines[channel_id] = ChannelWorker(row, None, True)

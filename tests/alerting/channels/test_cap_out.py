@@ -54,7 +54,7 @@ def newest_notice(city: City) -> str:
 
 
 def publish(city: City, delivery_id: str, outlet: Outlet = PUBLIC) -> list[str]:
-    return tell(city.engine, city.book.cap, outlet, newest_notice(city), delivery_id, city.at)
+    return tell(city.engine, city.channel_config.cap, outlet, newest_notice(city), delivery_id, city.at)
 
 
 def warned_and_lifted(city: City, outlet: Outlet = PUBLIC, *, is_exercise: bool = False) -> list[Any]:
@@ -193,7 +193,7 @@ def test_what_no_schema_states_is_looked_at_too(city: City) -> None:
 def test_a_test_message_and_names_with_control_characters(city: City) -> None:
     city.happen(Change.OPENED)
     alert = replace(Alert(**city.alert()._mapping), object_name_zh="井\x00\x0b1", origin="person", lon=None)
-    body = build(alert, Head("t-1", "duty@city.example", START, "Test", "Alert", False), city.book.cap)
+    body = build(alert, Head("t-1", "duty@city.example", START, "Test", "Alert", False), city.channel_config.cap)
     assert faults_of(body) == []
     info = read(body).infos[0]
     assert info.headline.startswith("【测试】")
@@ -262,7 +262,7 @@ def publish_all(city: City) -> None:
 
 
 def test_the_longest_rule_prefix_names_the_event(city: City) -> None:
-    cap: CapTables = city.book.cap
+    cap: CapTables = city.channel_config.cap
     assert cap.event("natural_hazard", "weather", "weather_rainstorm_rain_accum_red").event_code == "11B03"
     assert cap.event("natural_hazard", "weather", "weather_other").event_code == "natural_hazard.weather"
     assert cap.event("lifeline", "unheard_of", "x").event_code == "lifeline.any"
@@ -295,7 +295,7 @@ def test_a_late_delivery_says_what_holds_now(city: City) -> None:
     city.happen(Change.OPENED, "yellow")
     opened = newest_notice(city)
     city.happen(Change.CLEARED, "yellow")
-    assert tell(city.engine, city.book.cap, PUBLIC, opened, "d", city.at) == [], "it is over before anybody was warned"
+    assert tell(city.engine, city.channel_config.cap, PUBLIC, opened, "d", city.at) == [], "it is over before anybody was warned"
     assert messages(city) == []
 
 
@@ -303,18 +303,18 @@ def test_an_end_without_a_notice_is_lifted_and_what_runs_out_is_renewed(city: Ci
     city.happen(Change.OPENED, "red")
     publish(city, "d")
     city.later(hours=17)
-    sweep(city.engine, city.book.cap, PUBLIC, city.at)
+    sweep(city.engine, city.channel_config.cap, PUBLIC, city.at)
     assert len(messages(city)) == 1, "a quarter of its validity is still left"
     city.later(hours=2)
-    sweep(city.engine, city.book.cap, PUBLIC, city.at)
-    sweep(city.engine, city.book.cap, PUBLIC, city.at)
+    sweep(city.engine, city.channel_config.cap, PUBLIC, city.at)
+    sweep(city.engine, city.channel_config.cap, PUBLIC, city.at)
     assert [row.msg_type for row in messages(city)] == ["Alert", "Update"]
     assert messages(city)[-1].expires_at == city.at + timedelta(hours=24)
     alert_id = city.alert().alert_id
     for verb in (Verb.ACKNOWLEDGED, Verb.DISPATCHED, Verb.RESOLVED):
-        commands.act(city.engine, city.desk, alert_id, verb, "li", "found and mended", city.at)
-    sweep(city.engine, city.book.cap, PUBLIC, city.at)
-    sweep(city.engine, city.book.cap, PUBLIC, city.at)
+        commands.act(city.engine, city.policies, alert_id, verb, "li", "found and mended", city.at)
+    sweep(city.engine, city.channel_config.cap, PUBLIC, city.at)
+    sweep(city.engine, city.channel_config.cap, PUBLIC, city.at)
     assert [row.msg_type for row in messages(city)] == ["Alert", "Update", "Cancel"]
 
 

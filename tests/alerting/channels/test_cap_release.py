@@ -37,8 +37,8 @@ def look(city: City) -> None:
         notices = connection.scalars(sa.select(tables.alert_notice.c.notice_id)).all()
     for outlet in (PUBLIC, PARTNERS):
         for notice_id in notices:
-            tell(city.engine, city.book.cap, outlet, notice_id, f"d{city.at}", city.at)
-        sweep(city.engine, city.book.cap, outlet, city.at)
+            tell(city.engine, city.channel_config.cap, outlet, notice_id, f"d{city.at}", city.at)
+        sweep(city.engine, city.channel_config.cap, outlet, city.at)
 
 
 def published(city: City) -> list[tuple[str, str]]:
@@ -60,7 +60,7 @@ def state(city: City, alert_id: str) -> str:
 @pytest.mark.parametrize("columns", [{"marks": "over_range"}, {"is_late": True}, {"marks": "clock_wrong over_range"}])
 def test_a_flagged_alert_is_published_when_two_people_say_so(city: City, columns: dict[str, Any]) -> None:
     alert_id = flagged(city, **columns)
-    commands.act(city.engine, city.desk, alert_id, Verb.ACKNOWLEDGED, "li", "seen", city.at)
+    commands.act(city.engine, city.policies, alert_id, Verb.ACKNOWLEDGED, "li", "seen", city.at)
     look(city)
     assert (published(city), state(city, alert_id)) == ([], "held")  # one name is not enough
     asked = publication.ask(city.home, DUTY, alert_id[:8], "the neighbours must leave", city.at)
@@ -85,8 +85,8 @@ def test_the_feed_itself_publishes_what_was_released_after_its_notice(city: City
     alert_id = flagged(city, marks="over_range")
     asked = publication.ask(city.home, DUTY, alert_id, "x", city.at)
     requests.approve(city.home, LEAD, asked.id, "", city.at)
-    sweep(city.engine, city.book.cap, PUBLIC, city.at)
-    sweep(city.engine, city.book.cap, PUBLIC, city.at)
+    sweep(city.engine, city.channel_config.cap, PUBLIC, city.at)
+    sweep(city.engine, city.channel_config.cap, PUBLIC, city.at)
     assert published(city) == [("cap", "Alert")]
 
 

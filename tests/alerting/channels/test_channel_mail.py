@@ -94,7 +94,7 @@ def handed_in(city: City, url: str, message: Message | None = None) -> Receipt:
         message = message_of(Delivery(**city.deliveries("email")[0]._mapping))
 
     async def whole() -> Receipt:
-        channel = open_channel(city.book.channels["email"], city.book, city.engine, city.home, RetryPolicy())
+        channel = open_channel(city.channel_config.channels["email"], city.channel_config, city.engine, city.home, RetryPolicy())
         try:
             return await channel.send(message, START)
         finally:

@@ -32,21 +32,21 @@ def test_every_route_leads_to_a_channel_that_is_as_public_as_it_says(city: City)
     routes = rows("routes")
     assert len(routes) >= 6
     for route in routes:
-        channel = city.book.channels[route["channel_id"]]
+        channel = city.channel_config.channels[route["channel_id"]]
         assert channel.is_public is (route["is_public"] == "true"), route["route_id"]
-    unrouted = set(city.book.channels) - {route["channel_id"] for route in routes}
-    assert unrouted == {one.channel_id for one in city.book.channels.values() if one.carries_faults}
+    unrouted = set(city.channel_config.channels) - {route["channel_id"] for route in routes}
+    assert unrouted == {one.channel_id for one in city.channel_config.channels.values() if one.carries_faults}
 
 
 def test_every_kind_of_risk_and_colour_has_words_of_cap(city: City) -> None:
     guides = rows("handling_guides")
     kinds = {(row["domain"], row["subdomain"]) for row in guides}
-    assert kinds <= set(city.book.cap.events), "a row of cap_events.csv for every kind that has a guide"
-    for events in city.book.cap.events.values():
+    assert kinds <= set(city.channel_config.cap.events), "a row of cap_events.csv for every kind that has a guide"
+    for events in city.channel_config.cap.events.values():
         for _, event in events:
             assert set(event.categories) <= set(WORDS["category"])
-    assert set(city.book.cap.levels) == {"red", "orange", "yellow", "blue"}
-    for level in city.book.cap.levels.values():
+    assert set(city.channel_config.cap.levels) == {"red", "orange", "yellow", "blue"}
+    for level in city.channel_config.cap.levels.values():
         assert level.severity in WORDS["severity"]
         assert level.urgency in WORDS["urgency"]
         assert {level.certainty, level.certainty_reported} <= set(WORDS["certainty"])

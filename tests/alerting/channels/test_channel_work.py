@@ -249,7 +249,7 @@ async def test_a_channel_that_is_not_set_up_says_so_and_its_deliveries_die_aloud
         assert states(city) == ["waiting"]
         wanted = "CITYRISK_WEBHOOK_URL and CITYRISK_WEBHOOK_SECRET not set"
         assert city.receipt("webhook")["reason"].startswith(wanted)
-        found = {one.channel_id: one for one in await health.states(city.engine, city.home, city.book, city.at)}
+        found = {one.channel_id: one for one in await health.states(city.engine, city.home, city.channel_config, city.at)}
         assert (found["webhook"].state, found["webhook"].waiting) == ("not set up", 1)
         assert found["webhook"].reason.startswith(wanted)
         city.later(minutes=61)
@@ -265,7 +265,7 @@ async def test_a_channel_without_a_row_is_not_forgotten(city: City) -> None:
     async with working(city):
         await until(lambda: city.receipt("pigeon"))
     assert city.receipt("pigeon")["reason"] == "no such row in channels.csv"
-    found = {one.channel_id: one.state for one in await health.states(city.engine, city.home, city.book, city.at)}
+    found = {one.channel_id: one.state for one in await health.states(city.engine, city.home, city.channel_config, city.at)}
     assert found["pigeon"] == "not set up"
 
 

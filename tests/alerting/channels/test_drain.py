@@ -27,7 +27,7 @@ def delivered(city: City) -> list[bool]:
 
 
 async def a_run(city: City) -> int:
-    return await drain(city.engine, city.home, city.book, city.now, PATIENCE)
+    return await drain(city.engine, city.home, city.channel_config, city.now, PATIENCE)
 
 
 async def test_each_trouble_is_told_once_and_what_fails_waits_for_the_next_run(city: City) -> None:

@@ -36,9 +36,9 @@ class Process:
     def __init__(self, home: Home, **settings: str) -> None:
         self.home = replace(home, environment={**home.environment, **settings})
         self.at = self.ticked_at = self.judged_at = START
-        self.heart = Heartbeat(self.home, self.pulse, lambda: self.at)
+        self.heart = Heartbeat(self.home, self.vitals, lambda: self.at)
 
-    def pulse(self) -> Vitals:
+    def vitals(self) -> Vitals:
         return Vitals(self.ticked_at, self.judged_at, START, 3, 7, {"sms": 2}, "")
 
     def lives(self, seconds: float) -> None:

@@ -25,7 +25,7 @@ from alerting.notify.channels.channel_config import ChannelConfig, load_channel_
 from alerting.notify.channels.retry_policy import RetryPolicy
 from alerting.notify.channels.worker import work
 from alerting.notify.notices import flush
-from alerting.policy.notification_policy import NotificationPolicy, load_notification_policy
+from alerting.policy.notification_policies import NotificationPolicies, load_notification_policies
 from core.settings import Home
 from core.severity import RANKS
 from core.store import tables
@@ -50,8 +50,8 @@ class City:
     """A store with its desk and book, and a clock that only tests move."""
 
     engine: sa.Engine
-    desk: NotificationPolicy
-    book: ChannelConfig
+    policies: NotificationPolicies
+    channel_config: ChannelConfig
     home: Home
     at: datetime = START
     _numbers: dict[str, int] = field(default_factory=dict)
@@ -77,9 +77,9 @@ class City:
             "secondary", colour, self.at, self.at,
         )  # fmt: skip
         origin = Origin("rule", is_exercise) if is_exercise else RULES
-        apply(self.engine, self.desk, [told], gas_space, self.at, origin=origin)
+        apply(self.engine, self.policies, [told], gas_space, self.at, origin=origin)
         self.later(minutes=10)
-        flush(self.engine, self.desk, self.at)
+        flush(self.engine, self.policies, self.at)
 
     def deliveries(self, channel_id: str) -> list[Any]:
         d = tables.alert_delivery.c
@@ -104,20 +104,20 @@ class City:
 
     def with_row(self, channel_id: str, **columns: Any) -> None:
         """Change a row of the channels."""
-        rows = {**self.book.channels, channel_id: replace(self.book.channels[channel_id], **columns)}
-        self.book = replace(self.book, channels=rows)
+        rows = {**self.channel_config.channels, channel_id: replace(self.channel_config.channels[channel_id], **columns)}
+        self.channel_config = replace(self.channel_config, channels=rows)
 
 
 def found_city(engine: sa.Engine, home: Home) -> City:
     quiet = replace(home, environment={**home.environment, "CITYRISK_CAP_PORT": "0"})
-    return City(engine, load_notification_policy(*SEEDS), load_channel_config(*SEEDS), quiet)
+    return City(engine, load_notification_policies(*SEEDS), load_channel_config(*SEEDS), quiet)
 
 
 @asynccontextmanager
-async def working(city: City, patience: RetryPolicy = PATIENCE) -> AsyncIterator[None]:
+async def working(city: City, retry_policy: RetryPolicy = PATIENCE) -> AsyncIterator[None]:
     """A worker until the block ends."""
     stop = asyncio.Event()
-    task = asyncio.create_task(work(city.engine, city.home, city.book, city.now, stop, patience))
+    task = asyncio.create_task(work(city.engine, city.home, city.channel_config, city.now, stop, retry_policy))
     try:
         yield
     finally:

@@ -17,7 +17,7 @@ from alerting.engine import Engine, Registry
 from alerting.engine.episode import Change, EpisodeChange
 from alerting.rules import RuleSet, load_rules
 from core.stream.live import LiveBatch
-from rule_parts import SHAPES, batch, gas, rules_folder, thing
+from rule_parts import SHAPES, asset, batch, gas, rules_folder
 
 T0 = datetime(2026, 7, 6, 2, 0, tzinfo=UTC)
 HOLD_S, EVERY_S = 10, 1.5
@@ -32,8 +32,8 @@ def rules() -> RuleSet:
 
 @functools.cache
 def registry() -> Registry:
-    devices = [thing("urban:D1", "urban:S1"), thing("ecology:M1", "ecology:O1", cod_limit_mg_l=100.0),
-               thing("water:R1", "water:SR1")]  # fmt: skip
+    devices = [asset("urban:D1", "urban:S1"), asset("ecology:M1", "ecology:O1", cod_limit_mg_l=100.0),
+               asset("water:R1", "water:SR1")]  # fmt: skip
     return Registry(SHAPES, {}, {d.id: d for d in devices})
 
 

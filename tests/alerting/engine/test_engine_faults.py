@@ -17,10 +17,10 @@ from alerting.engine.marks import NEVER_PUBLIC
 from alerting.rules import RuleError, RuleSet, load_rules
 from alerting.rules.check import check_rules
 from core.stream.live import LiveBatch
-from rule_parts import SHAPES, batch, rules_folder, thing
+from rule_parts import SHAPES, asset, batch, rules_folder
 
 T0 = datetime(2026, 7, 6, 2, 0, tzinfo=UTC)
-CITY = Registry(SHAPES, {}, {"urban:D1": thing("urban:D1", "urban:O1"), "urban:D2": thing("urban:D2", "urban:O1")})
+CITY = Registry(SHAPES, {}, {"urban:D1": asset("urban:D1", "urban:O1"), "urban:D2": asset("urban:D2", "urban:O1")})
 
 
 @pytest.fixture(scope="module")

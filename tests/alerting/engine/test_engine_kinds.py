@@ -15,7 +15,7 @@ from alerting.engine import Engine, Registry
 from alerting.engine.episode import Change, EpisodeChange
 from alerting.rules import MaintenanceWindow, RuleSet, load_rules
 from core.stream.live import LiveBatch
-from rule_parts import SHAPES, batch, gas, rules_folder, thing
+from rule_parts import SHAPES, asset, batch, gas, rules_folder
 
 T0 = datetime(2026, 7, 6, 2, 0, tzinfo=UTC)  # ten o'clock in Beijing
 OPENED, CLEARED, UPGRADED = Change.OPENED, Change.CLEARED, Change.UPGRADED
@@ -26,9 +26,9 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
     return load_rules(rules_folder(tmp_path_factory.mktemp("kinds")))
 
 
-def registry(*things: Any) -> Registry:
-    devices = {t.id: t for t in things if t.object_id is not None}
-    return Registry(SHAPES, {t.id: t for t in things if t.object_id is None}, devices)
+def registry(*assets: Any) -> Registry:
+    devices = {t.id: t for t in assets if t.object_id is not None}
+    return Registry(SHAPES, {t.id: t for t in assets if t.object_id is None}, devices)
 
 
 def fold(engine: Engine, batches: Sequence[LiveBatch]) -> list[EpisodeChange]:
@@ -79,9 +79,9 @@ def test_a_reading_sent_again_rains_once(rules: RuleSet) -> None:
 
 
 def test_each_river_has_its_own_levels(rules: RuleSet) -> None:
-    low = thing("water:A", "water:SA", warning_level_m=50.0, guarantee_level_m=51.0, historical_max_level_m=52.0)
-    high = thing("water:B", "water:SB", warning_level_m=90.0, guarantee_level_m=91.0, historical_max_level_m=92.0)
-    bare = thing("water:C", "water:SC")
+    low = asset("water:A", "water:SA", warning_level_m=50.0, guarantee_level_m=51.0, historical_max_level_m=52.0)
+    high = asset("water:B", "water:SB", warning_level_m=90.0, guarantee_level_m=91.0, historical_max_level_m=92.0)
+    bare = asset("water:C", "water:SC")
     engine = Engine(rules, registry(low, high, bare))
     levels = [49.0, 50.0, 51.5, 52.0, 49.0, 49.0]
     changes = fold(engine, every(60, "water.river_reading", "A", "level_m", levels))
@@ -96,8 +96,8 @@ def test_each_river_has_its_own_levels(rules: RuleSet) -> None:
 
 def test_phreatic_depth_is_interpolated_on_the_dam_and_smaller_is_worse(rules: RuleSet) -> None:
     """A dam of 80 m: red below 5 m, orange at 5.5 m."""
-    pond = thing("emergency:P1", dam_height_m=80.0, pond_class="3")
-    engine = Engine(rules, registry(pond, thing("emergency:X", "emergency:P1")))
+    pond = asset("emergency:P1", dam_height_m=80.0, pond_class="3")
+    engine = Engine(rules, registry(pond, asset("emergency:X", "emergency:P1")))
     readings = [
         batch("emergency.tailings_sensor", T0 + timedelta(minutes=10 * i),
               [{"point_id": "X", "observed_at": T0 + timedelta(minutes=10 * i), "phreatic_depth_m": depth}])
@@ -124,8 +124,8 @@ def test_phreatic_depth_is_interpolated_on_the_dam_and_smaller_is_worse(rules: R
     ],
 )
 def test_points_lift_their_item(rules: RuleSet, rates: list[int], colour: str) -> None:
-    points = [thing(f"emergency:X{i}", "emergency:P1") for i in range(len(rates))]
-    engine = Engine(rules, registry(thing("emergency:P1"), *points))
+    points = [asset(f"emergency:X{i}", "emergency:P1") for i in range(len(rates))]
+    engine = Engine(rules, registry(asset("emergency:P1"), *points))
     readings = []
     for hour in (0, 24):
         at = T0 + timedelta(hours=hour)
@@ -143,7 +143,7 @@ def test_points_lift_their_item(rules: RuleSet, rates: list[int], colour: str) -
 
 
 def test_a_run_of_driving_ends_with_twenty_minutes_and_not_with_nineteen(rules: RuleSet) -> None:
-    truck = thing("transport:T", "transport:V", vehicle_type="muck_truck", speed_limit_kmh=80.0)
+    truck = asset("transport:T", "transport:V", vehicle_type="muck_truck", speed_limit_kmh=80.0)
 
     def drive(pause: int) -> list[tuple[float, Change, str]]:
         speeds = [60.0] * 150 + [0.0] * (pause - 1) + [60.0] * 110 + [0.0] * 25
@@ -156,8 +156,8 @@ def test_a_run_of_driving_ends_with_twenty_minutes_and_not_with_nineteen(rules: 
 
 def test_night_limits_hold_at_night_and_for_coaches_only(rules: RuleSet) -> None:
     """85 km/h with a limit of 100: allowed by day, above 80 % at night, and a hold of 75 s wants a second reading."""
-    coach = thing("transport:T", "transport:V", vehicle_type="tour_coach", speed_limit_kmh=100.0)
-    truck = thing("transport:U", "transport:W", vehicle_type="heavy_truck", speed_limit_kmh=100.0)
+    coach = asset("transport:T", "transport:V", vehicle_type="tour_coach", speed_limit_kmh=100.0)
+    truck = asset("transport:U", "transport:W", vehicle_type="heavy_truck", speed_limit_kmh=100.0)
     engine = Engine(rules, registry(coach, truck))
     found = []
     for shift in (timedelta(0), timedelta(hours=13)):
@@ -171,7 +171,7 @@ def test_night_limits_hold_at_night_and_for_coaches_only(rules: RuleSet) -> None
 
 
 def test_one_point_over_the_limit_is_no_speeding(rules: RuleSet) -> None:
-    car = thing("transport:T", "transport:V", vehicle_type="hazmat_truck", speed_limit_kmh=80.0)
+    car = asset("transport:T", "transport:V", vehicle_type="hazmat_truck", speed_limit_kmh=80.0)
     speeds = [70.0, 130.0, 70.0, 130.0, 130.0, 130.0]
     changes = fold(Engine(rules, registry(car)), every(1, "transport.vehicle_position", "T", "speed_kmh", speeds))
     assert of(changes, "vehicle_speeding") == [
@@ -183,7 +183,7 @@ def test_one_point_over_the_limit_is_no_speeding(rules: RuleSet) -> None:
 
 
 def test_two_of_three_samples(rules: RuleSet) -> None:
-    outfall = thing("ecology:M", "ecology:PK", cod_limit_mg_l=50.0)
+    outfall = asset("ecology:M", "ecology:PK", cod_limit_mg_l=50.0)
     cod = [60.0, 20.0, 20.0, 60.0, 20.0, 60.0, 20.0, 20.0, 20.0, 20.0, 20.0]
     changes = fold(Engine(rules, registry(outfall)), every(10, "ecology.outfall_reading", "M", "cod_mg_l", cod))
     assert of(changes, "outfall_cod") == [(50, OPENED, "yellow"), (90, CLEARED, "yellow")]
@@ -202,7 +202,7 @@ def test_events_end_by_rest_at_their_own_instant(rules: RuleSet) -> None:
 
 
 def test_a_fire_alarm_is_its_parts_and_two_parts_confirm_it(rules: RuleSet) -> None:
-    panel = thing("fire:U", "fire:UNIT")
+    panel = asset("fire:U", "fire:UNIT")
 
     def state(minute: int, part: str, **bits: bool) -> LiveBatch:
         at = T0 + timedelta(minutes=minute)
@@ -302,7 +302,7 @@ def test_a_warning_signal_is_in_force_until_it_is_cancelled(rules: RuleSet) -> N
 
 
 def test_noise_has_a_day_and_a_night(rules: RuleSet) -> None:
-    site = thing("housing:M", "housing:S")
+    site = asset("housing:M", "housing:S")
     quiet_day = fold(Engine(rules, registry(site)), every(5, "housing.dust_reading", "M", "noise_db", [60.0] * 6))
     assert of(quiet_day, "site_noise") == []
     loud_day = fold(Engine(rules, registry(site)), every(5, "housing.dust_reading", "M", "noise_db", [75.0] * 6))
@@ -311,8 +311,8 @@ def test_noise_has_a_day_and_a_night(rules: RuleSet) -> None:
 
 @pytest.mark.parametrize("metres", [400, 600])
 def test_rain_and_a_high_river_close_together(rules: RuleSet, metres: int) -> None:
-    river = thing("water:A", "water:SA", lon=111.3, lat=30.7, warning_level_m=50.0)
-    gauge = thing("water:R", "water:SR", lon=111.3, lat=30.7 + metres / 111_195)
+    river = asset("water:A", "water:SA", lon=111.3, lat=30.7, warning_level_m=50.0)
+    gauge = asset("water:R", "water:SR", lon=111.3, lat=30.7 + metres / 111_195)
     engine = Engine(rules, registry(river, gauge))
     changes = fold(engine, every(5, "water.rain_reading", "R", "rain_mm", [30.0, 30.0]))
     assert of(changes, "flood_composite") == []
@@ -333,7 +333,7 @@ def clock(minutes: float) -> LiveBatch:
 
 @pytest.mark.parametrize("step", [0.5, 7, 500])
 def test_silence_is_told_at_its_own_instant_whatever_the_tick(rules: RuleSet, step: float) -> None:
-    devices = [thing(f"urban:D{i}", f"urban:S{i}", gateway_id="GW1") for i in (1, 2)]
+    devices = [asset(f"urban:D{i}", f"urban:S{i}", gateway_id="GW1") for i in (1, 2)]
     engine = Engine(rules, registry(*devices))
     changes = engine.fold(gas(T0, 1, "D1")) + engine.fold(gas(T0 + timedelta(minutes=3), 1, "D2"))
     minutes = 3.0
@@ -409,7 +409,7 @@ def test_only_normal_readings_open_or_clear(rules: RuleSet, flag: str) -> None:
      ("feed", "urban.gas_reading", True), ("feed", "urban.tunnel_reading", False), ("device", "urban:E", False)],
 )  # fmt: skip
 def test_maintenance_windows_reach_what_they_name(rules: RuleSet, scope: Any, code: str, covers: bool) -> None:
-    device = thing("urban:D", "urban:S", area_code="420502003")
+    device = asset("urban:D", "urban:S", area_code="420502003")
     window = MaintenanceWindow(scope, code, T0, T0 + timedelta(hours=1), T0 - timedelta(hours=1))
     engine = Engine(replace(rules, windows=(window,)), registry(device))
     changes = fold(engine, [gas(T0 + timedelta(seconds=s), 90, "D") for s in range(0, 60, 5)])

@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from alerting.engine import Engine, Registry, Thing
+from alerting.engine import Asset, Engine, Registry
 from alerting.engine.episode import Change, EpisodeChange
 from alerting.engine.rule import Condition, Rule
 from alerting.rules import RuleSet, load_rules
 from core.stream.live import LiveBatch
-from rule_parts import SHAPES, batch, gas, rules_folder, thing
+from rule_parts import SHAPES, asset, batch, gas, rules_folder
 
 T0 = datetime(2026, 7, 6, 2, 0, tzinfo=UTC)
 
@@ -58,13 +58,13 @@ def direction(condition: Condition) -> str:
     return "high" if condition.comparison in ("ge", "gt") and condition.aggregate != "drop" else "low"
 
 
-def device_of(rule: Rule, department: str, conditions: Sequence[Condition]) -> Thing:
+def device_of(rule: Rule, department: str, conditions: Sequence[Condition]) -> Asset:
     """A device to which the first of the conditions applies, with all the limits that the rule asks for."""
     attributes: dict[str, Any] = {c.limit_attribute: 50.0 for c in rule.conditions if c.limit_attribute}
     for name, words in conditions[0].applies_to.items():
         low, span, high = words[0].partition("..")
         attributes[name] = (float(low or 0) + float(high or 999)) / 2 if span else words[0]
-    return thing(f"{department}:D1", f"{department}:O1", **attributes)
+    return asset(f"{department}:D1", f"{department}:O1", **attributes)
 
 
 @pytest.mark.case("live.B5")
@@ -122,7 +122,7 @@ def test_a_saturated_gas_detector_alarms() -> None:
 
 @pytest.mark.case("live.B2")
 def test_an_impossible_cod_alarms() -> None:
-    registry = Registry(SHAPES, {}, {"ecology:M1": thing("ecology:M1", "ecology:O1", cod_limit_mg_l=100.0)})
+    registry = Registry(SHAPES, {}, {"ecology:M1": asset("ecology:M1", "ecology:O1", cod_limit_mg_l=100.0)})
     stream = [
         batch("ecology.outfall_reading", at(600 * i), [
             {"device_id": "M1", "observed_at": at(600 * i), "cod_mg_l": 99999.0, "_flags": "out_of_range:cod_mg_l"}])

@@ -18,7 +18,7 @@ from alerting.engine import Engine, Registry
 from alerting.engine.episode import EpisodeChange
 from alerting.rules import MaintenanceWindow, RuleSet, load_rules
 from core.stream.live import LiveBatch
-from rule_parts import SHAPES, batch, rules_folder, thing
+from rule_parts import SHAPES, asset, batch, rules_folder
 
 T0 = datetime(2026, 7, 6, 2, 0, tzinfo=UTC)
 FLAGS = ("normal", "normal", "normal", "normal", "calibration", "maintenance")
@@ -45,21 +45,21 @@ def rules() -> RuleSet:
 @functools.cache
 def registry() -> Registry:
     devices = [
-        *(thing(f"urban:D{i}", f"urban:S{i}", gateway_id="GW", area_code="420502") for i in range(3)),
-        *(thing(f"emergency:X{i}", "emergency:P", area_code="420502") for i in range(3)),
+        *(asset(f"urban:D{i}", f"urban:S{i}", gateway_id="GW", area_code="420502") for i in range(3)),
+        *(asset(f"emergency:X{i}", "emergency:P", area_code="420502") for i in range(3)),
         *(
-            thing(f"transport:T{i}", f"transport:V{i}", vehicle_type="tour_coach", speed_limit_kmh=100.0)
+            asset(f"transport:T{i}", f"transport:V{i}", vehicle_type="tour_coach", speed_limit_kmh=100.0)
             for i in range(3)
         ),
         *(
-            thing(f"water:R{i}", f"water:SR{i}", lon=111.3, lat=30.7, warning_level_m=50.0, guarantee_level_m=51.0,
+            asset(f"water:R{i}", f"water:SR{i}", lon=111.3, lat=30.7, warning_level_m=50.0, guarantee_level_m=51.0,
                   historical_max_level_m=52.0)
             for i in range(3)
         ),
-        *(thing(f"ecology:M{i}", f"ecology:O{i}", cod_limit_mg_l=50.0) for i in range(3)),
-        *(thing(f"fire:U{i}", f"fire:F{i}") for i in range(3)),
+        *(asset(f"ecology:M{i}", f"ecology:O{i}", cod_limit_mg_l=50.0) for i in range(3)),
+        *(asset(f"fire:U{i}", f"fire:F{i}") for i in range(3)),
     ]  # fmt: skip
-    pond = thing("emergency:P", dam_height_m=80.0, dry_beach_min_m=70.0, pond_class="3")
+    pond = asset("emergency:P", dam_height_m=80.0, dry_beach_min_m=70.0, pond_class="3")
     return Registry(SHAPES, {pond.id: pond}, {d.id: d for d in devices})
 
 

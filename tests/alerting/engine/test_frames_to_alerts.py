@@ -17,7 +17,7 @@ from core.stream.live import micros
 from ingest.protocols import gb26875
 from ingest.protocols.jt808 import encode
 from ingest.pull import open_intake
-from rule_parts import SHAPES, thing
+from rule_parts import SHAPES, asset
 
 GAS, POSITION, STATE = "urban.gas_reading", "transport.vehicle_position", "fire.device_state"
 
@@ -127,8 +127,8 @@ def test_back_fill_of_a_past_leak_is_no_present_danger(chain: Chain) -> None:
 def test_the_first_word_of_a_device_is_judged_at_once_by_the_limit_of_its_register(
     chain: Chain, limit_m: float, colour: str | None
 ) -> None:
-    pond = thing("emergency:P1", dry_beach_min_m=limit_m, pond_class="3")
-    point = thing("emergency:T1", pond.id)
+    pond = asset("emergency:P1", dry_beach_min_m=limit_m, pond_class="3")
+    point = asset("emergency:T1", pond.id)
     chain.engine = Engine(rules(), Registry(SHAPES, {pond.id: pond}, {point.id: point}))
     said = {"pointCode": "T1", "time": f"{T0:%Y-%m-%dT%H:%M:%S%z}", "dryBeach": 55.0}
     chain.say("emergency.tailings_sensor", "T1", said, 0)

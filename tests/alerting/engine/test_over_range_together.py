@@ -20,14 +20,14 @@ from alerting.lifecycle.steps import Verb
 from alerting.lifecycle.store import apply
 from alerting.lifecycle.subjects import Subjects
 from alerting.lifecycle.timers import Timers
-from alerting.policy.notification_policy import load_notification_policy
+from alerting.policy.notification_policies import load_notification_policies
 from alerting.policy.quiet_limits import covered_by_labels
 from alerting.policy.suppression import settle
 from alerting.rules import RuleError, RuleSet, load_rules
 from core.settings import Home
 from core.store import database, tables
 from core.stream.live import LiveBatch
-from rule_parts import SEEDS, SHAPES, batch, rules_folder, set_cell, thing
+from rule_parts import SEEDS, SHAPES, asset, batch, rules_folder, set_cell
 
 T0 = datetime(2026, 7, 6, 2, 0, tzinfo=UTC)
 GROUP, SINGLE = "gas_over_range_gateway", "gas_methane_lel"
@@ -36,7 +36,7 @@ CITY = Registry(
     SHAPES,
     {},
     {
-        f"urban:{gateway}D{n}": thing(f"urban:{gateway}D{n}", f"urban:{gateway}O{n}", area_code="420502001",
+        f"urban:{gateway}D{n}": asset(f"urban:{gateway}D{n}", f"urban:{gateway}O{n}", area_code="420502001",
                                       gateway_id=gateway)
         for gateway in ("GW1", "GW2") for n in range(12)
     },
@@ -134,12 +134,12 @@ def test_danger_within_the_range_is_counted_by_nobody(rules: RuleSet) -> None:
 
 @pytest.mark.case("live.B7")
 def test_people_are_told_of_one_alert_and_the_single_ones_wait_behind_it(home: Home, rules: RuleSet) -> None:
-    store, desk = database.open_ops(home.ops_url), load_notification_policy(*SEEDS)
+    store, policies = database.open_ops(home.ops_url), load_notification_policies(*SEEDS)
     changes = over(Engine(rules, CITY), [*devices("GW1", 8), *devices("GW2", 1)])
-    apply(store, desk, changes, Subjects(rules, CITY, desk.routing, "420500"), T0)
+    apply(store, policies, changes, Subjects(rules, CITY, policies.routing, "420500"), T0)
     clock = Timers(store)
     for second in range(30):
-        clock.tick(desk, T0 + timedelta(seconds=second))
+        clock.tick(policies, T0 + timedelta(seconds=second))
     with store.connect() as connection:
         alerts = list(connection.execute(sa.select(tables.alert)).mappings())
         bodies = [orjson.loads(body) for body in connection.scalars(sa.select(tables.alert_notice.c.body))]
@@ -155,19 +155,19 @@ def test_people_are_told_of_one_alert_and_the_single_ones_wait_behind_it(home: H
 @pytest.mark.case("live.B7")
 @pytest.mark.parametrize("acknowledged", [False, True])
 def test_a_group_that_grows_is_told_again(home: Home, rules: RuleSet, acknowledged: bool) -> None:
-    store, desk = database.open_ops(home.ops_url), load_notification_policy(*SEEDS)
-    engine, subjects, clock = Engine(rules, CITY), Subjects(rules, CITY, desk.routing, "420500"), Timers(store)
-    apply(store, desk, over(engine, devices("GW1", 5)), subjects, T0)
-    clock.tick(desk, T0 + timedelta(seconds=30))
+    store, policies = database.open_ops(home.ops_url), load_notification_policies(*SEEDS)
+    engine, subjects, clock = Engine(rules, CITY), Subjects(rules, CITY, policies.routing, "420500"), Timers(store)
+    apply(store, policies, over(engine, devices("GW1", 5)), subjects, T0)
+    clock.tick(policies, T0 + timedelta(seconds=30))
     with store.connect() as connection:
         (group_id,) = connection.scalars(sa.select(tables.alert.c.alert_id).where(tables.alert.c.rule_id == GROUP))
     if acknowledged:
-        commands.act(store, desk, group_id, Verb.ACKNOWLEDGED, "li", "on the way", T0 + timedelta(seconds=60))
+        commands.act(store, policies, group_id, Verb.ACKNOWLEDGED, "li", "on the way", T0 + timedelta(seconds=60))
     later = T0 + timedelta(seconds=120)
-    apply(store, desk, over(engine, ["GW1D8", "GW1D9"], start=100), subjects, later)
+    apply(store, policies, over(engine, ["GW1D8", "GW1D9"], start=100), subjects, later)
     clock.stale()
     for minute in range(12):
-        clock.tick(desk, later + timedelta(minutes=minute))
+        clock.tick(policies, later + timedelta(minutes=minute))
     with store.connect() as connection:
         query = sa.select(tables.alert_news.c.kind).where(
             tables.alert_news.c.alert_id == group_id, tables.alert_news.c.notice_id.like("%"),
@@ -189,10 +189,10 @@ def test_a_group_of_a_feed_is_of_one_county_and_hides_nothing_of_another(home: H
     assert {(c.object_id, c.area_code, c.value) for c in changes if c.rule_id == GROUP} == {
         ("urban.gas_reading:420502", "420502001", 6.0), ("urban.gas_reading:420503", "420503001", 6.0)
     }  # fmt: skip
-    desk = load_notification_policy(*SEEDS)
-    subject = Subjects(rules, TWO_COUNTIES, desk.routing, "420500")
+    policies = load_notification_policies(*SEEDS)
+    subject = Subjects(rules, TWO_COUNTIES, policies.routing, "420500")
     names = {subject(c).object_name_zh for c in changes if c.rule_id == GROUP}
-    assert names == {desk.routing.areas[code]["name_zh"] for code in ("420502", "420503")}
+    assert names == {policies.routing.areas[code]["name_zh"] for code in ("420502", "420503")}
 
 
 @pytest.mark.case("live.B7")
@@ -201,10 +201,10 @@ def test_a_gateway_over_two_counties_hides_no_single_alert(home: Home, rules: Ru
         TWO_COUNTIES,
         devices={key: replace(one, attributes={"gateway_id": "GW1"}) for key, one in TWO_COUNTIES.devices.items()},
     )
-    store, desk = database.open_ops(home.ops_url), load_notification_policy(*SEEDS)
+    store, policies = database.open_ops(home.ops_url), load_notification_policies(*SEEDS)
     changes = over(Engine(rules, city), [*devices("GW1", 3), *devices("GW2", 3)])
-    apply(store, desk, changes, Subjects(rules, city, desk.routing, "420500"), T0)
-    settle(store, desk, T0)
+    apply(store, policies, changes, Subjects(rules, city, policies.routing, "420500"), T0)
+    settle(store, policies, T0)
     with store.connect() as connection:
         alerts = connection.execute(sa.select(tables.alert)).all()
     assert {row.area_code for row in alerts if row.rule_id == GROUP} == {"420500"}
@@ -219,12 +219,12 @@ def test_an_alert_is_hidden_only_while_the_group_tells_all_of_it(home: Home, rul
     city = replace(
         CITY, devices={k: replace(one, object_id=shared.get(k, one.object_id)) for k, one in CITY.devices.items()}
     )
-    store, desk = database.open_ops(home.ops_url), load_notification_policy(*SEEDS)
-    engine, subjects = Engine(rules, city), Subjects(rules, city, desk.routing, "420500")
+    store, policies = database.open_ops(home.ops_url), load_notification_policies(*SEEDS)
+    engine, subjects = Engine(rules, city), Subjects(rules, city, policies.routing, "420500")
 
     def state(changes: Sequence[EpisodeChange]) -> tuple[str, str]:
-        apply(store, desk, changes, subjects, T0)
-        settle(store, desk, T0)
+        apply(store, policies, changes, subjects, T0)
+        settle(store, policies, T0)
         a = tables.alert.c
         with store.connect() as connection:
             query = sa.select(a.state, a.passed_on_by).where(a.object_id == "urban:GW1O0", a.rule_id == SINGLE)
@@ -241,17 +241,17 @@ def test_an_alert_is_hidden_only_while_the_group_tells_all_of_it(home: Home, rul
 @pytest.mark.case("live.B7")
 @pytest.mark.parametrize("by", ["silence", "maintenance"])
 def test_a_group_that_is_quiet_hides_nobody_and_counts_its_members(home: Home, rules: RuleSet, by: str) -> None:
-    store, desk = database.open_ops(home.ops_url), load_notification_policy(*SEEDS)
+    store, policies = database.open_ops(home.ops_url), load_notification_policies(*SEEDS)
     changes = over(Engine(rules, CITY), devices("GW1", 6))
-    apply(store, desk, changes, Subjects(rules, CITY, desk.routing, "420500"), T0)
-    settle(store, desk, T0)
+    apply(store, policies, changes, Subjects(rules, CITY, policies.routing, "420500"), T0)
+    settle(store, policies, T0)
     assert covered_by_labels(store, {"object_id": "urban:GW1"}, T0).n_devices == 6
     hour = timedelta(hours=1)
     if by == "silence":
-        commands.silence(store, desk, {"object_id": "urban:GW1"}, "li", "work", T0, T0 + hour, T0)
+        commands.silence(store, policies, {"object_id": "urban:GW1"}, "li", "work", T0, T0 + hour, T0)
     else:
         commands.announce_maintenance(store, "object", "urban:GW1", "li", "work", T0, T0 + hour, T0)
-    settle(store, desk, T0 + timedelta(seconds=1))
+    settle(store, policies, T0 + timedelta(seconds=1))
     with store.connect() as connection:
         singles = set(connection.scalars(sa.select(tables.alert.c.state).where(tables.alert.c.rule_id == SINGLE)))
     assert singles == {"open"}

@@ -24,7 +24,7 @@ from alerting.lifecycle.subjects import Subjects
 from alerting.notify.channels.channel_config import load_channel_config
 from alerting.notify.channels.message import facts_of
 from alerting.notify.notices import flush
-from alerting.policy.notification_policy import NotificationPolicy, load_notification_policy
+from alerting.policy.notification_policies import NotificationPolicies, load_notification_policies
 from core.catalogue import contract_path
 from core.contract import ContractError, parse_contract
 from core.settings import Home
@@ -52,8 +52,8 @@ def chain(home: Home, store: sa.Engine) -> Chain:
 
 
 @pytest.fixture(scope="module")
-def desk() -> NotificationPolicy:
-    return load_notification_policy(*SEEDS)
+def policies() -> NotificationPolicies:
+    return load_notification_policies(*SEEDS)
 
 
 def frame(number: int, part: Part, text: bytes, at: datetime = T0) -> bytes:
@@ -68,18 +68,18 @@ def alerts_of(store: sa.Engine) -> dict[str, Any]:
         return {row["rule_id"]: row for row in connection.execute(sa.select(tables.alert)).mappings()}
 
 
-def tell(chain: Chain, store: sa.Engine, desk: NotificationPolicy) -> None:
-    subject_of = Subjects(rules(), CITY, desk.routing, "420500")
-    apply(store, desk, chain.changes, subject_of, T0)
+def tell(chain: Chain, store: sa.Engine, policies: NotificationPolicies) -> None:
+    subject_of = Subjects(rules(), CITY, policies.routing, "420500")
+    apply(store, policies, chain.changes, subject_of, T0)
     chain.changes = []
 
 
 @pytest.mark.case("live.C5", "live.C4")
-def test_the_place_in_the_building_stands_in_alert_notice_and_cap(chain: Chain, store: sa.Engine, desk: NotificationPolicy) -> None:
+def test_the_place_in_the_building_stands_in_alert_notice_and_cap(chain: Chain, store: sa.Engine, policies: NotificationPolicies) -> None:
     cut = CORRIDOR.encode("gb18030")[:31]
     assert len(CORRIDOR.encode("gb18030")) > 31
     chain.say(STATE, UNIT, frame(1, Part("fire_alarm", 2, "smoke_detector", 3, 7), cut), 0)
-    tell(chain, store, desk)
+    tell(chain, store, policies)
     readable = cut.decode("gb18030", "ignore")
     where_zh, where_en = f"{readable}（2号主机 3回路 7号部件）", f"{readable} (panel 2, loop 3, part 7)"
     alert = alerts_of(store)["fire_alarm"]
@@ -87,7 +87,7 @@ def test_the_place_in_the_building_stands_in_alert_notice_and_cap(chain: Chain, 
     assert alert["matters_zh"].endswith(f"，位置：{where_zh}")
     assert alert["matters_en"].endswith(f", at {where_en}")
 
-    flush(store, desk, T0.replace(hour=5))
+    flush(store, policies, T0.replace(hour=5))
     with store.connect() as connection:
         notice = connection.execute(sa.select(tables.alert_notice)).mappings().one()
     assert where_zh in notice["title_zh"]
@@ -106,14 +106,14 @@ def test_the_place_in_the_building_stands_in_alert_notice_and_cap(chain: Chain, 
 
 @pytest.mark.case("live.C5")
 def test_a_second_part_adds_its_place_and_stands_in_the_confirmed_fire(
-    chain: Chain, store: sa.Engine, desk: NotificationPolicy
+    chain: Chain, store: sa.Engine, policies: NotificationPolicies
 ) -> None:
     chain.say(STATE, UNIT, frame(1, Part("fire_alarm", 2, "smoke_detector", 3, 7), "东厅".encode("gb18030")), 0)
-    tell(chain, store, desk)
+    tell(chain, store, policies)
     chain.engine = Engine.restore(chain.engine.snapshot(), rules(), CITY)  # a restart forgets no place
     chain.say(STATE, UNIT, frame(2, Part("fire_alarm", 2, "smoke_detector", 3, 8), b""), 5)
     chain.wait(6)
-    tell(chain, store, desk)
+    tell(chain, store, policies)
     both = "东厅（2号主机 3回路 7号部件）、2号主机 3回路 8号部件"
     assert {rule: row["spot_zh"] for rule, row in alerts_of(store).items()} == {
         "fire_alarm": both, "fire_confirmed": both,
@@ -122,21 +122,21 @@ def test_a_second_part_adds_its_place_and_stands_in_the_confirmed_fire(
 
 
 @pytest.mark.case("live.held.H8")
-def test_a_fire_that_is_sent_three_times_is_one_alert(chain: Chain, store: sa.Engine, desk: NotificationPolicy) -> None:
+def test_a_fire_that_is_sent_three_times_is_one_alert(chain: Chain, store: sa.Engine, policies: NotificationPolicies) -> None:
     part = Part("fire_alarm", 2, "smoke_detector", 3, 7)
     for number, second in enumerate((0, 3, 40), 1):
         chain.say(STATE, UNIT, frame(number, part, b"", T0 + timedelta(seconds=second)), second)
-    tell(chain, store, desk)
+    tell(chain, store, policies)
     assert {rule: (row["state"], row["n_reports"]) for rule, row in alerts_of(store).items()} == {
         "fire_alarm": ("open", 1),
     }  # fmt: skip
 
 
-def test_what_a_device_writes_is_bounded_and_many_places_are_counted(desk: NotificationPolicy) -> None:
+def test_what_a_device_writes_is_bounded_and_many_places_are_counted(policies: NotificationPolicies) -> None:
     assert spot_of([("text", " a \n b "), ("loop", None), ("part", 0)]) == (("text", "a b"), ("part", "0"))
     assert len(spot_of([("text", "x" * 500)])[0][1]) == 80
-    assert worded(spot_of([("loop", 4)]), desk.wording) == ("4回路", "loop 4")
-    assert worded(spot_of([("riser", 4)]), desk.wording) == ("riser 4", "riser 4"), "a role without words"
+    assert worded(spot_of([("loop", 4)]), policies.wording) == ("4回路", "loop 4")
+    assert worded(spot_of([("riser", 4)]), policies.wording) == ("riser 4", "riser 4"), "a role without words"
     zh, en = together((f"{n}层", f"floor {n}") for n in range(SHOWN + 3))
     assert zh.endswith(f"{SHOWN - 1}层等{SHOWN + 3}处")
     assert en.endswith("and 3 more")

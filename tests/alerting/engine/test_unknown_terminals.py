@@ -15,7 +15,7 @@ from alerting.lifecycle.store import apply
 from alerting.lifecycle.subjects import Subjects
 from alerting.notify.channels.channel_config import load_channel_config
 from alerting.notify.notices import flush
-from alerting.policy.notification_policy import load_notification_policy
+from alerting.policy.notification_policies import load_notification_policies
 from core.settings import Home
 from core.stages import Batch, Payload
 from core.store import database, tables
@@ -61,7 +61,7 @@ def known(home: Home, store: sa.Engine) -> KnownDevices:
 
 
 @pytest.fixture
-def desks(known: KnownDevices) -> dict[str, FrameHandler]:
+def handlers(known: KnownDevices) -> dict[str, FrameHandler]:
     strangers = Strangers(CONTRACTS)
     return frame_handlers_of(CONTRACTS, known, LinkTracker(), BadFrames(), strangers, Counts(), lambda: T0)
 
@@ -92,11 +92,11 @@ def over_limit() -> bytes:
     ids=["jt808", "gb26875", "sl651"],
 )
 def test_an_alarm_of_an_unknown_terminal_rings_under_its_sender(
-    home: Home, store: sa.Engine, known: KnownDevices, desks: dict[str, FrameHandler], protocol: str, frame: bytes, sender: str,
+    home: Home, store: sa.Engine, known: KnownDevices, handlers: dict[str, FrameHandler], protocol: str, frame: bytes, sender: str,
     rule_id: str, said: str,
 ) -> None:  # fmt: skip
     with pytest.raises(Refused) as refused:
-        desks[protocol].take(frame, PEER)
+        handlers[protocol].take(frame, PEER)
     assert refused.value.standing == "unknown"
     chain = Chain(open_intake(home, store, "run-1", lambda: T0), known)
     for heard in refused.value.heard:
@@ -106,9 +106,9 @@ def test_an_alarm_of_an_unknown_terminal_rings_under_its_sender(
     assert {change.rule_id for change in chain.changes} == {rule_id}
     assert not any(feed.waiting.rows for feed in chain.ticker.feeds.values()), "it lands nowhere"
 
-    desk, book = load_notification_policy(*SEEDS), load_channel_config(*SEEDS)
-    apply(store, desk, chain.changes, Subjects(rules(), CITY, desk.routing, "420500"), T0)
-    (notice_id,) = flush(store, desk, T0 + timedelta(minutes=5))
+    handler, book = load_notification_policies(*SEEDS), load_channel_config(*SEEDS)
+    apply(store, handler, chain.changes, Subjects(rules(), CITY, handler.routing, "420500"), T0)
+    (notice_id,) = flush(store, handler, T0 + timedelta(minutes=5))
     with store.connect() as connection:
         alert = connection.execute(sa.select(tables.alert)).mappings().one()
         title = connection.scalar(sa.select(tables.alert_notice.c.title_zh))
@@ -119,7 +119,7 @@ def test_an_alarm_of_an_unknown_terminal_rings_under_its_sender(
         assert tell(store, book.cap, outlet, notice_id, "d", T0 + timedelta(minutes=6)) == [], "in no CAP message"
 
 
-def test_a_heartbeat_of_an_unknown_terminal_goes_nowhere(desks: dict[str, FrameHandler]) -> None:
+def test_a_heartbeat_of_an_unknown_terminal_goes_nowhere(handlers: dict[str, FrameHandler]) -> None:
     with pytest.raises(Refused) as refused:
-        desks["jt808"].take(jt808.heartbeat(jt808.Sender(PHONE), 1), PEER)
+        handlers["jt808"].take(jt808.heartbeat(jt808.Sender(PHONE), 1), PEER)
     assert refused.value.heard == ()

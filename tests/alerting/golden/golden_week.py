@@ -16,7 +16,7 @@ from alerting.engine import Registry
 from alerting.rules import MaintenanceWindow
 from core.contract import Contract
 from ingest.conform.output import landed_schema
-from rule_parts import SHAPES, thing
+from rule_parts import SHAPES, asset
 
 MONDAY = datetime(2026, 7, 5, 16, tzinfo=UTC)  # 00:00 on 6 July in Beijing
 DAY = 24 * 60
@@ -43,9 +43,9 @@ def at(minute: float) -> datetime:
 def town() -> Registry:
     """Two gas detectors behind one gateway, a river and its gauge 300 m away, a coach, a pond, an outfall, a panel."""
     devices = [
-        thing("urban:D1", "urban:S1", gateway_id="GW1", space_type="valve_well", area_code="420502"),
-        thing("urban:D2", "urban:S2", gateway_id="GW1", space_type="adjacent_space", area_code="420502"),
-        thing(
+        asset("urban:D1", "urban:S1", gateway_id="GW1", space_type="valve_well", area_code="420502"),
+        asset("urban:D2", "urban:S2", gateway_id="GW1", space_type="adjacent_space", area_code="420502"),
+        asset(
             "water:H1",
             "water:RIVER",
             lon=111.3,
@@ -55,13 +55,13 @@ def town() -> Registry:
             historical_max_level_m=52.5,
             area_code="420502",
         ),
-        thing("water:G1", "water:GAUGE", lon=111.3, lat=30.7027, area_code="420502"),
-        thing("transport:T1", "transport:V1", vehicle_type="tour_coach", speed_limit_kmh=100.0),
-        *(thing(f"emergency:X{i}", "emergency:POND", area_code="420581") for i in range(1, 4)),
-        thing("ecology:M1", "ecology:O1", cod_limit_mg_l=50.0, nh3_n_limit_mg_l=5.0, ph_min=6.0, ph_max=9.0),
-        thing("fire:U1", "fire:UNIT"),
+        asset("water:G1", "water:GAUGE", lon=111.3, lat=30.7027, area_code="420502"),
+        asset("transport:T1", "transport:V1", vehicle_type="tour_coach", speed_limit_kmh=100.0),
+        *(asset(f"emergency:X{i}", "emergency:POND", area_code="420581") for i in range(1, 4)),
+        asset("ecology:M1", "ecology:O1", cod_limit_mg_l=50.0, nh3_n_limit_mg_l=5.0, ph_min=6.0, ph_max=9.0),
+        asset("fire:U1", "fire:UNIT"),
     ]
-    pond = thing("emergency:POND", dry_beach_min_m=70.0, pond_class="3", dam_height_m=80.0, area_code="420581")
+    pond = asset("emergency:POND", dry_beach_min_m=70.0, pond_class="3", dam_height_m=80.0, area_code="420581")
     return Registry(SHAPES, {pond.id: pond}, {d.id: d for d in devices})
 
 

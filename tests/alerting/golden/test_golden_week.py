@@ -22,7 +22,7 @@ from alerting.engine import Engine
 from alerting.engine_state import EngineState
 from alerting.lifecycle.store import Position, apply, note_snapshot, position_of
 from alerting.lifecycle.subjects import Subjects
-from alerting.policy.notification_policy import load_notification_policy
+from alerting.policy.notification_policies import load_notification_policies
 from alerting.rules import RuleSet, load_rules
 from alerting.runtime_config import RuntimeConfig
 from core.settings import Home, open_home
@@ -131,25 +131,25 @@ def test_alerts_of_a_process_killed_at_random_are_the_replay(
 ) -> None:
     """The way of live readings: folded, applied with the position, saved now and then; a kill forgets the rest."""
     chance, alerts = random.Random(seed), open_ops(f"sqlite:///{tmp_path / 'ops.db'}")
-    desk, registry = load_notification_policy(*SEEDS), town()
-    subjects = Subjects(rules, registry, desk.routing, "420500")
-    knowledge = RuntimeConfig(tmp_path, rules, registry, desk, subjects, "")
+    policies, registry = load_notification_policies(*SEEDS), town()
+    subjects = Subjects(rules, registry, policies.routing, "420500")
+    config = RuntimeConfig(tmp_path, rules, registry, policies, subjects, "")
     live = [replace(b, sequence=n) for n, b in enumerate([*stream, LiveBatch("clock", END, "", {})], 1)]
     of_process = open_home({}, tmp_path)
-    mind, kills, known = EngineState.resume(of_process, knowledge, None), 0, 0
+    engine_state, kills, known = EngineState.resume(of_process, config, None), 0, 0
 
     def write() -> int:
-        position = Position("alerting", "LIVE", mind.sequence, mind.stream_at)
-        return apply(alerts, desk, mind.taken(), subjects, mind.stream_at, position).n_known
+        position = Position("alerting", "LIVE", engine_state.sequence, engine_state.stream_at)
+        return apply(alerts, policies, engine_state.taken(), subjects, engine_state.stream_at, position).n_known
 
-    while mind.sequence < len(live):
-        mind.fold(live[mind.sequence])
-        if mind.changes or chance.random() < 0.05:
+    while engine_state.sequence < len(live):
+        engine_state.fold(live[engine_state.sequence])
+        if engine_state.changes or chance.random() < 0.05:
             known += write()
         if chance.random() < 0.01:
-            mind.save(tmp_path, alerts, note_snapshot, *mind.packed())
+            engine_state.save(tmp_path, alerts, note_snapshot, *engine_state.packed())
         if chance.random() < 0.005:
-            mind, kills = EngineState.resume(of_process, knowledge, position_of(alerts, "alerting")), kills + 1
+            engine_state, kills = EngineState.resume(of_process, config, position_of(alerts, "alerting")), kills + 1
     write()
     did = fired(alerts, {rule.rule_id for rule in rules.rules}, at(0), END)
     alerts.dispose()

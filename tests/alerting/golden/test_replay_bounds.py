@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 from golden_week import DAY, GAS, at, frame_of, gas, town
-from orchestration.backtest import Trial, tried
 from typer.testing import CliRunner
 
 from alerting.backtest.evaluation import backtest, warm_up
@@ -26,6 +25,7 @@ from core.store.database import open_ops
 from ingest.intake.lander import read_position
 from ingest.land.compact import compact
 from ingest.land.landing import land
+from orchestration.backtest import Trial, tried
 from orchestration.rules import publish_rules
 from rule_parts import CONTRACTS, rules_folder, set_cell
 

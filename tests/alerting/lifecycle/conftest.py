@@ -12,7 +12,7 @@ from told_episodes import Engineer, river_station
 
 from alerting.engine.episode import EpisodeChange
 from alerting.lifecycle.joining import Subject
-from alerting.policy.notification_policy import NotificationPolicy, load_notification_policy
+from alerting.policy.notification_policies import NotificationPolicies, load_notification_policies
 from core.store import tables
 from core.store.database import open_ops
 from orchestration.project import PROJECT, seed_folders
@@ -21,9 +21,9 @@ SEEDS = seed_folders(PROJECT)
 
 
 @pytest.fixture(scope="session")
-def desk() -> NotificationPolicy:
+def policies() -> NotificationPolicies:
     """The desk that the seeds describe."""
-    return load_notification_policy(*SEEDS)
+    return load_notification_policies(*SEEDS)
 
 
 @pytest.fixture

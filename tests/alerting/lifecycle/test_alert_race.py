@@ -12,7 +12,7 @@ from alerting.engine.episode import Change
 from alerting.lifecycle import commands
 from alerting.lifecycle.steps import IllegalStep, Verb
 from alerting.lifecycle.store import apply
-from alerting.policy.notification_policy import NotificationPolicy
+from alerting.policy.notification_policies import NotificationPolicies
 from core.store import tables
 
 N = 50
@@ -22,11 +22,11 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[3])
 from conftest import SEEDS
 from told_episodes import START, Engineer, river_station
-from alerting.policy.notification_policy import load_desk
+from alerting.policy.notification_policies import load_notification_policies
 from alerting.engine.episode import Change
 from alerting.lifecycle.store import apply
 from core.store.database import open_ops
-engine, desk, first = open_ops(sys.argv[1]), load_desk(*SEEDS), int(sys.argv[2])
+engine, desk, first = open_ops(sys.argv[1]), load_notification_policies(*SEEDS), int(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
 for n in range(first, first + 10):
@@ -40,13 +40,13 @@ def only_alert(engine: sa.Engine) -> sa.RowMapping:
         return row
 
 
-def test_fifty_threads_make_one_alert(store: sa.Engine, desk: NotificationPolicy) -> None:
+def test_fifty_threads_make_one_alert(store: sa.Engine, policies: NotificationPolicies) -> None:
     barrier = threading.Barrier(N)
 
     def report(number: int) -> None:
         change = Engineer()(Change.OPENED, device=f"d{number}")
         barrier.wait()
-        apply(store, desk, [change], river_station, START)
+        apply(store, policies, [change], river_station, START)
 
     with ThreadPoolExecutor(N) as pool:
         list(pool.map(report, range(N)))
@@ -76,15 +76,15 @@ def test_five_processes_make_one_alert(store_url: str, store: sa.Engine) -> None
     assert only_alert(store)["n_reports"] == N
 
 
-def test_of_many_who_acknowledge_one_does(store: sa.Engine, desk: NotificationPolicy) -> None:
-    apply(store, desk, [Engineer()(Change.OPENED)], river_station, START)
+def test_of_many_who_acknowledge_one_does(store: sa.Engine, policies: NotificationPolicies) -> None:
+    apply(store, policies, [Engineer()(Change.OPENED)], river_station, START)
     alert_id = only_alert(store)["alert_id"]
     barrier = threading.Barrier(8)
 
     def acknowledge(number: int) -> bool:
         barrier.wait()
         try:
-            commands.act(store, desk, alert_id, Verb.ACKNOWLEDGED, f"officer {number}", "", START)
+            commands.act(store, policies, alert_id, Verb.ACKNOWLEDGED, f"officer {number}", "", START)
         except IllegalStep:
             return False
         return True

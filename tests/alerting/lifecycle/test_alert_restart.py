@@ -23,7 +23,7 @@ from alerting.lifecycle import commands
 from alerting.lifecycle.steps import IllegalStep, Verb
 from alerting.lifecycle.store import Position, apply, position_of
 from alerting.lifecycle.timers import Timers
-from alerting.policy.notification_policy import NotificationPolicy
+from alerting.policy.notification_policies import NotificationPolicies
 from alerting.policy.suppression import settle
 from core.store import tables
 from core.store.database import open_ops
@@ -78,7 +78,7 @@ def alert_id(engine: sa.Engine, object_id: str) -> str:
         return str(connection.scalar(sa.select(tables.alert.c.alert_id).where(tables.alert.c.object_id == object_id)))
 
 
-def steps(desk: NotificationPolicy) -> list[Callable[[sa.Engine], None]]:
+def steps(policies: NotificationPolicies) -> list[Callable[[sa.Engine], None]]:
     """What the processes do, in order; each looks into the store for what is left to do."""
 
     def consume(until: int) -> Callable[[sa.Engine], None]:
@@ -88,20 +88,20 @@ def steps(desk: NotificationPolicy) -> list[Callable[[sa.Engine], None]]:
             first = max((found.sequence if found else 0) - 1, 0)
             for sequence, (now, changes) in list(enumerate(stream(), 1))[first:until]:
                 position = Position("alerting", "LIVE", sequence, now)
-                apply(engine, desk, changes, river_station, now, position)
+                apply(engine, policies, changes, river_station, now, position)
 
         return consumed
 
-    def deed(object_id: str, verb: Verb, minute: int) -> Callable[[sa.Engine], None]:
+    def action(object_id: str, verb: Verb, minute: int) -> Callable[[sa.Engine], None]:
         def acted(engine: sa.Engine) -> None:
             # Done before the kill: the person is told so and goes on.
             with suppress(IllegalStep):
-                commands.act(engine, desk, alert_id(engine, object_id), verb, "li", "as seen", START + minute * MINUTE)
+                commands.act(engine, policies, alert_id(engine, object_id), verb, "li", "as seen", START + minute * MINUTE)
 
         return acted
 
     def tick(minute: float) -> Callable[[sa.Engine], None]:
-        return lambda engine: _tick(engine, desk, START + minute * MINUTE)
+        return lambda engine: _tick(engine, policies, START + minute * MINUTE)
 
     def quiet(engine: sa.Engine) -> None:
         with engine.connect() as connection:
@@ -109,26 +109,26 @@ def steps(desk: NotificationPolicy) -> list[Callable[[sa.Engine], None]]:
         if known is None:
             wanted = {"object_id": "water:s2"}
             commands.silence(
-                engine, desk, wanted, "li", "gauge", START + 9 * MINUTE, START + 20 * MINUTE, START + 9 * MINUTE
+                engine, policies, wanted, "li", "gauge", START + 9 * MINUTE, START + 20 * MINUTE, START + 9 * MINUTE
             )
         else:  # the process that ticks four times a second would have done it by now
-            settle(engine, desk, START + 9 * MINUTE)
+            settle(engine, policies, START + 9 * MINUTE)
 
     return [
-        consume(1), tick(0.1), consume(2), tick(1), tick(1.5), deed("water:s1", Verb.ACKNOWLEDGED, 2), consume(3),
-        tick(2.5), tick(3.5), tick(5.5), deed("water:s1", Verb.DISPATCHED, 6), consume(4), tick(8.5), consume(5), quiet,
+        consume(1), tick(0.1), consume(2), tick(1), tick(1.5), action("water:s1", Verb.ACKNOWLEDGED, 2), consume(3),
+        tick(2.5), tick(3.5), tick(5.5), action("water:s1", Verb.DISPATCHED, 6), consume(4), tick(8.5), consume(5), quiet,
         tick(10), tick(20), tick(26),
     ]  # fmt: skip
 
 
-def _tick(engine: sa.Engine, desk: NotificationPolicy, now: datetime) -> None:
-    Timers(engine).tick(desk, now)
+def _tick(engine: sa.Engine, policies: NotificationPolicies, now: datetime) -> None:
+    Timers(engine).tick(policies, now)
 
 
-def played(folder: Path, desk: NotificationPolicy, fuse: Fuse) -> dict[str, list[tuple[object, ...]]]:
+def played(folder: Path, policies: NotificationPolicies, fuse: Fuse) -> dict[str, list[tuple[object, ...]]]:
     """Play all steps; whoever is killed starts again at the same step."""
     url = f"sqlite:///{folder / 'ops.db'}"
-    waiting: Iterator[Callable[[sa.Engine], None]] = iter(steps(desk))
+    waiting: Iterator[Callable[[sa.Engine], None]] = iter(steps(policies))
     engine, step = _opened(url, fuse), next(waiting, None)
     while step is not None:
         if _survives(step, engine):
@@ -186,11 +186,11 @@ def _outcome(engine: sa.Engine) -> dict[str, list[tuple[object, ...]]]:
 
 @pytest.fixture(scope="module")
 def undisturbed(
-    tmp_path_factory: pytest.TempPathFactory, desk: NotificationPolicy
+    tmp_path_factory: pytest.TempPathFactory, policies: NotificationPolicies
 ) -> tuple[dict[str, list[tuple[object, ...]]], int]:
     """The outcome of the run that nobody kills, and at how many points one may be killed."""
     fuse = Fuse()
-    return played(tmp_path_factory.mktemp("whole"), desk, fuse), fuse.n_points
+    return played(tmp_path_factory.mktemp("whole"), policies, fuse), fuse.n_points
 
 
 def test_the_week_has_everything_in_it(undisturbed) -> None:
@@ -207,14 +207,14 @@ def test_the_week_has_everything_in_it(undisturbed) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("offset", range(4))
-def test_killed_anywhere_it_comes_out_the_same(tmp_path: Path, desk: NotificationPolicy, undisturbed, offset: int) -> None:
+def test_killed_anywhere_it_comes_out_the_same(tmp_path: Path, policies: NotificationPolicies, undisturbed, offset: int) -> None:
     outcome, n_points = undisturbed
     n_killed = 0
     for point in range(1 + offset * 11, n_points + 1, 44):
         fuse = Fuse(left=point)
         folder = tmp_path / str(point)
         folder.mkdir()
-        found = played(folder, desk, fuse)
+        found = played(folder, policies, fuse)
         assert fuse.left is None, "nobody was killed"
         n_killed += 1
         for name, rows in outcome.items():

@@ -12,7 +12,7 @@ from alerting.lifecycle import commands
 from alerting.lifecycle.steps import IllegalStep, Verb
 from alerting.lifecycle.store import Position, apply, note_snapshot, position_of
 from alerting.lifecycle.unit_of_work import Conflict
-from alerting.policy.notification_policy import NotificationPolicy
+from alerting.policy.notification_policies import NotificationPolicies
 from core.store import tables
 
 AlertsOf = Callable[[sa.Engine], list[sa.RowMapping]]
@@ -23,9 +23,9 @@ LEGAL = (
 
 
 @pytest.fixture
-def tell(store: sa.Engine, desk: NotificationPolicy, subject_of) -> Callable[..., object]:
+def tell(store: sa.Engine, policies: NotificationPolicies, subject_of) -> Callable[..., object]:
     def told(*changes: EpisodeChange, position: Position | None = None):
-        return apply(store, desk, changes, subject_of, changes[-1].known_at, position)
+        return apply(store, policies, changes, subject_of, changes[-1].known_at, position)
 
     return told
 
@@ -99,21 +99,21 @@ def test_devices_of_one_object_share_an_alert_until_the_last_clears(
     assert alerts_of(store)[0]["state"] == "resolved"
 
 
-def test_it_begins_again_before_and_after_closing(store, desk, tell, engineer: Engineer, alerts_of: AlertsOf) -> None:
+def test_it_begins_again_before_and_after_closing(store, policies, tell, engineer: Engineer, alerts_of: AlertsOf) -> None:
     tell(engineer(Change.OPENED), engineer(Change.CLEARED, minute=1), engineer(Change.OPENED, minute=2))
     (alert,) = alerts_of(store)
     assert (alert["state"], alert["n_reopened"], alert["n_reports"]) == ("open", 1, 2)
     tell(engineer(Change.CLEARED, minute=3))
-    commands.act(store, desk, alert["alert_id"], Verb.CLOSED, "li", "", START + timedelta(minutes=4))
+    commands.act(store, policies, alert["alert_id"], Verb.CLOSED, "li", "", START + timedelta(minutes=4))
     tell(engineer(Change.OPENED, minute=5))
     assert [alert["state"] for alert in alerts_of(store)] == ["closed", "open"]
 
 
-def test_a_worse_colour_after_closing_is_a_new_alert(store, desk, tell, engineer: Engineer, alerts_of) -> None:
+def test_a_worse_colour_after_closing_is_a_new_alert(store, policies, tell, engineer: Engineer, alerts_of) -> None:
     tell(engineer(Change.OPENED))
     (alert,) = alerts_of(store)
     for minute, verb in enumerate((Verb.ACKNOWLEDGED, Verb.RESOLVED, Verb.CLOSED), 1):
-        commands.act(store, desk, alert["alert_id"], verb, "li", "nothing seen", START + timedelta(minutes=minute))
+        commands.act(store, policies, alert["alert_id"], verb, "li", "nothing seen", START + timedelta(minutes=minute))
     tell(engineer(Change.PEAK, minute=5, value=48.0))
     assert len(alerts_of(store)) == 1
     tell(engineer(Change.UPGRADED, minute=6, colour="red"))
@@ -122,11 +122,11 @@ def test_a_worse_colour_after_closing_is_a_new_alert(store, desk, tell, engineer
     assert sorted(one["state"] for one in alerts_of(store)) == ["closed", "resolved"]
 
 
-def test_an_early_resolve_learns_of_its_evidence(store, desk, tell, engineer: Engineer, alerts_of) -> None:
+def test_an_early_resolve_learns_of_its_evidence(store, policies, tell, engineer: Engineer, alerts_of) -> None:
     tell(engineer(Change.OPENED))
     alert_id = alerts_of(store)[0]["alert_id"]
-    commands.act(store, desk, alert_id, Verb.ACKNOWLEDGED, "li", "", START + timedelta(minutes=1))
-    commands.act(store, desk, alert_id, Verb.RESOLVED, "li", "gate opened", START + timedelta(minutes=2))
+    commands.act(store, policies, alert_id, Verb.ACKNOWLEDGED, "li", "", START + timedelta(minutes=1))
+    commands.act(store, policies, alert_id, Verb.RESOLVED, "li", "gate opened", START + timedelta(minutes=2))
     assert alerts_of(store)[0]["cleared_at"] is None
     tell(engineer(Change.PEAK, minute=3, value=47.5))
     assert alerts_of(store)[0]["state"] == "resolved"
@@ -159,31 +159,31 @@ def test_position_moves_with_the_changes_and_never_back(store, tell, engineer: E
     assert (found.sequence, found.snapshot, found.snapshot_sequence) == (7, "engine-7", 7)
 
 
-def test_an_alert_seen_by_two_is_changed_by_one(store, desk, tell, engineer: Engineer, alerts_of) -> None:
+def test_an_alert_seen_by_two_is_changed_by_one(store, policies, tell, engineer: Engineer, alerts_of) -> None:
     tell(engineer(Change.OPENED))
     (alert,) = alerts_of(store)
     now = START + timedelta(minutes=1)
-    commands.act(store, desk, alert["alert_id"], Verb.ACKNOWLEDGED, "li", "", now, version=alert["version"])
+    commands.act(store, policies, alert["alert_id"], Verb.ACKNOWLEDGED, "li", "", now, version=alert["version"])
     with pytest.raises(Conflict, match="changed since it was shown"):
-        commands.act(store, desk, alert["alert_id"], Verb.COMMENTED, "wu", "late", now, version=alert["version"])
+        commands.act(store, policies, alert["alert_id"], Verb.COMMENTED, "wu", "late", now, version=alert["version"])
     with pytest.raises(IllegalStep, match="cannot be acknowledged"):
-        commands.act(store, desk, alert["alert_id"], Verb.ACKNOWLEDGED, "wu", "", now)
+        commands.act(store, policies, alert["alert_id"], Verb.ACKNOWLEDGED, "wu", "", now)
 
 
-def test_reports_of_people_join_and_end_by_a_word(store, desk, alerts_of) -> None:
+def test_reports_of_people_join_and_end_by_a_word(store, policies, alerts_of) -> None:
     def report(number: int, **more: object) -> commands.Report:
         return commands.Report(
             f"r{number}", "lifeline", "gas", "orange", "420502001", "云集路", "闻到燃气味",
             object_id="urban:pipe1", **more,  # type: ignore[arg-type]
         )  # fmt: skip
 
-    alert_id, _ = commands.enter(store, desk, report(1), "wang", START)
-    assert commands.enter(store, desk, report(2), "zhao", START)[0] == alert_id
-    assert commands.enter(store, desk, report(2), "zhao", START)[1].n_known == 1
-    exercise, _ = commands.enter(store, desk, report(3, is_exercise=True), "zhao", START)
+    alert_id, _ = commands.enter(store, policies, report(1), "wang", START)
+    assert commands.enter(store, policies, report(2), "zhao", START)[0] == alert_id
+    assert commands.enter(store, policies, report(2), "zhao", START)[1].n_known == 1
+    exercise, _ = commands.enter(store, policies, report(3, is_exercise=True), "zhao", START)
     assert exercise != alert_id
-    commands.act(store, desk, alert_id, Verb.ACKNOWLEDGED, "li", "", START)
-    commands.act(store, desk, alert_id, Verb.RESOLVED, "li", "valve closed", START + timedelta(minutes=9))
+    commands.act(store, policies, alert_id, Verb.ACKNOWLEDGED, "li", "", START)
+    commands.act(store, policies, alert_id, Verb.RESOLVED, "li", "valve closed", START + timedelta(minutes=9))
     by_id = {alert["alert_id"]: alert for alert in alerts_of(store)}
     alert = by_id[alert_id]
     assert (alert["n_reports"], alert["n_holding"], alert["state"]) == (2, 0, "resolved")

@@ -174,10 +174,10 @@ def applied_to(engine: sa.Engine) -> int:
 
 def expected(home: Home, engine: sa.Engine) -> dict[str, tuple[str, int]]:
     """Episode → last change and its number, by an engine that nobody killed."""
-    mind = Engine(load_newest(home.root), load_registry(home, engine, load_contracts().values()))
+    engine_state = Engine(load_newest(home.root), load_registry(home, engine, load_contracts().values()))
     found: dict[str, tuple[str, int]] = {}
     for number in range(MESSAGES):
-        for change in mind.fold(readings(number)):
+        for change in engine_state.fold(readings(number)):
             state = {Change.PENDING: "pending", Change.WITHDRAWN: "withdrawn", Change.CLEARED: "cleared"}
             found[change.episode_id] = (state.get(change.change, "holding"), change.number)
     return found

@@ -18,7 +18,7 @@ from alerting.lifecycle.timers import Timers
 from alerting.notify.channels.message import message_of, paragraphs
 from alerting.notify.outbox import Route
 from alerting.notify.silent_devices import silent_since
-from alerting.policy.notification_policy import NotificationPolicy
+from alerting.policy.notification_policies import NotificationPolicies
 from core.store import tables
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
@@ -34,20 +34,20 @@ def subject(change: EpisodeChange) -> Subject:
 class City:
     """A store, its clock, and what people heard of an object."""
 
-    def __init__(self, engine: sa.Engine, desk: NotificationPolicy) -> None:
-        self.engine, self.desk, self._clock = engine, desk, Timers(engine)
+    def __init__(self, engine: sa.Engine, policies: NotificationPolicies) -> None:
+        self.engine, self.policies, self._clock = engine, policies, Timers(engine)
 
     def tell(self, minute: float, *changes: EpisodeChange) -> None:
         """Changes and then a quarter of an hour's ticks."""
         at = START + minute * MINUTE
-        apply(self.engine, self.desk, changes, subject, at)
+        apply(self.engine, self.policies, changes, subject, at)
         self.run(at, at + 8 * MINUTE)
 
     def run(self, start: datetime, end: datetime) -> None:
         """Tick every half minute."""
         self._clock.stale()
         while start <= end:
-            self._clock.tick(self.desk, start)
+            self._clock.tick(self.policies, start)
             start += timedelta(seconds=30)
 
     def heard(self, object_id: str = "water:s1") -> list[str]:
@@ -65,7 +65,7 @@ class City:
     def silence(self, minute: float, minutes: float, **labels: str) -> str:
         """A silence by li."""
         at = START + minute * MINUTE
-        return commands.silence(self.engine, self.desk, labels, "li", "work", at, at + minutes * MINUTE, at)
+        return commands.silence(self.engine, self.policies, labels, "li", "work", at, at + minutes * MINUTE, at)
 
     def told(self, kind: str) -> set[tuple[str, str]]:
         """Channel and target of deliveries of a kind."""
@@ -75,9 +75,9 @@ class City:
 
 
 @pytest.fixture
-def city(quick_store: sa.Engine, desk: NotificationPolicy) -> City:
+def city(quick_store: sa.Engine, policies: NotificationPolicies) -> City:
     """A city without alerts."""
-    return City(quick_store, desk)
+    return City(quick_store, policies)
 
 
 @pytest.mark.case("live.E1")
@@ -110,9 +110,9 @@ def test_a_person_who_resolves_inside_the_silence_tells_the_others(city: City, e
     city.tell(0, engineer(Change.OPENED, colour="red"))
     with city.engine.connect() as connection:
         alert_id = str(connection.scalar(sa.select(tables.alert.c.alert_id)))
-    commands.act(city.engine, city.desk, alert_id, Verb.ACKNOWLEDGED, "li", "", START + 9 * MINUTE)
+    commands.act(city.engine, city.policies, alert_id, Verb.ACKNOWLEDGED, "li", "", START + 9 * MINUTE)
     city.silence(10, 60, rule_id="river_level")
-    commands.act(city.engine, city.desk, alert_id, Verb.RESOLVED, "li", "pumped dry", START + 12 * MINUTE)
+    commands.act(city.engine, city.policies, alert_id, Verb.RESOLVED, "li", "pumped dry", START + 12 * MINUTE)
     city.run(START + 12 * MINUTE, START + 15 * MINUTE)
     assert city.heard() == ["opened", "resolved"]
 
@@ -139,7 +139,7 @@ def test_a_resolved_alert_is_not_acknowledged(city: City, engineer: Engineer) ->
         before = connection.execute(sa.select(tables.alert)).mappings().one()
     assert before["state"] == "resolved"
     with pytest.raises(IllegalStep, match="is resolved, so it cannot be acknowledged"):
-        commands.act(city.engine, city.desk, before["alert_id"], Verb.ACKNOWLEDGED, "li", "", START + 19 * MINUTE)
+        commands.act(city.engine, city.policies, before["alert_id"], Verb.ACKNOWLEDGED, "li", "", START + 19 * MINUTE)
     with city.engine.connect() as connection:
         assert connection.execute(sa.select(tables.alert)).mappings().one() == before
 
@@ -162,7 +162,7 @@ def test_what_grew_worse_in_a_silence_while_somebody_worked_on_it_is_told_when_i
     city.tell(0, engineer(Change.OPENED))
     with city.engine.connect() as connection:
         alert_id = str(connection.scalar(sa.select(tables.alert.c.alert_id)))
-    commands.act(city.engine, city.desk, alert_id, Verb.ACKNOWLEDGED, "li", "", START + 9 * MINUTE)
+    commands.act(city.engine, city.policies, alert_id, Verb.ACKNOWLEDGED, "li", "", START + 9 * MINUTE)
     city.silence(10, 60, rule_id="river_level")
     city.tell(20, engineer(Change.UPGRADED, colour="red", minute=20))
     assert city.heard() == ["opened"]
@@ -175,7 +175,7 @@ def test_an_end_that_flapping_muted_is_told_when_it_calms(city: City, engineer: 
     for minute in range(0, 40, 4):
         city.tell(minute, engineer(Change.OPENED, minute=minute))
         apply(
-            city.engine, city.desk, [engineer(Change.CLEARED, minute=minute + 2)], subject,
+            city.engine, city.policies, [engineer(Change.CLEARED, minute=minute + 2)], subject,
             START + (minute + 2) * MINUTE,
         )  # fmt: skip
     told = city.heard()
@@ -193,7 +193,7 @@ def test_the_end_goes_to_everybody_who_heard_of_the_danger_whatever_routes_say_b
     began = city.told("opened")
     assert {"sms", "email"} <= {channel for channel, _ in began}
     city.tell(10, engineer(Change.DOWNGRADED, colour="blue", minute=10))
-    city.desk = replace(city.desk, routes=tuple(one for one in city.desk.routes if one.channel_id != "robot"))
+    city.policies = replace(city.policies, routes=tuple(one for one in city.policies.routes if one.channel_id != "robot"))
     city.tell(20, engineer(Change.CLEARED, colour="blue", minute=20))
     assert city.told("resolved") >= began
 
@@ -201,7 +201,7 @@ def test_the_end_goes_to_everybody_who_heard_of_the_danger_whatever_routes_say_b
 @pytest.mark.case("live.E2")
 def test_those_called_by_escalation_hear_the_end(city: City, engineer: Engineer) -> None:
     lead = Route("lead", "lead_sms", "wu", "shift_lead", 1, "*", ("escalated",), False)
-    city.desk = replace(city.desk, routes=(*city.desk.routes, lead))
+    city.policies = replace(city.policies, routes=(*city.policies.routes, lead))
     city.tell(0, engineer(Change.OPENED, colour="red"))
     city.tell(20, engineer(Change.CLEARED, colour="red", minute=20))
     assert ("lead_sms", "wu") in city.told("resolved")

@@ -13,7 +13,7 @@ from alerting.lifecycle import commands
 from alerting.lifecycle.steps import Verb
 from alerting.lifecycle.store import apply
 from alerting.lifecycle.timers import Timers
-from alerting.policy.notification_policy import NotificationPolicy
+from alerting.policy.notification_policies import NotificationPolicies
 from core.store import tables
 
 MINUTE = timedelta(minutes=1)
@@ -31,23 +31,23 @@ def said(engine: sa.Engine) -> list[tuple[str, str, int]]:
 
 
 @pytest.fixture
-def run(quick_store: sa.Engine, desk: NotificationPolicy) -> Run:
+def run(quick_store: sa.Engine, policies: NotificationPolicies) -> Run:
     """Tick from one time to another."""
     clock = Timers(quick_store)
 
     def ticked(start: datetime, end: datetime, every: timedelta = timedelta(seconds=1)) -> None:
         clock.stale()
         while start <= end:
-            clock.tick(desk, start)
+            clock.tick(policies, start)
             start += every
 
     return ticked
 
 
 @pytest.fixture
-def tell(quick_store: sa.Engine, desk: NotificationPolicy) -> Callable[..., None]:
+def tell(quick_store: sa.Engine, policies: NotificationPolicies) -> Callable[..., None]:
     def told(now: datetime, *changes: EpisodeChange) -> None:
-        apply(quick_store, desk, changes, river_station, now)
+        apply(quick_store, policies, changes, river_station, now)
 
     return told
 
@@ -65,11 +65,11 @@ def test_alerts_of_one_group_are_one_notice_and_a_red_does_not_wait(quick_store,
     assert red.title_zh.startswith("【红色预警】清江站s99：水位 49 m")
 
 
-def test_acknowledging_is_no_mute(quick_store, desk, tell, run, engineer: Engineer) -> None:
+def test_acknowledging_is_no_mute(quick_store, policies, tell, run, engineer: Engineer) -> None:
     tell(START, engineer(Change.OPENED))
     run(START, START + MINUTE)
     alert_id = quick_store.connect().scalar(sa.select(tables.alert.c.alert_id))
-    commands.act(quick_store, desk, alert_id, Verb.ACKNOWLEDGED, "li", "", START + MINUTE)
+    commands.act(quick_store, policies, alert_id, Verb.ACKNOWLEDGED, "li", "", START + MINUTE)
     tell(START + 2 * MINUTE, engineer(Change.OPENED, device="d2", minute=2))
     run(START + 6 * MINUTE, START + 7 * MINUTE, MINUTE)
     tell(START + 8 * MINUTE, engineer(Change.UPGRADED, device="d2", colour="red", minute=8))
@@ -146,11 +146,11 @@ def report(is_exercise: bool) -> commands.Report:
     )  # fmt: skip
 
 
-def test_an_exercise_is_marked_and_never_public(quick_store, desk, run) -> None:
-    public = {route.channel_id for route in desk.routes if route.is_public}
+def test_an_exercise_is_marked_and_never_public(quick_store, policies, run) -> None:
+    public = {route.channel_id for route in policies.routes if route.is_public}
     assert public
     for is_exercise in (True, False):
-        commands.enter(quick_store, desk, report(is_exercise), "li", START)
+        commands.enter(quick_store, policies, report(is_exercise), "li", START)
     run(START, START + timedelta(seconds=2))
     by_exercise: dict[bool, set[str]] = {True: set(), False: set()}
     for row in deliveries(quick_store):
@@ -162,8 +162,8 @@ def test_an_exercise_is_marked_and_never_public(quick_store, desk, run) -> None:
     assert by_exercise[False] - by_exercise[True] == public
 
 
-def test_the_outbox_holds_what_a_channel_needs(quick_store, desk, run) -> None:
-    commands.enter(quick_store, desk, report(False), "li", START)
+def test_the_outbox_holds_what_a_channel_needs(quick_store, policies, run) -> None:
+    commands.enter(quick_store, policies, report(False), "li", START)
     run(START, START + timedelta(seconds=2))
     (sms,) = [row for row in deliveries(quick_store) if row.channel_id == "sms"]
     assert (sms.state, sms.attempts, sms.target) == ("waiting", 0, "420500:housing")
@@ -173,8 +173,8 @@ def test_the_outbox_holds_what_a_channel_needs(quick_store, desk, run) -> None:
 
 
 @pytest.mark.slow
-def test_a_storm_of_5000_alarms_is_at_most_20_notices_a_minute(quick_store, desk, run, engineer: Engineer) -> None:
-    counties = [code for code, row in desk.routing.areas.items() if row["level"] == "county"]
+def test_a_storm_of_5000_alarms_is_at_most_20_notices_a_minute(quick_store, policies, run, engineer: Engineer) -> None:
+    counties = [code for code, row in policies.routing.areas.items() if row["level"] == "county"]
     counties = [code for code in counties if code[:4] in ("4205", "5203")]
     colours = ("blue", "yellow", "yellow", "orange", "red")
     for n in range(60):
@@ -183,7 +183,7 @@ def test_a_storm_of_5000_alarms_is_at_most_20_notices_a_minute(quick_store, desk
             engineer(Change.OPENED, f"water:{counties[m % len(counties)]}:{n}-{m}", colours[m % 5], minute=n / 60)
             for m in range(84)
         ]
-        apply(quick_store, desk, changes, river_station, now)
+        apply(quick_store, policies, changes, river_station, now)
         run(now, now + timedelta(seconds=0.5), timedelta(seconds=0.5))
     run(START + MINUTE, START + 6 * MINUTE, timedelta(seconds=3))
     told = notices(quick_store)

@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from alerting.lifecycle.warning_facts import Guides
-from alerting.policy.notification_policy import NotificationPolicy, NotificationPolicyError, load_notification_policy
+from alerting.policy.notification_policies import (
+    NotificationPolicies,
+    NotificationPolicyError,
+    load_notification_policies,
+)
 from alerting.policy.routing import ROLES, Routing, RoutingError
 from orchestration.project import PROJECT, seed_folders, table_of
 
@@ -26,39 +30,39 @@ def kinds() -> set[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("city", ["420500", "520300"])
-def test_every_kind_in_every_area_has_one_unit(desk: NotificationPolicy, city: str) -> None:
+def test_every_kind_in_every_area_has_one_unit(policies: NotificationPolicies, city: str) -> None:
     areas = [row["area_code"] for row in rows("areas") if row["city_code"] == city]
     assert len(areas) > 100
     assert len(kinds()) > 20
     for area in areas:
         for domain, subdomain in kinds():
-            unit = desk.routing.disposing(area, domain, subdomain, TODAY)
+            unit = policies.routing.disposing(area, domain, subdomain, TODAY)
             assert unit.organisation_id.startswith(city), (area, subdomain)
             assert unit.duty_phone
             assert unit.duty_email
 
 
-def test_an_area_without_a_row_belongs_to_the_one_above(desk: NotificationPolicy) -> None:
-    unit = desk.routing.disposing("420502001", "natural_hazard", "flood", TODAY)
+def test_an_area_without_a_row_belongs_to_the_one_above(policies: NotificationPolicies) -> None:
+    unit = policies.routing.disposing("420502001", "natural_hazard", "flood", TODAY)
     assert (unit.organisation_id, unit.basis) == ("420500:water", "dispose:420500")
-    unknown_street = desk.routing.disposing("420502999", "natural_hazard", "flood", TODAY)
+    unknown_street = policies.routing.disposing("420502999", "natural_hazard", "flood", TODAY)
     assert unknown_street.organisation_id == "420500:water"
 
 
-def test_a_kind_that_nobody_is_named_for_goes_to_who_commands(desk: NotificationPolicy) -> None:
-    unit = desk.routing.disposing("420502", "work_safety", "incident", TODAY)
+def test_a_kind_that_nobody_is_named_for_goes_to_who_commands(policies: NotificationPolicies) -> None:
+    unit = policies.routing.disposing("420502", "work_safety", "incident", TODAY)
     assert (unit.organisation_id, unit.basis) == ("420500:emergency", "command:420500")
-    assert desk.routing.disposing("420502", "all", "feed", TODAY).basis == "government:420500"
+    assert policies.routing.disposing("420502", "all", "feed", TODAY).basis == "government:420500"
 
 
 @pytest.mark.case("engineer.7")
 def test_a_new_kind_of_risk_goes_to_the_department_that_owns_it() -> None:
     """Without a row of responsibility: whose feed registers the objects, where the city has that department."""
     owners = {("lifeline", "ropeway"): "transport", ("lifeline", "ice_rink"): "sports", ("lifeline", "gas"): "urban"}
-    desk = load_notification_policy(*seed_folders(PROJECT), owners=owners)
+    policies = load_notification_policies(*seed_folders(PROJECT), owners=owners)
 
     def unit(subdomain: str) -> tuple[str, str]:
-        found = desk.routing.disposing("420502001", "lifeline", subdomain, TODAY)
+        found = policies.routing.disposing("420502001", "lifeline", subdomain, TODAY)
         assert found.duty_phone
         return found.organisation_id, found.basis
 
@@ -67,7 +71,7 @@ def test_a_new_kind_of_risk_goes_to_the_department_that_owns_it() -> None:
     assert unit("gas") == ("420500:housing", "dispose:420500")  # a row comes first
 
 
-def test_a_nearer_and_newer_row_wins(desk: NotificationPolicy) -> None:
+def test_a_nearer_and_newer_row_wins(policies: NotificationPolicies) -> None:
     def duty(area: str, organisation: str, valid_from: str, valid_to: str = "") -> dict[str, str]:
         return {
             "area_code": area,
@@ -94,21 +98,21 @@ def test_a_nearer_and_newer_row_wins(desk: NotificationPolicy) -> None:
     assert unit("420502001", TODAY) == "420500:emergency"
 
 
-def test_all_six_roles_are_named(desk: NotificationPolicy) -> None:
-    named = {role: desk.routing.named(role, "520302", "lifeline", "gas", TODAY) for role in ROLES}
+def test_all_six_roles_are_named(policies: NotificationPolicies) -> None:
+    named = {role: policies.routing.named(role, "520302", "lifeline", "gas", TODAY) for role in ROLES}
     assert len(named) == 6
     assert all(named.values())
 
 
-def test_an_area_of_no_known_city_is_refused(desk: NotificationPolicy) -> None:
+def test_an_area_of_no_known_city_is_refused(policies: NotificationPolicies) -> None:
     with pytest.raises(RoutingError, match="'990000' lies in none of the cities"):
-        desk.routing.disposing("990000", "lifeline", "gas", TODAY)
+        policies.routing.disposing("990000", "lifeline", "gas", TODAY)
 
 
-def test_who_issues_follows_the_law(desk: NotificationPolicy) -> None:
-    assert desk.routing.issuer("420502001", "") == ("西陵区人民政府", "People's Government of Xiling District")
-    assert desk.routing.issuer("420502001", "weather")[0] == "宜昌市气象局"
-    assert desk.routing.issuer("420500", "")[0] == "宜昌市人民政府"
+def test_who_issues_follows_the_law(policies: NotificationPolicies) -> None:
+    assert policies.routing.issuer("420502001", "") == ("西陵区人民政府", "People's Government of Xiling District")
+    assert policies.routing.issuer("420502001", "weather")[0] == "宜昌市气象局"
+    assert policies.routing.issuer("420500", "")[0] == "宜昌市人民政府"
 
 
 def test_every_kind_and_colour_has_a_guide_in_both_languages() -> None:
@@ -127,7 +131,7 @@ def test_every_kind_and_colour_has_a_guide_in_both_languages() -> None:
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotificationPolicyError, match=r"no areas\.csv in "):
-        load_notification_policy(tmp_path)
+        load_notification_policies(tmp_path)
 
 
 def test_inhibitions_that_cannot_be_read_are_named(tmp_path: Path) -> None:
@@ -135,4 +139,4 @@ def test_inhibitions_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     text = table_of(PROJECT, "inhibitions.csv").read_text("utf-8")
     path.write_text(text.replace(",object_id,", ",object,", 1), "utf-8")
     with pytest.raises(NotificationPolicyError, match=r"inhibitions.csv: \w+: equal_labels has 'object'; expected of rule_id,"):
-        load_notification_policy(tmp_path, *seed_folders(PROJECT))
+        load_notification_policies(tmp_path, *seed_folders(PROJECT))

@@ -15,7 +15,7 @@ from alerting.lifecycle.store import apply
 from alerting.lifecycle.timers import Timers
 from alerting.policy.inhibition import Inhibitions, inhibited, inhibitions_of
 from alerting.policy.labels import MatcherError, parse
-from alerting.policy.notification_policy import NotificationPolicy
+from alerting.policy.notification_policies import NotificationPolicies
 from alerting.policy.suppression import settle
 from core.store import tables
 
@@ -97,71 +97,71 @@ def told(engine: sa.Engine) -> list[str]:
 
 
 def test_a_silence_keeps_quiet_and_tells_again_at_its_end(
-    quick_store: sa.Engine, desk: NotificationPolicy, engineer: Engineer
+    quick_store: sa.Engine, policies: NotificationPolicies, engineer: Engineer
 ) -> None:
     clock = Timers(quick_store)
     silence_id = commands.silence(
-        quick_store, desk, {"object_id": "water:s1"}, "li", "gauge is being cleaned", START, START + HOUR, START
+        quick_store, policies, {"object_id": "water:s1"}, "li", "gauge is being cleaned", START, START + HOUR, START
     )
-    apply(quick_store, desk, [engineer(Change.OPENED), engineer(Change.OPENED, "water:s2")], river_station, START)
+    apply(quick_store, policies, [engineer(Change.OPENED), engineer(Change.OPENED, "water:s2")], river_station, START)
     clock.stale()
-    clock.tick(desk, START + timedelta(seconds=1))
+    clock.tick(policies, START + timedelta(seconds=1))
     assert states(quick_store) == {"water:s1": "suppressed", "water:s2": "open"}
-    clock.tick(desk, START + timedelta(seconds=30))
-    clock.tick(desk, START + timedelta(minutes=59))
+    clock.tick(policies, START + timedelta(seconds=30))
+    clock.tick(policies, START + timedelta(minutes=59))
     assert states(quick_store)["water:s1"] == "suppressed"
     before = told(quick_store)
-    clock.tick(desk, START + HOUR)
+    clock.tick(policies, START + HOUR)
     assert states(quick_store)["water:s1"] == "open"
-    clock.tick(desk, START + HOUR + timedelta(minutes=6))
+    clock.tick(policies, START + HOUR + timedelta(minutes=6))
     assert set(told(quick_store)[len(before) :]) >= {"silence_ended"}
     with pytest.raises(LookupError, match="no silence"):
-        commands.end_silence(quick_store, desk, silence_id, "li", START + HOUR)
+        commands.end_silence(quick_store, policies, silence_id, "li", START + HOUR)
 
 
 def test_a_silence_over_an_open_alert_acts_at_once_and_may_be_ended(
-    quick_store: sa.Engine, desk: NotificationPolicy, engineer: Engineer
+    quick_store: sa.Engine, policies: NotificationPolicies, engineer: Engineer
 ) -> None:
-    apply(quick_store, desk, [engineer(Change.OPENED)], river_station, START)
-    silence_id = commands.silence(quick_store, desk, {"area_code": "420500"}, "li", "drill", START, START + HOUR, START)
+    apply(quick_store, policies, [engineer(Change.OPENED)], river_station, START)
+    silence_id = commands.silence(quick_store, policies, {"area_code": "420500"}, "li", "drill", START, START + HOUR, START)
     assert states(quick_store) == {"water:s1": "suppressed"}
-    commands.end_silence(quick_store, desk, silence_id, "li", START + timedelta(minutes=5))
+    commands.end_silence(quick_store, policies, silence_id, "li", START + timedelta(minutes=5))
     assert states(quick_store) == {"water:s1": "open"}
 
 
-def test_what_cleared_in_silence_is_over_and_never_told(quick_store: sa.Engine, desk: NotificationPolicy, engineer: Engineer) -> None:
-    commands.silence(quick_store, desk, {"rule_id": "river_level"}, "li", "work", START, START + HOUR, START)
-    apply(quick_store, desk, [engineer(Change.OPENED)], river_station, START)
-    settle(quick_store, desk, START)
-    apply(quick_store, desk, [engineer(Change.CLEARED, minute=5)], river_station, START + timedelta(minutes=5))
+def test_what_cleared_in_silence_is_over_and_never_told(quick_store: sa.Engine, policies: NotificationPolicies, engineer: Engineer) -> None:
+    commands.silence(quick_store, policies, {"rule_id": "river_level"}, "li", "work", START, START + HOUR, START)
+    apply(quick_store, policies, [engineer(Change.OPENED)], river_station, START)
+    settle(quick_store, policies, START)
+    apply(quick_store, policies, [engineer(Change.CLEARED, minute=5)], river_station, START + timedelta(minutes=5))
     assert states(quick_store) == {"water:s1": "resolved"}
     clock = Timers(quick_store)
     for minute in range(0, 90, 10):
-        clock.tick(desk, START + timedelta(minutes=minute))
+        clock.tick(policies, START + timedelta(minutes=minute))
     assert told(quick_store) == []
 
 
 @pytest.mark.parametrize("wanted", [{}, {"colour": "red"}])
 def test_a_silence_of_nothing_or_of_an_unknown_label_is_refused(
-    quick_store: sa.Engine, desk: NotificationPolicy, wanted: dict[str, str]
+    quick_store: sa.Engine, policies: NotificationPolicies, wanted: dict[str, str]
 ) -> None:
     with pytest.raises(ValueError, match="label"):
-        commands.silence(quick_store, desk, wanted, "li", "work", START, START + HOUR, START)
+        commands.silence(quick_store, policies, wanted, "li", "work", START, START + HOUR, START)
 
 
-def test_inhibition_ends_with_its_source(quick_store: sa.Engine, desk: NotificationPolicy) -> None:
+def test_inhibition_ends_with_its_source(quick_store: sa.Engine, policies: NotificationPolicies) -> None:
     def subject(change):  # the rain rule and the river rule look at one county
         from dataclasses import replace
 
         return replace(river_station(change), subdomain="weather" if change.rule_id == "rain" else "flood")
 
     rain, river = Engineer("rain"), Engineer()
-    apply(quick_store, desk, [rain(Change.OPENED, "weather:w1")], subject, START)
-    apply(quick_store, desk, [river(Change.OPENED, colour="red")], subject, START)
-    settle(quick_store, desk, START)
+    apply(quick_store, policies, [rain(Change.OPENED, "weather:w1")], subject, START)
+    apply(quick_store, policies, [river(Change.OPENED, colour="red")], subject, START)
+    settle(quick_store, policies, START)
     assert states(quick_store) == {"weather:w1": "suppressed", "water:s1": "open"}
-    apply(quick_store, desk, [river(Change.CLEARED, colour="red", minute=5)], subject, START + timedelta(minutes=5))
-    settle(quick_store, desk, START + timedelta(minutes=5))
+    apply(quick_store, policies, [river(Change.CLEARED, colour="red", minute=5)], subject, START + timedelta(minutes=5))
+    settle(quick_store, policies, START + timedelta(minutes=5))
     assert states(quick_store) == {"weather:w1": "open", "water:s1": "resolved"}
     with quick_store.connect() as connection:
         reasons = connection.scalars(

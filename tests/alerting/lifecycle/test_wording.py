@@ -10,7 +10,7 @@ import pytest
 
 from alerting.lifecycle.warning_facts import matters_of
 from alerting.notify.wording import Wording
-from alerting.policy.notification_policy import NotificationPolicy
+from alerting.policy.notification_policies import NotificationPolicies
 from alerting.rules import load_rules
 from core.contract import PLACE_ROLES
 from orchestration.project import PROJECT, table_of
@@ -34,9 +34,9 @@ def _cited(tmp_path: Path) -> set[tuple[str, str]]:
     return found
 
 
-def test_nothing_cited_reads_in_the_other_language(desk: NotificationPolicy, cited: set[tuple[str, str]]) -> None:
+def test_nothing_cited_reads_in_the_other_language(policies: NotificationPolicies, cited: set[tuple[str, str]]) -> None:
     for kind, text in cited:
-        zh, en = desk.wording.of(kind, text)
+        zh, en = policies.wording.of(kind, text)
         assert not ENGLISH.search(zh.replace("slaProperties", "").replace("msgType", "")), f"{kind}: {text} → {zh}"
         assert not HAN.search(en), f"{kind}: {text} → {en}"
 
@@ -68,10 +68,10 @@ def test_every_wording_is_of_something_cited(cited: set[tuple[str, str]]) -> Non
     ],
 )
 def test_what_was_found_is_said_in_both(
-    desk: NotificationPolicy, unit: str, value: float | None, threshold: float | None, zh: str, en: str
+    policies: NotificationPolicies, unit: str, value: float | None, threshold: float | None, zh: str, en: str
 ) -> None:
-    basis = desk.wording.basis("GB 1", "table 24")
-    assert matters_of("火警", "Fire", value, threshold, desk.wording.of("unit", unit), basis) == (zh, en)
+    basis = policies.wording.basis("GB 1", "table 24")
+    assert matters_of("火警", "Fire", value, threshold, policies.wording.of("unit", unit), basis) == (zh, en)
 
 
 def test_what_has_no_row_reads_as_cited() -> None:

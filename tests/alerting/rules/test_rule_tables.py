@@ -13,7 +13,7 @@ from alerting.engine import Engine, Registry
 from alerting.engine.limits import RuleLimits
 from alerting.rules import RuleError, RuleSet, load_rules
 from orchestration.project import PROJECT, table_of
-from rule_parts import CONTRACTS, SHAPES, batch, rules_folder, set_cell, thing
+from rule_parts import CONTRACTS, SHAPES, asset, batch, rules_folder, set_cell
 
 GRADES = {"text read", "secondary", "unconfirmed", "design"}
 PROBED = ("reading", "event")
@@ -70,7 +70,7 @@ def test_all_live_feeds_are_watched(rules: RuleSet) -> None:
 def test_unconfirmed_numbers_travel_with_the_alert(rules: RuleSet) -> None:
     unconfirmed = [r for r in rules.rules if {c.evidence_grade for c in r.conditions} == {"unconfirmed"} and r.feeds]
     assert unconfirmed
-    device = thing("urban:D", "urban:S", space_type="adjacent_space")
+    device = asset("urban:D", "urban:S", space_type="adjacent_space")
     engine = Engine(rules, Registry(SHAPES, {}, {device.id: device}))
     told = []
     for second in (0, 20):
@@ -94,15 +94,15 @@ def test_narrower_and_dated_overrides_win(tmp_path: Path) -> None:
     ]
     (folder / "alert_overrides.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     rules = load_rules(folder)
-    here = thing("urban:D", "urban:S", area_code="420502003")
-    near = thing("urban:E", "urban:T", area_code="420503001")
-    far = thing("urban:F", "urban:U", area_code="520302001")
+    here = asset("urban:D", "urban:S", area_code="420502003")
+    near = asset("urban:E", "urban:T", area_code="420503001")
+    far = asset("urban:F", "urban:U", area_code="520302001")
     registry = Registry(SHAPES, {}, {t.id: t for t in (here, near, far)})
     limits = RuleLimits(rules.by_id["gas_methane_lel"], rules.overrides, registry)
     assert limits.is_dated
 
-    def red(thing_id: str, on: date) -> tuple[float | None, str]:
-        limit = limits.of(thing_id, on)[1]
+    def red(asset_id: str, on: date) -> tuple[float | None, str]:
+        limit = limits.of(asset_id, on)[1]
         assert limit is not None
         return limit.threshold, limit.condition.clause
 

@@ -88,12 +88,12 @@ def test_a_new_home_takes_the_release_and_a_change_waits_in_shadow(
     assert newest_generation(home.root) == given.folder
     assert ConfigWatch(home, store, CONTRACTS).newer(given) is None, "alerting goes on by the old ones"
 
-    desk = ShadowProcess(home, store, lambda: LATER)
-    desk.look(given)
-    assert desk.request_id == done.request_id
+    policies = ShadowProcess(home, store, lambda: LATER)
+    policies.look(given)
+    assert policies.request_id == done.request_id
     for number in range(12):
-        desk.fold(readings(number, 60.0))
-    desk.look(given)
+        policies.fold(readings(number, 60.0))
+    policies.look(given)
     with store.connect() as connection:
         (waiting,) = requests.waiting(connection, LEAD, LATER)
         (rule,) = requests.shadow_of(connection, waiting)
@@ -104,8 +104,8 @@ def test_a_new_home_takes_the_release_and_a_change_waits_in_shadow(
     assert newer is not None
     assert opened(Engine(given.ruleset, given.registry), [60.0] * 12)[-1] == "red"
     assert "red" not in opened(Engine(newer.ruleset, newer.registry), [60.0] * 12)
-    desk.look(newer)
-    assert (desk.request_id, desk.failure) == (None, "")
+    policies.look(newer)
+    assert (policies.request_id, policies.failure) == (None, "")
 
 
 @pytest.mark.case("live.F4")
@@ -118,18 +118,18 @@ def test_a_removed_rule_goes_on_and_the_shadow_says_what_would_be_lost(
         (folder / name).write_text("".join(one for one in lines if RULE not in one), encoding="utf-8")
     done = propose(home, store, folder)
     assert RULE in done.changes.removed
-    desk = ShadowProcess(home, store, lambda: LATER)
-    desk.look(given)
+    policies = ShadowProcess(home, store, lambda: LATER)
+    policies.look(given)
     for number in range(12):
-        desk.fold(readings(number, 60.0))
-    desk.look(given)
+        policies.fold(readings(number, 60.0))
+    policies.look(given)
     with store.connect() as connection:
         (waiting,) = requests.waiting(connection, LEAD, LATER)
         found = {one.rule_id: one for one in requests.shadow_of(connection, waiting)}
     assert found[RULE] == Compared(RULE, 1, 0, ("urban:GD001 red",), ())
     requests.reject(home, LEAD, str(done.request_id), "the rule stays", LATER)
-    desk.look(given)
-    assert desk.request_id is None
+    policies.look(given)
+    assert policies.request_id is None
     assert known(home, store).folder == given.folder
 
 

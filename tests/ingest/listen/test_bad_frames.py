@@ -76,11 +76,11 @@ def kept(home: Home, sha256: str) -> list[tuple[str, bytes]]:
 
 
 def written(home: Home, engine: sa.Engine, contracts: dict[str, Contract], raw_feed: str, *bads: BadEntry) -> None:
-    book = BadFrames()
+    tracker = BadFrames()
     for number, bad in enumerate(bads):
-        book.keep(raw_feed, "tcp", f"sender {number}", bad)
+        tracker.keep(raw_feed, "tcp", f"sender {number}", bad)
     archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
-    for sheet in book.take(AT):
+    for sheet in tracker.take(AT):
         write_bad_frames(home, engine, archive, contracts, sheet, AT)
 
 
@@ -206,35 +206,35 @@ async def test_tolerance_of_one_source_is_none_for_another(broker: BrokerServer,
 
 # ── the book ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 def test_a_minute_has_room_for_each_sender_and_for_all() -> None:
-    book = BadFrames()
+    tracker = BadFrames()
     for number in range(100):
-        if book.has_room("one", AT):
-            book.keep(DUST, "tcp", "one", bad(b"%d" % number))
+        if tracker.has_room("one", AT):
+            tracker.keep(DUST, "tcp", "one", bad(b"%d" % number))
         else:
-            book.count(DUST, "tcp")
-    (sheet,) = book.take(AT)
+            tracker.count(DUST, "tcp")
+    (sheet,) = tracker.take(AT)
     assert (len(sheet.kept), sheet.n_others) == (OF_A_SENDER, 100 - OF_A_SENDER)
     senders = 0
-    while book.has_room(f"other {senders}", AT):
-        book.keep(DUST, "tcp", f"other {senders}", bad(b""))
+    while tracker.has_room(f"other {senders}", AT):
+        tracker.keep(DUST, "tcp", f"other {senders}", bad(b""))
         senders += 1
     assert senders == 30 - OF_A_SENDER
-    assert book.has_room("one", AT + timedelta(minutes=1))
+    assert tracker.has_room("one", AT + timedelta(minutes=1))
 
 
 def test_what_could_not_be_written_is_held_and_mere_counts_wait_for_the_minute() -> None:
-    book = BadFrames()
-    assert book.has_room("one", AT)
-    book.count(DUST, "udp")
-    assert book.take(AT) == []
-    book.keep(DUST, "udp", "one", bad(b"first"))
-    (sheet,) = book.take(AT)
-    book.keep(DUST, "udp", "one", bad(b"second"))
-    book.give_back(sheet)
-    (sheet,) = book.take(AT)
+    tracker = BadFrames()
+    assert tracker.has_room("one", AT)
+    tracker.count(DUST, "udp")
+    assert tracker.take(AT) == []
+    tracker.keep(DUST, "udp", "one", bad(b"first"))
+    (sheet,) = tracker.take(AT)
+    tracker.keep(DUST, "udp", "one", bad(b"second"))
+    tracker.give_back(sheet)
+    (sheet,) = tracker.take(AT)
     assert ([one.data for one in sheet.kept], sheet.n_others) == ([b"first", b"second"], 1)
-    book.count(DUST, "udp")
-    assert [sheet.n_others for sheet in book.take(AT + timedelta(minutes=1))] == [1]
+    tracker.count(DUST, "udp")
+    assert [sheet.n_others for sheet in tracker.take(AT + timedelta(minutes=1))] == [1]
 
 
 # ── another chance ────────────────────────────────────────────────────────────────────────────────────────────────────

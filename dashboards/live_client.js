@@ -98,7 +98,7 @@ function tick(root, beat, words) {
 
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
-  const root = parentElement.querySelector(".pulse");
+  const root = parentElement.querySelector(".live-client");
   const beat = { at: Date.now(), skew: data.now - Date.now() };
   const known = memory.rung;
   memory.rung = new Set(data.reds.map((one) => one.ring));

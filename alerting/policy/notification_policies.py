@@ -38,7 +38,7 @@ class NotificationPolicyError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class NotificationPolicy:
+class NotificationPolicies:
     """Routing, guides, timers, groups, inhibitions, routes and wordings of one city."""
 
     routing: Routing
@@ -50,18 +50,18 @@ class NotificationPolicy:
     wording: Wording
 
 
-def load_notification_policy(*folders: Path, owners: Mapping[tuple[str, str], str] | None = None) -> NotificationPolicy:
+def load_notification_policies(*folders: Path, owners: Mapping[tuple[str, str], str] | None = None) -> NotificationPolicies:
     """The desk from CSV files, each table from the first folder that has it.
 
     `owners`: the department of each domain and subdomain, for kinds of risk that no row of responsibility names. Raises
-    DeskError for a missing table and for inhibitions that cannot be read.
+    NotificationPolicyError for a missing table and for inhibitions that cannot be read.
     """
     rows = {name: _read(name, folders) for name in TABLES}
     try:
         inhibitions = inhibitions_of(rows["inhibitions"])
     except MatcherError as error:
         raise NotificationPolicyError(f"inhibitions.csv: {error}") from error
-    return NotificationPolicy(
+    return NotificationPolicies(
         Routing(rows["areas"], rows["organisations"], rows["responsibilities"], rows["contacts"], owners),
         Guides(rows["handling_guides"]),
         Escalations(rows["escalations"]),

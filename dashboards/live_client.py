@@ -1,6 +1,6 @@
 """The browser's side of a page that lives: running clocks, clicks on rows, sound and notice on a new red alert.
 
-One component of ours in `pulse.js`; what it shows of alerts is put in as text, never as markup.
+One component of ours in `live_client.js`; what it shows of alerts is put in as text, never as markup.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import streamlit as st
 
 from dashboards.language import Words
 
-KEY = "pulse"
+KEY = "live_client"
 _HTML = (
-    '<div class="cr"><div class="pulse"><button type="button" class="bell"></button>'
+    '<div class="cr"><div class="live-client"><button type="button" class="bell"></button>'
     '<div class="says banner bad" role="alert" hidden></div>'
     '<div class="lost banner bad" role="alert" hidden></div></div></div>'
 )
@@ -26,8 +26,8 @@ WORDS = ("new_red", "bell_on", "bell_off", "bell_waits", "bell_sound_only", "ove
 
 @cache
 def _component() -> Any:
-    script = Path(__file__).with_name("pulse.js").read_text(encoding="utf-8")
-    return st.components.v2.component("cityrisk_pulse", html=_HTML, js=script, isolate_styles=False)
+    script = Path(__file__).with_name("live_client.js").read_text(encoding="utf-8")
+    return st.components.v2.component("cityrisk_live_client", html=_HTML, js=script, isolate_styles=False)
 
 
 def beat(words: Words, now: datetime, reds: Sequence[Mapping[str, str]], on_pick: Callable[[str], None]) -> None:
@@ -44,7 +44,7 @@ def beat(words: Words, now: datetime, reds: Sequence[Mapping[str, str]], on_pick
     data = {
         "now": int(now.timestamp() * 1000),
         "reds": [dict(red) for red in reds],
-        "words": {name: words.texts[f"pulse.{name}"] for name in WORDS},
+        "words": {name: words.texts[f"live_client.{name}"] for name in WORDS},
     }
     _component()(key=KEY, data=data, on_picked_change=picked)
 
