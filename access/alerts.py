@@ -54,7 +54,7 @@ __all__ = [
     "silence",
     "silences",
     "whole_id",
-]  # fmt: skip
+]
 
 _DESK_ROLES = frozenset({"duty_officer", "shift_lead", "administrator"})
 _LEADS = frozenset({"shift_lead", "administrator"})
@@ -138,8 +138,8 @@ def silence(
 ) -> Quieted:
     """Keep alerts with these labels quiet for a time. A branch silences only itself.
 
-    Beyond what one person may silence alone (`alerting.policy.quiet_limits`) nothing is silenced yet: a request waits for a second
-    person. Raises ValueError for an empty value and for longer than anything may be quiet.
+    Beyond what one person may silence alone (`alerting.policy.quiet_limits`) nothing is silenced yet: a request waits
+    for a second person. Raises ValueError for an empty value and for longer than anything may be quiet.
     """
     begins_at = starts_at or now
     require_role(reader, SILENCE_ROLES, "silence alerts")
@@ -152,7 +152,7 @@ def silence(
         if not beyond(coverage, ends_at - begins_at, limits, before=before):
             silence_id = commands.silence(
                 engine, policies_of(home), narrowed, reader.name, reason, begins_at, ends_at, now
-            )  # fmt: skip
+            )
             return Quieted(silence_id, False, coverage.said, ends_at)
         subject = {"labels": narrowed, "starts_at": begins_at, "ends_at": ends_at}
         expires_at = min(now + limits.answer_within, ends_at)

@@ -43,12 +43,42 @@ REDS_TOLD = 20
 SILENT_AFTER = timedelta(seconds=15)
 
 _LISTED = (
-    "alert_id", "origin", "state", "colour", "severity_rank", "object_id", "object_name_zh", "matters_zh", "matters_en",
-    "value", "threshold", "unit", "standard", "clause", "evidence_grade", "domain", "area_code", "lon", "lat",
-    "starts_at", "opened_at", "due_at", "acknowledged_by", "is_exercise", "is_late", "marks", "is_flapping",
-    "n_reports", "n_reopened", "escalation_level", "disposing_unit_zh", "disposing_unit_en", "contact", "device_id",
+    "alert_id",
+    "origin",
+    "state",
+    "colour",
+    "severity_rank",
+    "object_id",
+    "object_name_zh",
+    "matters_zh",
+    "matters_en",
+    "value",
+    "threshold",
+    "unit",
+    "standard",
+    "clause",
+    "evidence_grade",
+    "domain",
+    "area_code",
+    "lon",
+    "lat",
+    "starts_at",
+    "opened_at",
+    "due_at",
+    "acknowledged_by",
+    "is_exercise",
+    "is_late",
+    "marks",
+    "is_flapping",
+    "n_reports",
+    "n_reopened",
+    "escalation_level",
+    "disposing_unit_zh",
+    "disposing_unit_en",
+    "contact",
+    "device_id",
     "metric",
-)  # fmt: skip
+)
 _NEWEST = (tables.alert.c.opened_at.desc(), tables.alert.c.alert_id)
 _WORST = (
     tables.alert.c.severity_rank.desc(),
@@ -170,9 +200,11 @@ def alert(live: OpsReader, reader: Reader, alert_id: str) -> dict[str, Any] | No
     grouped = (table.c.group_key == row["group_key"], table.c.state.in_(WORKED_ON))
     n_in_group = live.scalar(sa.select(sa.func.count()).select_from(table).where(*grouped))
     return {
-        **row, "n_in_group": n_in_group, "silenced": _silenced(live, row["suppressed_by"]),
+        **row,
+        "n_in_group": n_in_group,
+        "silenced": _silenced(live, row["suppressed_by"]),
         "last_heard_at": silent_since(live.execute, [(alert_id, row["device_id"], row["metric"])]).get(alert_id),
-    }  # fmt: skip
+    }
 
 
 def history(live: OpsReader, alert_id: str) -> list[dict[str, Any]]:
@@ -188,14 +220,18 @@ def deliveries(live: OpsReader, alert_id: str) -> list[dict[str, Any]]:
     last_at = sa.func.max(sa.func.coalesce(table.c.sent_at, table.c.created_at)).label("last_at")
     query = (
         sa.select(
-            table.c.channel_id, table.c.kind, table.c.state, sa.func.count().label("n"),
-            sa.func.max(table.c.attempts).label("attempts"), last_at,
+            table.c.channel_id,
+            table.c.kind,
+            table.c.state,
+            sa.func.count().label("n"),
+            sa.func.max(table.c.attempts).label("attempts"),
+            last_at,
         )
         .where(table.c.alert_id == alert_id)
         .group_by(table.c.channel_id, table.c.kind, table.c.state)
         .order_by(last_at.desc())
         .limit(HISTORY_ROWS)
-    )  # fmt: skip
+    )
     rows = [dict(row) for row in live.execute(query).mappings()]
     for row in rows:
         row["last_at"] = _instant(row["last_at"])
@@ -248,7 +284,10 @@ def channel_names(home: Home) -> Mapping[str, tuple[str, str]]:
 
 @lru_cache(maxsize=4)
 def _channel_names(folder: Path) -> Mapping[str, tuple[str, str]]:
-    return {channel.channel_id: (channel.name_zh, channel.name_en) for channel in load_channel_config(folder).channels.values()}
+    return {
+        channel.channel_id: (channel.name_zh, channel.name_en)
+        for channel in load_channel_config(folder).channels.values()
+    }
 
 
 def _policies_of(home: Home) -> NotificationPolicies | None:

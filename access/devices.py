@@ -29,9 +29,23 @@ from core.store.device import Verdict, set_access
 from core.system import systems_root
 
 __all__ = [
-    "DEVICES_A_PAGE", "DEVICE_ROLES", "LIMITS", "STATUSES", "DeviceFeed", "DeviceFilter", "DevicePage", "Gateway",
-    "Verdict", "decide", "device_feeds", "device_page", "gateway", "silent_after", "status_of", "streams",
-]  # fmt: skip
+    "DEVICES_A_PAGE",
+    "DEVICE_ROLES",
+    "LIMITS",
+    "STATUSES",
+    "DeviceFeed",
+    "DeviceFilter",
+    "DevicePage",
+    "Gateway",
+    "Verdict",
+    "decide",
+    "device_feeds",
+    "device_page",
+    "gateway",
+    "silent_after",
+    "status_of",
+    "streams",
+]
 
 DEVICE_ROLES = frozenset({"administrator", "shift_lead"})
 STATUSES = ("silent", "connected", "heard", "unknown", "banned", "bad_frames", "deviating", "clock_off")
@@ -44,9 +58,17 @@ _DEFAULT_SILENT_AFTER = timedelta(hours=1)
 _NOT_OURS = frozenset({"peer", "broken"})
 # What a gateway turns away or closes, by the limit or standing that was the reason (`ingest.devices`).
 LIMITS = (
-    "connections", "per_address", "datagrams", "rate", "no_frame", "idle", "too_many_devices", "bad_frames", "unknown",
+    "connections",
+    "per_address",
+    "datagrams",
+    "rate",
+    "no_frame",
+    "idle",
+    "too_many_devices",
+    "bad_frames",
+    "unknown",
     "banned",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +141,11 @@ def device_page(live: OpsReader, home: Home, wanted: DeviceFilter, now: datetime
     n_matching = live.scalar(sa.select(sa.func.count()).select_from(joined).where(*conditions)) or 0
     words = (access.c.verdict, access.c.actor.label("verdict_by"), access.c.reason.label("verdict_reason"))
     told = (
-        clock.c.is_off.label("clock_off"), clock.c.offset_s.label("clock_offset_s"),
-        clock.c.since_at.label("clock_since_at"), clock.c.jumped_at.label("clock_jumped_at"),
-    )  # fmt: skip
+        clock.c.is_off.label("clock_off"),
+        clock.c.offset_s.label("clock_offset_s"),
+        clock.c.since_at.label("clock_since_at"),
+        clock.c.jumped_at.label("clock_jumped_at"),
+    )
     query = (
         sa.select(link, *words, *told)
         .select_from(joined)
@@ -220,9 +244,23 @@ def _device_feed(live: OpsReader, raw_feed: str, now: datetime) -> DeviceFeed:
     name_zh, name_en, quiet = _contract_words(raw_feed)
     known, connected, heard, silent, unknown, banned, frames, bad, refused, deviating, clock_off = map(int, row[:-1])
     return DeviceFeed(
-        raw_feed, name_zh, name_en, quiet, known, connected, heard, silent, unknown, banned, frames, bad, refused,
-        deviating, clock_off, row[-1],
-    )  # fmt: skip
+        raw_feed,
+        name_zh,
+        name_en,
+        quiet,
+        known,
+        connected,
+        heard,
+        silent,
+        unknown,
+        banned,
+        frames,
+        bad,
+        refused,
+        deviating,
+        clock_off,
+        row[-1],
+    )
 
 
 def _where(live: OpsReader, wanted: DeviceFilter, now: datetime) -> list[sa.ColumnElement[bool]]:
@@ -232,9 +270,11 @@ def _where(live: OpsReader, wanted: DeviceFilter, now: datetime) -> list[sa.Colu
         conditions.append(link.raw_feed == wanted.raw_feed)
     if wanted.text.strip():
         conditions.append(
-            sa.or_(link.device_id.contains(wanted.text.strip(), autoescape=True),
-                   link.address.contains(wanted.text.strip(), autoescape=True))
-        )  # fmt: skip
+            sa.or_(
+                link.device_id.contains(wanted.text.strip(), autoescape=True),
+                link.address.contains(wanted.text.strip(), autoescape=True),
+            )
+        )
     is_banned = sa.or_(link.standing == "banned", sa.func.coalesce(access.verdict, "") == "banned")
     may_speak = sa.or_(link.standing == "known", sa.func.coalesce(access.verdict, "") == "allowed")
     matches: Mapping[str, tuple[sa.ColumnElement[bool], ...]] = {

@@ -101,9 +101,17 @@ def verdicts(live: OpsReader, feed_id: str) -> pl.DataFrame:
         sa.select(table.c.run_id).where(table.c.feed_id == feed_id).order_by(table.c.at.desc()).limit(1)
     ).scalar_subquery()
     columns = [
-        table.c.check_id, table.c.kind, table.c.severity, table.c.verdict, table.c.observed, table.c.expected,
-        table.c.message_zh, table.c.message_en, table.c.rows_checked, table.c.at,
-    ]  # fmt: skip
+        table.c.check_id,
+        table.c.kind,
+        table.c.severity,
+        table.c.verdict,
+        table.c.observed,
+        table.c.expected,
+        table.c.message_zh,
+        table.c.message_en,
+        table.c.rows_checked,
+        table.c.at,
+    ]
     rows = live.execute(
         sa.select(*columns)
         .where(table.c.feed_id == feed_id, table.c.run_id == last_run)
@@ -116,9 +124,11 @@ def quarantine_counts(live: OpsReader, feed_id: str, since: datetime) -> pl.Data
     """What was found in a feed since a moment, by reason and outcome: reason, outcome, n_rows, last_at."""
     table = tables.quarantine
     columns = [
-        table.c.reason, table.c.outcome, sa.func.sum(table.c.n_rows).label("n_rows"),
+        table.c.reason,
+        table.c.outcome,
+        sa.func.sum(table.c.n_rows).label("n_rows"),
         sa.func.max(table.c.at).label("last_at"),
-    ]  # fmt: skip
+    ]
     rows = live.execute(
         sa.select(*columns)
         .where(table.c.feed_id == feed_id, table.c.at >= since)
@@ -135,9 +145,16 @@ def quarantine_samples(live: OpsReader, feed_id: str, limit: int = 20) -> pl.Dat
     """
     table = tables.quarantine
     columns = [
-        table.c.at, table.c.reason, table.c.grain, table.c.outcome, table.c.source_ref, table.c.column_name,
-        table.c.found, table.c.expected, table.c.n_rows,
-    ]  # fmt: skip
+        table.c.at,
+        table.c.reason,
+        table.c.grain,
+        table.c.outcome,
+        table.c.source_ref,
+        table.c.column_name,
+        table.c.found,
+        table.c.expected,
+        table.c.n_rows,
+    ]
     rows = live.execute(sa.select(*columns).where(table.c.feed_id == feed_id).order_by(table.c.id.desc()).limit(limit))
     return _frame(columns, rows.all())
 
@@ -171,9 +188,11 @@ class _Seen:
 def _seen_live(live: OpsReader, now: datetime) -> _Seen:
     since = now - _DAY
     batch, outcome, notification = tables.batch, tables.fetch_outcome, tables.notification
-    day = sa.select(
-        batch.c.feed_id, sa.func.sum(batch.c.rows_landed), sa.func.sum(batch.c.rows_quarantined)
-    ).where(batch.c.received_at >= since).group_by(batch.c.feed_id)  # fmt: skip
+    day = (
+        sa.select(batch.c.feed_id, sa.func.sum(batch.c.rows_landed), sa.func.sum(batch.c.rows_quarantined))
+        .where(batch.c.received_at >= since)
+        .group_by(batch.c.feed_id)
+    )
     received = sa.select(batch.c.feed_id, sa.func.max(batch.c.received_at)).where(batch.c.rows_landed > 0)
     held = sa.select(batch.c.feed_id, sa.func.count()).where(batch.c.state == "held").group_by(batch.c.feed_id)
     last_try = sa.select(sa.func.max(outcome.c.id)).group_by(outcome.c.feed_id)
@@ -271,5 +290,6 @@ def _last_sign(row: dict[str, Any], seen: _Seen | None) -> datetime | None:
 
 
 def _frame(columns: Sequence[Any], rows: Sequence[Any]) -> pl.DataFrame:
-    return pl.DataFrame([tuple(row) for row in rows], schema=[c.name for c in columns], orient="row",
-                        infer_schema_length=None)  # fmt: skip
+    return pl.DataFrame(
+        [tuple(row) for row in rows], schema=[c.name for c in columns], orient="row", infer_schema_length=None
+    )

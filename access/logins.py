@@ -60,8 +60,9 @@ def tries(home: Home, reader: Reader, n_newest: int) -> list[dict[str, Any]]:
     if reader.role != "administrator":
         raise NotAllowedError(f"role {reader.role!r} may not see who logged in; needs administrator")
     action = tables.operator_action.c
-    query = sa.select(action.at, action.target.label("name"), action.action.label("result"),
-                      action.reason.label("source")).where(action.action.in_((LOGIN, REFUSED)))  # fmt: skip
+    query = sa.select(
+        action.at, action.target.label("name"), action.action.label("result"), action.reason.label("source")
+    ).where(action.action.in_((LOGIN, REFUSED)))
     with ops_reader(home) as live:
         if live is None:
             return []

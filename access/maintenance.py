@@ -64,15 +64,24 @@ def announce(
         limits = limits_of(home)
         coverage = _coverage(home, engine, kind, target, now)
         if not beyond(coverage, ends_at - starts_at, limits):
-            window_id = commands.announce_maintenance(engine, kind, target, reader.name, reason, starts_at, ends_at, now)
+            window_id = commands.announce_maintenance(
+                engine, kind, target, reader.name, reason, starts_at, ends_at, now
+            )
             return Quieted(window_id, False, coverage.said, ends_at)
         subject = {"target_kind": kind, "target": target, "starts_at": starts_at, "ends_at": ends_at}
         expires_at = min(now + limits.answer_within, ends_at)
         with engine.begin() as connection:
             request_id = requests.ask(
-                connection, requests.Kind.MAINTENANCE, subject, coverage.said, area_code, reason, reader.name, now,
+                connection,
+                requests.Kind.MAINTENANCE,
+                subject,
+                coverage.said,
+                area_code,
+                reason,
+                reader.name,
+                now,
                 expires_at,
-            )  # fmt: skip
+            )
         return Quieted(request_id, True, coverage.said, expires_at)
 
 

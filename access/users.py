@@ -73,9 +73,16 @@ def let_in(
     if role != "administrator" and not anybody(home):
         raise ValueError(f"role {role!r} found, expected administrator: the first user of a home lets the others in")
     add_user(
-        home, name, password, role, now,
-        display_name=display_name, area_code=area_code, language=language, actor=reader.name,
-    )  # fmt: skip
+        home,
+        name,
+        password,
+        role,
+        now,
+        display_name=display_name,
+        area_code=area_code,
+        language=language,
+        actor=reader.name,
+    )
 
 
 def shut_out(home: Home, reader: Reader, name: str, now: datetime) -> None:
@@ -113,9 +120,15 @@ def add_user(
         raise ValueError(f"a user needs a name and a password of at least {SHORTEST_PASSWORD} characters")
     table = tables.app_user
     values = {
-        "display_name": display_name or name, "password_hash": _hasher().hash(password), "role": role,
-        "area_code": area_code, "language": language, "disabled_at": None, "n_failed": 0, "locked_until": None,
-    }  # fmt: skip
+        "display_name": display_name or name,
+        "password_hash": _hasher().hash(password),
+        "role": role,
+        "area_code": area_code,
+        "language": language,
+        "disabled_at": None,
+        "n_failed": 0,
+        "locked_until": None,
+    }
     with database.opened(home.ops_url) as engine, engine.begin() as connection:
         old_role = connection.scalar(sa.select(table.c.role).where(table.c.name == name))
         if old_role:
@@ -164,10 +177,12 @@ def log_in(home: Home, name: str, password: str, now: datetime, source: str = "l
             token = secrets.token_urlsafe(32)
             connection.execute(
                 sa.insert(tables.app_session).values(
-                    token_sha256=_digest(token), user_name=name, created_at=now,
+                    token_sha256=_digest(token),
+                    user_name=name,
+                    created_at=now,
                     expires_at=now + min(session_length(home), idle_length(home)),
                 )
-            )  # fmt: skip
+            )
             return token, User(row.name, row.display_name, row.role, row.area_code, row.language)
     raise LoginRefused("name and password do not belong together, or this source must wait a while")
 
@@ -187,13 +202,18 @@ def user_of(home: Home, token: str, now: datetime) -> User | None:
     user, session = tables.app_user.c, tables.app_session.c
     query = (
         sa.select(
-            user.name, user.display_name, user.role, user.area_code, user.language,
-            session.created_at, session.expires_at,
+            user.name,
+            user.display_name,
+            user.role,
+            user.area_code,
+            user.language,
+            session.created_at,
+            session.expires_at,
         )
         .join_from(tables.app_session, tables.app_user, session.user_name == user.name)
         .where(session.token_sha256 == _digest(token), session.ended_at.is_(None), session.expires_at > now)
         .where(user.disabled_at.is_(None))
-    )  # fmt: skip
+    )
     with database.opened(home.ops_url) as engine:
         with engine.connect() as connection:
             row = connection.execute(query).first()

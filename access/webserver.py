@@ -70,17 +70,27 @@ def web_server(app: ASGIApp, home: Home, port: int, lifespan: Literal["on", "off
     behind_proxy = is_behind_proxy(home)
     return uvicorn.Server(
         uvicorn.Config(
-            SharedPlaces(app, home) if behind_proxy else app, host="127.0.0.1", port=port, lifespan=lifespan,
-            http=ProxyConnection if behind_proxy else BrowserConnection, timeout_keep_alive=KEEP_ALIVE_S,
+            SharedPlaces(app, home) if behind_proxy else app,
+            host="127.0.0.1",
+            port=port,
+            lifespan=lifespan,
+            http=ProxyConnection if behind_proxy else BrowserConnection,
+            timeout_keep_alive=KEEP_ALIVE_S,
             h11_max_incomplete_event_size=32 * 1024,
             # A page that does not answer a ping of its socket for as long is gone.
-            ws="websockets-sansio", ws_ping_interval=30, ws_ping_timeout=30, ws_max_size=_LARGEST_MESSAGE_BYTES,
+            ws="websockets-sansio",
+            ws_ping_interval=30,
+            ws_ping_timeout=30,
+            ws_max_size=_LARGEST_MESSAGE_BYTES,
             ws_per_message_deflate=False,
             # Who asks behind a proxy, and by which scheme, is ours to say (`access.web`): not every peer is a proxy.
-            proxy_headers=False, server_header=False, access_log=False, log_config=None,
+            proxy_headers=False,
+            server_header=False,
+            access_log=False,
+            log_config=None,
             timeout_graceful_shutdown=STOP_WITHIN_S,
         )
-    )  # fmt: skip
+    )
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send) -> None:

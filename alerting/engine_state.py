@@ -15,8 +15,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from alerting.checkpoint import read_snapshot, sweep, write_snapshot
 from alerting.engine import Engine, generation_of
-from alerting.engine.checkpoint import read_snapshot, sweep, write_snapshot
 from alerting.engine.episode import EpisodeChange
 from alerting.engine.rule import RuleSet
 from alerting.lifecycle.alert import StreamPosition
@@ -51,8 +51,12 @@ class EngineState:
             return cls(Engine(config.ruleset, config.registry), config, 0, applied_to)
         ruleset = _rules_of(home, body, config)
         engine = Engine.restore(body, ruleset, config.registry)
-        engine_state = cls(engine, replace(config, ruleset=ruleset, folder=_folder(home, ruleset, config)),
-                   stored.snapshot_sequence, applied_to)  # fmt: skip
+        engine_state = cls(
+            engine,
+            replace(config, ruleset=ruleset, folder=_folder(home, ruleset, config)),
+            stored.snapshot_sequence,
+            applied_to,
+        )
         engine_state.stream_at = stored.stream_at
         return engine_state
 

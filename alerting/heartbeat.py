@@ -182,11 +182,17 @@ def body_of(vitals: Vitals, now: datetime, every: timedelta) -> Mapping[str, obj
     No name, no place: what fails is told at the host, since the texts of errors may quote rows.
     """
     return {
-        "from": "cityrisk alerting", "sent_at": now, "next_within_s": int(every.total_seconds()),
-        "last_tick_at": vitals.ticked_at, "last_judged_at": vitals.judged_at, "stream_at": vitals.stream_at,
-        "lag_messages": vitals.lag, "open_alerts": vitals.open_alerts, "undelivered": dict(vitals.undelivered),
+        "from": "cityrisk alerting",
+        "sent_at": now,
+        "next_within_s": int(every.total_seconds()),
+        "last_tick_at": vitals.ticked_at,
+        "last_judged_at": vitals.judged_at,
+        "stream_at": vitals.stream_at,
+        "lag_messages": vitals.lag,
+        "open_alerts": vitals.open_alerts,
+        "undelivered": dict(vitals.undelivered),
         "is_well": not vitals.failure,
-    }  # fmt: skip
+    }
 
 
 # ── how it stands, for status and doctor ──────────────────────────────────────────────────────────────────────────────

@@ -23,9 +23,11 @@ class Meters:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.latency = Histogram(
-            "cityrisk_alerting_durable_seconds", "Arrival of a reading until its alert is durable",
-            registry=registry, buckets=_SECONDS,
-        )  # fmt: skip
+            "cityrisk_alerting_durable_seconds",
+            "Arrival of a reading until its alert is durable",
+            registry=registry,
+            buckets=_SECONDS,
+        )
         self.apply = Histogram(
             "cityrisk_alerting_apply_seconds", "One transaction", registry=registry, buckets=_SECONDS
         )

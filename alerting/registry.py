@@ -63,9 +63,10 @@ def _thing(contract: Contract, row: Mapping[str, Any], concept: str) -> Asset | 
         return None
     prefix = f"{contract.department_code}:"
     attributes = {
-        name: value for name, value in row.items()
+        name: value
+        for name, value in row.items()
         if value is not None and name not in _PROVENANCE and isinstance(value, bool | int | float | str)
-    }  # fmt: skip
+    }
     return Asset(
         id=f"{prefix}{code}",
         object_id=None if owner is None else f"{prefix}{owner}",

@@ -97,7 +97,9 @@ def load_runtime_config(
     registry = load_registry(home, engine, contracts.values())
     policies = load_notification_policies(folder, owners=owners_of(contracts.values()))
     city = home.environment.get(_CITY) or city_of(registry, policies.routing, _DEFAULT_CITY)
-    return RuntimeConfig(folder, ruleset, registry, policies, Subjects(ruleset, registry, policies.routing, city), registers)
+    return RuntimeConfig(
+        folder, ruleset, registry, policies, Subjects(ruleset, registry, policies.routing, city), registers
+    )
 
 
 def approved_generation(home: Home, engine: sa.Engine) -> Path:
@@ -135,12 +137,16 @@ def windows_known(engine: sa.Engine, known: tuple[MaintenanceWindow, ...]) -> tu
         rows = connection.execute(sa.select(table).order_by(table.c.created_at, table.c.window_id)).all()
     entered = [
         MaintenanceWindow(
-            row.target_kind, row.target, row.starts_at, _end(row.ends_at, row.cancelled_at), row.created_at,
+            row.target_kind,
+            row.target,
+            row.starts_at,
+            _end(row.ends_at, row.cancelled_at),
+            row.created_at,
             f"{row.actor}: {row.reason}",
         )
         for row in rows
         if row.target_kind in _SCOPES and _end(row.ends_at, row.cancelled_at) > row.starts_at
-    ]  # fmt: skip
+    ]
     by_people = {(one.scope, one.code, one.known_at) for one in entered}
     return (*(one for one in known if (one.scope, one.code, one.known_at) not in by_people), *entered)
 

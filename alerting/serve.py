@@ -99,12 +99,16 @@ class AlertingProcess:
         at = time.monotonic()
         failure = "; ".join(text for text in self._failures.values() if text)
         detail = {
-            "failure": failure, "lag": self._lag, "open_alerts": self._n_open, "undelivered": self._undelivered,
+            "failure": failure,
+            "lag": self._lag,
+            "open_alerts": self._n_open,
+            "undelivered": self._undelivered,
             "rules": self._config.ruleset.generation if self._config else None,
             "seconds_since_message": round(at - self._moved_at, 1),
             "seconds_since_tick": round(at - self._ticked_at, 1),
-            "heartbeat": standing(self._home, self._now()).state, "shadow": self._shadow.request_id,
-        }  # fmt: skip
+            "heartbeat": standing(self._home, self._now()).state,
+            "shadow": self._shadow.request_id,
+        }
         return Health(not failure and at - self._ticked_at < 10, detail)
 
     def _vitals(self) -> Vitals:
@@ -135,7 +139,9 @@ class AlertingProcess:
         while not stop.is_set():
             try:
                 if self._config is None:
-                    self._config = await asyncio.to_thread(load_runtime_config, self._home, self._engine, self._contracts)
+                    self._config = await asyncio.to_thread(
+                        load_runtime_config, self._home, self._engine, self._contracts
+                    )
                     stored = await asyncio.to_thread(position_of, self._engine, CONSUMER)
                     self._resumed = await asyncio.to_thread(EngineState.resume, self._home, self._config, stored)
                 client = await connect(self._home, "alerting")
@@ -275,7 +281,9 @@ class AlertingProcess:
         if self._engine_state.changes:
             await self._write(Position(CONSUMER, LIVE, sequence, self._engine_state.stream_at))
         try:
-            await asyncio.to_thread(self._engine_state.save, self._home.root, self._engine, note_snapshot, sequence, body)
+            await asyncio.to_thread(
+                self._engine_state.save, self._home.root, self._engine, note_snapshot, sequence, body
+            )
         except (sa.exc.OperationalError, OSError) as error:
             await self._wait_after("snapshot", error)
             return

@@ -42,9 +42,14 @@ from orchestration.project import PROJECT, seed_folders
 SEEDS = seed_folders(PROJECT)
 START = datetime(2026, 6, 1, tzinfo=UTC)
 KINDS = (
-    ("lifeline", "gas"), ("lifeline", "utility_tunnel"), ("natural_hazard", "flood"), ("natural_hazard", "weather"),
-    ("public_safety", "construction"), ("public_safety", "fire"), ("work_safety", "tailings"),
-)  # fmt: skip
+    ("lifeline", "gas"),
+    ("lifeline", "utility_tunnel"),
+    ("natural_hazard", "flood"),
+    ("natural_hazard", "weather"),
+    ("public_safety", "construction"),
+    ("public_safety", "fire"),
+    ("work_safety", "tailings"),
+)
 RULES = 100
 REPEATS = 21
 STORM = 5000
@@ -77,13 +82,16 @@ def many_rows() -> Inhibitions:
     found = []
     for number in range(RULES):
         (_, source), (_, target) = KINDS[number % len(KINDS)], KINDS[(number // 3 + 1) % len(KINDS)]
-        found.append({
-            "inhibition_id": f"row_{number}", "source_matchers": f"subdomain={source};rank>={3 + number % 2}",
-            "target_matchers": f"subdomain={target};rank<={1 + number % 3}",
-            "equal_labels": ("county", "object_id", "area_code")[number % 3],
-            "reason_zh": "覆盖",
-            "reason_en": "covered",
-        })  # fmt: skip
+        found.append(
+            {
+                "inhibition_id": f"row_{number}",
+                "source_matchers": f"subdomain={source};rank>={3 + number % 2}",
+                "target_matchers": f"subdomain={target};rank<={1 + number % 3}",
+                "equal_labels": ("county", "object_id", "area_code")[number % 3],
+                "reason_zh": "覆盖",
+                "reason_en": "covered",
+            }
+        )
     return inhibitions_of(found)
 
 
@@ -93,13 +101,32 @@ def breach(number: int, rank: int, area: str, at: datetime, prefix: str = "o") -
     object_id = f"{prefix}:{number}"
     colour = COLOURS[rank]
     change = EpisodeChange(
-        episode_id_of(subdomain, object_id, None, at), 1, Change.OPENED, f"{subdomain}_{number % 12}", object_id, None,
-        "metric", colour, rank, 2.0, 1.0, "m", f"t_{rank}", "standard", "clause", "design", colour, at, at,
-    )  # fmt: skip
+        episode_id_of(subdomain, object_id, None, at),
+        1,
+        Change.OPENED,
+        f"{subdomain}_{number % 12}",
+        object_id,
+        None,
+        "metric",
+        colour,
+        rank,
+        2.0,
+        1.0,
+        "m",
+        f"t_{rank}",
+        "standard",
+        "clause",
+        "design",
+        colour,
+        at,
+        at,
+    )
     return change, Subject(domain, subdomain, "object", f"对象{number}", area, 111.0, 30.0, "指标", "metric")
 
 
-def told(engine: sa.Engine, policies: NotificationPolicies, pairs: Sequence[tuple[EpisodeChange, Subject]], now: datetime) -> None:
+def told(
+    engine: sa.Engine, policies: NotificationPolicies, pairs: Sequence[tuple[EpisodeChange, Subject]], now: datetime
+) -> None:
     """Apply opened episodes with what they are about."""
     subjects = {change.episode_id: subject for change, subject in pairs}
     apply(engine, policies, [change for change, _ in pairs], lambda change: subjects[change.episode_id], now)
@@ -131,7 +158,7 @@ def timed_pass(engine: sa.Engine, policies: NotificationPolicies) -> dict[str, A
         "pass_with_store_ms": whole,
         "suppressed": first.n_suppressed,
         "first_pass_ms": round(first_ms),
-    }  # fmt: skip
+    }
 
 
 def timed_deeds(engine: sa.Engine, policies: NotificationPolicies) -> dict[str, Any]:

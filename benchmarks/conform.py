@@ -93,8 +93,15 @@ def bundle(number: int) -> StoredMessage:
     at = START + number * TICK
     entries = []
     for i in range(number * TICK_ROWS, (number + 1) * TICK_ROWS):
-        body = {"deviceId": device(i), "ts": micros(at) // 1000, "ch4Lel": i % 97 / 10, "ch4Vol": 0.4, "press": 201,
-                "temp": 18.5, "st": "0"}  # fmt: skip
+        body = {
+            "deviceId": device(i),
+            "ts": micros(at) // 1000,
+            "ch4Lel": i % 97 / 10,
+            "ch4Vol": 0.4,
+            "press": 201,
+            "temp": 18.5,
+            "st": "0",
+        }
         entries.append(RawEntry(device(i), micros(at), json.dumps(body).encode()))
     return StoredMessage(number + 1, pack(entries), 0)
 

@@ -142,7 +142,7 @@ KINDS = (
     Kind("ecology.outfall_reading", "8888", 0.10, "outfall_cod", outfall, {"cod_limit_mg_l": 100.0}),
     Kind("water.river_reading", "55", 0.10, "river_level", river, {"warning_level_m": 48.0}),
     Kind("fire.device_state", "0102", 0.15, "fire_alarm", fire, {}),
-)  # fmt: skip
+)
 ID_DIGITS = {"138": 11, "8888": 14, "55": 10, "0102": 12}
 
 
@@ -196,8 +196,9 @@ def messages(devices: Sequence[Device], seconds: int, share: float, seed: int) -
 def alerts(devices: Sequence[Device], said: Iterator[list[tuple[Device, bytes]]]) -> dict[tuple[str, str], int]:
     """(rule, device) → the second at which it first alerted as a danger of now."""
     kinds = {rule.rule_id: str(rule.kind) for rule in rules().rules}
-    assets = [Asset(one.key, f"{one.key}-o", None, None, None, None, None, dict(one.kind.attributes))
-              for one in devices]  # fmt: skip
+    assets = [
+        Asset(one.key, f"{one.key}-o", None, None, None, None, None, dict(one.kind.attributes)) for one in devices
+    ]
     engine = Engine(rules(), Registry(shapes_of(CONTRACTS.values()), {}, {one.id: one for one in assets}))
     found: dict[tuple[str, str], int] = {}
     with new_ticker() as ticker:
@@ -246,15 +247,21 @@ def judged(devices: Sequence[Device], found: Mapping[tuple[str, str], int]) -> d
     """Planted dangers that alerted and did not, what alerted beside them, and the delays."""
     first = {
         (one.kind.rule, one.key): next(s for s in one.danger if s % EVERY_S == one.phase_s)
-        for one in devices if one.danger
-    }  # fmt: skip
+        for one in devices
+        if one.danger
+    }
     delays = [found[key] - first[key] for key in first.keys() & found.keys()]
     missed, invented = sorted(first.keys() - found.keys()), sorted(found.keys() - first.keys())
     return {
-        "planted": len(first), "alerted": len(delays), "missed": missed[:20], "invented": invented[:20],
-        "invented_n": len(invented), "early": sum(delay < 0 for delay in delays),
-        "delay_s_median": float(np.median(delays)), "delay_s_p99": float(np.percentile(delays, 99)),
-    }  # fmt: skip
+        "planted": len(first),
+        "alerted": len(delays),
+        "missed": missed[:20],
+        "invented": invented[:20],
+        "invented_n": len(invented),
+        "early": sum(delay < 0 for delay in delays),
+        "delay_s_median": float(np.median(delays)),
+        "delay_s_p99": float(np.percentile(delays, 99)),
+    }
 
 
 def main() -> int:

@@ -118,12 +118,17 @@ async def drain(home: Home, messages: int, entries: int, rows: int, metrics: int
         engine.dispose()
     total = messages * entries * rows
     return {
-        "readings": total * metrics, "rows": total, "rows_landed": landed, "seconds": round(spent, 2),
-        "readings_per_s": round(total * metrics / spent), "rows_per_s": round(total / spent),
-        "messages_per_s": round(messages * entries / spent), "cores": round(used / spent, 2),
+        "readings": total * metrics,
+        "rows": total,
+        "rows_landed": landed,
+        "seconds": round(spent, 2),
+        "readings_per_s": round(total * metrics / spent),
+        "rows_per_s": round(total / spent),
+        "messages_per_s": round(messages * entries / spent),
+        "cores": round(used / spent, 2),
         "core_share_at_60000_readings_s": round(used / (total * metrics) * 60_000, 2),
         "peak_mb": round(peak_mb(home)),
-    }  # fmt: skip
+    }
 
 
 async def paced(home: Home, pace: int, seconds: int, rows: int) -> dict[str, Any]:
@@ -150,9 +155,14 @@ async def paced(home: Home, pace: int, seconds: int, rows: int) -> dict[str, Any
     late_us.sort()
     at = {share: round(late_us[int(len(late_us) * share)] / 1000) for share in (0.5, 0.99)}
     return {
-        "readings_per_s": pace, "rows": len(late_us), "sent_rows": number * rows, "p50_ms": at[0.5],
-        "p99_ms": at[0.99], "max_ms": late_us[-1] // 1000, "cores": round(used / (seconds + 1), 2),
-    }  # fmt: skip
+        "readings_per_s": pace,
+        "rows": len(late_us),
+        "sent_rows": number * rows,
+        "p50_ms": at[0.5],
+        "p99_ms": at[0.99],
+        "max_ms": late_us[-1] // 1000,
+        "cores": round(used / (seconds + 1), 2),
+    }
 
 
 async def settled(client: Client, home: Home) -> None:
@@ -182,11 +192,13 @@ def records(rows: int, metrics: int, number: int) -> Any:
     values = {"ch4Lel": 3.25, "ch4Vol": 0.114, "press": 212.5, "temp": 18.4}
     found = [
         {
-            "deviceId": f"GD{(number * rows + row) % DEVICES:05d}", "ts": now_ms - number // DEVICES * 10 % 10**7,
-            **{name: round(value + random.random(), 2) for name, value in list(values.items())[:metrics]}, "st": "0",
+            "deviceId": f"GD{(number * rows + row) % DEVICES:05d}",
+            "ts": now_ms - number // DEVICES * 10 % 10**7,
+            **{name: round(value + random.random(), 2) for name, value in list(values.items())[:metrics]},
+            "st": "0",
         }
         for row in range(rows)
-    ]  # fmt: skip
+    ]
     return found if rows > 1 else found[0]
 
 

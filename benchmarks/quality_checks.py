@@ -173,19 +173,36 @@ def _record(engine: sa.Engine, contract: Contract, batch_id: str, state: str) ->
     with engine.begin() as connection:
         connection.execute(
             tables.batch.insert().values(
-                batch_id=batch_id, feed_id=contract.id, contract_version=contract.version, source_ref="benchmark",
-                media="csv", archive_sha256="0" * 64, received_at=NOW, rows_in=0, rows_landed=0, rows_quarantined=0,
-                rows_ignored=0, state=state, run_id=state,
+                batch_id=batch_id,
+                feed_id=contract.id,
+                contract_version=contract.version,
+                source_ref="benchmark",
+                media="csv",
+                archive_sha256="0" * 64,
+                received_at=NOW,
+                rows_in=0,
+                rows_landed=0,
+                rows_quarantined=0,
+                rows_ignored=0,
+                state=state,
+                run_id=state,
             )
-        )  # fmt: skip
+        )
         connection.execute(
             tables.file.insert(),
             [
-                {"path": str(f.relative_to(home / "landing")), "batch_id": batch_id, "feed_id": contract.id,
-                 "landed_on": f.parent.name, "rows": 0, "bytes": f.stat().st_size, "state": "live"}
+                {
+                    "path": str(f.relative_to(home / "landing")),
+                    "batch_id": batch_id,
+                    "feed_id": contract.id,
+                    "landed_on": f.parent.name,
+                    "rows": 0,
+                    "bytes": f.stat().st_size,
+                    "state": "live",
+                }
                 for f in files
             ],
-        )  # fmt: skip
+        )
 
 
 if __name__ == "__main__":

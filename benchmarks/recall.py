@@ -143,14 +143,18 @@ def recall(city: City, options: argparse.Namespace) -> dict[str, Any]:
     false = {key: colour for key, colour in found.items() if key not in wanted and key[0] not in left_out}
     missed = {"/".join(key): [colour, found.get(key)] for key, colour in wanted.items() if found.get(key) != colour}
     return {
-        "expected_alerts": len(wanted), "rules_with_an_incident": len({rule_id for rule_id, _ in wanted}),
-        "recall": round(1 - len(missed) / len(wanted), 4) if wanted else None, "missed": missed,
+        "expected_alerts": len(wanted),
+        "rules_with_an_incident": len({rule_id for rule_id, _ in wanted}),
+        "recall": round(1 - len(missed) / len(wanted), 4) if wanted else None,
+        "missed": missed,
         "unexpected": {"/".join(key): colour for key, colour in false.items()},
         "quiet_days": options.quiet_days,
         "quiet_alerts": Counter(rule_id for rule_id, _ in quiet.worst() if rule_id not in left_out),
-        "messages": busy.messages + quiet.messages, "rows": busy.rows + quiet.rows,
-        "rows_refused": busy.refused + quiet.refused, "took_s": round(time.perf_counter() - began),
-    }  # fmt: skip
+        "messages": busy.messages + quiet.messages,
+        "rows": busy.rows + quiet.rows,
+        "rows_refused": busy.refused + quiet.refused,
+        "took_s": round(time.perf_counter() - began),
+    }
 
 
 def expected(plan: Plan) -> dict[tuple[str, str], str]:

@@ -57,8 +57,9 @@ def registry(n_devices: int) -> Registry:
             ("urban", "T", {"gateway_id": f"TW{i // 16}", "compartment_type": "gas", "sump_limit_m": 1.0}),
             ("transport", "V", {"vehicle_type": "heavy_truck", "speed_limit_kmh": 90.0}),
         ):
-            asset = Asset(f"{prefix}:{letter}{i}", f"{prefix}:O{letter}{i}", None, f"对象{i}", 111.0, 30.0, "420502",
-                          attributes)  # fmt: skip
+            asset = Asset(
+                f"{prefix}:{letter}{i}", f"{prefix}:O{letter}{i}", None, f"对象{i}", 111.0, 30.0, "420502", attributes
+            )
             devices[asset.id] = asset
     return Registry(shapes_of(load_contracts().values()), {}, devices)
 
@@ -73,12 +74,24 @@ def gas_batches(n_readings: int, rows: int, n_devices: int, leaks: float) -> Ite
         keys = [f"G{(place + i) % n_devices}" for i in range(rows)]
         place += rows
         lel = [60.0 if chance.random() < leaks else 2.5 for _ in range(rows)]
-        yield LiveBatch(GAS, received, "", {
-            "device_id": keys, "observed_at": [at] * rows, "methane_pct_lel": lel,
-            "methane_pct_vol": [0.12] * rows, "gas_pressure_kpa": [2.1] * rows, "air_temperature_c": [18.0] * rows,
-            "quality_flag": ["normal"] * rows, "_lon": [None] * rows, "_lat": [None] * rows,
-            "_area_code": ["420502"] * rows, "_flags": [""] * rows,
-        })  # fmt: skip
+        yield LiveBatch(
+            GAS,
+            received,
+            "",
+            {
+                "device_id": keys,
+                "observed_at": [at] * rows,
+                "methane_pct_lel": lel,
+                "methane_pct_vol": [0.12] * rows,
+                "gas_pressure_kpa": [2.1] * rows,
+                "air_temperature_c": [18.0] * rows,
+                "quality_flag": ["normal"] * rows,
+                "_lon": [None] * rows,
+                "_lat": [None] * rows,
+                "_area_code": ["420502"] * rows,
+                "_flags": [""] * rows,
+            },
+        )
 
 
 def mixed_batches(n_readings: int, n_devices: int) -> Iterator[LiveBatch]:
@@ -90,27 +103,55 @@ def mixed_batches(n_readings: int, n_devices: int) -> Iterator[LiveBatch]:
         index = [(place + i) % n_devices for i in range(rows)]
         place += rows
         if number % 2:
-            yield LiveBatch(TUNNEL, received, "", {
-                "device_id": [f"T{i}" for i in index], "observed_at": at, "methane_pct_lel": [1.0] * rows,
-                "oxygen_pct_vol": [20.8] * rows, "h2s_mg_m3": [0.1] * rows, "air_temperature_c": [19.0] * rows,
-                "water_level_m": [0.2] * rows, "quality_flag": ["normal"] * rows,
-            })  # fmt: skip
+            yield LiveBatch(
+                TUNNEL,
+                received,
+                "",
+                {
+                    "device_id": [f"T{i}" for i in index],
+                    "observed_at": at,
+                    "methane_pct_lel": [1.0] * rows,
+                    "oxygen_pct_vol": [20.8] * rows,
+                    "h2s_mg_m3": [0.1] * rows,
+                    "air_temperature_c": [19.0] * rows,
+                    "water_level_m": [0.2] * rows,
+                    "quality_flag": ["normal"] * rows,
+                },
+            )
         else:
-            yield LiveBatch(POSITION, received, "", {
-                "device_id": [f"V{i}" for i in index], "observed_at": at, "speed_kmh": [62.0] * rows,
-                "direction_deg": [90.0] * rows, "alarm_bits": [0] * rows, "acc_on": [True] * rows,
-                "_lon": [111.2] * rows, "_lat": [30.7] * rows, "_area_code": ["420502"] * rows,
-            })  # fmt: skip
+            yield LiveBatch(
+                POSITION,
+                received,
+                "",
+                {
+                    "device_id": [f"V{i}" for i in index],
+                    "observed_at": at,
+                    "speed_kmh": [62.0] * rows,
+                    "direction_deg": [90.0] * rows,
+                    "alarm_bits": [0] * rows,
+                    "acc_on": [True] * rows,
+                    "_lon": [111.2] * rows,
+                    "_lat": [30.7] * rows,
+                    "_area_code": ["420502"] * rows,
+                },
+            )
 
 
 def single_batches(n_readings: int, n_devices: int) -> Iterator[LiveBatch]:
     """Batches of one row with one value."""
     for number in range(n_readings):
         received = T0 + timedelta(milliseconds=2 * number)
-        yield LiveBatch(GAS, received, "", {
-            "device_id": [f"G{number % n_devices}"], "observed_at": [micros(received) - 300_000],
-            "methane_pct_lel": [2.5], "quality_flag": ["normal"],
-        })  # fmt: skip
+        yield LiveBatch(
+            GAS,
+            received,
+            "",
+            {
+                "device_id": [f"G{number % n_devices}"],
+                "observed_at": [micros(received) - 300_000],
+                "methane_pct_lel": [2.5],
+                "quality_flag": ["normal"],
+            },
+        )
 
 
 def leaking(n_devices: int, at: datetime) -> Iterator[LiveBatch]:
@@ -119,10 +160,17 @@ def leaking(n_devices: int, at: datetime) -> Iterator[LiveBatch]:
         for first in range(0, n_devices, 100):
             keys = [f"G{i}" for i in range(first, min(first + 100, n_devices))]
             n = len(keys)
-            yield LiveBatch(GAS, received, "", {
-                "device_id": keys, "observed_at": [micros(received)] * n, "methane_pct_lel": [60.0] * n,
-                "quality_flag": ["normal"] * n,
-            })  # fmt: skip
+            yield LiveBatch(
+                GAS,
+                received,
+                "",
+                {
+                    "device_id": keys,
+                    "observed_at": [micros(received)] * n,
+                    "methane_pct_lel": [60.0] * n,
+                    "quality_flag": ["normal"] * n,
+                },
+            )
 
 
 def speed(engine: Engine, batches: list[LiveBatch], values_a_row: int) -> tuple[float, int]:
@@ -151,9 +199,11 @@ def memory(points: int, n_open: int) -> dict[str, Any]:
     for batch in mixed_batches(2 * each * METRICS, each):
         engine.fold(batch)
     opened = [
-        change for batch in leaking(n_open, T0 + timedelta(minutes=10)) for change in engine.fold(batch)
+        change
+        for batch in leaking(n_open, T0 + timedelta(minutes=10))
+        for change in engine.fold(batch)
         if change.change is Change.OPENED and change.rule_id == "gas_methane_lel"
-    ]  # fmt: skip
+    ]
     whole_mb = round(process.memory_info().rss / 1e6)
     started = time.process_time()
     body = engine.snapshot()
@@ -161,11 +211,16 @@ def memory(points: int, n_open: int) -> dict[str, Any]:
     started = time.process_time()
     Engine.restore(body, ruleset, city)
     return {
-        "points": points, "devices": each * 3, "open_episodes": len(opened), "tracks": engine.open_count,
-        "process_mb": whole_mb, "with_snapshot_and_restored_mb": round(process.memory_info().rss / 1e6),
-        "snapshot_mb": round(len(body) / 1e6, 1), "snapshot_s": round(packed_s, 3),
+        "points": points,
+        "devices": each * 3,
+        "open_episodes": len(opened),
+        "tracks": engine.open_count,
+        "process_mb": whole_mb,
+        "with_snapshot_and_restored_mb": round(process.memory_info().rss / 1e6),
+        "snapshot_mb": round(len(body) / 1e6, 1),
+        "snapshot_s": round(packed_s, 3),
         "restore_s": round(time.process_time() - started, 3),
-    }  # fmt: skip
+    }
 
 
 def alone(points: int, n_open: int) -> dict[str, Any]:
@@ -183,15 +238,19 @@ def main() -> None:
     arguments = parser.parse_args()
     ruleset, n = rules(), arguments.readings
     city = registry(9_000)
-    print(json.dumps({
-        "rules": len(ruleset.rules),
-        "quiet_100_a_batch": measured(ruleset, city, list(gas_batches(n, 20, 3_000, 0.0))),
-        "leaks_100_a_batch": measured(ruleset, city, list(gas_batches(n, 20, 3_000, 0.001))),
-        "mixed_100_a_batch": measured(ruleset, city, list(mixed_batches(n // 2, 3_000))),
-        "one_a_batch": measured(ruleset, city, list(single_batches(n // 5, 3_000)), 1),
-        "memory_quiet": alone(arguments.points, 0),
-        "memory_open": alone(arguments.points, arguments.open),
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "rules": len(ruleset.rules),
+                "quiet_100_a_batch": measured(ruleset, city, list(gas_batches(n, 20, 3_000, 0.0))),
+                "leaks_100_a_batch": measured(ruleset, city, list(gas_batches(n, 20, 3_000, 0.001))),
+                "mixed_100_a_batch": measured(ruleset, city, list(mixed_batches(n // 2, 3_000))),
+                "one_a_batch": measured(ruleset, city, list(single_batches(n // 5, 3_000)), 1),
+                "memory_quiet": alone(arguments.points, 0),
+                "memory_open": alone(arguments.points, arguments.open),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

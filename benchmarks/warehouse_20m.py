@@ -90,8 +90,10 @@ def by_hand(home: Home) -> None:
     """Run the script into a fresh file."""
     path = home.root / "by_hand.duckdb"
     path.unlink(missing_ok=True)
-    files = {name: str(landed_files(home, feed)) for name, feed in
-             (("readings", READINGS), ("devices", DEVICES), ("points", POINTS))}  # fmt: skip
+    files = {
+        name: str(landed_files(home, feed))
+        for name, feed in (("readings", READINGS), ("devices", DEVICES), ("points", POINTS))
+    }
     script = SCRIPT.read_text("utf-8")
     for name, listed in files.items():
         script = script.replace("{" + name + "}", listed)
@@ -143,24 +145,45 @@ def compare(home: Home) -> None:
 def make_registers(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract]) -> None:
     """Points in five counties, and more devices than any run needs."""
     place = "[" + ", ".join(f"'{code}'" for code in COUNTIES) + "]"
-    land(home, engine, contracts[POINTS], "points", {FIRST_DAY: f"""
+    land(
+        home,
+        engine,
+        contracts[POINTS],
+        "points",
+        {
+            FIRST_DAY: f"""
         select 'P' || lpad(i::varchar, 8, '0') as point_id, '点' || i as name_zh, 'landslide' as hazard_type,
           'medium' as scale, {place}[1 + i % 5] as area_code, {place}[1 + i % 5] as _area_code,
           111.3 + i / 1000 as _lon, 30.7 + i / 1000 as _lat, 20 as people_threatened, {META}
-        from range({N_POINTS}) as t(i)"""})  # fmt: skip
-    land(home, engine, contracts[DEVICES], "devices", {FIRST_DAY: f"""
+        from range({N_POINTS}) as t(i)"""
+        },
+    )
+    land(
+        home,
+        engine,
+        contracts[DEVICES],
+        "devices",
+        {
+            FIRST_DAY: f"""
         select 'D' || lpad(i::varchar, 6, '0') as device_id, 'P' || lpad((i % {N_POINTS})::varchar, 8, '0') as point_id,
           'automatic' as device_class, 'gnss' as device_type, null::varchar as _area_code,
           null::double as _lon, null::double as _lat, {META}
-        from range(5000) as t(i)"""})  # fmt: skip
+        from range(5000) as t(i)"""
+        },
+    )
 
 
 def make_readings(home: Home, engine: sa.Engine, contract: Contract, n_devices: int) -> None:
     """Two batches a day, every device every five minutes, one row in a hundred flagged."""
     steps = 24 * 60 // STEP_MIN // 2
     for half in range(2):
-        land(home, engine, contract, f"readings-{half}", {
-            FIRST_DAY + timedelta(days=day): f"""
+        land(
+            home,
+            engine,
+            contract,
+            f"readings-{half}",
+            {
+                FIRST_DAY + timedelta(days=day): f"""
             select 'D' || lpad(device::varchar, 6, '0') as device_id,
               timestamptz '{FIRST_DAY + timedelta(days=day)} 00:00:00+08'
                 + to_minutes({STEP_MIN} * (step + {half * steps}))
@@ -171,8 +194,9 @@ def make_readings(home: Home, engine: sa.Engine, contract: Contract, n_devices: 
               case when (device * 31 + step) % 100 = 0 then 'maintenance' else 'normal' end as quality_flag,
               null::varchar as _area_code, null::double as _lon, null::double as _lat, {META}
             from range({n_devices}) as t(device), range({steps}) as u(step)"""
-            for day in range(DAYS)
-        })  # fmt: skip
+                for day in range(DAYS)
+            },
+        )
 
 
 def land(home: Home, engine: sa.Engine, contract: Contract, batch_id: str, days: Mapping[date, str]) -> None:
@@ -187,15 +211,32 @@ def land(home: Home, engine: sa.Engine, contract: Contract, batch_id: str, days:
             connection.execute(f"copy ({rows}) to '{home.landing / path}' (format parquet, compression zstd)")
             paths.append((day, path))
     record: dict[str, Any] = {
-        "batch_id": batch_id, "feed_id": contract.id, "contract_version": contract.version, "source_ref": "benchmark",
-        "media": "csv", "archive_sha256": "0" * 64, "received_at": NOW, "rows_in": 0, "rows_landed": 0,
-        "rows_quarantined": 0, "rows_ignored": 0, "state": "admitted", "run_id": "bench",
-    }  # fmt: skip
+        "batch_id": batch_id,
+        "feed_id": contract.id,
+        "contract_version": contract.version,
+        "source_ref": "benchmark",
+        "media": "csv",
+        "archive_sha256": "0" * 64,
+        "received_at": NOW,
+        "rows_in": 0,
+        "rows_landed": 0,
+        "rows_quarantined": 0,
+        "rows_ignored": 0,
+        "state": "admitted",
+        "run_id": "bench",
+    }
     files = [
-        {"path": str(path), "batch_id": batch_id, "feed_id": contract.id, "landed_on": day.isoformat(), "rows": 0,
-         "bytes": 0, "state": "live"}
+        {
+            "path": str(path),
+            "batch_id": batch_id,
+            "feed_id": contract.id,
+            "landed_on": day.isoformat(),
+            "rows": 0,
+            "bytes": 0,
+            "state": "live",
+        }
         for day, path in paths
-    ]  # fmt: skip
+    ]
     with engine.begin() as connection:
         connection.execute(tables.batch.insert().values(**record))
         connection.execute(tables.file.insert(), files)

@@ -28,9 +28,18 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what it would cover
 LONGEST_MINUTES = 366 * 24 * 60
 ROWS_A_PAGE = 50
 _LISTED = (
-    "alert_id", "colour", "state", "object_name_zh", "matters_zh", "opened_at", "due_at", "disposing_unit_zh",
-    "n_reports", "is_exercise", "marks",
-)  # fmt: skip
+    "alert_id",
+    "colour",
+    "state",
+    "object_name_zh",
+    "matters_zh",
+    "opened_at",
+    "due_at",
+    "disposing_unit_zh",
+    "n_reports",
+    "is_exercise",
+    "marks",
+)
 
 
 def action(function: Callable[P, None]) -> Callable[P, None]:
@@ -41,7 +50,14 @@ def action(function: Callable[P, None]) -> Callable[P, None]:
         from access import alerts
         from access.rights import NotAllowedError
 
-        refusals = (alerts.Conflict, alerts.NotificationPolicyError, alerts.NoRulesError, NotAllowedError, LookupError, ValueError)
+        refusals = (
+            alerts.Conflict,
+            alerts.NotificationPolicyError,
+            alerts.NoRulesError,
+            NotAllowedError,
+            LookupError,
+            ValueError,
+        )
         try:
             function(*args, **kwargs)
         except refusals as error:
@@ -210,9 +226,17 @@ Key = Annotated[str | None, typer.Option(help="Number of the call, so that enter
 
 
 def _enter(
-    kind: str, colour: str, area: str, name: str, text: str, object_id: str | None, key: str | None,
-    actor: str | None, is_exercise: bool, as_json: bool,
-) -> None:  # fmt: skip
+    kind: str,
+    colour: str,
+    area: str,
+    name: str,
+    text: str,
+    object_id: str | None,
+    key: str | None,
+    actor: str | None,
+    is_exercise: bool,
+    as_json: bool,
+) -> None:
     from access import alerts
 
     domain, slash, subdomain = kind.partition("/")
@@ -220,9 +244,16 @@ def _enter(
         wrong_use(f"kind {kind!r} found, expected domain/kind, like lifeline/gas")
     home = current_home()
     report = alerts.Report(
-        key or secrets.token_hex(8), domain, subdomain, colour, area, name, text, object_id=object_id,
+        key or secrets.token_hex(8),
+        domain,
+        subdomain,
+        colour,
+        area,
+        name,
+        text,
+        object_id=object_id,
         is_exercise=is_exercise,
-    )  # fmt: skip
+    )
     alert_id = alerts.enter(home, reader_of(home, actor), report, now())
     if as_json:
         print_json({"alert_id": alert_id, "is_exercise": is_exercise})
@@ -233,9 +264,16 @@ def _enter(
 @alerts_app.command("enter")
 @action
 def enter(
-    kind: Kind, colour: Colour, area: Area, name: Name, text: Text, object_id: ObjectId = None, key: Key = None,
-    actor: Actor = None, as_json: Json = False,
-) -> None:  # fmt: skip
+    kind: Kind,
+    colour: Colour,
+    area: Area,
+    name: Name,
+    text: Text,
+    object_id: ObjectId = None,
+    key: Key = None,
+    actor: Actor = None,
+    as_json: Json = False,
+) -> None:
     """Enter an event that was phoned in."""
     _enter(kind, colour, area, name, text, object_id, key, actor, False, as_json)
 
@@ -243,9 +281,16 @@ def enter(
 @alerts_app.command("exercise")
 @action
 def exercise(
-    kind: Kind, colour: Colour, area: Area, name: Name, text: Text, object_id: ObjectId = None, key: Key = None,
-    actor: Actor = None, as_json: Json = False,
-) -> None:  # fmt: skip
+    kind: Kind,
+    colour: Colour,
+    area: Area,
+    name: Name,
+    text: Text,
+    object_id: ObjectId = None,
+    key: Key = None,
+    actor: Actor = None,
+    as_json: Json = False,
+) -> None:
     """Enter an event of an exercise: marked everywhere, never told to the public."""
     _enter(kind, colour, area, name, text, object_id, key, actor, True, as_json)
 

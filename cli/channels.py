@@ -27,8 +27,18 @@ if TYPE_CHECKING:
     from alerting.notify.channels.channel_config import ChannelConfig
 
 STATES = ("waiting", "failed", "sent", "dead")
-_SHOWN = ("channel_id", "kind", "state", "waiting", "failed", "sent", "dead", "oldest_waiting_at", "last_sent_at",
-          "reason")  # fmt: skip
+_SHOWN = (
+    "channel_id",
+    "kind",
+    "state",
+    "waiting",
+    "failed",
+    "sent",
+    "dead",
+    "oldest_waiting_at",
+    "last_sent_at",
+    "reason",
+)
 
 channels_app = typer.Typer(help="Channels: list, test, deliveries.", no_args_is_help=True)
 app.add_typer(channels_app, name="channels")

@@ -81,16 +81,35 @@ _SERVER_OF: Mapping[str, frozenset[str]] = {
     "stream": _SERVER,
 }
 _OPTIONS_OF: Mapping[str, frozenset[str]] = {
-    "api": frozenset({
-        "tokenEnv", "recordsPath", "totalPath", "pageParam", "sizeParam", "pageSize", "firstPage", "sinceParam",
-        "success",
-    }),
+    "api": frozenset(
+        {
+            "tokenEnv",
+            "recordsPath",
+            "totalPath",
+            "pageParam",
+            "sizeParam",
+            "pageSize",
+            "firstPage",
+            "sinceParam",
+            "success",
+        }
+    ),
     "sql": frozenset({"urlEnv"}),
-    "stream": frozenset({
-        "transport", "protocol", "record", "stream", "register", "unknownDevices", "having", "lacking", "gateway",
-    }),
+    "stream": frozenset(
+        {
+            "transport",
+            "protocol",
+            "record",
+            "stream",
+            "register",
+            "unknownDevices",
+            "having",
+            "lacking",
+            "gateway",
+        }
+    ),
     "files": frozenset(),
-}  # fmt: skip
+}
 _OPTIONS_OF_FORMAT: Mapping[str, frozenset[str]] = {
     "csv": frozenset({"encoding", "delimiter"}),
     "xlsx": frozenset({"sheet", "headerRows"}),
@@ -121,19 +140,39 @@ _AGREEMENT = _SPEAKS | {"property", "value", "unit", "driver"}
 _NESTED = ("json", "ndjson")
 # Words that are compared with; another word would be no error later, only without effect.
 WORDS: Mapping[str, frozenset[str]] = {
-    "classification": frozenset({
-        "public", "internal", "restricted", "confidential", "important", "core", "personal", "sensitive",
-    }),
+    "classification": frozenset(
+        {
+            "public",
+            "internal",
+            "restricted",
+            "confidential",
+            "important",
+            "core",
+            "personal",
+            "sensitive",
+        }
+    ),
     "mask": frozenset({"none", "hash", "drop"}),
     "checkDigit": frozenset({"uscc", "resident_id"}),
     "codeList": frozenset({"area"}),
     "snapshot": frozenset({"full", "incremental"}),
-    "datum": frozenset({
-        "WGS84", "WGS 84", "WGS-84", "CGCS2000", "EPSG:4326", "EPSG:4490", "GCJ-02", "GCJ02", "BD-09", "BD09",
-    }),
+    "datum": frozenset(
+        {
+            "WGS84",
+            "WGS 84",
+            "WGS-84",
+            "CGCS2000",
+            "EPSG:4326",
+            "EPSG:4490",
+            "GCJ-02",
+            "GCJ02",
+            "BD-09",
+            "BD09",
+        }
+    ),
     "unknownDevices": frozenset({"refuse", "accept"}),
     "status": frozenset({"draft", "active", "proposed", "deprecated", "retired"}),
-}  # fmt: skip
+}
 
 
 def unused(document: Element) -> Iterator[str]:

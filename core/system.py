@@ -35,8 +35,10 @@ def systems_root(environment: Mapping[str, str]) -> Path:
         )
     root = Path(environment.get("CITYRISK_SYSTEMS") or SYSTEMS_ROOT)
     if next(root.glob("*/*/feeds/*.odcs.yaml"), None) is None:
-        raise DeclarationError(f"{root}: no <domain>/<system>/feeds/*.odcs.yaml there; name the folder of systems in "
-                               "CITYRISK_SYSTEMS, or leave it unset for the product's own")  # fmt: skip
+        raise DeclarationError(
+            f"{root}: no <domain>/<system>/feeds/*.odcs.yaml there; name the folder of systems in "
+            "CITYRISK_SYSTEMS, or leave it unset for the product's own"
+        )
     return root
 
 

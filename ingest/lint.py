@@ -64,7 +64,9 @@ def _remarks(text: str) -> Iterator[LintFinding]:
 def _people(contract: Contract) -> Iterator[LintFinding]:
     for role, name in (("owner", contract.owner), ("steward", contract.steward)):
         if not name:
-            yield LintFinding("error", None, f"no {role} in team/members", f"name the {role}: who is told when it breaks")
+            yield LintFinding(
+                "error", None, f"no {role} in team/members", f"name the {role}: who is told when it breaks"
+            )
     for column in contract.columns:
         words = next((w for w in (column.physical_name, column.label_zh) if speaks_of_person(w)), None)
         if words and not column.is_personal:
@@ -78,7 +80,9 @@ def _people(contract: Contract) -> Iterator[LintFinding]:
 
 def _concepts(contract: Contract) -> Iterator[LintFinding]:
     if not contract.entities:
-        yield LintFinding("warning", None, "no entity: rows land, but enter no unified table", "set `entity` of the schema")
+        yield LintFinding(
+            "warning", None, "no entity: rows land, but enter no unified table", "set `entity` of the schema"
+        )
     for entity in contract.entities:
         for concept in _NEEDED_CONCEPTS.get(entity, ()):
             if contract.by_concept(concept) is None:
@@ -114,9 +118,13 @@ def _references(contract: Contract, contracts: Mapping[str, Contract]) -> Iterat
         if rule.kind == "reference" and feed:
             other = contracts.get(feed)
             if other is None:
-                yield LintFinding("error", None, f"rule {rule.id}: no feed {feed}", "name a feed of `cityrisk feed list`")
+                yield LintFinding(
+                    "error", None, f"rule {rule.id}: no feed {feed}", "name a feed of `cityrisk feed list`"
+                )
             elif name and name not in {column.name for column in other.columns}:
-                yield LintFinding("error", None, f"rule {rule.id}: {feed} has no column {name}", "see `cityrisk feed show`")
+                yield LintFinding(
+                    "error", None, f"rule {rule.id}: {feed} has no column {name}", "see `cityrisk feed show`"
+                )
 
 
 def _environment(contract: Contract, environment: Collection[str]) -> Iterator[LintFinding]:

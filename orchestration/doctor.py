@@ -108,7 +108,9 @@ def look_over(home: Home, contracts: Mapping[str, Contract], now: datetime) -> l
     What the store would tell is then left out: nothing is said to be well that nobody saw.
     """
     if not home.root.is_dir():
-        return [Diagnosis("home", False, f"{home.root} does not exist", "set CITYRISK_HOME, or `cityrisk run` to begin")]
+        return [
+            Diagnosis("home", False, f"{home.root} does not exist", "set CITYRISK_HOME, or `cityrisk run` to begin")
+        ]
     try:
         engine = database.open_ops(home.ops_url)
     except Exception as error:  # noqa: BLE001 - corrupt, locked, full disk, unreadable: all are told alike

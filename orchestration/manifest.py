@@ -22,9 +22,19 @@ from core.store.parts import in_parts
 
 # Snapshots for the warehouse. The vault and the cursors are nobody's business there.
 SNAPSHOT_TABLES = (
-    tables.batch, tables.file, tables.fetch_outcome, tables.quarantine, tables.check_verdict, tables.generation,
-    tables.run, tables.notification, tables.operator_action, tables.alert, tables.member, tables.alert_event,
-)  # fmt: skip
+    tables.batch,
+    tables.file,
+    tables.fetch_outcome,
+    tables.quarantine,
+    tables.check_verdict,
+    tables.generation,
+    tables.run,
+    tables.notification,
+    tables.operator_action,
+    tables.alert,
+    tables.member,
+    tables.alert_event,
+)
 
 LANDED_SCHEMA = {
     "feed_id": pl.String(),
@@ -170,10 +180,16 @@ def _landed(
 ) -> pl.DataFrame:
     live = [file for file in files if file.is_live]
     rows = [
-        (file.feed_id, file.landed_on, str((home.landing / file.path).absolute()), file.batch_id,
-         (file.feed_id, file.landed_on) in affected, ",".join(unfit.get(home.landing / file.path, ())) or None)
+        (
+            file.feed_id,
+            file.landed_on,
+            str((home.landing / file.path).absolute()),
+            file.batch_id,
+            (file.feed_id, file.landed_on) in affected,
+            ",".join(unfit.get(home.landing / file.path, ())) or None,
+        )
         for file in live
-    ]  # fmt: skip
+    ]
     emptied = set(affected) - {(file.feed_id, file.landed_on) for file in live}
     rows += [(feed_id, landed_on, None, None, True, None) for feed_id, landed_on in sorted(emptied)]  # type: ignore[misc]
     return pl.DataFrame(rows, schema=LANDED_SCHEMA, orient="row")

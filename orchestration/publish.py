@@ -23,10 +23,21 @@ KEPT_GENERATIONS = 5
 
 # Tables that others rely on; a build that lacks one is not published.
 PUBLISHED_TABLES = (
-    "feed_health", "risk_index", "risk_contribution", "risk_object", "device", "reading_hourly", "alert",
-    "major_hazard", "vital_sign", "rule_quality", "alarm_performance", "work_order", "system_status",
+    "feed_health",
+    "risk_index",
+    "risk_contribution",
+    "risk_object",
+    "device",
+    "reading_hourly",
+    "alert",
+    "major_hazard",
+    "vital_sign",
+    "rule_quality",
+    "alarm_performance",
+    "work_order",
+    "system_status",
     "data_dictionary",
-)  # fmt: skip
+)
 
 
 class AuditError(RuntimeError):

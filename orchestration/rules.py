@@ -40,7 +40,8 @@ def publish_rules(home: Home, now: datetime, source: Path | None = None) -> tupl
     """Make the tables of `source` (the seeds, or a folder of CSVs over them) the newest generation.
 
     Gives its folder and whether it is new: tables that say what the newest one says are not published again. Raises
-    RuleError, NotificationPolicyError, ChannelConfigError or RulesError for tables that do not load, and then nothing changes.
+    RuleError, NotificationPolicyError, ChannelConfigError or RulesError for tables that do not load, and then nothing
+    changes.
     """
     with open_project(home) as project:
         files = tables_of(project, source)
@@ -90,26 +91,31 @@ def _propose(
     if not reason.strip():
         shutil.rmtree(folder)
         raise ValueError("a change of rule tables needs a comment (-m): why it is made")
-    others = tuple(sorted(
-        name.removesuffix(".csv") for name, path in files.items()
-        if decides_beside_rules(name)
-        and not ((live / name).is_file() and (live / name).read_bytes() == path.read_bytes())
-    ))  # fmt: skip
+    others = tuple(
+        sorted(
+            name.removesuffix(".csv")
+            for name, path in files.items()
+            if decides_beside_rules(name)
+            and not ((live / name).is_file() and (live / name).read_bytes() == path.read_bytes())
+        )
+    )
     changes = replace(changes_to(versions, load_rules(folder)), tables=others)
     if not changes:
         shutil.rmtree(folder)
         return Proposed(_put(home.root / FOLDER, home, files, now), True, changes)
     until = now + timedelta(days=home.number(SHADOW_DAYS, DEFAULT_SHADOW_DAYS))
     subject = {
-        "generation": folder.name, "digest": digest(files_in(folder)), "added": changes.added,
-        "changed": changes.changed, "removed": changes.removed, "tables": changes.tables,
-    }  # fmt: skip
+        "generation": folder.name,
+        "digest": digest(files_in(folder)),
+        "added": changes.added,
+        "changed": changes.changed,
+        "removed": changes.removed,
+        "tables": changes.tables,
+    }
     try:
         with engine.begin() as connection:
             requests.replace_waiting(connection, Kind.RULES, actor, now)
-            request_id = requests.ask(
-                connection, Kind.RULES, subject, changes.said, None, reason, actor, now, until
-            )  # fmt: skip
+            request_id = requests.ask(connection, Kind.RULES, subject, changes.said, None, reason, actor, now, until)
     except ValueError:
         shutil.rmtree(folder)
         raise

@@ -18,9 +18,13 @@ from core.settings import Home
 from core.store import tables
 
 _TYPES: Mapping[str, type[pl.DataType]] = {
-    "string": pl.String, "number": pl.Float64, "integer": pl.Int64, "boolean": pl.Boolean, "date": pl.Date,
+    "string": pl.String,
+    "number": pl.Float64,
+    "integer": pl.Int64,
+    "boolean": pl.Boolean,
+    "date": pl.Date,
     "timestamp": pl.Datetime,
-}  # fmt: skip
+}
 _WORDS = {kind: word for word, kind in _TYPES.items()}
 # Every value of the first is one of the second: the build casts them without loss.
 _WIDENED = {("integer", "number"), ("date", "timestamp"), *((word, "string") for word in _TYPES)}
@@ -46,8 +50,9 @@ class SchemaChange:
     @property
     def told(self) -> str:
         """What differs, what it breaks and the command that mends it, in one line."""
-        parts = [f"{name} landed as {was}, the contract says {now}: read where it can be" for name, was, now in
-                 self.retyped]  # fmt: skip
+        parts = [
+            f"{name} landed as {was}, the contract says {now}: read where it can be" for name, was, now in self.retyped
+        ]
         parts += [f"key column {name} has not landed: the rows before it are left out" for name in self.key]
         parts += [f"column {name} is read no more" for name in self.lost]
         parts += [f"column {name} is empty in what landed before" for name in self.new if name not in self.key]

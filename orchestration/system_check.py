@@ -107,13 +107,18 @@ def _faults_together(root: Path, house: House) -> list[str]:
 
 def _repeated(root: Path, tables: Mapping[str, str]) -> list[str]:
     """Codes that two folders give: one would be lost, or rows doubled."""
-    keys = {"seeds/signal_bounds.csv": "signal_code", "seeds/vital_signs.csv": "sign_code",
-            "seeds/alerting/inhibitions.csv": "inhibition_id"}  # fmt: skip
+    keys = {
+        "seeds/signal_bounds.csv": "signal_code",
+        "seeds/vital_signs.csv": "sign_code",
+        "seeds/alerting/inhibitions.csv": "inhibition_id",
+    }
     found = []
     for table, key in keys.items():
         rows = [(row.get("method_version"), row[key]) for row in csv.DictReader(tables[table].splitlines())]
-        found += [f"{root}: {key} {code!r} stands in two folders; rename one" for _, code in sorted(
-            {row for row in rows if rows.count(row) > 1}, key=str)]  # fmt: skip
+        found += [
+            f"{root}: {key} {code!r} stands in two folders; rename one"
+            for _, code in sorted({row for row in rows if rows.count(row) > 1}, key=str)
+        ]
     return found
 
 
@@ -135,8 +140,11 @@ def _strange_files(folder: Path) -> list[str]:
     """Files that nothing reads, for a slip in a name takes the rules or a feed away and tells nobody."""
     own = [path for path in folder.iterdir() if path.name not in _FILES and path.suffix != ".py" and path.is_file()]
     feeds = [path for path in (folder / "feeds").glob("*") if not _FEED_FILE.search(path.name)]
-    return [f"{path}: nothing reads a file of that name; expected {', '.join(_FILES)}, or in feeds/ <feed>.odcs.yaml "
-            "and its sample and expected files" for path in sorted((*own, *feeds))]  # fmt: skip
+    return [
+        f"{path}: nothing reads a file of that name; expected {', '.join(_FILES)}, or in feeds/ <feed>.odcs.yaml "
+        "and its sample and expected files"
+        for path in sorted((*own, *feeds))
+    ]
 
 
 def _faults(system: System, feeds: Container[str]) -> list[str]:
@@ -144,8 +152,11 @@ def _faults(system: System, feeds: Container[str]) -> list[str]:
     found = [*_strange_files(system.folder), *_rule_faults(system, feeds), *_page_faults(system)]
     owner = owners_of(load_contract(path, is_strict=False) for path in _readable(system))
     wrong = {one for (_, subdomain), one in owner.items() if subdomain == system.subdomain} - {system.owner}
-    found += [f"{system.folder}/system.yaml: owner is {system.owner!r}, its feeds are of {one!r}, who is asked to "
-              "dispose; agree on one" for one in sorted(wrong)]  # fmt: skip
+    found += [
+        f"{system.folder}/system.yaml: owner is {system.owner!r}, its feeds are of {one!r}, who is asked to "
+        "dispose; agree on one"
+        for one in sorted(wrong)
+    ]
     for path in system.contract_paths:
         try:
             contract = load_contract(path)

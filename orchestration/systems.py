@@ -37,10 +37,17 @@ class SystemRow:
         """The row as `cityrisk system list --json` prints it."""
         system = self.system
         return {
-            "id": system.id, "name_zh": system.name_zh, "name_en": system.name_en, "domain": system.domain,
-            "feeds": [c.id for c in self.contracts], "object_types": self.object_types, "rules": self.n_rules,
-            "sizes": self.sizes, "conditions": dict(self.conditions), "proof": list(self.proof),
-        }  # fmt: skip
+            "id": system.id,
+            "name_zh": system.name_zh,
+            "name_en": system.name_en,
+            "domain": system.domain,
+            "feeds": [c.id for c in self.contracts],
+            "object_types": self.object_types,
+            "rules": self.n_rules,
+            "sizes": self.sizes,
+            "conditions": dict(self.conditions),
+            "proof": list(self.proof),
+        }
 
     @property
     def sizes(self) -> dict[str, dict[str, Any]]:

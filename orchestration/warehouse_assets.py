@@ -56,9 +56,13 @@ def _spec(model: Model, models: Mapping[str, Model], contracts: Mapping[str, Con
     if any(table.startswith(ALERT_TABLES) for table in model.ops):
         deps.append(EPISODES)
     return dg.AssetSpec(
-        model_key(model), deps=deps, group_name=model.layer, description=model.description, skippable=not model.is_view,
+        model_key(model),
+        deps=deps,
+        group_name=model.layer,
+        description=model.description,
+        skippable=not model.is_view,
         kinds={"dbt", "view" if model.is_view else "table"},
-    )  # fmt: skip
+    )
 
 
 def warehouse_asset(models: Mapping[str, Model], contracts: Mapping[str, Contract]) -> dg.AssetsDefinition:

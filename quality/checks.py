@@ -16,11 +16,19 @@ from typing import Any, Literal
 from core.contract import Column, Contract, ContractError, Rule
 
 Kind = Literal[
-    "not_null", "range", "allowed", "pattern",
-    "unique_key", "volume", "freshness", "distribution_drift", "reference", "sum",
+    "not_null",
+    "range",
+    "allowed",
+    "pattern",
+    "unique_key",
+    "volume",
+    "freshness",
+    "distribution_drift",
+    "reference",
+    "sum",
     "refused",  # every feed has it: how much of what came last was refused
     "checks",  # no rule of a contract: stands for all checks of a feed when they could not even begin
-]  # fmt: skip
+]
 ROW_KINDS: frozenset[Kind] = frozenset({"not_null", "range", "allowed", "pattern"})
 # Judged on the rows, one at a time or a key at a time: the engine first says only whether all of them keep the promise.
 COUNTED_KINDS: frozenset[Kind] = ROW_KINDS | {"unique_key"}
@@ -37,16 +45,22 @@ REFUSED = "rows_refused"
 # What a rule of each kind may state; anything else would be without effect.
 _ARGUMENTS: Mapping[str, frozenset[str]] = {
     "duplicateValues": frozenset({"properties", "mustBe"}),
-    "rowCount": frozenset({
-        "mustBe", "mustBeBetween", "mustBeGreaterThan", "mustBeGreaterOrEqualTo", "mustBeLessThan",
-        "mustBeLessOrEqualTo",
-    }),
+    "rowCount": frozenset(
+        {
+            "mustBe",
+            "mustBeBetween",
+            "mustBeGreaterThan",
+            "mustBeGreaterOrEqualTo",
+            "mustBeLessThan",
+            "mustBeLessOrEqualTo",
+        }
+    ),
     "freshness": frozenset(),
     "distribution_drift": frozenset({"column", "max_shift_sd"}),
     "refused": frozenset({"max_refused_pct"}),
     "reference": frozenset({"column", "feed", "to", "max_missing_pct"}),
     "sum": frozenset({"column", "by", "feed", "to", "total", "max_ratio"}),
-}  # fmt: skip
+}
 
 BATCH_ID = "_batch_id"  # of every landed row
 
@@ -141,9 +155,13 @@ def _set_check(contract: Contract, rule: Rule) -> Check:
                     f"{contract.id}: rule {rule.id}: mustBe {arguments['mustBe']} found, expected 0: a key stands once"
                 )
             return Check(
-                rule.id, contract.id, "unique_key", rule.severity, high=0.0,
+                rule.id,
+                contract.id,
+                "unique_key",
+                rule.severity,
+                high=0.0,
                 arguments={"key": landed, "is_register": contract.is_register, "is_whole": contract.snapshot == "full"},
-            )  # fmt: skip
+            )
         case "rowCount":
             low, high = _limits(contract, rule)
             return Check(rule.id, contract.id, "volume", rule.severity, low=low, high=high)
@@ -154,38 +172,62 @@ def _set_check(contract: Contract, rule: Rule) -> Check:
             silent_h = contract.silent_after.total_seconds() / 3600
             column = contract.event_time.landed_name
             return Check(
-                rule.id, contract.id, "freshness", rule.severity, column,
-                high=late_h, unit="h", arguments={"silent_h": silent_h},
-            )  # fmt: skip
+                rule.id,
+                contract.id,
+                "freshness",
+                rule.severity,
+                column,
+                high=late_h,
+                unit="h",
+                arguments={"silent_h": silent_h},
+            )
         case "distribution_drift":
             if contract.event_time is None:
                 raise UnknownRuleError(f"{contract.id}: rule {rule.id}: drift needs a column with an event time")
             device = tuple(contract.column(n).landed_name for n in contract.key if n != contract.event_time.name)
             return Check(
-                rule.id, contract.id, "distribution_drift", rule.severity, _landed(contract, rule, "column"),
-                high=float(arguments["max_shift_sd"]), unit="sd",
+                rule.id,
+                contract.id,
+                "distribution_drift",
+                rule.severity,
+                _landed(contract, rule, "column"),
+                high=float(arguments["max_shift_sd"]),
+                unit="sd",
                 arguments={"event_time": contract.event_time.landed_name, "like": device},
-            )  # fmt: skip
+            )
         case "refused":
             high = float(arguments.get("max_refused_pct", REFUSED_PCT))
             return Check(rule.id, contract.id, "refused", rule.severity, high=high, unit="%")
         case "reference":
             return Check(
-                rule.id, contract.id, "reference", rule.severity, _landed(contract, rule, "column"),
-                high=float(arguments.get("max_missing_pct", 0)), unit="%",
+                rule.id,
+                contract.id,
+                "reference",
+                rule.severity,
+                _landed(contract, rule, "column"),
+                high=float(arguments.get("max_missing_pct", 0)),
+                unit="%",
                 arguments={"feed": arguments["feed"], "to": arguments["to"]},
-            )  # fmt: skip
+            )
         case "sum":
             if contract.event_time is None:
                 raise UnknownRuleError(f"{contract.id}: rule {rule.id}: a daily sum needs a column with an event time")
             return Check(
-                rule.id, contract.id, "sum", rule.severity, _landed(contract, rule, "column"),
-                high=float(arguments["max_ratio"]), unit="x",
+                rule.id,
+                contract.id,
+                "sum",
+                rule.severity,
+                _landed(contract, rule, "column"),
+                high=float(arguments["max_ratio"]),
+                unit="x",
                 arguments={
-                    "event_time": contract.event_time.landed_name, "by": _landed(contract, rule, "by"),
-                    "feed": arguments["feed"], "to": arguments["to"], "total": arguments["total"],
+                    "event_time": contract.event_time.landed_name,
+                    "by": _landed(contract, rule, "by"),
+                    "feed": arguments["feed"],
+                    "to": arguments["to"],
+                    "total": arguments["total"],
                 },
-            )  # fmt: skip
+            )
     known = "duplicateValues, rowCount, freshness, distribution_drift, reference, sum, refused"
     raise UnknownRuleError(f"{contract.id}: rule {rule.id}: kind {rule.kind!r} found, expected one of {known}")
 

@@ -56,8 +56,11 @@ def export_checks(
     with quiet():
         suite = suite_of(contract.id, portable, Inputs(columns=[c.landed_name for c in contract.landed_columns]))
         suite.meta |= {
-            "feed_id": contract.id, "contract_version": contract.version, "inputs": inputs, "not_portable": left_out,
-        }  # fmt: skip
+            "feed_id": contract.id,
+            "contract_version": contract.version,
+            "inputs": inputs,
+            "not_portable": left_out,
+        }
         path = folder / "suite.json"
         path.write_text(json.dumps(suite.to_json_dict(), ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         if with_docs:

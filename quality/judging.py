@@ -155,7 +155,9 @@ def _inputs(landed: LandedBatch, checks: Iterable[Check], usual: Mapping[str, Us
 
 
 # ── asking ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-def _answers(engine: ExpectationEngine, landed: LandedBatch, checks: Sequence[Check], inputs: Inputs) -> dict[str, Answer]:
+def _answers(
+    engine: ExpectationEngine, landed: LandedBatch, checks: Sequence[Check], inputs: Inputs
+) -> dict[str, Answer]:
     """The engine's word on every check; of those that fail row by row also how many rows, and a few of them."""
     rows = landed.judged(landed.rows, checks)
     counted = [check for check in checks if check.kind in COUNTED_KINDS]

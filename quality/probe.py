@@ -16,9 +16,13 @@ from quality.checks import BATCH_ID, Check
 from quality.landed import RATIO, Usual
 
 _TYPES: dict[str, pl.DataType] = {
-    "string": pl.String(), "number": pl.Float64(), "integer": pl.Int64(), "boolean": pl.Boolean(),
-    "date": pl.Date(), "timestamp": pl.Datetime("us", "UTC"),
-}  # fmt: skip
+    "string": pl.String(),
+    "number": pl.Float64(),
+    "integer": pl.Int64(),
+    "boolean": pl.Boolean(),
+    "date": pl.Date(),
+    "timestamp": pl.Datetime("us", "UTC"),
+}
 _NEVER_VALID = ("not-a-value-of-this-column", "", "!", "0", "A")
 _AT = datetime(2000, 1, 1, tzinfo=UTC)
 _SERIAL = count(1)

@@ -136,10 +136,21 @@ class Checker:
         if verdict != "passed":
             log.warning("%s: %s %s: %s", contract.id, check.id, verdict, en)
         return Verdict(
-            self._run_id, contract.id, check.id, check.kind, check.severity, verdict,
-            measured.observed if measured else None, check.expected, zh, en, measured.rows if measured else 0,
-            self._now, scope.batch_ids, measured.samples if measured else (),
-        )  # fmt: skip
+            self._run_id,
+            contract.id,
+            check.id,
+            check.kind,
+            check.severity,
+            verdict,
+            measured.observed if measured else None,
+            check.expected,
+            zh,
+            en,
+            measured.rows if measured else 0,
+            self._now,
+            scope.batch_ids,
+            measured.samples if measured else (),
+        )
 
 
 def check_feed(

@@ -117,9 +117,12 @@ class Device:
         self._sent: dict[int, bytes] = {}
         self.connected = threading.Event()
         self.client = MqttClient(
-            CallbackAPIVersion.VERSION2, client_id=client_id, clean_session=True, protocol=MQTTv311,
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=True,
+            protocol=MQTTv311,
             reconnect_on_failure=True,
-        )  # fmt: skip
+        )
         self.client.username_pw_set(our_user(department) if is_ours else department, home.environment[name])
         self.client.reconnect_delay_set(1, 1)
         self.client.max_inflight_messages_set(100)

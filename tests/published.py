@@ -195,21 +195,53 @@ def remember_runs(home: Home, now: datetime) -> None:
             ),
         ]
         for check_id, verdict, observed, zh, en in verdicts:
-            connection.execute(sa.insert(tables.check_verdict), {
-                "run_id": "run-2", "feed_id": "housing.attendance", "check_id": check_id, "kind": check_id,
-                "severity": "error", "verdict": verdict, "observed": observed, "expected": "1000 to 5000",
-                "message_zh": zh, "message_en": en, "rows_checked": 1200, "at": later,
-            })  # fmt: skip
-        connection.execute(sa.insert(tables.quarantine), {
-            "feed_id": "housing.attendance", "batch_id": "b-housing.attendance", "reason": "out_of_range",
-            "grain": "row", "outcome": "quarantined", "source_ref": "t_kq id>1180", "locator": "1187",
-            "column_name": "body_temperature_c", "found": "9***", "expected": "30 to 45", "n_rows": 3,
-            "archive_sha256": "0" * 64, "contract_version": "1.0.0", "at": later,
-        })  # fmt: skip
-        connection.execute(sa.insert(tables.notification), {
-            "feed_id": "housing.attendance", "kind": "silent", "text_zh": "实名制考勤自前日起没有数据，请联系住建局",
-            "text_en": "Gate attendance has been silent; call the housing bureau", "raised_at": later, "attempts": 1,
-        })  # fmt: skip
+            connection.execute(
+                sa.insert(tables.check_verdict),
+                {
+                    "run_id": "run-2",
+                    "feed_id": "housing.attendance",
+                    "check_id": check_id,
+                    "kind": check_id,
+                    "severity": "error",
+                    "verdict": verdict,
+                    "observed": observed,
+                    "expected": "1000 to 5000",
+                    "message_zh": zh,
+                    "message_en": en,
+                    "rows_checked": 1200,
+                    "at": later,
+                },
+            )
+        connection.execute(
+            sa.insert(tables.quarantine),
+            {
+                "feed_id": "housing.attendance",
+                "batch_id": "b-housing.attendance",
+                "reason": "out_of_range",
+                "grain": "row",
+                "outcome": "quarantined",
+                "source_ref": "t_kq id>1180",
+                "locator": "1187",
+                "column_name": "body_temperature_c",
+                "found": "9***",
+                "expected": "30 to 45",
+                "n_rows": 3,
+                "archive_sha256": "0" * 64,
+                "contract_version": "1.0.0",
+                "at": later,
+            },
+        )
+        connection.execute(
+            sa.insert(tables.notification),
+            {
+                "feed_id": "housing.attendance",
+                "kind": "silent",
+                "text_zh": "实名制考勤自前日起没有数据，请联系住建局",
+                "text_en": "Gate attendance has been silent; call the housing bureau",
+                "raised_at": later,
+                "attempts": 1,
+            },
+        )
     engine.dispose()
 
 
@@ -222,10 +254,26 @@ def _fill(mart: duckdb.DuckDBPyConnection, table: str, rows: Sequence[Sequence[o
 
 def _feeds() -> list[tuple[object, ...]]:
     return [
-        (feed_id, feed_id.split(".")[0], dept_zh, dept_en, zh, en, domain, SUBDOMAINS.get(feed_id, "other"), "duty",
-         "data-office", 3600, LATE_AFTER_S, SILENT_AFTER_S, 365, "1.0.0", entities)
+        (
+            feed_id,
+            feed_id.split(".")[0],
+            dept_zh,
+            dept_en,
+            zh,
+            en,
+            domain,
+            SUBDOMAINS.get(feed_id, "other"),
+            "duty",
+            "data-office",
+            3600,
+            LATE_AFTER_S,
+            SILENT_AFTER_S,
+            365,
+            "1.0.0",
+            entities,
+        )
         for feed_id, zh, en, dept_zh, dept_en, domain, entities, _ in FEEDS
-    ]  # fmt: skip
+    ]
 
 
 def _health(now: datetime) -> list[tuple[object, ...]]:
@@ -273,8 +321,9 @@ def _contributions(index: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
         for (factor, weight, zh, en), share in zip(FACTORS, shares, strict=True):
             contribution = log * share
             reason_zh, reason_en = f"{zh}高于上周", f"{en} above last week"
-            rows.append((day, code, domain, factor, weight, math.exp(contribution / weight), contribution, reason_zh,
-                         reason_en))  # fmt: skip
+            rows.append(
+                (day, code, domain, factor, weight, math.exp(contribution / weight), contribution, reason_zh, reason_en)
+            )
     return rows
 
 
@@ -295,13 +344,59 @@ def _objects() -> list[tuple[object, ...]]:
         department, domain, subdomain, kind, label = kinds[n % len(kinds)]
         colour = colours[(n * 7) % 17 % 5]
         place = (lon + 0.05 * math.sin(n * 1.3), lat + 0.05 * math.cos(n * 2.1))
-        rows.append((f"{department}:X{n:04}", domain, subdomain, kind, f"{zh}{label}{n}", code, department, *place,
-                     "orange", colour, 90.0 - n / 4, *NO_REASONS))  # fmt: skip
-    rows.append(("emergency:W0001", "work_safety", "major_hazard", "major_hazard", "猇亭一号罐区", "420505",
-                 "emergency", 111.42, 30.53, "red", "red", 97.5, *NO_REASONS))  # fmt: skip
-    rows.append(("urban:G0001", "lifeline", "gas", "gas_user", "城东燃气用户", None, "urban", 111.9, 30.1, *(None,) * 3,
-                 "kind_not_weighed", "此类对象没有权重", "No weight for its kind", "outside_known_areas",
-                 "不在任何已知区县", "In no known county"))  # fmt: skip
+        rows.append(
+            (
+                f"{department}:X{n:04}",
+                domain,
+                subdomain,
+                kind,
+                f"{zh}{label}{n}",
+                code,
+                department,
+                *place,
+                "orange",
+                colour,
+                90.0 - n / 4,
+                *NO_REASONS,
+            )
+        )
+    rows.append(
+        (
+            "emergency:W0001",
+            "work_safety",
+            "major_hazard",
+            "major_hazard",
+            "猇亭一号罐区",
+            "420505",
+            "emergency",
+            111.42,
+            30.53,
+            "red",
+            "red",
+            97.5,
+            *NO_REASONS,
+        )
+    )
+    rows.append(
+        (
+            "urban:G0001",
+            "lifeline",
+            "gas",
+            "gas_user",
+            "城东燃气用户",
+            None,
+            "urban",
+            111.9,
+            30.1,
+            *(None,) * 3,
+            "kind_not_weighed",
+            "此类对象没有权重",
+            "No weight for its kind",
+            "outside_known_areas",
+            "不在任何已知区县",
+            "In no known county",
+        )
+    )
     return rows
 
 
@@ -325,19 +420,35 @@ def _devices(now: datetime) -> list[tuple[object, ...]]:
 def _batch(feed_id: str, at: datetime) -> dict[str, object]:
     held = feed_id == "housing.attendance"
     return {
-        "batch_id": f"b-{feed_id}", "feed_id": feed_id, "contract_version": "1.0.0", "source_ref": "made up",
-        "media": "json", "archive_sha256": "0" * 64, "received_at": at, "rows_in": 1203, "rows_landed": 1200,
-        "rows_quarantined": 3, "rows_ignored": 0, "state": "held" if held else "admitted", "run_id": "run-2",
-    }  # fmt: skip
+        "batch_id": f"b-{feed_id}",
+        "feed_id": feed_id,
+        "contract_version": "1.0.0",
+        "source_ref": "made up",
+        "media": "json",
+        "archive_sha256": "0" * 64,
+        "received_at": at,
+        "rows_in": 1203,
+        "rows_landed": 1200,
+        "rows_quarantined": 3,
+        "rows_ignored": 0,
+        "state": "held" if held else "admitted",
+        "run_id": "run-2",
+    }
 
 
 def _outcome(feed_id: str, at: datetime) -> dict[str, object]:
     lost = feed_id == "housing.attendance"
     return {
-        "feed_id": feed_id, "run_id": "run-2", "started_at": at, "ended_at": at + timedelta(seconds=1),
-        "result": "unreachable" if lost else "landed", "payloads": 0 if lost else 1, "rows_landed": 0 if lost else 1200,
-        "rows_quarantined": 0, "detail": "mysql: connect timed out after 10 s" if lost else "",
-    }  # fmt: skip
+        "feed_id": feed_id,
+        "run_id": "run-2",
+        "started_at": at,
+        "ended_at": at + timedelta(seconds=1),
+        "result": "unreachable" if lost else "landed",
+        "payloads": 0 if lost else 1,
+        "rows_landed": 0 if lost else 1200,
+        "rows_quarantined": 0,
+        "detail": "mysql: connect timed out after 10 s" if lost else "",
+    }
 
 
 def utc(year: int, month: int, day: int, hour: int = 0) -> datetime:

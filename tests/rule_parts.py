@@ -41,13 +41,24 @@ def gas(
     at: datetime, methane_pct_lel: float, device: str = "D1", received_at: datetime | None = None, flags: str = ""
 ) -> LiveBatch:
     """One reading of one gas detector, as intake marked it."""
-    row = {"device_id": device, "observed_at": at, "methane_pct_lel": methane_pct_lel, "quality_flag": "normal",
-           "_flags": flags}  # fmt: skip
+    row = {
+        "device_id": device,
+        "observed_at": at,
+        "methane_pct_lel": methane_pct_lel,
+        "quality_flag": "normal",
+        "_flags": flags,
+    }
     return batch("urban.gas_reading", received_at or at, [row])
 
 
-def asset(asset_id: str, object_id: str | None = None, lon: float | None = None, lat: float | None = None,
-          area_code: str | None = None, **attributes: Any) -> Asset:  # fmt: skip
+def asset(
+    asset_id: str,
+    object_id: str | None = None,
+    lon: float | None = None,
+    lat: float | None = None,
+    area_code: str | None = None,
+    **attributes: Any,
+) -> Asset:
     """A registered object or device."""
     return Asset(asset_id, object_id, None, None, lon, lat, area_code, attributes)
 

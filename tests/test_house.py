@@ -17,8 +17,18 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("core", "ingest", "quality", "orchestration", "alerting", "access", "dashboards", "city", "cli")
 NOT_OURS = {
-    ".git", ".venv", ".build", ".hypothesis", "var", "dist", "build", "target", "logs", "dbt_packages", "__pycache__",
-}  # fmt: skip
+    ".git",
+    ".venv",
+    ".build",
+    ".hypothesis",
+    "var",
+    "dist",
+    "build",
+    "target",
+    "logs",
+    "dbt_packages",
+    "__pycache__",
+}
 
 # Where a string may hold SQL, and why. Everything else on data is a dbt model.
 MAY_HOLD_SQL = {
@@ -39,10 +49,19 @@ SQL = re.compile(
 ACCESS_MAY_IMPORT = ("alerting", "core")
 # No socket, no file, no clock: these modules only compute.
 PURE = (
-    "core/contract.py", "core/geo", "ingest/conform", "core/mask", "core/stages.py", "ingest/protocols",
-    "core/stream/raw.py", "core/stream/live.py", "alerting/engine", "alerting/engine/episode.py", "alerting/lifecycle/steps.py",
+    "core/contract.py",
+    "core/geo",
+    "ingest/conform",
+    "core/mask",
+    "core/stages.py",
+    "ingest/protocols",
+    "core/stream/raw.py",
+    "core/stream/live.py",
+    "alerting/engine",
+    "alerting/engine/episode.py",
+    "alerting/lifecycle/steps.py",
     "alerting/policy/routing.py",
-)  # fmt: skip
+)
 IMPURE_IMPORTS = {"socket", "httpx", "sqlalchemy", "subprocess", "urllib", "tempfile", "os", "time", "asyncio"}
 IMPURE_CALLS = {
     "open",

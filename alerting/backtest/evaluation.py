@@ -1,8 +1,8 @@
 """Rules on history: which episodes would have been, beside those that were.
 
 The same fold as live over the same rows, so a difference is one of the rules. Where a key came twice before it landed,
-LIVE had both rows and history has the last. Not here: reading landed rows (`alerting.backtest.landed`), the alerts that were
-(`alerting.backtest.recorded`), printing (`cli.backtest`).
+LIVE had both rows and history has the last. Not here: reading landed rows (`alerting.backtest.landed`), the alerts that
+were (`alerting.backtest.recorded`), printing (`cli.backtest`).
 """
 
 from __future__ import annotations
@@ -115,9 +115,17 @@ def after(episode: Episode | None, change: EpisodeChange) -> Episode:
     """An episode after one more of its changes."""
     if episode is None:
         episode = Episode(
-            change.episode_id, change.rule_id, change.object_id, change.device_id, change.colour,
-            started_at_of(change), None, None, None, change.is_late,
-        )  # fmt: skip
+            change.episode_id,
+            change.rule_id,
+            change.object_id,
+            change.device_id,
+            change.colour,
+            started_at_of(change),
+            None,
+            None,
+            None,
+            change.is_late,
+        )
     if change.change in (Change.CLEARED, Change.WITHDRAWN):
         peak = change.details.get("peak", episode.peak)
         return replace(episode, ended_at=change.at, peak=float(peak) if isinstance(peak, int | float) else None)
@@ -174,9 +182,22 @@ def counts(differences: Iterable[Difference]) -> dict[str, int]:
     lost. Confirmed are those of them that somebody was sent to.
     """
     found: dict[str, int] = dict.fromkeys(
-        ("same", "earlier", "later", "colour", "gained", "lost", "hits", "misses", "confirmed_hits",
-         "confirmed_misses", "false_alarms_again", "false_alarms_avoided"), 0,
-    )  # fmt: skip
+        (
+            "same",
+            "earlier",
+            "later",
+            "colour",
+            "gained",
+            "lost",
+            "hits",
+            "misses",
+            "confirmed_hits",
+            "confirmed_misses",
+            "false_alarms_again",
+            "false_alarms_avoided",
+        ),
+        0,
+    )
     for difference in differences:
         found[difference.verdict] += 1
         if difference.did is None:

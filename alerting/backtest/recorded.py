@@ -33,12 +33,15 @@ def fired(store: sa.Engine, rule_ids: Collection[str], start: datetime, end: dat
         sa.select(*MEMBERS.columns, alert.c.rule_id, alert.c.object_id)
         .join(alert, alert.c.alert_id == member.c.alert_id)
         .where(
-            member.c.started_at >= start, member.c.started_at < end, member.c.state.in_(("holding", "cleared")),
-            alert.c.is_exercise.is_(False), alert.c.origin == "rule",
+            member.c.started_at >= start,
+            member.c.started_at < end,
+            member.c.state.in_(("holding", "cleared")),
+            alert.c.is_exercise.is_(False),
+            alert.c.origin == "rule",
             # what a sender is told for lands nowhere, so no replay can tell it again
             alert.c.rule_id.not_in((UNKNOWN_ALARM, UNREADABLE_ALARM)),
         )
-    )  # fmt: skip
+    )
     with store.connect() as connection:
         rows = [row for row in connection.execute(query) if row.rule_id in rule_ids]
         told = _told(connection, sorted({row.alert_id for row in rows}))
@@ -70,9 +73,18 @@ def _episode(member: Member, rule_id: str, object_id: str, told: Iterable[AlertE
             opened_at = event.at
         peak = details.get("peak", peak)
     return Episode(
-        member.episode_id, rule_id, object_id, member.device_id, colour, member.started_at,
-        opened_at or member.started_at, member.cleared_at, peak, member.is_late, found_in(steps),
-    )  # fmt: skip
+        member.episode_id,
+        rule_id,
+        object_id,
+        member.device_id,
+        colour,
+        member.started_at,
+        opened_at or member.started_at,
+        member.cleared_at,
+        peak,
+        member.is_late,
+        found_in(steps),
+    )
 
 
 def found_in(steps: Iterable[AlertEvent]) -> Outcome:

@@ -25,16 +25,25 @@ Status = Literal["Actual", "Exercise", "Test"]
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _LANGUAGES = (("zh-CN", "zh"), ("en-US", "en"))
 _LEGAL = (
-    "category", "level", "starts_at", "possible_area", "matters", "measures", "issuer", "issued_at",
-)  # fmt: skip
+    "category",
+    "level",
+    "starts_at",
+    "possible_area",
+    "matters",
+    "measures",
+    "issuer",
+    "issued_at",
+)
 _COLOURS_ZH = {"red": "红色", "orange": "橙色", "yellow": "黄色", "blue": "蓝色"}
 _MARKS: dict[str, dict[str, str]] = {
     "Exercise": {"zh": "【演练】", "en": "[EXERCISE] "},
     "Test": {"zh": "【测试】", "en": "[TEST] "},
 }
 _VERBS: dict[MsgType, tuple[str, str]] = {
-    "Alert": ("发布", "issued"), "Update": ("更新", "updated"), "Cancel": ("解除", "lifted"),
-}  # fmt: skip
+    "Alert": ("发布", "issued"),
+    "Update": ("更新", "updated"),
+    "Cancel": ("解除", "lifted"),
+}
 _NOTES = {"Exercise": "演练 / exercise", "Test": "测试 / test of the way out", "Cancel": "解除 / lifted"}
 
 

@@ -33,10 +33,28 @@ _ALERT = (
     "info*",
 )
 _INFO = (
-    "language", "category!*", "event!", "responseType*", "urgency!", "severity!", "certainty!", "audience",
-    "eventCode*", "effective", "onset", "expires", "senderName", "headline", "description", "instruction", "web",
-    "contact", "parameter*", "resource*", "area*",
-)  # fmt: skip
+    "language",
+    "category!*",
+    "event!",
+    "responseType*",
+    "urgency!",
+    "severity!",
+    "certainty!",
+    "audience",
+    "eventCode*",
+    "effective",
+    "onset",
+    "expires",
+    "senderName",
+    "headline",
+    "description",
+    "instruction",
+    "web",
+    "contact",
+    "parameter*",
+    "resource*",
+    "area*",
+)
 _AREA = ("areaDesc!", "polygon*", "circle*", "geocode*", "altitude", "ceiling")
 _PAIR = ("valueName!", "value!")
 _CHILDREN: Mapping[str, tuple[str, ...]] = {

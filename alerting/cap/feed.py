@@ -76,11 +76,17 @@ def _write_messages(engine: sa.Engine, folder: Path, identifiers: Sequence[str])
 
 def _entry(row: CapMessage) -> Mapping[str, str]:
     return {
-        "identifier": row.identifier, "url": f"{row.identifier}.xml", "msg_type": row.msg_type,
-        "status": row.status, "colour": row.colour, "sent": cap_time(row.sent_at),
-        "expires": cap_time(row.expires_at), "alert_id": row.alert_id, "title_zh": row.title_zh,
+        "identifier": row.identifier,
+        "url": f"{row.identifier}.xml",
+        "msg_type": row.msg_type,
+        "status": row.status,
+        "colour": row.colour,
+        "sent": cap_time(row.sent_at),
+        "expires": cap_time(row.expires_at),
+        "alert_id": row.alert_id,
+        "title_zh": row.title_zh,
         "title_en": row.title_en,
-    }  # fmt: skip
+    }
 
 
 def _atom(channel_id: str, title: str, rows: Sequence[CapMessage], now: datetime) -> bytes:
@@ -162,8 +168,10 @@ def feed_app(home: Home, is_public: Mapping[str, bool], now: Callable[[], dateti
         kind = CONTENT_TYPES.get(name, MESSAGE_TYPE)
         # An index changes; a message never does.
         age = "no-cache" if name in CONTENT_TYPES else f"max-age={int(KEPT.total_seconds())}, immutable"
-        headers = {"Cache-Control": age if is_public[channel_id] else f"private, {age}",
-                   "X-Content-Type-Options": "nosniff"}  # fmt: skip
+        headers = {
+            "Cache-Control": age if is_public[channel_id] else f"private, {age}",
+            "X-Content-Type-Options": "nosniff",
+        }
         return FileResponse(path, media_type=kind, headers=headers)
 
     return Starlette(routes=[Route("/cap/{channel_id}/{name}", answer, methods=["GET"])])

@@ -164,14 +164,26 @@ def _rows(
         if faults:
             refused[alert.alert_id] = f"message {head.identifier} is no CAP 1.2: {'; '.join(faults)}"
             continue
-        rows.append({
-            "identifier": head.identifier, "channel_id": outlet.channel_id, "alert_id": alert.alert_id,
-            "number": number, "chain": chain, "msg_type": msg_type, "status": head.status, "sender": head.sender,
-            "sent_at": head.sent_at, "expires_at": head.sent_at + cap.levels[alert.colour].valid,
-            "colour": alert.colour, "says": says(alert), "delivery_id": delivery_id,
-            "title_zh": headline(alert, msg_type, head.status, "zh"),
-            "title_en": headline(alert, msg_type, head.status, "en"), "body": body.decode(),
-        })  # fmt: skip
+        rows.append(
+            {
+                "identifier": head.identifier,
+                "channel_id": outlet.channel_id,
+                "alert_id": alert.alert_id,
+                "number": number,
+                "chain": chain,
+                "msg_type": msg_type,
+                "status": head.status,
+                "sender": head.sender,
+                "sent_at": head.sent_at,
+                "expires_at": head.sent_at + cap.levels[alert.colour].valid,
+                "colour": alert.colour,
+                "says": says(alert),
+                "delivery_id": delivery_id,
+                "title_zh": headline(alert, msg_type, head.status, "zh"),
+                "title_en": headline(alert, msg_type, head.status, "en"),
+                "body": body.decode(),
+            }
+        )
     return rows, refused
 
 
@@ -187,7 +199,11 @@ def ring(connection: sa.Connection, channel_id: str, alert_id: str, reason: str,
         return
     connection.execute(
         sa.insert(tables.notification).values(
-            feed_id=source, kind="refused", text_en=said_en, raised_at=now, attempts=0,
+            feed_id=source,
+            kind="refused",
+            text_en=said_en,
+            raised_at=now,
+            attempts=0,
             text_zh=f"预警 {alert_id} 的 CAP 消息内容不可能成立，未发布：{reason}",
         )
-    )  # fmt: skip
+    )

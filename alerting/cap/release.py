@@ -43,8 +43,11 @@ def released(connection: sa.Connection, alert_ids: Collection[str]) -> frozenset
 def unpublished(connection: sa.Connection, channel_id: str, living: Sequence[str]) -> list[str]:
     """Released alerts that live, whose notice went to a channel before, and of which it has no message yet."""
     alert, news, delivery, message = (
-        tables.alert.c, tables.alert_news.c, tables.alert_delivery.c, tables.cap_message.c,
-    )  # fmt: skip
+        tables.alert.c,
+        tables.alert_news.c,
+        tables.alert_delivery.c,
+        tables.cap_message.c,
+    )
     told = sa.select(news.alert_id).join(
         tables.alert_delivery, sa.and_(delivery.notice_id == news.notice_id, delivery.channel_id == channel_id)
     )

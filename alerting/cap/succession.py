@@ -18,9 +18,16 @@ from core.area import county_of
 
 # Art. 70: a warning is adjusted and issued again as things change, and lifted at once when the danger is over.
 _SAID = (
-    "colour", "category_zh", "starts_at", "possible_area_zh", "matters_zh", "measures_zh", "issuer_zh",
-    "disposing_unit_zh", "contact",
-)  # fmt: skip
+    "colour",
+    "category_zh",
+    "starts_at",
+    "possible_area_zh",
+    "matters_zh",
+    "measures_zh",
+    "issuer_zh",
+    "disposing_unit_zh",
+    "contact",
+)
 RENEW_WHEN_LEFT = 0.25  # of its validity: what still holds must not run out on the shelf
 
 

@@ -87,9 +87,13 @@ class Judge:
             del t.series[number]
 
     def judge(
-        self, t: Track, cells: Mapping[str, Any], limits: Sequence[Limit | None], at: int,
+        self,
+        t: Track,
+        cells: Mapping[str, Any],
+        limits: Sequence[Limit | None],
+        at: int,
         outside: frozenset[str] = _NONE,
-    ) -> Judgement | None:  # fmt: skip
+    ) -> Judgement | None:
         """The levels that hold now; None when the row says nothing about any condition.
 
         `outside` are metrics whose value lies beyond the physical range: on the dangerous side it is compared as it is
@@ -170,9 +174,12 @@ class Judge:
         return kept.minutes if isinstance(kept, Run) else value_of(kept, condition)
 
     def _hit(
-        self, group: Sequence[int], words: Sequence[Word | None], limits: Sequence[Limit | None],
+        self,
+        group: Sequence[int],
+        words: Sequence[Word | None],
+        limits: Sequence[Limit | None],
         cells: Mapping[str, Any],
-    ) -> Hit:  # fmt: skip
+    ) -> Hit:
         compared = []
         for number in group:
             word, limit = words[number], limits[number]
@@ -198,7 +205,7 @@ class Judge:
             return None
         memory = self._memory(condition)
         for number, known in enumerate(self.memories):
-            if _what(known) == _what(memory) and _same(known.make(), memory.make()):  # fmt: skip
+            if _what(known) == _what(memory) and _same(known.make(), memory.make()):
                 return number
         self.memories.append(memory)
         return len(self.memories) - 1
@@ -210,11 +217,13 @@ class Judge:
                 condition.metric, lambda: Run(rest_us), condition.active_above, False, condition.hours, condition
             )
         alike = [
-            c for c in self.conditions
-            if c.metric == condition.metric and c.bucket_s == condition.bucket_s
+            c
+            for c in self.conditions
+            if c.metric == condition.metric
+            and c.bucket_s == condition.bucket_s
             and c.active_above == condition.active_above
             and (c.aggregate in _BUILT_OF_NONZERO) == (condition.aggregate in _BUILT_OF_NONZERO)
-        ]  # fmt: skip
+        ]
         bucket_us = condition.bucket_s * 1_000_000
         keep = max(c.window_s // c.bucket_s + (c.aggregate in FROM_START) for c in alike if c.bucket_s)
         zero = condition.aggregate in _BUILT_OF_NONZERO

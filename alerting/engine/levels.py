@@ -37,9 +37,29 @@ class Track:
     """The state of one rule for one key: kept only while something is not quiet. Instants are microseconds, 0 none."""
 
     __slots__ = (
-        "at", "breach_at", "clear", "due", "episode_id", "hits", "is_late", "key", "known", "last", "level", "marks",
-        "number", "peak", "place", "recent", "rest_due", "series", "since", "spot", "started_at", "told_at",
-    )  # fmt: skip
+        "at",
+        "breach_at",
+        "clear",
+        "due",
+        "episode_id",
+        "hits",
+        "is_late",
+        "key",
+        "known",
+        "last",
+        "level",
+        "marks",
+        "number",
+        "peak",
+        "place",
+        "recent",
+        "rest_due",
+        "series",
+        "since",
+        "spot",
+        "started_at",
+        "told_at",
+    )
 
     def __init__(self, key: str, levels: int) -> None:
         self.key = key

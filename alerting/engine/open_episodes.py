@@ -14,9 +14,16 @@ from core.severity import COLOURS
 
 # What an episode of a single member takes over from it, so that a person sees the reading and its own clause.
 COMPARED = (
-    "metric", "threshold", "unit", "threshold_id", "standard", "clause", "evidence_grade", "source_label",
+    "metric",
+    "threshold",
+    "unit",
+    "threshold_id",
+    "standard",
+    "clause",
+    "evidence_grade",
+    "source_label",
     "condition_id",
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +51,18 @@ class OpenEpisode:
 
 def _member_of(change: EpisodeChange, at: int) -> OpenEpisode:
     return OpenEpisode(
-        change.rule_id, change.object_id, change.device_id, change.severity_rank, at, change.value, change.lon,
-        change.lat, change.area_code, tuple(getattr(change, name) for name in COMPARED), next(iter(change.spots), ()),
-    )  # fmt: skip
+        change.rule_id,
+        change.object_id,
+        change.device_id,
+        change.severity_rank,
+        at,
+        change.value,
+        change.lon,
+        change.lat,
+        change.area_code,
+        tuple(getattr(change, name) for name in COMPARED),
+        next(iter(change.spots), ()),
+    )
 
 
 def is_over_range(change: EpisodeChange) -> bool:
@@ -60,7 +76,9 @@ class OpenEpisodes:
 
     def __init__(self, watched: frozenset[str]) -> None:
         self.watched = watched
-        self.by_rule: dict[str, dict[tuple[str, str | None], OpenEpisode]] = {rule_id: {} for rule_id in sorted(watched)}
+        self.by_rule: dict[str, dict[tuple[str, str | None], OpenEpisode]] = {
+            rule_id: {} for rule_id in sorted(watched)
+        }
         self.dirty: dict[str, dict[str, int]] = {}  # rule → objects that changed since the last judgement, and when
 
     def note(self, change: EpisodeChange, at: int) -> None:
@@ -122,7 +140,12 @@ def smallest_area(members: Sequence[OpenEpisode]) -> str | None:
 def as_details(members: Sequence[OpenEpisode]) -> list[dict[str, object]]:
     """Members as a person may ask for them."""
     return [
-        {"rule_id": m.rule_id, "object_id": m.object_id, "device_id": m.device_id, "colour": COLOURS[m.rank],
-         "value": m.value}
+        {
+            "rule_id": m.rule_id,
+            "object_id": m.object_id,
+            "device_id": m.device_id,
+            "colour": COLOURS[m.rank],
+            "value": m.value,
+        }
         for m in members
-    ]  # fmt: skip
+    ]

@@ -223,6 +223,12 @@ def _of_bucket(bucket: Bucket, condition: Condition) -> float:
 
 
 _AGGREGATES: dict[Aggregate, Any] = {
-    "sum": _sum, "mean": _mean, "max": _max, "min": _min, "count": _count, "minutes": _minutes, "drop": _drop,
+    "sum": _sum,
+    "mean": _mean,
+    "max": _max,
+    "min": _min,
+    "count": _count,
+    "minutes": _minutes,
+    "drop": _drop,
     "rate": _rate,
-}  # fmt: skip
+}

@@ -45,19 +45,57 @@ def tracks_back(packed: dict[str, list[Any]], rule: Rule) -> dict[str, Tracks]:
 def _track(t: Track) -> list[Any]:
     series = [[number, kept.pack()] for number, kept in sorted(t.series.items())]
     return [
-        t.key, t.at, t.level, t.since, t.due, t.clear, [_hit(hit) for hit in t.hits], t.breach_at, t.rest_due,
-        t.episode_id, t.number, t.started_at, t.last, t.peak, t.told_at, t.is_late, sorted(t.known.items()), series,
-        t.recent, t.place, sorted(t.marks), t.spot,
-    ]  # fmt: skip
+        t.key,
+        t.at,
+        t.level,
+        t.since,
+        t.due,
+        t.clear,
+        [_hit(hit) for hit in t.hits],
+        t.breach_at,
+        t.rest_due,
+        t.episode_id,
+        t.number,
+        t.started_at,
+        t.last,
+        t.peak,
+        t.told_at,
+        t.is_late,
+        sorted(t.known.items()),
+        series,
+        t.recent,
+        t.place,
+        sorted(t.marks),
+        t.spot,
+    ]
 
 
 def _tracks_back(rows: list[Any], judge: Judge) -> Iterator[tuple[str, Track]]:
     for row in rows:
         t = Track(row[0], len(judge.ranks))
         (
-            _, t.at, t.level, t.since, t.due, t.clear, hits, t.breach_at, t.rest_due, t.episode_id, t.number,
-            t.started_at, t.last, t.peak, t.told_at, t.is_late, known, series, recent, place, *newer,
-        ) = row  # fmt: skip
+            _,
+            t.at,
+            t.level,
+            t.since,
+            t.due,
+            t.clear,
+            hits,
+            t.breach_at,
+            t.rest_due,
+            t.episode_id,
+            t.number,
+            t.started_at,
+            t.last,
+            t.peak,
+            t.told_at,
+            t.is_late,
+            known,
+            series,
+            recent,
+            place,
+            *newer,
+        ) = row
         # a state from before there were marks and spots has none
         t.marks = set(newer[0]) if newer else set()
         t.spot = spot_back(newer[1]) if len(newer) > 1 else ()

@@ -51,9 +51,8 @@ class Usable:
             return 0
         asset_id = f"{feed_id.partition('.')[0]}:{key}"
         ends = [
-            end for start, end, w in self._windows(feed_id, now)
-            if start <= at < end and self._concerns(w, asset_id)
-        ]  # fmt: skip
+            end for start, end, w in self._windows(feed_id, now) if start <= at < end and self._concerns(w, asset_id)
+        ]
         return max(ends, default=0)
 
     def _windows(self, feed_id: str, known: int) -> list[tuple[int, int, MaintenanceWindow]]:

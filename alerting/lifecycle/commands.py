@@ -115,7 +115,9 @@ def _end_reports(work: UnitOfWork, alert_id: str, now: datetime) -> None:
     work.change(alert_id, n_holding=0, cleared_at=now)
 
 
-def enter(engine: sa.Engine, policies: NotificationPolicies, report: Report, actor: str, now: datetime) -> tuple[str, Applied]:
+def enter(
+    engine: sa.Engine, policies: NotificationPolicies, report: Report, actor: str, now: datetime
+) -> tuple[str, Applied]:
     """Take a report: opens an alert, or joins the open one of the same kind at the same object.
 
     Returns the alert's id. Raises ValueError for a colour that is none, RoutingError for an unknown area.
@@ -126,18 +128,40 @@ def enter(engine: sa.Engine, policies: NotificationPolicies, report: Report, act
         raise ValueError("a report needs a name and a text: say what happened, and where")
     at = report.happened_at or now
     change = EpisodeChange(
-        episode_id=report.report_id, number=1, change=Change.OPENED, rule_id=f"reported_{report.kind}",
-        object_id=report.object_id or f"reported:{report.report_id}", device_id=None, metric="report",
-        colour=report.colour, severity_rank=RANKS[report.colour], value=None, threshold=None, unit="",
-        threshold_id="", standard=_REPORT_LAW[0], clause=_REPORT_LAW[1], evidence_grade="reported",
-        source_label=report.kind, at=at, known_at=now, evidence="person",
+        episode_id=report.report_id,
+        number=1,
+        change=Change.OPENED,
+        rule_id=f"reported_{report.kind}",
+        object_id=report.object_id or f"reported:{report.report_id}",
+        device_id=None,
+        metric="report",
+        colour=report.colour,
+        severity_rank=RANKS[report.colour],
+        value=None,
+        threshold=None,
+        unit="",
+        threshold_id="",
+        standard=_REPORT_LAW[0],
+        clause=_REPORT_LAW[1],
+        evidence_grade="reported",
+        source_label=report.kind,
+        at=at,
+        known_at=now,
+        evidence="person",
         details={"actor": actor, "said": report.text.strip()},
-    )  # fmt: skip
+    )
     text = report.text.strip()
     subject = Subject(
-        report.domain, report.subdomain, report.object_type, report.name_zh, report.area_code, report.lon, report.lat,
-        text, text,
-    )  # fmt: skip
+        report.domain,
+        report.subdomain,
+        report.object_type,
+        report.name_zh,
+        report.area_code,
+        report.lon,
+        report.lat,
+        text,
+        text,
+    )
     applied = apply(engine, policies, [change], lambda _: subject, now, origin=Origin("person", report.is_exercise))
     with engine.connect() as connection:
         member = tables.member.c
@@ -182,10 +206,15 @@ def add_silence(
     silence_id = secrets.token_hex(8)
     connection.execute(
         sa.insert(tables.silence).values(
-            silence_id=silence_id, matchers=orjson.dumps(dict(wanted)).decode(), reason=reason.strip(),
-            actor=actor, created_at=now, starts_at=starts_at, ends_at=ends_at,
+            silence_id=silence_id,
+            matchers=orjson.dumps(dict(wanted)).decode(),
+            reason=reason.strip(),
+            actor=actor,
+            created_at=now,
+            starts_at=starts_at,
+            ends_at=ends_at,
         )
-    )  # fmt: skip
+    )
     return silence_id
 
 
@@ -244,10 +273,16 @@ def add_maintenance(
     window_id = secrets.token_hex(8)
     connection.execute(
         sa.insert(tables.maintenance_window).values(
-            window_id=window_id, target_kind=target_kind, target=target, starts_at=starts_at, ends_at=ends_at,
-            reason=reason.strip(), actor=actor, created_at=now,
+            window_id=window_id,
+            target_kind=target_kind,
+            target=target,
+            starts_at=starts_at,
+            ends_at=ends_at,
+            reason=reason.strip(),
+            actor=actor,
+            created_at=now,
         )
-    )  # fmt: skip
+    )
     return window_id
 
 

@@ -169,11 +169,19 @@ def _worst(alert: Alert, change: EpisodeChange, holding: Collection[Member]) -> 
     if change.severity_rank < others:
         return columns
     columns |= {
-        "value": change.value, "threshold": change.threshold, "unit": change.unit, "metric": change.metric,
-        "threshold_id": change.threshold_id, "standard": change.standard, "clause": change.clause,
-        "evidence_grade": change.evidence_grade, "source_label": change.source_label, "device_id": change.device_id,
-        "is_late": change.is_late, "marks": _marks(alert, change),
-    }  # fmt: skip
+        "value": change.value,
+        "threshold": change.threshold,
+        "unit": change.unit,
+        "metric": change.metric,
+        "threshold_id": change.threshold_id,
+        "standard": change.standard,
+        "clause": change.clause,
+        "evidence_grade": change.evidence_grade,
+        "source_label": change.source_label,
+        "device_id": change.device_id,
+        "is_late": change.is_late,
+        "marks": _marks(alert, change),
+    }
     if _is_worse(alert, change):
         columns |= {"peak_rank": change.severity_rank, "peak_value": change.value}
     return columns

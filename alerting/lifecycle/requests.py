@@ -109,18 +109,29 @@ def ask(
     request_id = secrets.token_hex(8)
     connection.execute(
         sa.insert(tables.request).values(
-            request_id=request_id, kind=kind, subject=orjson.dumps(dict(subject)).decode(), covers_zh=covers[0],
-            covers_en=covers[1], area_code=area_code, reason=reason.strip(), actor=actor, created_at=now,
-            expires_at=expires_at, state=_WAITING,
+            request_id=request_id,
+            kind=kind,
+            subject=orjson.dumps(dict(subject)).decode(),
+            covers_zh=covers[0],
+            covers_en=covers[1],
+            area_code=area_code,
+            reason=reason.strip(),
+            actor=actor,
+            created_at=now,
+            expires_at=expires_at,
+            state=_WAITING,
         )
-    )  # fmt: skip
+    )
     _note(connection, actor, f"ask {kind}", request_id, f"{reason.strip()} ({covers[1]})", now)
     zh, en = _NAMES[kind]
     _tell(
-        connection, request_id, "request", now,
+        connection,
+        request_id,
+        "request",
+        now,
         f"{actor} 申请{zh}（{covers[0]}），需第二人批准：{reason.strip()}",
         f"{actor} asks for {en} ({covers[1]}); a second person must approve {request_id}: {reason.strip()}",
-    )  # fmt: skip
+    )
     return request_id
 
 
@@ -196,11 +207,14 @@ def _expiring(request_id: str, now: datetime) -> Callable[[sa.Connection], Reque
         _over(connection, request_id, now)
         zh, en = _NAMES[found.kind]
         _tell(
-            connection, request_id, "expired", now,
+            connection,
+            request_id,
+            "expired",
+            now,
             f"{found.actor} 的{zh}申请无人答复，已过期，未生效：{found.reason}",
             f"Nobody answered {found.actor}'s request for {en} ({request_id}); it expired and nothing of it holds: "
             f"{found.reason}",
-        )  # fmt: skip
+        )
         _over(connection, request_id, now)
         return found
 
@@ -260,10 +274,21 @@ def _known(connection: sa.Connection, request_id: str) -> Request:
 
 def _of(row: sa.RowMapping) -> Request:
     return Request(
-        row["request_id"], Kind(row["kind"]), orjson.loads(row["subject"]), (row["covers_zh"], row["covers_en"]),
-        row["area_code"], row["reason"], row["actor"], row["created_at"], row["expires_at"], row["state"],
-        row["decided_by"], row["decided_at"], row["answer"], row["result"],
-    )  # fmt: skip
+        row["request_id"],
+        Kind(row["kind"]),
+        orjson.loads(row["subject"]),
+        (row["covers_zh"], row["covers_en"]),
+        row["area_code"],
+        row["reason"],
+        row["actor"],
+        row["created_at"],
+        row["expires_at"],
+        row["state"],
+        row["decided_by"],
+        row["decided_at"],
+        row["answer"],
+        row["result"],
+    )
 
 
 # ── trail ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

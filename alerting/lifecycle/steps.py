@@ -2,7 +2,8 @@
 
 pending → open → acknowledged → dispatched → resolved → closed → archived; open ↔ suppressed; a pending one that ended
 before its hold time is withdrawn. Nothing here reads a clock or a store: an Alert comes in, a Step goes out. Not here:
-how an episode's change finds its alert (`alerting.lifecycle.joining`), timers (`alerting.policy.escalation`), who may act (`access`).
+how an episode's change finds its alert (`alerting.lifecycle.joining`), timers (`alerting.policy.escalation`), who may
+act (`access`).
 """
 
 from __future__ import annotations
@@ -101,8 +102,9 @@ _CLOCK = {
     Verb.ARCHIVED: "archived_at",
 }
 # An alert that starts again is worked on again from the start; what was done before stands in its history.
-_AGAIN = dict.fromkeys(("acknowledged_at", "acknowledged_by", "dispatched_at", "dispatched_to", "cleared_at",
-                        "resolved_at"))  # fmt: skip
+_AGAIN = dict.fromkeys(
+    ("acknowledged_at", "acknowledged_by", "dispatched_at", "dispatched_to", "cleared_at", "resolved_at")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +180,20 @@ def move(alert: Alert, verb: Verb, action: Action, columns: Mapping[str, Any] | 
         changed |= {"entered_state_at": action.known_at, "step_no": 0}
     colour = str(changed.get("colour", alert.colour))
     event = Event(
-        alert.alert_id, verb, before, after, colour, changed.get("value", alert.value), action.reason,
-        action.actor, action.at, action.known_at, action.episode_id, action.number, action.details,
-    )  # fmt: skip
+        alert.alert_id,
+        verb,
+        before,
+        after,
+        colour,
+        changed.get("value", alert.value),
+        action.reason,
+        action.actor,
+        action.at,
+        action.known_at,
+        action.episode_id,
+        action.number,
+        action.details,
+    )
     return Step(changed, event)
 
 

@@ -25,8 +25,11 @@ from core.store import tables
 
 _AT_ONCE = 500  # alerts in one transaction, so that nobody waits long for a turn
 _VERBS = {
-    "remind": Verb.REMINDED, "escalate": Verb.ESCALATED, "close": Verb.CLOSED, "archive": Verb.ARCHIVED,
-}  # fmt: skip
+    "remind": Verb.REMINDED,
+    "escalate": Verb.ESCALATED,
+    "close": Verb.CLOSED,
+    "archive": Verb.ARCHIVED,
+}
 _SETTLE_EVERY = timedelta(seconds=5)
 
 

@@ -1,6 +1,7 @@
 """One transaction's work on alerts: loaded once, changed in memory by pure steps, written once.
 
-Not here: which steps are taken (`alerting.lifecycle.store`, `alerting.lifecycle.commands`, `alerting.lifecycle.timers`).
+Not here: which steps are taken (`alerting.lifecycle.store`, `alerting.lifecycle.commands`,
+`alerting.lifecycle.timers`).
 """
 
 from __future__ import annotations
@@ -193,10 +194,17 @@ class UnitOfWork:
             group = known.get(key) or _new_group(key, policy.policy_id, common, self.alerts[news.alert_id])
             told = Told(group.last_notice_at, group.told_rank)
             known[key] = replace(group, flush_at=flush_at(policy, told, group.flush_at, news))
-            rows.append({
-                "group_key": key, "alert_id": news.alert_id, "kind": news.kind, "severity_rank": news.severity_rank,
-                "to_role": news.to_role, "at": news.at, "notice_id": None,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "group_key": key,
+                    "alert_id": news.alert_id,
+                    "kind": news.kind,
+                    "severity_rank": news.severity_rank,
+                    "to_role": news.to_role,
+                    "at": news.at,
+                    "notice_id": None,
+                }
+            )
         if new_keys:
             self.connection.execute(sa.insert(table), GROUPS.rows(known[key] for key in sorted(new_keys)))
         old = [{"b_key": key, "b_flush": known[key].flush_at} for key in sorted(keys - new_keys)]
@@ -213,15 +221,29 @@ def _concerns(event: Event) -> bool:
 
 def _new_group(key: str, policy_id: str, common: Mapping[str, str], alert: Alert) -> AlertGroup:
     return AlertGroup(
-        group_key=key, policy_id=policy_id, labels=orjson.dumps(common).decode(), is_exercise=alert.is_exercise,
-        flush_at=None, last_notice_at=None, told_rank=0,
-    )  # fmt: skip
+        group_key=key,
+        policy_id=policy_id,
+        labels=orjson.dumps(common).decode(),
+        is_exercise=alert.is_exercise,
+        flush_at=None,
+        last_notice_at=None,
+        told_rank=0,
+    )
 
 
 def _event_row(event: Event) -> dict[str, Any]:
     return {
-        "alert_id": event.alert_id, "kind": event.kind.value, "from_state": event.from_state,
-        "to_state": event.to_state, "colour": event.colour, "value": event.value, "reason": event.reason,
-        "actor": event.actor, "at": event.at, "known_at": event.known_at, "episode_id": event.episode_id,
-        "number": event.number, "details": orjson.dumps(event.details, default=str).decode(),
-    }  # fmt: skip
+        "alert_id": event.alert_id,
+        "kind": event.kind.value,
+        "from_state": event.from_state,
+        "to_state": event.to_state,
+        "colour": event.colour,
+        "value": event.value,
+        "reason": event.reason,
+        "actor": event.actor,
+        "at": event.at,
+        "known_at": event.known_at,
+        "episode_id": event.episode_id,
+        "number": event.number,
+        "details": orjson.dumps(event.details, default=str).decode(),
+    }

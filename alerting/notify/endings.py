@@ -31,7 +31,9 @@ def alerts_owed_an_end(connection: sa.Connection, alert_ids: Collection[str]) ->
     return found
 
 
-def worth_sending(waiting: Sequence[QueuedChange], quiet: Collection[str], is_owed: Collection[str]) -> list[QueuedChange]:
+def worth_sending(
+    waiting: Sequence[QueuedChange], quiet: Collection[str], is_owed: Collection[str]
+) -> list[QueuedChange]:
     """Of one group's news those to tell: nothing of what is quiet, and an end to those who know of a beginning."""
     begun = {one.alert_id for one in waiting if one.kind != END and one.alert_id not in quiet} | set(is_owed)
     return [one for one in waiting if (one.alert_id in begun if one.kind == END else one.alert_id not in quiet)]

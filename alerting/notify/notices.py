@@ -1,6 +1,7 @@
 """Tell people what waits: due groups become notices, notices become deliveries, in one transaction.
 
-Not here: when a group is due, how many notices a storm may make (`alerting.policy.grouping`), sending (`alerting.notify.channels`).
+Not here: when a group is due, how many notices a storm may make (`alerting.policy.grouping`), sending
+(`alerting.notify.channels`).
 """
 
 from __future__ import annotations
@@ -92,7 +93,9 @@ def _due(connection: sa.Connection, policies: NotificationPolicies, now: datetim
     found_alerts = ALERTS.found(connection, ALERTS.where(alert.alert_id.in_(concerned)))
     alerts = {one.alert_id: one for one in found_alerts}
     quiet, held_until = _quiet(connection, alerts, now)
-    is_owed = alerts_owed_an_end(connection, {one.alert_id for found in waiting.values() for one in found if one.kind == END})
+    is_owed = alerts_owed_an_end(
+        connection, {one.alert_id for found in waiting.values() for one in found if one.kind == END}
+    )
     due, struck = [], []
     for group in groups:
         found = waiting[group.group_key]
@@ -151,7 +154,9 @@ def _wait(
     connection.execute(query.values(flush_at=together + policies.grouping.rest.storm_interval))
 
 
-def _tell(connection: sa.Connection, policies: NotificationPolicies, told: Sequence[_Due], key: str, now: datetime) -> str:
+def _tell(
+    connection: sa.Connection, policies: NotificationPolicies, told: Sequence[_Due], key: str, now: datetime
+) -> str:
     alerts = list({alert_id: alert for one in told for alert_id, alert in one.alerts.items()}.values())
     news = [row for one in told for row in one.news]
     kinds = _kinds(news)
@@ -181,7 +186,9 @@ def _told_rank(due: _Due, now: datetime) -> int:
     return due.rank if is_quiet else max(due.rank, due.group.told_rank)
 
 
-def _notice(told: Sequence[_Due], alerts: Sequence[Alert], news: Sequence[QueuedChange], key: str, now: datetime) -> Notice:
+def _notice(
+    told: Sequence[_Due], alerts: Sequence[Alert], news: Sequence[QueuedChange], key: str, now: datetime
+) -> Notice:
     rank = max(one.severity_rank for one in news)
     kind = min((one.kind for one in news), key=URGENCY.index)
     is_exercise = bool(told[0].group.is_exercise)

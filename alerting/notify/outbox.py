@@ -1,7 +1,7 @@
 """What a notice becomes in the outbox: one delivery for each route that wants it. Pure.
 
-Not here: sending (`alerting.notify.channels`). The body holds everything that a channel may shape its message from, so that
-a worker needs no look at the alerts, which may have moved on since.
+Not here: sending (`alerting.notify.channels`). The body holds everything that a channel may shape its message from, so
+that a worker needs no look at the alerts, which may have moved on since.
 """
 
 from __future__ import annotations
@@ -17,14 +17,55 @@ from alerting.notify.wording import Wording
 EVERY = "all"  # domain or role of a notice that concerns several
 SHOWN = 20  # alerts in full in one notice; the rest is counted
 _SHOWN_COLUMNS = (
-    "alert_id", "rule_id", "object_id", "object_name_zh", "state", "colour", "severity_rank", "value", "peak_value",
-    "threshold", "unit", "standard", "clause", "evidence_grade", "source_label", "domain", "subdomain", "area_code",
-    "lon", "lat", "spot_zh", "spot_en", "category_zh", "category_en", "level", "starts_at", "possible_area_zh",
+    "alert_id",
+    "rule_id",
+    "object_id",
+    "object_name_zh",
+    "state",
+    "colour",
+    "severity_rank",
+    "value",
+    "peak_value",
+    "threshold",
+    "unit",
+    "standard",
+    "clause",
+    "evidence_grade",
+    "source_label",
+    "domain",
+    "subdomain",
+    "area_code",
+    "lon",
+    "lat",
+    "spot_zh",
+    "spot_en",
+    "category_zh",
+    "category_en",
+    "level",
+    "starts_at",
+    "possible_area_zh",
     "possible_area_en",
-    "matters_zh", "matters_en", "measures_zh", "measures_en", "issuer_zh", "issuer_en", "issued_at", "disposing_unit",
-    "disposing_unit_zh", "disposing_unit_en", "contact", "n_reports", "is_exercise", "is_late", "is_flapping",
-    "escalation_level", "opened_at", "acknowledged_at", "due_at", "version",
-)  # fmt: skip
+    "matters_zh",
+    "matters_en",
+    "measures_zh",
+    "measures_en",
+    "issuer_zh",
+    "issuer_en",
+    "issued_at",
+    "disposing_unit",
+    "disposing_unit_zh",
+    "disposing_unit_en",
+    "contact",
+    "n_reports",
+    "is_exercise",
+    "is_late",
+    "is_flapping",
+    "escalation_level",
+    "opened_at",
+    "acknowledged_at",
+    "due_at",
+    "version",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +96,17 @@ def routes_of(rows: Iterable[Mapping[str, str]]) -> tuple[Route, ...]:
     """The rows of the seed."""
     return tuple(
         Route(
-            row["route_id"], row["channel_id"], row["target"], row["to_role"], int(row["min_rank"]), row["domain"],
-            tuple(row["kinds"].split()), row["is_public"] == "true",
+            row["route_id"],
+            row["channel_id"],
+            row["target"],
+            row["to_role"],
+            int(row["min_rank"]),
+            row["domain"],
+            tuple(row["kinds"].split()),
+            row["is_public"] == "true",
         )
         for row in rows
-    )  # fmt: skip
+    )
 
 
 def body_of(

@@ -20,9 +20,17 @@ STORM = "storm"
 RED = RANKS["red"]
 # The most urgent first: a notice is called by the first kind among its news.
 URGENCY = (
-    "escalated", "opened", "new_episode", "upgraded", "silence_ended", "new_member", "reminded", "downgraded",
-    "past_danger", "resolved",
-)  # fmt: skip
+    "escalated",
+    "opened",
+    "new_episode",
+    "upgraded",
+    "silence_ended",
+    "new_member",
+    "reminded",
+    "downgraded",
+    "past_danger",
+    "resolved",
+)
 # What a verb of the life cycle is called when people are told; other verbs are not told.
 TOLD_AS = {
     Verb.OPENED: "opened",
@@ -39,10 +47,17 @@ TOLD_AS = {
 }
 _COLOURS_ZH = {"red": "红色", "orange": "橙色", "yellow": "黄色", "blue": "蓝色"}
 _KINDS_ZH = {
-    "escalated": "升级督办", "opened": "预警", "new_episode": "再次发生", "upgraded": "预警升级",
-    "silence_ended": "静默结束仍未解除", "new_member": "新增监测点", "reminded": "催办", "downgraded": "预警降级",
-    "resolved": "已解除", "past_danger": "过去险情（迟到数据）",
-}  # fmt: skip
+    "escalated": "升级督办",
+    "opened": "预警",
+    "new_episode": "再次发生",
+    "upgraded": "预警升级",
+    "silence_ended": "静默结束仍未解除",
+    "new_member": "新增监测点",
+    "reminded": "催办",
+    "downgraded": "预警降级",
+    "resolved": "已解除",
+    "past_danger": "过去险情（迟到数据）",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +177,16 @@ def _policy(row: Mapping[str, str]) -> Policy:
         return timedelta(seconds=float(row[name]))
 
     return Policy(
-        row["policy_id"], row["domain"], tuple(row["group_by"].split()), seconds("red_wait_s"), seconds("wait_s"),
-        seconds("interval_s"), seconds("red_interval_s"), int(row["flap_changes"]),
-        seconds("flap_window_s"), int(row["storm_after"]), seconds("storm_window_s"), seconds("storm_interval_s"),
-    )  # fmt: skip
+        row["policy_id"],
+        row["domain"],
+        tuple(row["group_by"].split()),
+        seconds("red_wait_s"),
+        seconds("wait_s"),
+        seconds("interval_s"),
+        seconds("red_interval_s"),
+        int(row["flap_changes"]),
+        seconds("flap_window_s"),
+        int(row["storm_after"]),
+        seconds("storm_window_s"),
+        seconds("storm_interval_s"),
+    )

@@ -76,11 +76,14 @@ def inhibitions_of(rows: Iterable[Mapping[str, str]]) -> Inhibitions:
     """The rows of the seed. Raises MatcherError for a cell that cannot be read or names a label that there is not."""
     return Inhibitions(
         Inhibition(
-            row["inhibition_id"], parse(row["source_matchers"]), parse(row["target_matchers"]),
-            _equal(row), f"{row['reason_zh']} / {row['reason_en']}",
+            row["inhibition_id"],
+            parse(row["source_matchers"]),
+            parse(row["target_matchers"]),
+            _equal(row),
+            f"{row['reason_zh']} / {row['reason_en']}",
         )
         for row in rows
-    )  # fmt: skip
+    )
 
 
 def _equal(row: Mapping[str, str]) -> tuple[str, ...]:

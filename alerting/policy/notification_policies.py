@@ -50,7 +50,9 @@ class NotificationPolicies:
     wording: Wording
 
 
-def load_notification_policies(*folders: Path, owners: Mapping[tuple[str, str], str] | None = None) -> NotificationPolicies:
+def load_notification_policies(
+    *folders: Path, owners: Mapping[tuple[str, str], str] | None = None
+) -> NotificationPolicies:
     """The desk from CSV files, each table from the first folder that has it.
 
     `owners`: the department of each domain and subdomain, for kinds of risk that no row of responsibility names. Raises
@@ -79,4 +81,6 @@ def _read(name: str, folders: tuple[Path, ...]) -> list[dict[str, str]]:
             with path.open(encoding="utf-8", newline="") as file:
                 return list(csv.DictReader(file))
     places = ", ".join(map(str, folders))
-    raise NotificationPolicyError(f"no {name}.csv in {places}; publish the rules again, a generation holds every table of the desk")
+    raise NotificationPolicyError(
+        f"no {name}.csv in {places}; publish the rules again, a generation holds every table of the desk"
+    )

@@ -1,7 +1,7 @@
 """How much one person may keep quiet alone: what a silence or a maintenance window covers, and the limits on it.
 
-Beyond the limits a second person decides (`alerting.lifecycle.requests`); beyond the longest time nobody can. Not here: whether a
-person may at all (`access`).
+Beyond the limits a second person decides (`alerting.lifecycle.requests`); beyond the longest time nobody can. Not here:
+whether a person may at all (`access`).
 """
 
 from __future__ import annotations
@@ -170,10 +170,13 @@ def _coverage(rows: Iterable[AlertBrief], objects: set[str], devices: set[str], 
     found = list(rows)
     living = [row for row in found if row.state in _LIVING]
     return Coverage(
-        len(living), sum(row.colour == "red" for row in living), len(found),
+        len(living),
+        sum(row.colour == "red" for row in living),
+        len(found),
         len(objects | {row.object_id for row in found}),
-        len(devices | {row.device_id for row in found if row.device_id}), is_wide,
-    )  # fmt: skip
+        len(devices | {row.device_id for row in found if row.device_id}),
+        is_wide,
+    )
 
 
 def _gateway(device: Asset) -> str:

@@ -50,8 +50,12 @@ class Changes:
     @property
     def said(self) -> tuple[str, str]:
         """In Chinese and in English."""
-        parts = (("新增", "added", self.added), ("改动", "changed", self.changed), ("删除", "removed", self.removed),
-                 ("其他表", "tables", self.tables))  # fmt: skip
+        parts = (
+            ("新增", "added", self.added),
+            ("改动", "changed", self.changed),
+            ("删除", "removed", self.removed),
+            ("其他表", "tables", self.tables),
+        )
         told = [(zh, en, names) for zh, en, names in parts if names]
         return (
             "；".join(f"{zh}：{'、'.join(names)}" for zh, _, names in told),
@@ -142,9 +146,14 @@ def _insert_tables(
     connection: sa.Connection, folder: Path, generation: str, proposer: str, approver: str, since: datetime
 ) -> None:
     row = {
-        "rule_id": TABLES, "fingerprint": tables_digest(folder), "generation": generation, "state": "live",
-        "proposed_by": proposer, "approved_by": approver, "since": since,
-    }  # fmt: skip
+        "rule_id": TABLES,
+        "fingerprint": tables_digest(folder),
+        "generation": generation,
+        "state": "live",
+        "proposed_by": proposer,
+        "approved_by": approver,
+        "since": since,
+    }
     connection.execute(sa.insert(tables.rule_version).values(row))
 
 
@@ -153,11 +162,16 @@ def _insert(
 ) -> None:
     rows = [
         {
-            "rule_id": rule_id, "fingerprint": ruleset.by_id[rule_id].fingerprint, "generation": ruleset.generation,
-            "state": "live", "proposed_by": proposer, "approved_by": approver, "since": since,
+            "rule_id": rule_id,
+            "fingerprint": ruleset.by_id[rule_id].fingerprint,
+            "generation": ruleset.generation,
+            "state": "live",
+            "proposed_by": proposer,
+            "approved_by": approver,
+            "since": since,
         }
         for rule_id in rule_ids
-    ]  # fmt: skip
+    ]
     if rows:
         connection.execute(sa.insert(tables.rule_version), rows)
 

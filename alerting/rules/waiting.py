@@ -1,6 +1,7 @@
 """Rule tables that wait for a second name: they stand beside the generations, and run in shadow until somebody answers.
 
-Not here: the shadow itself (`alerting.shadow.evaluation`), reading the tables that are proposed (`orchestration.rules`).
+Not here: the shadow itself (`alerting.shadow.evaluation`), reading the tables that are proposed
+(`orchestration.rules`).
 """
 
 from __future__ import annotations

@@ -116,20 +116,26 @@ def _save(connection: sa.Connection, request_id: str, counts: Mapping[_Key, _Cou
     rows: list[dict[str, Any]] = []
     for (side, rule_id, object_id, device_id), count in counts.items():
         key = {
-            "request_id": request_id, "side": side, "rule_id": rule_id, "object_id": object_id, "device_id": device_id,
-        }  # fmt: skip
+            "request_id": request_id,
+            "side": side,
+            "rule_id": rule_id,
+            "object_id": object_id,
+            "device_id": device_id,
+        }
         where = [table.c[name] == value for name, value in key.items()]
         known: str | None = connection.scalar(sa.select(_s.colour).where(*where))
         if known is None:
-            values = {"colour": count.colour, "n_opened": count.n_opened, "first_at": count.first_at,
-                      "last_at": count.last_at}  # fmt: skip
+            values = {
+                "colour": count.colour,
+                "n_opened": count.n_opened,
+                "first_at": count.first_at,
+                "last_at": count.last_at,
+            }
             rows.append({**key, **values})
             continue
         worst = max(known, count.colour, key=RANKS.__getitem__)
         change = sa.update(table).where(*where)
-        connection.execute(
-            change.values(colour=worst, n_opened=_s.n_opened + count.n_opened, last_at=count.last_at)
-        )  # fmt: skip
+        connection.execute(change.values(colour=worst, n_opened=_s.n_opened + count.n_opened, last_at=count.last_at))
     if rows:
         connection.execute(sa.insert(table), rows)
 
@@ -145,9 +151,11 @@ def compared(connection: sa.Connection, request: Request) -> list[Compared]:
         found[f"{row.device_id or row.object_id} {row.colour}"] = row.n_opened
     return [
         Compared(
-            rule_id, sum(both[NOW].values()), sum(both[SHADOW].values()),
+            rule_id,
+            sum(both[NOW].values()),
+            sum(both[SHADOW].values()),
             tuple(sorted(both[NOW].keys() - both[SHADOW].keys())),
             tuple(sorted(both[SHADOW].keys() - both[NOW].keys())),
         )
         for rule_id, both in sides.items()
-    ]  # fmt: skip
+    ]

@@ -62,11 +62,13 @@ def latency(chain: Chain, fleet: Fleet, options: argparse.Namespace) -> dict[str
         time.sleep(SETTLE_S)
     receiver: Receiver | None = getattr(options, "receiver", None)
     return {
-        "readings_per_s": round(sent["readings"] / sent["seconds"]), "batch_runs": builds,
+        "readings_per_s": round(sent["readings"] / sent["seconds"]),
+        "batch_runs": builds,
         **_report(breaches, watch, shown),
         **(_told(chain.home, breaches, watch, receiver) if receiver else {}),
-        "durability": options.sync, **used.as_json(),
-    }  # fmt: skip
+        "durability": options.sync,
+        **used.as_json(),
+    }
 
 
 async def breach(chain: Chain, gas: tuple[str, ...], fleet: Fleet, options: argparse.Namespace) -> Breaches:
@@ -75,9 +77,11 @@ async def breach(chain: Chain, gas: tuple[str, ...], fleet: Fleet, options: argp
     vehicles = [Vehicle(lambda: gateway_port(chain.home), phone, edition) for phone, edition in fleet.vehicles]
     await _greet(vehicles)
     sender = MqttSender(
-        int(chain.home.environment["CITYRISK_MQTT_PORT"]), "urban",
-        chain.home.environment["CITYRISK_NATS_PASSWORD_URBAN"], "breaches",
-    )  # fmt: skip
+        int(chain.home.environment["CITYRISK_MQTT_PORT"]),
+        "urban",
+        chain.home.environment["CITYRISK_NATS_PASSWORD_URBAN"],
+        "breaches",
+    )
     async with sender:
         began, tasks, number = time.monotonic(), set[asyncio.Task[None]](), 0
         detectors = list(gas)
@@ -146,11 +150,13 @@ def _report(breaches: Breaches, watch: Watch, shown: dict[str, float]) -> dict[s
     alerts = [(at, one.alert_id) for device, at in breaches.sos.items() if (one := opened[device])]
     to_page = [shown[alert_id] - at for at, alert_id in alerts if alert_id in shown]
     return {
-        "sos_sent": len(breaches.sos), "sos_to_alert_ms": shares(to_row),
-        "methane_sent": len(breaches.methane), "methane_to_pending_ms": shares(to_pending),
+        "sos_sent": len(breaches.sos),
+        "sos_to_alert_ms": shares(to_row),
+        "methane_sent": len(breaches.methane),
+        "methane_to_pending_ms": shares(to_pending),
         "methane_open_after_hold_ms": shares(to_open),
         "sos_to_page_ms": shares(to_page),
-    }  # fmt: skip
+    }
 
 
 def _told(home: Home, breaches: Breaches, watch: Watch, receiver: Receiver) -> dict[str, Any]:
@@ -177,6 +183,8 @@ def shares(seconds: list[float]) -> dict[str, Any]:
     if not seconds:
         return {"n": 0}
     found = sorted(seconds)
-    at = {name: round(found[min(len(found) - 1, int(len(found) * share))] * 1000)
-          for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))}  # fmt: skip
+    at = {
+        name: round(found[min(len(found) - 1, int(len(found) * share))] * 1000)
+        for name, share in (("p50", 0.5), ("p90", 0.9), ("p99", 0.99))
+    }
     return {"n": len(found), **at, "max": round(found[-1] * 1000)}

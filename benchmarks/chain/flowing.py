@@ -46,11 +46,17 @@ def order_of(chain: Chain, fleet: Fleet, shape: str, rate: float, seconds: float
     templates_readings = 1 if shape == "ones" else 100
     environment = chain.home.environment
     order = {
-        "shape": shape, "gas": fleet.gas, "tunnel": fleet.tunnel, "messages_per_s": rate / templates_readings,
-        "seconds": seconds, "port": int(environment["CITYRISK_MQTT_PORT"]), "user": "urban",
-        "password": environment["CITYRISK_NATS_PASSWORD_URBAN"], "client_id": name,
+        "shape": shape,
+        "gas": fleet.gas,
+        "tunnel": fleet.tunnel,
+        "messages_per_s": rate / templates_readings,
+        "seconds": seconds,
+        "port": int(environment["CITYRISK_MQTT_PORT"]),
+        "user": "urban",
+        "password": environment["CITYRISK_NATS_PASSWORD_URBAN"],
+        "client_id": name,
         "acknowledged_file": str(chain.home.run / f"{name}.acknowledged"),
-    }  # fmt: skip
+    }
     path = chain.home.run / f"{name}.order"
     path.write_text(json.dumps(order), encoding="utf-8")
     return path
@@ -91,13 +97,20 @@ def _flow(chain: Chain, fleet: Fleet, options: argparse.Namespace, rate: int, se
     rows = acknowledged_rows(chain.home.run / "gateway.acknowledged", templates)
     readings = compare(rows, landed_rows(chain.home))
     return {
-        "asked_readings_per_s": rate, "sent_readings_per_s": round(sent["readings"] / sent["seconds"]),
-        "readings": sent["readings"], "seconds": sent["seconds"], "generator": sent, "lag_at_end": lag,
-        "live_after_s": round(through_s, 1), "alerted_after_s": round(alerted_s, 1),
+        "asked_readings_per_s": rate,
+        "sent_readings_per_s": round(sent["readings"] / sent["seconds"]),
+        "readings": sent["readings"],
+        "seconds": sent["seconds"],
+        "generator": sent,
+        "lag_at_end": lag,
+        "live_after_s": round(through_s, 1),
+        "alerted_after_s": round(alerted_s, 1),
         "landed_after_s": round(landed_s, 1),
         "through_readings_per_s": round(sent["readings"] / (sent["seconds"] + alerted_s)),
-        "rows": asdict(readings), "durability": options.sync, **used.as_json(),
-    }  # fmt: skip
+        "rows": asdict(readings),
+        "durability": options.sync,
+        **used.as_json(),
+    }
 
 
 def _taken_to(chain: Chain) -> int:

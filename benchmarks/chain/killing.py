@@ -84,9 +84,12 @@ class Disturbance:
         environment = self._chain.home.environment
         tokens: list[tuple[str, str, int]] = []
         sender = MqttSender(
-            int(environment["CITYRISK_MQTT_PORT"]), "urban", environment["CITYRISK_NATS_PASSWORD_URBAN"], "detectors",
+            int(environment["CITYRISK_MQTT_PORT"]),
+            "urban",
+            environment["CITYRISK_NATS_PASSWORD_URBAN"],
+            "detectors",
             lambda token: self.said.acknowledged.add(tokens[token]),
-        )  # fmt: skip
+        )
         fleet = [Vehicle(lambda: gateway_port(self._chain.home), *one) for one in self._vehicles]
         async with sender:
             async with asyncio.TaskGroup() as tasks:
@@ -167,8 +170,14 @@ def under_fire(
     acknowledged = pl.concat([acknowledged_rows(file, templates), _as_frame(disturbance.said)])
     verdict = judge(chain, acknowledged)
     kills_of = {name: killed.count(name) for name in names}
-    return {"kills": kills_of, "ended_by_themselves": ended, "seconds": round(spent, 1), "generator": sent,
-            "gateway_repeats": disturbance.said.repeats, **verdict}  # fmt: skip
+    return {
+        "kills": kills_of,
+        "ended_by_themselves": ended,
+        "seconds": round(spent, 1),
+        "generator": sent,
+        "gateway_repeats": disturbance.said.repeats,
+        **verdict,
+    }
 
 
 def judge(chain: Chain, acknowledged: pl.DataFrame) -> dict[str, Any]:
@@ -178,8 +187,9 @@ def judge(chain: Chain, acknowledged: pl.DataFrame) -> dict[str, Any]:
     with contextlib.suppress(TimeoutError):  # the comparison says what is lost
         settle(
             lambda: acknowledged.join(landed_rows(home, feeds), on=keys, how="anti").is_empty(),
-            THROUGH_WITHIN_S, "landing of all that was acknowledged",
-        )  # fmt: skip
+            THROUGH_WITHIN_S,
+            "landing of all that was acknowledged",
+        )
     chain.kill("listen", signal.SIGTERM)
     chain.kill("intake", signal.SIGTERM)
     _, live = asyncio.run(last_sequences(home))
@@ -220,11 +230,13 @@ def faults_of(report: dict[str, Any]) -> list[str]:
     """What must be zero and is not."""
     numbers = {
         **{f"{place} {name}": report[place][name] for place in ("landed", "live") for name in ("lost", "twice")},
-        **{name: report[name] for name in ("landed_not_live", "live_not_landed", "episodes_lost",
-                                           "episodes_too_many", "episodes_other")},
+        **{
+            name: report[name]
+            for name in ("landed_not_live", "live_not_landed", "episodes_lost", "episodes_too_many", "episodes_other")
+        },
         **{f"{name} twice": n for name, n in report["twice"].items()},
         **{f"quarantined as {reason}": n for reason, n in report["quarantined"].items()},
-    }  # fmt: skip
+    }
     return [f"{name}: {n}" for name, n in numbers.items() if n]
 
 

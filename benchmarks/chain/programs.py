@@ -70,8 +70,11 @@ class Chain:
         with (self.home.run / f"{name}.log").open("ab") as log:
             self._processes[name] = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", program, name],
-                cwd=ROOT, env=environment(self.home), stdout=log, stderr=log,
-            )  # fmt: skip
+                cwd=ROOT,
+                env=environment(self.home),
+                stdout=log,
+                stderr=log,
+            )
         self.used[name].again()
 
     def wait(self, name: str, within_s: float = READY_WITHIN_S) -> None:

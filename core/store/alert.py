@@ -11,7 +11,8 @@ from core.store.database import UtcText, metadata
 OPEN_STATES = ("pending", "open", "suppressed", "acknowledged", "dispatched", "resolved")
 
 alert = Table(
-    "alert", metadata,
+    "alert",
+    metadata,
     Column("alert_id", String(32), primary_key=True),
     Column("origin", String(8), nullable=False),  # rule, person
     Column("rule_id", String(120), nullable=False),
@@ -92,18 +93,24 @@ alert = Table(
     Column("group_key", String(200), nullable=False),
     Column("version", Integer, nullable=False),
     Index(
-        "ux_alert_open", "object_id", "rule_id", "is_exercise", unique=True,
-        sqlite_where=sa.column("state").in_(OPEN_STATES), postgresql_where=sa.column("state").in_(OPEN_STATES),
+        "ux_alert_open",
+        "object_id",
+        "rule_id",
+        "is_exercise",
+        unique=True,
+        sqlite_where=sa.column("state").in_(OPEN_STATES),
+        postgresql_where=sa.column("state").in_(OPEN_STATES),
     ),
     Index("ix_alert_state", "state", "severity_rank"),
     Index("ix_alert_step", "next_step_at"),
     Index("ix_alert_flapping", "flapping_until"),
     Index("ix_alert_suppressed", "suppressed_by"),
-)  # fmt: skip
+)
 
 # One episode of a rule, or one report by a person; applying a change twice is seen by its number.
 member = Table(
-    "alert_member", metadata,
+    "alert_member",
+    metadata,
     Column("episode_id", String(32), primary_key=True),
     Column("alert_id", String(32), ForeignKey("alert.alert_id"), nullable=False),
     Column("last_number", Integer, nullable=False),
@@ -123,11 +130,12 @@ member = Table(
     Column("spot_zh", Text, nullable=False, server_default=""),
     Column("spot_en", Text, nullable=False, server_default=""),
     Index("ix_alert_member_alert", "alert_id", "state"),
-)  # fmt: skip
+)
 
 # Append-only, held so by triggers: what happened to an alert, who did it and why.
 alert_event = Table(
-    "alert_event", metadata,
+    "alert_event",
+    metadata,
     Column("event_id", Integer, primary_key=True, autoincrement=True),
     Column("alert_id", String(32), ForeignKey("alert.alert_id"), nullable=False),
     Column("kind", String(20), nullable=False),
@@ -143,11 +151,12 @@ alert_event = Table(
     Column("number", Integer),
     Column("details", Text, nullable=False),  # JSON
     Index("ix_alert_event_alert", "alert_id", "event_id"),
-)  # fmt: skip
+)
 
 # Up to where the LIVE stream is applied; moves in the transaction that applies it.
 alert_position = Table(
-    "alert_position", metadata,
+    "alert_position",
+    metadata,
     Column("consumer", String(40), primary_key=True),
     Column("stream", String(40), nullable=False),
     Column("sequence", sa.BigInteger, nullable=False),
@@ -155,4 +164,4 @@ alert_position = Table(
     Column("snapshot", String(300)),  # the engine's newest snapshot and the position that it holds
     Column("snapshot_sequence", sa.BigInteger),
     Column("moved_at", UtcText, nullable=False),
-)  # fmt: skip
+)

@@ -17,18 +17,20 @@ from core.store.user import operator_action
 
 # A person's word on one device of a gateway: banned, or allowed although no register lists it.
 device_access = Table(
-    "device_access", metadata,
+    "device_access",
+    metadata,
     Column("raw_feed", String(80), primary_key=True),
     Column("device_id", String(80), primary_key=True),
     Column("verdict", String(8), nullable=False),  # banned, allowed
     Column("actor", String(80), nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", UtcText, nullable=False),
-)  # fmt: skip
+)
 
 # How each device was last heard by a gateway or over MQTT; written every few seconds, counts since it was first heard.
 device_link = Table(
-    "device_link", metadata,
+    "device_link",
+    metadata,
     Column("raw_feed", String(80), primary_key=True),
     Column("device_id", String(80), primary_key=True),
     Column("carrier", String(4), nullable=False),  # tcp, udp, mqtt
@@ -43,11 +45,12 @@ device_link = Table(
     Column("bad_frames", BigInteger, nullable=False),
     Column("refused", BigInteger, nullable=False),
     Column("deviations", Text, nullable=False),  # JSON: lenient option → frames that needed it
-)  # fmt: skip
+)
 
 # Clocks of devices that are off receipt, or were: written by intake when there is news of one.
 device_clock = Table(
-    "device_clock", metadata,
+    "device_clock",
+    metadata,
     Column("raw_feed", String(80), primary_key=True),
     Column("device_id", String(80), primary_key=True),
     Column("offset_s", BigInteger),  # median of the last readings, positive when ahead; null when they had no time
@@ -55,7 +58,7 @@ device_clock = Table(
     Column("since_at", UtcText, nullable=False),  # receipt of the first reading that was off
     Column("seen_at", UtcText, nullable=False),
     Column("jumped_at", UtcText),  # when it last moved by more than ten minutes between two readings
-)  # fmt: skip
+)
 
 Verdict = Literal["banned", "allowed"]
 

@@ -10,7 +10,8 @@ BUNDLE = "raw-"  # how the medium of a batch begins whose archived bytes are a s
 
 # One pulled or pushed payload that was looked at; its id is a hash of feed, content and source.
 batch = Table(
-    "ledger_batch", metadata,
+    "ledger_batch",
+    metadata,
     Column("batch_id", String(32), primary_key=True),
     Column("feed_id", String(80), nullable=False),
     Column("contract_version", String(20), nullable=False),
@@ -28,11 +29,12 @@ batch = Table(
     Column("run_id", String(40), nullable=False),
     Column("judged_on", String(64)),  # hash of all that its last verdicts stood on: the same again says the same
     Index("ix_batch_feed", "feed_id", "state"),
-)  # fmt: skip
+)
 
 # The manifest: the files that are live are the landing zone, whatever else lies in the folder.
 file = Table(
-    "ledger_file", metadata,
+    "ledger_file",
+    metadata,
     Column("path", String(300), primary_key=True),
     Column("batch_id", String(32), ForeignKey("ledger_batch.batch_id"), nullable=False),
     Column("feed_id", String(80), nullable=False),
@@ -44,18 +46,20 @@ file = Table(
     Column("sha256", String(64)),  # of the file as it was written; null: from before digests were kept
     Column("built_at", UtcText),  # when a published build first read it; null: new to the warehouse
     Index("ix_file_feed", "feed_id", "state"),
-)  # fmt: skip
+)
 
 cursor = Table(
-    "feed_cursor", metadata,
+    "feed_cursor",
+    metadata,
     Column("feed_id", String(80), primary_key=True),
     Column("value", Text, nullable=False),
     Column("moved_at", UtcText, nullable=False),
-)  # fmt: skip
+)
 
 # Batches of pulled and pushed feeds that LIVE has not seen, written where they land.
 live_waiting = Table(
-    "live_waiting", metadata,
+    "live_waiting",
+    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("batch_id", String(32), nullable=False, unique=True),
-)  # fmt: skip
+)

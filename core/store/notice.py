@@ -7,7 +7,8 @@ from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, String, Tabl
 from core.store.database import UtcText, metadata
 
 alert_group = Table(
-    "alert_group", metadata,
+    "alert_group",
+    metadata,
     Column("group_key", String(200), primary_key=True),
     Column("policy_id", String(40), nullable=False),
     Column("labels", Text, nullable=False),  # JSON: what its alerts have in common
@@ -16,11 +17,12 @@ alert_group = Table(
     Column("last_notice_at", UtcText),
     Column("told_rank", Integer, nullable=False),
     Index("ix_alert_group_flush", "flush_at"),
-)  # fmt: skip
+)
 
 # One message to people about one or thousands of alerts.
 alert_notice = Table(
-    "alert_notice", metadata,
+    "alert_notice",
+    metadata,
     Column("notice_id", String(32), primary_key=True),
     Column("group_key", String(200), nullable=False),
     Column("kind", String(20), nullable=False),  # the most urgent of its news
@@ -39,11 +41,12 @@ alert_notice = Table(
     Column("first_news_at", UtcText, nullable=False),
     Column("created_at", UtcText, nullable=False),
     Index("ix_alert_notice_created", "created_at"),
-)  # fmt: skip
+)
 
 # What happened that somebody must hear, and in which notice it was told.
 alert_news = Table(
-    "alert_news", metadata,
+    "alert_news",
+    metadata,
     Column("news_id", Integer, primary_key=True, autoincrement=True),
     Column("group_key", String(200), nullable=False),
     Column("alert_id", String(32), ForeignKey("alert.alert_id"), nullable=False),
@@ -54,11 +57,12 @@ alert_news = Table(
     Column("notice_id", String(32)),
     Index("ix_alert_news_waiting", "notice_id", "group_key"),
     Index("ix_alert_news_alert", "alert_id"),
-)  # fmt: skip
+)
 
 # The outbox: written with what caused it, sent by the channel workers.
 alert_delivery = Table(
-    "alert_delivery", metadata,
+    "alert_delivery",
+    metadata,
     Column("delivery_id", String(32), primary_key=True),
     Column("notice_id", String(32)),
     Column("alert_id", String(32)),  # the worst alert of the notice
@@ -76,11 +80,12 @@ alert_delivery = Table(
     Index("ix_alert_delivery_waiting", "state", "next_at"),
     Index("ix_alert_delivery_notification", "notification_id", "channel_id"),
     Index("ix_alert_delivery_alert", "alert_id"),
-)  # fmt: skip
+)
 
 # CAP messages that went out; updates and lifts refer to the earlier ones of their chain.
 cap_message = Table(
-    "cap_message", metadata,
+    "cap_message",
+    metadata,
     Column("identifier", String(120), primary_key=True),
     Column("channel_id", String(40), nullable=False),
     Column("alert_id", String(32), ForeignKey("alert.alert_id"), nullable=False),
@@ -99,4 +104,4 @@ cap_message = Table(
     Column("body", Text, nullable=False),  # the XML as it was sent
     Index("ux_cap_message_number", "channel_id", "alert_id", "number", unique=True),
     Index("ix_cap_message_sent", "channel_id", "sent_at"),
-)  # fmt: skip
+)

@@ -7,7 +7,8 @@ from sqlalchemy import Column, Index, String, Table, Text
 from core.store.database import UtcText, metadata
 
 silence = Table(
-    "silence", metadata,
+    "silence",
+    metadata,
     Column("silence_id", String(32), primary_key=True),
     Column("matchers", Text, nullable=False),  # JSON: label -> value; every one must match
     Column("reason", Text, nullable=False),
@@ -18,11 +19,12 @@ silence = Table(
     Column("ended_at", UtcText),  # when the end was acted on; null: holds, or is still to come
     Column("ended_by", String(80)),
     Index("ix_silence_ended", "ended_at", "ends_at"),
-)  # fmt: skip
+)
 
 # Work that was announced: readings of the target start no episode in that time.
 maintenance_window = Table(
-    "maintenance_window", metadata,
+    "maintenance_window",
+    metadata,
     Column("window_id", String(32), primary_key=True),
     Column("target_kind", String(10), nullable=False),  # object, device, area, feed
     Column("target", String(120), nullable=False),
@@ -33,4 +35,4 @@ maintenance_window = Table(
     Column("created_at", UtcText, nullable=False),
     Column("cancelled_at", UtcText),
     Index("ix_maintenance_ends", "ends_at"),
-)  # fmt: skip
+)

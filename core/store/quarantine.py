@@ -8,7 +8,8 @@ from core.store.database import UtcText, metadata
 
 # Everything found that was not clean, whatever became of it; quarantined rows point to their raw bytes.
 quarantine = Table(
-    "quarantine", metadata,
+    "quarantine",
+    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("feed_id", String(80), nullable=False),
     Column("batch_id", String(32), nullable=False),
@@ -28,11 +29,12 @@ quarantine = Table(
     Column("replayed_batch_id", String(32)),
     Index("ix_quarantine_feed", "feed_id", "reason"),
     Index("ix_quarantine_batch", "batch_id"),
-)  # fmt: skip
+)
 
 # A person's word on a value that a feed keeps sending wrong; applied to the raw text before conform.
 override = Table(
-    "value_override", metadata,
+    "value_override",
+    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("feed_id", String(80), nullable=False),
     Column("column_name", String(80), nullable=False),
@@ -41,4 +43,4 @@ override = Table(
     Column("actor", String(80), nullable=False),
     Column("reason", Text, nullable=False),
     Column("at", UtcText, nullable=False),
-)  # fmt: skip
+)

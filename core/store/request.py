@@ -8,7 +8,8 @@ from core.store.database import UtcText, metadata
 
 # What one person asked for and only a second one may let stand.
 request = Table(
-    "approval_request", metadata,
+    "approval_request",
+    metadata,
     Column("request_id", String(32), primary_key=True),
     Column("kind", String(12), nullable=False),  # silence, maintenance, rules, cap
     Column("subject", Text, nullable=False),  # JSON: what is asked for
@@ -25,11 +26,12 @@ request = Table(
     Column("answer", Text),
     Column("result", String(120)),  # id of what stands now
     Index("ix_approval_request_state", "state", "expires_at"),
-)  # fmt: skip
+)
 
 # Every version of a rule that may run: by the release, or by two names.
 rule_version = Table(
-    "rule_version", metadata,
+    "rule_version",
+    metadata,
     Column("rule_id", String(120), primary_key=True),
     Column("fingerprint", String(64), primary_key=True),
     Column("generation", String(40), nullable=False),  # that it came with
@@ -37,11 +39,12 @@ rule_version = Table(
     Column("proposed_by", String(80), nullable=False),
     Column("approved_by", String(80), nullable=False),
     Column("since", UtcText, nullable=False),
-)  # fmt: skip
+)
 
 # What the rules of a request opened in shadow, beside what the rules in force opened by the same readings.
 rule_shadow = Table(
-    "rule_shadow", metadata,
+    "rule_shadow",
+    metadata,
     Column("request_id", String(32), primary_key=True),
     Column("side", String(6), primary_key=True),  # now, shadow
     Column("rule_id", String(120), primary_key=True),
@@ -51,4 +54,4 @@ rule_shadow = Table(
     Column("n_opened", Integer, nullable=False),
     Column("first_at", UtcText, nullable=False),
     Column("last_at", UtcText, nullable=False),
-)  # fmt: skip
+)

@@ -7,17 +7,19 @@ from sqlalchemy import Column, Index, Integer, String, Table, Text
 from core.store.database import UtcText, metadata
 
 run = Table(
-    "run", metadata,
+    "run",
+    metadata,
     Column("run_id", String(40), primary_key=True),
     Column("started_at", UtcText, nullable=False),
     Column("ended_at", UtcText),
     Column("step", String(20), nullable=False),
     Column("result", String(20), nullable=False),  # running, done, failed
     Column("detail", Text, nullable=False),
-)  # fmt: skip
+)
 
 fetch_outcome = Table(
-    "fetch_outcome", metadata,
+    "fetch_outcome",
+    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("feed_id", String(80), nullable=False),
     Column("run_id", String(40), nullable=False),
@@ -29,14 +31,15 @@ fetch_outcome = Table(
     Column("rows_quarantined", Integer, nullable=False),
     Column("detail", Text, nullable=False),
     Index("ix_outcome_feed", "feed_id", "started_at"),
-)  # fmt: skip
+)
 
 generation = Table(
-    "generation", metadata,
+    "generation",
+    metadata,
     Column("name", String(40), primary_key=True),
     Column("run_id", String(40), nullable=False),
     Column("published_at", UtcText, nullable=False),
     Column("bytes", Integer, nullable=False),
     Column("checks_failed", Integer, nullable=False),
     Column("checks_raised", Integer, nullable=False),
-)  # fmt: skip
+)

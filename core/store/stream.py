@@ -8,16 +8,18 @@ from core.store.database import UtcText, metadata
 
 # How far intake has come in a stream: everything up to `sequence` is landed. One row a stream.
 stream_position = Table(
-    "stream_position", metadata,
+    "stream_position",
+    metadata,
     Column("stream", String(20), primary_key=True),
     Column("sequence", BigInteger, nullable=False),
     Column("opened_at", UtcText, nullable=False),  # batches received before are history: they never enter LIVE
     Column("moved_at", UtcText, nullable=False),
-)  # fmt: skip
+)
 
 # How each feed of a stream stands, for pages and assets; counts since intake first saw the feed.
 stream_progress = Table(
-    "stream_progress", metadata,
+    "stream_progress",
+    metadata,
     Column("feed_id", String(80), primary_key=True),
     Column("raw_sequence", BigInteger, nullable=False),
     Column("watermark_at", UtcText),  # the newest event time that landed
@@ -28,4 +30,4 @@ stream_progress = Table(
     Column("rows_ignored", BigInteger, nullable=False),
     Column("late", BigInteger, nullable=False),  # rows that came longer after their event than the feed's agreement
     Column("updated_at", UtcText, nullable=False),
-)  # fmt: skip
+)

@@ -22,10 +22,11 @@ from core.store.user import operator_action
 
 # Clear values of hashed personal data, encrypted; read only through an audited reveal.
 vault = Table(
-    "vault", metadata,
+    "vault",
+    metadata,
     Column("hash", String(64), primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
-)  # fmt: skip
+)
 
 NONCE_BYTES = 12
 

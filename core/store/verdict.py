@@ -7,7 +7,8 @@ from sqlalchemy import Column, Float, Index, Integer, String, Table, Text
 from core.store.database import UtcText, metadata
 
 check_verdict = Table(
-    "check_verdict", metadata,
+    "check_verdict",
+    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("run_id", String(40), nullable=False),
     Column("feed_id", String(80), nullable=False),
@@ -23,10 +24,11 @@ check_verdict = Table(
     Column("at", UtcText, nullable=False),
     Column("samples", Text, nullable=False, server_default="[]"),  # JSON list: a few that broke it, persons masked
     Index("ix_verdict_feed", "feed_id", "at"),
-)  # fmt: skip
+)
 
 notification = Table(
-    "notification", metadata,
+    "notification",
+    metadata,
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("feed_id", String(80), nullable=False),
     Column("kind", String(20), nullable=False),  # late, silent, broken, drifted, recovered, audit
@@ -37,4 +39,4 @@ notification = Table(
     Column("delivered_at", UtcText),
     Column("attempts", Integer, nullable=False),
     Index("ix_notification_open", "feed_id", "kind", "cleared_at"),
-)  # fmt: skip
+)

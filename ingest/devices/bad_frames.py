@@ -108,7 +108,12 @@ class BadFrames:
 
 
 def write_bad_frames(
-    home: Home, engine: sa.Engine, archive: Archive, contracts: Mapping[str, Contract], sheet: BadFrameBatch, now: datetime
+    home: Home,
+    engine: sa.Engine,
+    archive: Archive,
+    contracts: Mapping[str, Contract],
+    sheet: BadFrameBatch,
+    now: datetime,
 ) -> None:
     """Archive the bytes in the form of RAW messages and note each in quarantine; `cityrisk quarantine replay` reads it.
 

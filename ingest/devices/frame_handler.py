@@ -33,7 +33,12 @@ class Refused(Exception):
     """
 
     def __init__(
-        self, raw_feed: str, device_id: str, standing: Standing, replies: tuple[bytes, ...], heard: tuple[TakenFrame, ...]
+        self,
+        raw_feed: str,
+        device_id: str,
+        standing: Standing,
+        replies: tuple[bytes, ...],
+        heard: tuple[TakenFrame, ...],
     ) -> None:
         super().__init__(f"{raw_feed}: device {device_id!r} is {standing}")
         self.raw_feed, self.device_id, self.standing = raw_feed, device_id, standing
@@ -129,7 +134,9 @@ class FrameHandler:
             if message.part is not None:
                 self._collect(message, frame).answered.update(self.codec.answers(message, self.now()))
 
-    def note_bad(self, bad: BadFrame, data: bytes, peer: Peer, device: tuple[str, str] | None = None) -> TakenFrame | None:
+    def note_bad(
+        self, bad: BadFrame, data: bytes, peer: Peer, device: tuple[str, str] | None = None
+    ) -> TakenFrame | None:
         """Count a bad stretch, on a device's account when it is one's, and keep its bytes while there is room.
 
         `device` is the raw feed and id of the one that the connection belongs to. What a known device sends and cannot

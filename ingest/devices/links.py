@@ -115,9 +115,18 @@ def write_links(engine: sa.Engine, rows: list[dict[str, Any]]) -> None:
 
 def _row(link: Link) -> dict[str, Any]:
     return {
-        "raw_feed": link.raw_feed, "device_id": link.device_id, "carrier": link.carrier, "standing": link.standing,
-        "address": link.address, "is_connected": link.connections > 0, "first_heard_at": link.first_heard_at,
-        "last_frame_at": link.last_frame_at, "last_bad_at": link.last_bad_at, "last_bad_reason": link.last_bad_reason,
-        "frames": link.frames, "bad_frames": link.bad_frames, "refused": link.refused,
+        "raw_feed": link.raw_feed,
+        "device_id": link.device_id,
+        "carrier": link.carrier,
+        "standing": link.standing,
+        "address": link.address,
+        "is_connected": link.connections > 0,
+        "first_heard_at": link.first_heard_at,
+        "last_frame_at": link.last_frame_at,
+        "last_bad_at": link.last_bad_at,
+        "last_bad_reason": link.last_bad_reason,
+        "frames": link.frames,
+        "bad_frames": link.bad_frames,
+        "refused": link.refused,
         "deviations": json.dumps(link.deviations, sort_keys=True),
-    }  # fmt: skip
+    }

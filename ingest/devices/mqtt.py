@@ -374,9 +374,11 @@ def filters_of(contracts: Mapping[str, Contract], department: str = "") -> dict[
     return {
         contract.server.location: contract.raw_feed
         for contract in contracts.values()
-        if contract.is_stream and contract.server.dialect == "mqtt" and contract.server.location
+        if contract.is_stream
+        and contract.server.dialect == "mqtt"
+        and contract.server.location
         and department in ("", contract.server.location.partition("/")[0])
-    }  # fmt: skip
+    }
 
 
 def records_in(body: bytes | bytearray) -> Iterator[Mapping[str, Any]]:

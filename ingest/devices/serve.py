@@ -111,15 +111,27 @@ class _Listening:
 
     def _bridge_of(self, department: str, account: Client) -> Bridge:
         return Bridge(
-            self._home, self._contracts, self._messages[department], self._known, self._links, self._bad,
-            self._strangers, self._counts, self._archive, account, department, self._now,
-        )  # fmt: skip
+            self._home,
+            self._contracts,
+            self._messages[department],
+            self._known,
+            self._links,
+            self._bad,
+            self._strangers,
+            self._counts,
+            self._archive,
+            account,
+            department,
+            self._now,
+        )
 
     async def run(self, started_at: datetime, stop: asyncio.Event) -> None:
         """Open every door, tend them until `stop`, close them."""
         await asyncio.to_thread(self._known.refresh)
         await asyncio.to_thread(self._links.load, self._engine)
-        handlers = frame_handlers_of(self._contracts, self._known, self._links, self._bad, self._strangers, self._counts, self._now)
+        handlers = frame_handlers_of(
+            self._contracts, self._known, self._links, self._bad, self._strangers, self._counts, self._now
+        )
         try:
             await remember_parts(self._client, handlers.values())
             await self._gateway.open(handlers)

@@ -135,7 +135,11 @@ class Session:
         self._bad_in_a_row += 1
         if self._bad_in_a_row > self._limits.bad_in_a_row:
             log.info(
-                "%s: %s: %d bad frames in a row: %s", self._handler.protocol, self._peer.address, self._bad_in_a_row, bad
+                "%s: %s: %d bad frames in a row: %s",
+                self._handler.protocol,
+                self._peer.address,
+                self._bad_in_a_row,
+                bad,
             )
             raise Ended("bad_frames")
 

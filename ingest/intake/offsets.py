@@ -137,9 +137,14 @@ class ClockTracker:
             return None
         clock.written = clock.offset_s, clock.is_off
         return {
-            "raw_feed": raw_feed, "device_id": device_id, "offset_s": clock.offset_s, "is_off": clock.is_off,
-            "since_at": clock.since_at, "seen_at": clock.seen_at, "jumped_at": clock.jumped_at,
-        }  # fmt: skip
+            "raw_feed": raw_feed,
+            "device_id": device_id,
+            "offset_s": clock.offset_s,
+            "is_off": clock.is_off,
+            "since_at": clock.since_at,
+            "seen_at": clock.seen_at,
+            "jumped_at": clock.jumped_at,
+        }
 
 
 def write_clocks(engine: sa.Engine, rows: list[dict[str, Any]]) -> None:

@@ -199,9 +199,15 @@ class IntakeProcess:
         self._meters.backlog.set(len(batches))
         for batch in batches:
             messages = await asyncio.to_thread(
-                backlog.messages_of, self._home, self._engine, self._contracts, batch, self._opened_at, self._now(),
+                backlog.messages_of,
+                self._home,
+                self._engine,
+                self._contracts,
+                batch,
+                self._opened_at,
+                self._now(),
                 self._publisher.most_bytes,
-            )  # fmt: skip
+            )
             if messages and batch.feed_id not in self._checked:
                 messages = backlog.left_over(messages, await self._publisher.last_id(batch.feed_id))
             self._checked.add(batch.feed_id)

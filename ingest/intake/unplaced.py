@@ -23,10 +23,16 @@ from ingest.protocols import codec
 
 FEED = "intake.unreadable_alarm"
 _SCHEMA = {
-    "feed_id": pl.String(), "sender": pl.String(), "device_id": pl.String(), "reason": pl.String(),
-    "found": pl.String(), "place": pl.String(), "_row": pl.String(), "_received_at": pl.Datetime("us", "UTC"),
+    "feed_id": pl.String(),
+    "sender": pl.String(),
+    "device_id": pl.String(),
+    "reason": pl.String(),
+    "found": pl.String(),
+    "place": pl.String(),
+    "_row": pl.String(),
+    "_received_at": pl.Datetime("us", "UTC"),
     "_flags": pl.String(),
-}  # fmt: skip
+}
 _SILENT = frozenset({"", "0", "0.0", "false", "none"})
 
 
@@ -50,11 +56,20 @@ def unreadable(raw: RawTable, contract: Contract, notes: Sequence[Note], receive
             continue
         sender, received_at = _heard(raw, row, note, received)
         says = f"{note.alarm.says}: {note.found}" if note.alarm is not None else note.found
-        found.setdefault((sender, note.reason), {
-            "feed_id": contract.id, "sender": sender or contract.department_code, "device_id": sender or None,
-            "reason": note.reason, "found": says, "place": note.locator, "_row": _place(note.locator),
-            "_received_at": received_at, "_flags": "",
-        })  # fmt: skip
+        found.setdefault(
+            (sender, note.reason),
+            {
+                "feed_id": contract.id,
+                "sender": sender or contract.department_code,
+                "device_id": sender or None,
+                "reason": note.reason,
+                "found": says,
+                "place": note.locator,
+                "_row": _place(note.locator),
+                "_received_at": received_at,
+                "_flags": "",
+            },
+        )
     return pl.DataFrame(list(found.values()), schema=_SCHEMA).sort("_row")
 
 

@@ -72,11 +72,15 @@ def _parts(engine: sa.Engine, feed_id: str, day: str) -> Sequence[sa.Row[Any]]:
         sa.select(tables.file)
         .join(tables.batch, tables.batch.c.batch_id == f.batch_id)
         .where(
-            f.feed_id == feed_id, f.landed_on == day, f.state == "live", f.built_at.is_not(None),
-            f.rows < LARGE_ROWS, tables.batch.c.state == "admitted",
+            f.feed_id == feed_id,
+            f.landed_on == day,
+            f.state == "live",
+            f.built_at.is_not(None),
+            f.rows < LARGE_ROWS,
+            tables.batch.c.state == "admitted",
         )
         .order_by(tables.batch.c.received_at, f.path)
-    )  # fmt: skip
+    )
     with engine.connect() as connection:
         return connection.execute(query).all()
 
@@ -121,18 +125,34 @@ def _record(
     with engine.begin() as connection:
         connection.execute(
             sa.insert(tables.batch).values(
-                batch_id=batch_id, feed_id=contract.id, contract_version=contract.version, source_ref=parents,
-                media="compaction", archive_sha256="", received_at=now, rows_in=written.rows,
-                rows_landed=written.rows, rows_quarantined=0, rows_ignored=0, state="admitted", run_id="upkeep",
+                batch_id=batch_id,
+                feed_id=contract.id,
+                contract_version=contract.version,
+                source_ref=parents,
+                media="compaction",
+                archive_sha256="",
+                received_at=now,
+                rows_in=written.rows,
+                rows_landed=written.rows,
+                rows_quarantined=0,
+                rows_ignored=0,
+                state="admitted",
+                run_id="upkeep",
             )
-        )  # fmt: skip
+        )
         connection.execute(
             sa.insert(tables.file).values(
-                path=str(written.path), batch_id=batch_id, feed_id=contract.id, landed_on=written.landed_on,
-                rows=written.rows, bytes=written.bytes, state="live", sha256=written.sha256,
+                path=str(written.path),
+                batch_id=batch_id,
+                feed_id=contract.id,
+                landed_on=written.landed_on,
+                rows=written.rows,
+                bytes=written.bytes,
+                state="live",
+                sha256=written.sha256,
                 built_at=now,
             )
-        )  # fmt: skip
+        )
         for part in in_parts(paths):
             connection.execute(
                 sa.update(tables.file)

@@ -1,7 +1,8 @@
 """Land conformed rows: Parquet files by Beijing day, and one ledger transaction that makes them live.
 
 Files are written first and mean nothing until the transaction commits; a crash in between leaves orphans, which
-`sweep_orphans` removes. Not here: fetching (`ingest.pull`), admission (`quality.admit`), compaction (`ingest.land.compact`).
+`sweep_orphans` removes. Not here: fetching (`ingest.pull`), admission (`quality.admit`), compaction
+(`ingest.land.compact`).
 """
 
 from __future__ import annotations
@@ -338,13 +339,18 @@ def _record_batch(
             sa.insert(tables.file),
             [
                 {
-                    "path": str(f.path), "batch_id": landed.batch_id, "feed_id": contract.id,
-                    "landed_on": f.landed_on, "rows": f.rows, "bytes": f.bytes, "state": "live",
+                    "path": str(f.path),
+                    "batch_id": landed.batch_id,
+                    "feed_id": contract.id,
+                    "landed_on": f.landed_on,
+                    "rows": f.rows,
+                    "bytes": f.bytes,
+                    "state": "live",
                     "sha256": f.sha256,
                 }
                 for f in landed.files
             ],
-        )  # fmt: skip
+        )
 
 
 def _record_notes(

@@ -307,9 +307,10 @@ def _unwrapped(rows: _Rows, contract: Contract) -> _Rows:
         return rows
     records = [
         {**{k: v for k, v in record.items() if k != inner}, **record[inner]}
-        if isinstance(record.get(inner), dict) else record
+        if isinstance(record.get(inner), dict)
+        else record
         for record in rows.records
-    ]  # fmt: skip
+    ]
     return _Rows(rows.places, rows.received, rows.devices, records)
 
 

@@ -27,9 +27,16 @@ from ingest.parse.workbook import read_cells
 from ingest.values.text import read_number
 
 MEDIA: Mapping[str, str] = {
-    ".csv": "csv", ".txt": "csv", ".tsv": "csv", ".xlsx": "xlsx", ".json": "json", ".ndjson": "ndjson",
-    ".jsonl": "ndjson", ".geojson": "geojson", ".gpkg": "gpkg",
-}  # fmt: skip
+    ".csv": "csv",
+    ".txt": "csv",
+    ".tsv": "csv",
+    ".xlsx": "xlsx",
+    ".json": "json",
+    ".ndjson": "ndjson",
+    ".jsonl": "ndjson",
+    ".geojson": "geojson",
+    ".gpkg": "gpkg",
+}
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 DATUM_OF_EPSG = {"EPSG:4490": "CGCS2000", "EPSG:4326": "WGS84"}
 MOST_HEADER_ROWS = 10
@@ -109,8 +116,12 @@ def _describe_csv(body: bytes) -> ProposalSample:
     else:
         reasons.append(f"line 1 is the header: {len(first)} names, none of them a number")
     options = {"encoding": "utf-8" if encoding == "utf-8-sig" else encoding}
-    return ProposalSample("csv", pl.DataFrame(), {**options, **({} if delimiter == "," else {"delimiter": delimiter})},
-                  reasons=tuple(reasons))  # fmt: skip
+    return ProposalSample(
+        "csv",
+        pl.DataFrame(),
+        {**options, **({} if delimiter == "," else {"delimiter": delimiter})},
+        reasons=tuple(reasons),
+    )
 
 
 def _encoding(body: bytes) -> tuple[str, str]:
@@ -153,7 +164,9 @@ def _describe_xlsx(body: bytes) -> ProposalSample:
     reason = f"{header_rows} header rows: row {header_rows + 1} is the first with numbers or dates among its cells"
     more = ("groups above field names are joined as group/field",) if header_rows > 1 else ()
     why = f"sheet {sheet}" + (f": the first that is not hidden, behind {', '.join(hidden)}" if hidden else "")
-    return ProposalSample("xlsx", pl.DataFrame(), {"sheet": sheet, "headerRows": header_rows}, reasons=(why, reason, *more))
+    return ProposalSample(
+        "xlsx", pl.DataFrame(), {"sheet": sheet, "headerRows": header_rows}, reasons=(why, reason, *more)
+    )
 
 
 def _is_value(cell: str | None) -> bool:
@@ -210,8 +223,13 @@ def _describe_geojson(body: bytes) -> ProposalSample:
         raise SampleError("no list of features in the document, expected features to learn from")
     has_id = all(isinstance(one, dict) and "id" in one for one in features)
     reasons = [f"{len(features)} GeoJSON features", *(["each has an id of its own"] if has_id else [])]
-    return ProposalSample("geojson", pl.DataFrame(), datum=_datum(str(crs)) if crs else None,
-                  expected=("id", "geometry") if has_id else ("geometry",), reasons=tuple(reasons))  # fmt: skip
+    return ProposalSample(
+        "geojson",
+        pl.DataFrame(),
+        datum=_datum(str(crs)) if crs else None,
+        expected=("id", "geometry") if has_id else ("geometry",),
+        reasons=tuple(reasons),
+    )
 
 
 def _describe_gpkg(body: bytes) -> ProposalSample:

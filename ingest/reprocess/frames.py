@@ -56,11 +56,7 @@ def read_again(intake: Intake, contracts: Mapping[str, Contract], source: sa.Row
     known = KnownDevices(intake.home, intake.engine, contracts)
     known.refresh()
     body = intake.archive.get(source.archive_sha256)
-    chosen = {
-        place: entry
-        for place, entry in _entries(body)
-        if place in places and _may_land(contract, known, entry)
-    }  # fmt: skip
+    chosen = {place: entry for place, entry in _entries(body) if place in places and _may_land(contract, known, entry)}
     if not chosen:
         return [Replayed(contract.id, source.batch_id, len(places), 0, NO_FRAME)]
     at_us = micros(source.received_at)
@@ -104,9 +100,7 @@ def _may_land(contract: Contract, known: KnownDevices, entry: RawEntry) -> bool:
     """Whether an entry can be read as a whole and comes from devices that may speak."""
     protocol = contract.server.file_format or JSON
     senders = [entry.device_id] if protocol == JSON else _senders(contract, protocol, entry)
-    return bool(senders) and all(
-        known.standing((contract.raw_feed,), sender)[1] == "known" for sender in senders
-    )  # fmt: skip
+    return bool(senders) and all(known.standing((contract.raw_feed,), sender)[1] == "known" for sender in senders)
 
 
 def _senders(contract: Contract, protocol: str, entry: RawEntry) -> Sequence[str]:
@@ -128,9 +122,12 @@ def _senders(contract: Contract, protocol: str, entry: RawEntry) -> Sequence[str
 def _frames(batch_id: str) -> tuple[sa.ColumnElement[bool], ...]:
     q = tables.quarantine.c
     return (
-        q.batch_id == batch_id, q.outcome == "quarantined", q.grain == "row", q.reason == BAD_FRAME,
+        q.batch_id == batch_id,
+        q.outcome == "quarantined",
+        q.grain == "row",
+        q.reason == BAD_FRAME,
         q.replayed_at.is_(None),
-    )  # fmt: skip
+    )
 
 
 def _waiting(engine: sa.Engine, batch_id: str) -> frozenset[str]:

@@ -124,9 +124,12 @@ def _land_again(
             action = "withdraw" if without else "reland"
             _audit(connection, intake, actor, action, " ".join([contract.id, *without]), reason)
     return Relanded(
-        contract.id, len(shaped), sum(row.rows_landed for row in sources),
-        sum(one.landed.rows_landed for one in shaped), sum(one.landed.rows_quarantined for one in shaped),
-    )  # fmt: skip
+        contract.id,
+        len(shaped),
+        sum(row.rows_landed for row in sources),
+        sum(one.landed.rows_landed for one in shaped),
+        sum(one.landed.rows_quarantined for one in shaped),
+    )
 
 
 def _shape(intake: Intake, contract: Contract, sources: Sequence[sa.Row[Any]]) -> list[_Shaped]:
@@ -155,9 +158,16 @@ def _shape(intake: Intake, contract: Contract, sources: Sequence[sa.Row[Any]]) -
 def _record(connection: sa.Connection, intake: Intake, contract: Contract, one: _Shaped) -> None:
     """What was admitted stays admitted: its rows were judged, and conform applies today's row rules to each again."""
     landing.record(
-        connection, contract, one.landed, one.notes, one.payload, one.source.archive_sha256, intake.run_id,
-        state="admitted" if one.source.state == "admitted" and one.landed.files else None, is_told=False,
-    )  # fmt: skip
+        connection,
+        contract,
+        one.landed,
+        one.notes,
+        one.payload,
+        one.source.archive_sha256,
+        intake.run_id,
+        state="admitted" if one.source.state == "admitted" and one.landed.files else None,
+        is_told=False,
+    )
 
 
 def _batches(engine: sa.Engine, feed_id: str) -> Sequence[sa.Row[Any]]:

@@ -22,20 +22,56 @@ from orchestration.derive.tables import Row, csv_text, house_rows
 ROLES = ("lead", "responsible", "build", "monitor", "command", "dispose")
 OWNED = ("responsible", "monitor", "dispose")
 RESPONSIBILITIES = (
-    "area_code", "domain", "risk_type", "role", "organisation_id", "valid_from", "valid_to", "basis_document", "source",
-    "evidence_grade", "version",
-)  # fmt: skip
+    "area_code",
+    "domain",
+    "risk_type",
+    "role",
+    "organisation_id",
+    "valid_from",
+    "valid_to",
+    "basis_document",
+    "source",
+    "evidence_grade",
+    "version",
+)
 DEPARTMENTS = (
-    "department_code", "name_zh", "name_en", "short_zh", "duty_en", "source", "evidence_grade", "version",
-)  # fmt: skip
+    "department_code",
+    "name_zh",
+    "name_en",
+    "short_zh",
+    "duty_en",
+    "source",
+    "evidence_grade",
+    "version",
+)
 ORGANISATIONS = (
-    "organisation_id", "parent_id", "kind", "city_code", "area_code", "department_code", "name_zh", "name_en", "source",
-    "evidence_grade", "version",
-)  # fmt: skip
+    "organisation_id",
+    "parent_id",
+    "kind",
+    "city_code",
+    "area_code",
+    "department_code",
+    "name_zh",
+    "name_en",
+    "source",
+    "evidence_grade",
+    "version",
+)
 OVERRIDES = (
-    "override_id", "condition_id", "scope", "code", "threshold", "clear_threshold", "valid_from", "valid_to",
-    "standard", "clause", "evidence_grade", "source", "version",
-)  # fmt: skip
+    "override_id",
+    "condition_id",
+    "scope",
+    "code",
+    "threshold",
+    "clear_threshold",
+    "valid_from",
+    "valid_to",
+    "standard",
+    "clause",
+    "evidence_grade",
+    "source",
+    "version",
+)
 _DAY = timedelta(days=1)
 
 
@@ -102,11 +138,18 @@ def _duty(
     duty: Row, kind: Kind, role: str, area_code: str, organisation_id: str, span: Span, document: str | None
 ) -> Row:
     return {
-        "area_code": area_code, "domain": kind[0], "risk_type": kind[1], "role": role,
-        "organisation_id": organisation_id, "valid_from": span.first.isoformat(),
-        "valid_to": span.last.isoformat() if span.last else None, "basis_document": document,
-        "source": duty["basis"]["source"], "evidence_grade": duty["basis"]["grade"], "version": duty["version"],
-    }  # fmt: skip
+        "area_code": area_code,
+        "domain": kind[0],
+        "risk_type": kind[1],
+        "role": role,
+        "organisation_id": organisation_id,
+        "valid_from": span.first.isoformat(),
+        "valid_to": span.last.isoformat() if span.last else None,
+        "basis_document": document,
+        "source": duty["basis"]["source"],
+        "evidence_grade": duty["basis"]["grade"],
+        "version": duty["version"],
+    }
 
 
 def _span(row: Row) -> Span:
@@ -136,9 +179,13 @@ def _departments(root: Path, declared: Mapping[str, Row]) -> Iterator[Row]:
     for code in sorted(declared.keys() - {row["department_code"] for row in house}):
         words = declared[code]
         yield {
-            "department_code": code, "name_zh": words["zh"], "name_en": words["en"], "short_zh": words["short_zh"],
-            "source": "system.yaml", "evidence_grade": "design",
-        }  # fmt: skip
+            "department_code": code,
+            "name_zh": words["zh"],
+            "name_en": words["en"],
+            "short_zh": words["short_zh"],
+            "source": "system.yaml",
+            "evidence_grade": "design",
+        }
 
 
 def _organisations(root: Path, declared: Mapping[str, Row], cities: Iterable[Row]) -> Iterator[Row]:
@@ -152,18 +199,33 @@ def _organisations(root: Path, declared: Mapping[str, Row], cities: Iterable[Row
             if f"{code}:{department}" not in names:
                 words = declared[department]
                 yield {
-                    "organisation_id": f"{code}:{department}", "parent_id": code, "kind": "department",
-                    "city_code": code, "area_code": code, "department_code": department,
-                    "name_zh": f"{city['name']['zh']}{words['zh']}", "name_en": words["en"], "source": "system.yaml",
+                    "organisation_id": f"{code}:{department}",
+                    "parent_id": code,
+                    "kind": "department",
+                    "city_code": code,
+                    "area_code": code,
+                    "department_code": department,
+                    "name_zh": f"{city['name']['zh']}{words['zh']}",
+                    "name_en": words["en"],
+                    "source": "system.yaml",
                     "evidence_grade": "design",
-                }  # fmt: skip
+                }
 
 
 def _overrides(city: Mapping[str, Any]) -> Iterator[Row]:
     for override_id, one in city.get("overrides", {}).items():
         yield {
-            "override_id": override_id, "condition_id": one["condition"], "scope": one["scope"], "code": one["code"],
-            "threshold": one["threshold"], "clear_threshold": one.get("clears"), "valid_from": one.get("valid_from"),
-            "valid_to": one.get("valid_to"), "standard": one["standard"], "clause": one["clause"],
-            "evidence_grade": one["grade"], "source": one["source"], "version": one["version"],
-        }  # fmt: skip
+            "override_id": override_id,
+            "condition_id": one["condition"],
+            "scope": one["scope"],
+            "code": one["code"],
+            "threshold": one["threshold"],
+            "clear_threshold": one.get("clears"),
+            "valid_from": one.get("valid_from"),
+            "valid_to": one.get("valid_to"),
+            "standard": one["standard"],
+            "clause": one["clause"],
+            "evidence_grade": one["grade"],
+            "source": one["source"],
+            "version": one["version"],
+        }

@@ -14,17 +14,42 @@ from core.system import System, shared_folder
 from orchestration.derive.tables import Row, csv_text, house_rows
 
 GUIDES = (
-    "guide_id", "domain", "subdomain", "colour", "category_zh", "category_en", "issuer_department", "measures_zh",
-    "measures_en", "source", "evidence_grade", "version",
-)  # fmt: skip
+    "guide_id",
+    "domain",
+    "subdomain",
+    "colour",
+    "category_zh",
+    "category_en",
+    "issuer_department",
+    "measures_zh",
+    "measures_en",
+    "source",
+    "evidence_grade",
+    "version",
+)
 CAP_EVENTS = (
-    "domain", "subdomain", "rule_prefix", "category", "event_code", "radius_km", "source", "evidence_grade", "version",
-)  # fmt: skip
+    "domain",
+    "subdomain",
+    "rule_prefix",
+    "category",
+    "event_code",
+    "radius_km",
+    "source",
+    "evidence_grade",
+    "version",
+)
 WORDINGS = ("kind", "text", "zh", "en")
 INHIBITIONS = (
-    "inhibition_id", "source_matchers", "target_matchers", "equal_labels", "reason_zh", "reason_en", "source",
-    "evidence_grade", "version",
-)  # fmt: skip
+    "inhibition_id",
+    "source_matchers",
+    "target_matchers",
+    "equal_labels",
+    "reason_zh",
+    "reason_en",
+    "source",
+    "evidence_grade",
+    "version",
+)
 
 Kind = tuple[str, str]  # domain and subdomain
 
@@ -68,8 +93,10 @@ def unwatched(root: Path) -> dict[Kind, Row]:
     for path in sorted(shared_folder(root, "_kinds").glob("*/*.yaml")):
         guide = found[path.parent.name, path.stem] = read_declaration(path, "guide")
         if "category" not in guide:
-            raise DeclarationError(f"{path}:1: no category found, expected a guide of a kind that no folder watches; "
-                                   "say category, basis and what to do at each colour")  # fmt: skip
+            raise DeclarationError(
+                f"{path}:1: no category found, expected a guide of a kind that no folder watches; "
+                "say category, basis and what to do at each colour"
+            )
     return found
 
 
@@ -78,11 +105,18 @@ def _guides(kind: Kind, guide: Row) -> Iterator[Row]:
     for colour in RANKS:
         yield {
             "guide_id": f"{domain}_any_{colour}" if subdomain == "any" else f"{subdomain}_{colour}",
-            "domain": domain, "subdomain": subdomain, "colour": colour, "category_zh": guide["category"]["zh"],
-            "category_en": guide["category"]["en"], "issuer_department": guide.get("issuer"),
-            "measures_zh": guide[colour]["zh"], "measures_en": guide[colour]["en"],
-            "source": guide["basis"]["source"], "evidence_grade": guide["basis"]["grade"], "version": guide["version"],
-        }  # fmt: skip
+            "domain": domain,
+            "subdomain": subdomain,
+            "colour": colour,
+            "category_zh": guide["category"]["zh"],
+            "category_en": guide["category"]["en"],
+            "issuer_department": guide.get("issuer"),
+            "measures_zh": guide[colour]["zh"],
+            "measures_en": guide[colour]["en"],
+            "source": guide["basis"]["source"],
+            "evidence_grade": guide["basis"]["grade"],
+            "version": guide["version"],
+        }
 
 
 def _cap_events(kind: Kind, guide: Row) -> Iterator[Row]:
@@ -93,10 +127,16 @@ def _cap_events(kind: Kind, guide: Row) -> Iterator[Row]:
     named: Mapping[str, Row] = {"": {**cap, "event_code": f"{domain}.{subdomain}"}, **cap.get("events", {})}
     for prefix, event in named.items():
         yield {
-            "domain": domain, "subdomain": subdomain, "rule_prefix": prefix, "category": " ".join(event["category"]),
-            "event_code": event["event_code"], "radius_km": event.get("radius_km"),
-            "source": event["basis"]["source"], "evidence_grade": event["basis"]["grade"], "version": guide["version"],
-        }  # fmt: skip
+            "domain": domain,
+            "subdomain": subdomain,
+            "rule_prefix": prefix,
+            "category": " ".join(event["category"]),
+            "event_code": event["event_code"],
+            "radius_km": event.get("radius_km"),
+            "source": event["basis"]["source"],
+            "evidence_grade": event["basis"]["grade"],
+            "version": guide["version"],
+        }
 
 
 def _wordings(guide: Row) -> Iterator[Row]:
@@ -116,11 +156,16 @@ def _inhibitions(systems: list[System]) -> Iterator[Row]:
         for inhibition_id, one in document.get("inhibits", {}).items():
             if {side.get("subdomain", system.subdomain) for side in (one["worse"], one["hides"])} <= there:
                 yield {
-                    "inhibition_id": inhibition_id, "source_matchers": _matchers(system, one["worse"]),
-                    "target_matchers": _matchers(system, one["hides"]), "equal_labels": " ".join(one["same"]),
-                    "reason_zh": one["why"]["zh"], "reason_en": one["why"]["en"], "source": one["basis"]["source"],
-                    "evidence_grade": one["basis"]["grade"], "version": document["version"],
-                }  # fmt: skip
+                    "inhibition_id": inhibition_id,
+                    "source_matchers": _matchers(system, one["worse"]),
+                    "target_matchers": _matchers(system, one["hides"]),
+                    "equal_labels": " ".join(one["same"]),
+                    "reason_zh": one["why"]["zh"],
+                    "reason_en": one["why"]["en"],
+                    "source": one["basis"]["source"],
+                    "evidence_grade": one["basis"]["grade"],
+                    "version": document["version"],
+                }
 
 
 def _matchers(system: System, alerts: Row) -> str:

@@ -15,24 +15,64 @@ from orchestration.derive.tables import Row, csv_text, house_rows
 
 COMPONENTS = ("hazard", "exposure", "vulnerability", "capacity")
 SIGNALS = (
-    "method_version", "signal_code", "component", "subdomain", "object_type", "kind", "input", "event_type",
-    "aggregate", "relation", "relative_to", "scale", "unit", "low", "high", "when_missing", "weight", "is_dynamic",
-    "name_zh", "name_en", "source", "evidence_grade",
-)  # fmt: skip
+    "method_version",
+    "signal_code",
+    "component",
+    "subdomain",
+    "object_type",
+    "kind",
+    "input",
+    "event_type",
+    "aggregate",
+    "relation",
+    "relative_to",
+    "scale",
+    "unit",
+    "low",
+    "high",
+    "when_missing",
+    "weight",
+    "is_dynamic",
+    "name_zh",
+    "name_en",
+    "source",
+    "evidence_grade",
+)
 CLASSES = (
-    "method_version", "signal_code", "class", "intensity", "name_zh", "name_en", "source", "evidence_grade",
-)  # fmt: skip
+    "method_version",
+    "signal_code",
+    "class",
+    "intensity",
+    "name_zh",
+    "name_en",
+    "source",
+    "evidence_grade",
+)
 PEOPLE = ("method_version", "subdomain", "people_low", "people_high", "source", "evidence_grade")
 BASIS = ("method_version", "subdomain", "exposure_basis", "vulnerability_basis", "source", "evidence_grade")
 WEIGHTS = (
-    "method_version", "level", "parent", "factor", "weight", "name_zh", "name_en", "source", "evidence_grade",
-)  # fmt: skip
+    "method_version",
+    "level",
+    "parent",
+    "factor",
+    "weight",
+    "name_zh",
+    "name_en",
+    "source",
+    "evidence_grade",
+)
 DEVICE_KINDS = ("feed_id", "device_type", "name_zh", "name_en")
 # What a signal is read from, as a folder says it, to the kind that the warehouse reads.
 KINDS = {
-    "register": "register", "years_since": "age_years", "days_since": "days_since", "gb18218": "gb18218",
-    "reading": "reading", "devices": "device", "inspections": "inspection", "events": "event",
-}  # fmt: skip
+    "register": "register",
+    "years_since": "age_years",
+    "days_since": "days_since",
+    "gb18218": "gb18218",
+    "reading": "reading",
+    "devices": "device",
+    "inspections": "inspection",
+    "events": "event",
+}
 DYNAMIC = frozenset({"reading", "inspections", "events"})
 _RELATIONS = {"ratio_to": "ratio", "ratio_to_depth_limit": "ratio_limit", "margin_below": "margin_below"}
 
@@ -93,26 +133,44 @@ def _signal(system: System, version: str, component: str, code: str, about: str,
     events = signal["events"] if word == "events" else {}
     is_dynamic = signal.get("is_dynamic", word in DYNAMIC)
     return {
-        "method_version": version, "signal_code": code, "component": component, "subdomain": system.subdomain,
-        "object_type": about, "kind": KINDS[word],
-        "input": events.get("attribute") if events else signal[word], "event_type": events.get("type"),
+        "method_version": version,
+        "signal_code": code,
+        "component": component,
+        "subdomain": system.subdomain,
+        "object_type": about,
+        "kind": KINDS[word],
+        "input": events.get("attribute") if events else signal[word],
+        "event_type": events.get("type"),
         "aggregate": events.get("take") or signal.get("take"),
-        "relation": _RELATIONS[relation] if relation else None, "relative_to": signal[relation] if relation else None,
+        "relation": _RELATIONS[relation] if relation else None,
+        "relative_to": signal[relation] if relation else None,
         "scale": signal.get("scale", "linear"),
-        "unit": signal.get("unit", "class" if "classes" in signal and low is None else "1"), "low": low, "high": high,
-        "when_missing": signal.get("when_missing"), "weight": signal.get("weight", 1),
-        "is_dynamic": "true" if is_dynamic else "false", "name_zh": signal["name"]["zh"],
-        "name_en": signal["name"]["en"], "source": signal["source"], "evidence_grade": signal["grade"],
-    }  # fmt: skip
+        "unit": signal.get("unit", "class" if "classes" in signal and low is None else "1"),
+        "low": low,
+        "high": high,
+        "when_missing": signal.get("when_missing"),
+        "weight": signal.get("weight", 1),
+        "is_dynamic": "true" if is_dynamic else "false",
+        "name_zh": signal["name"]["zh"],
+        "name_en": signal["name"]["en"],
+        "source": signal["source"],
+        "evidence_grade": signal["grade"],
+    }
 
 
 def _classes(version: str, code: str, signal: Row) -> Iterator[Row]:
     basis = signal.get("classes_basis", signal)
     for name, one in signal.get("classes", {}).items():
         yield {
-            "method_version": version, "signal_code": code, "class": name, "intensity": one["intensity"],
-            "name_zh": one["zh"], "name_en": one["en"], "source": basis["source"], "evidence_grade": basis["grade"],
-        }  # fmt: skip
+            "method_version": version,
+            "signal_code": code,
+            "class": name,
+            "intensity": one["intensity"],
+            "name_zh": one["zh"],
+            "name_en": one["en"],
+            "source": basis["source"],
+            "evidence_grade": basis["grade"],
+        }
 
 
 def _people(placed: list[tuple[System, Row]], versions: list[str]) -> Iterator[Row]:
@@ -120,8 +178,13 @@ def _people(placed: list[tuple[System, Row]], versions: list[str]) -> Iterator[R
         for system, index in placed:
             if "people" in index:
                 low, high = index["people"]
-                yield {"method_version": version, "subdomain": system.subdomain, "people_low": low, "people_high": high,
-                       **_basis(index)}  # fmt: skip
+                yield {
+                    "method_version": version,
+                    "subdomain": system.subdomain,
+                    "people_low": low,
+                    "people_high": high,
+                    **_basis(index),
+                }
 
 
 def _bases(placed: list[tuple[System, Row]], versions: list[str]) -> Iterator[Row]:
@@ -130,10 +193,12 @@ def _bases(placed: list[tuple[System, Row]], versions: list[str]) -> Iterator[Ro
             if "people" in index:
                 counts = index.get("counts", {})
                 yield {
-                    "method_version": version, "subdomain": system.subdomain,
+                    "method_version": version,
+                    "subdomain": system.subdomain,
                     "exposure_basis": counts.get("exposure", "own_people"),
-                    "vulnerability_basis": counts.get("vulnerability", "own"), **_basis(index),
-                }  # fmt: skip
+                    "vulnerability_basis": counts.get("vulnerability", "own"),
+                    **_basis(index),
+                }
 
 
 def _shares(placed: list[tuple[System, Row]], versions: list[str]) -> Iterator[Row]:
@@ -146,9 +211,15 @@ def _shares(placed: list[tuple[System, Row]], versions: list[str]) -> Iterator[R
             for system, index in members:
                 name = index.get("name", {"zh": system.name_zh, "en": system.name_en})
                 yield {
-                    "method_version": version, "level": "subdomain", "parent": domain, "factor": system.subdomain,
-                    "weight": shares[system.subdomain], "name_zh": name["zh"], "name_en": name["en"], **_basis(index),
-                }  # fmt: skip
+                    "method_version": version,
+                    "level": "subdomain",
+                    "parent": domain,
+                    "factor": system.subdomain,
+                    "weight": shares[system.subdomain],
+                    "name_zh": name["zh"],
+                    "name_en": name["en"],
+                    **_basis(index),
+                }
 
 
 def shared(stated: dict[str, float | None]) -> dict[str, float]:

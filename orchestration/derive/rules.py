@@ -12,25 +12,97 @@ from orchestration.derive.tables import csv_text
 
 _COMPARISONS = {"at_least": "ge", "above": "gt", "at_most": "le", "below": "lt", "in": "in", "bits": "bits"}
 _RULE_COLUMNS = (
-    "rule_id", "name_zh", "name_en", "domain", "subdomain", "object_type", "kind", "key", "feeds", "members",
-    "is_member_only", "hold_s", "clear_s", "clear_by", "part_column", "reset_when", "n_of", "of_last", "silence_s",
-    "quiet_when", "quiet_hours", "group_by", "distance_m", "max_late_s", "valid_from", "valid_to", "standard", "clause",
-    "evidence_grade", "source", "version",
-)  # fmt: skip
+    "rule_id",
+    "name_zh",
+    "name_en",
+    "domain",
+    "subdomain",
+    "object_type",
+    "kind",
+    "key",
+    "feeds",
+    "members",
+    "is_member_only",
+    "hold_s",
+    "clear_s",
+    "clear_by",
+    "part_column",
+    "reset_when",
+    "n_of",
+    "of_last",
+    "silence_s",
+    "quiet_when",
+    "quiet_hours",
+    "group_by",
+    "distance_m",
+    "max_late_s",
+    "valid_from",
+    "valid_to",
+    "standard",
+    "clause",
+    "evidence_grade",
+    "source",
+    "version",
+)
 _CONDITION_COLUMNS = (
-    "condition_id", "rule_id", "group_no", "colour", "severity_rank", "metric", "comparison", "threshold", "codes",
-    "clear_threshold", "clear_codes", "unit", "limit_attribute", "factor", "plus", "aggregate", "window_minutes",
-    "bucket_minutes", "bucket_aggregate", "min_count", "rest_minutes", "active_above", "applies_to", "hours",
-    "threshold_id", "source_label", "standard", "clause", "evidence_grade", "basis", "version",
-)  # fmt: skip
+    "condition_id",
+    "rule_id",
+    "group_no",
+    "colour",
+    "severity_rank",
+    "metric",
+    "comparison",
+    "threshold",
+    "codes",
+    "clear_threshold",
+    "clear_codes",
+    "unit",
+    "limit_attribute",
+    "factor",
+    "plus",
+    "aggregate",
+    "window_minutes",
+    "bucket_minutes",
+    "bucket_aggregate",
+    "min_count",
+    "rest_minutes",
+    "active_above",
+    "applies_to",
+    "hours",
+    "threshold_id",
+    "source_label",
+    "standard",
+    "clause",
+    "evidence_grade",
+    "basis",
+    "version",
+)
 _AS_WRITTEN = (
-    "part_column", "reset_when", "n_of", "of_last", "quiet_when", "quiet_hours", "group_by", "distance_m",
-    "valid_from", "valid_to",
-)  # fmt: skip
+    "part_column",
+    "reset_when",
+    "n_of",
+    "of_last",
+    "quiet_when",
+    "quiet_hours",
+    "group_by",
+    "distance_m",
+    "valid_from",
+    "valid_to",
+)
 _CONDITION_AS_WRITTEN = (
-    "colour", "metric", "unit", "window_minutes", "bucket_minutes", "bucket_aggregate", "min_count", "rest_minutes",
-    "active_above", "applies_to", "hours", "source_label",
-)  # fmt: skip
+    "colour",
+    "metric",
+    "unit",
+    "window_minutes",
+    "bucket_minutes",
+    "bucket_aggregate",
+    "min_count",
+    "rest_minutes",
+    "active_above",
+    "applies_to",
+    "hours",
+    "source_label",
+)
 _NO_LATENESS = "10 min"
 
 Element = Mapping[str, Any]
@@ -83,8 +155,9 @@ def _confirm_whole(condition: Element, place: str) -> None:
     """Raise DeclarationError for a condition that, with what `each` says, is not a whole one."""
     words = [word for word in _COMPARISONS if word in condition]
     if len(words) != 1:
-        raise DeclarationError(f"{place}: {' and '.join(words) or 'no comparison'} found, expected one of "
-                               f"{', '.join(_COMPARISONS)}")  # fmt: skip
+        raise DeclarationError(
+            f"{place}: {' and '.join(words) or 'no comparison'} found, expected one of {', '.join(_COMPARISONS)}"
+        )
     missing = [name for name in ("metric", "why") if name not in condition]
     if missing:
         raise DeclarationError(f"{place}: no {' and no '.join(missing)}; say it there or under `each`")
@@ -93,19 +166,29 @@ def _confirm_whole(condition: Element, place: str) -> None:
 def _rule_row(system: System, rule_id: str, rule: Element, version: str) -> dict[str, Any]:
     basis = rule["basis"]
     return {
-        "rule_id": rule_id, "name_zh": rule["name"]["zh"], "name_en": rule["name"]["en"],
-        "domain": system.domain, "subdomain": system.subdomain, "object_type": rule["about"],
-        "kind": rule.get("kind", "reading"), "key": rule.get("episode_of", "device"),
-        "feeds": "|".join(rule.get("feeds", ())), "members": "|".join(rule.get("members", ())),
+        "rule_id": rule_id,
+        "name_zh": rule["name"]["zh"],
+        "name_en": rule["name"]["en"],
+        "domain": system.domain,
+        "subdomain": system.subdomain,
+        "object_type": rule["about"],
+        "kind": rule.get("kind", "reading"),
+        "key": rule.get("episode_of", "device"),
+        "feeds": "|".join(rule.get("feeds", ())),
+        "members": "|".join(rule.get("members", ())),
         "is_member_only": "true" if rule.get("is_member_only") else "false",
-        "hold_s": seconds(rule.get("hold", "0 s")), "clear_s": seconds(rule.get("clear", "0 s")),
+        "hold_s": seconds(rule.get("hold", "0 s")),
+        "clear_s": seconds(rule.get("clear", "0 s")),
         "clear_by": rule.get("clear_by", "reading"),
         "silence_s": seconds(rule["silence"]) if "silence" in rule else None,
         "max_late_s": seconds(rule.get("most_late", _NO_LATENESS)),
         **{name: rule.get(name) for name in _AS_WRITTEN},
-        "standard": basis["standard"], "clause": basis["clause"], "evidence_grade": basis["grade"],
-        "source": basis["source"], "version": version,
-    }  # fmt: skip
+        "standard": basis["standard"],
+        "clause": basis["clause"],
+        "evidence_grade": basis["grade"],
+        "source": basis["source"],
+        "version": version,
+    }
 
 
 def _condition_row(rule_id: str, rule: Element, condition: Element, version: str) -> dict[str, Any]:
@@ -116,14 +199,24 @@ def _condition_row(rule_id: str, rule: Element, condition: Element, version: str
     codes = limit if isinstance(limit, list) else []
     basis = condition.get("basis", {} if "threshold" in condition else rule["basis"])
     return {
-        "condition_id": condition.get("id", f"{rule_id}_{condition['colour']}"), "rule_id": rule_id,
-        "group_no": condition.get("group", 1), "severity_rank": RANKS[condition["colour"]],
-        "comparison": _COMPARISONS[word], "threshold": None if of_register or codes else limit,
-        "codes": "|".join(map(str, codes)), "clear_threshold": condition.get("clears"),
+        "condition_id": condition.get("id", f"{rule_id}_{condition['colour']}"),
+        "rule_id": rule_id,
+        "group_no": condition.get("group", 1),
+        "severity_rank": RANKS[condition["colour"]],
+        "comparison": _COMPARISONS[word],
+        "threshold": None if of_register or codes else limit,
+        "codes": "|".join(map(str, codes)),
+        "clear_threshold": condition.get("clears"),
         "clear_codes": "|".join(map(str, condition.get("clears_in", ()))),
-        "limit_attribute": of_register.get("attribute"), "factor": of_register.get("factor"),
-        "plus": of_register.get("plus"), "aggregate": condition.get("aggregate", "last"),
+        "limit_attribute": of_register.get("attribute"),
+        "factor": of_register.get("factor"),
+        "plus": of_register.get("plus"),
+        "aggregate": condition.get("aggregate", "last"),
         **{name: condition.get(name) for name in _CONDITION_AS_WRITTEN},
-        "threshold_id": condition.get("threshold"), "standard": basis.get("standard"), "clause": basis.get("clause"),
-        "evidence_grade": basis.get("grade"), "basis": condition["why"], "version": version,
-    }  # fmt: skip
+        "threshold_id": condition.get("threshold"),
+        "standard": basis.get("standard"),
+        "clause": basis.get("clause"),
+        "evidence_grade": basis.get("grade"),
+        "basis": condition["why"],
+        "version": version,
+    }

@@ -13,14 +13,34 @@ from core.system import System
 from orchestration.derive.staging import model_name
 
 FEEDS = (
-    "feed_id", "department_code", "department_zh", "name_zh", "name_en", "domain", "subdomain", "owner", "steward",
-    "cadence_s", "late_after_s", "silent_after_s", "retention_d", "version", "entities",
-)  # fmt: skip
+    "feed_id",
+    "department_code",
+    "department_zh",
+    "name_zh",
+    "name_en",
+    "domain",
+    "subdomain",
+    "owner",
+    "steward",
+    "cadence_s",
+    "late_after_s",
+    "silent_after_s",
+    "retention_d",
+    "version",
+    "entities",
+)
 KINDS = ("domain", "subdomain", "department_code")
 METRICS = ("metric", "unit", "name_zh", "name_en")
 FEED_COLUMNS = (
-    "feed_id", "table_name", "column_name", "label_zh", "description_en", "unit", "sensitivity", "concept",
-)  # fmt: skip
+    "feed_id",
+    "table_name",
+    "column_name",
+    "label_zh",
+    "description_en",
+    "unit",
+    "sensitivity",
+    "concept",
+)
 SYSTEMS = ("system_id", "domain", "subdomain", "department_code", "name_zh", "name_en")
 SYSTEM_MEMBERS = ("system_id", "kind", "member_id")
 
@@ -55,12 +75,22 @@ def tables(contracts: Iterable[Contract]) -> dict[str, str]:
 
 def _feed(contract: Contract) -> Sequence[object]:
     return (
-        contract.id, contract.department_code, contract.department_zh, contract.name_zh, contract.name_en,
-        contract.domain, contract.subdomain, contract.owner, contract.steward,
-        int(contract.cadence.total_seconds()), int(contract.late_after.total_seconds()),
-        int(contract.silent_after.total_seconds()), contract.retention.days, contract.version,
+        contract.id,
+        contract.department_code,
+        contract.department_zh,
+        contract.name_zh,
+        contract.name_en,
+        contract.domain,
+        contract.subdomain,
+        contract.owner,
+        contract.steward,
+        int(contract.cadence.total_seconds()),
+        int(contract.late_after.total_seconds()),
+        int(contract.silent_after.total_seconds()),
+        contract.retention.days,
+        contract.version,
         ";".join(contract.entities),
-    )  # fmt: skip
+    )
 
 
 def _metrics(contracts: Iterable[Contract]) -> Mapping[str, Sequence[object]]:
@@ -76,9 +106,15 @@ def _metrics(contracts: Iterable[Contract]) -> Mapping[str, Sequence[object]]:
 def _columns(contract: Contract) -> Iterable[Sequence[object]]:
     for column in contract.landed_columns:
         yield (
-            contract.id, model_name(contract), column.landed_name, column.label_zh, column.description_en,
-            column.unit or "", column.sensitivity, column.concept or "",
-        )  # fmt: skip
+            contract.id,
+            model_name(contract),
+            column.landed_name,
+            column.label_zh,
+            column.description_en,
+            column.unit or "",
+            column.sensitivity,
+            column.concept or "",
+        )
 
 
 def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

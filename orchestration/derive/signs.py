@@ -10,9 +10,21 @@ from core.system import System
 from orchestration.derive.tables import Row, csv_text, house_rows
 
 COLUMNS = (
-    "sign_code", "name_zh", "name_en", "unit", "kind", "input", "subdomain", "low", "high", "red_low", "red_high",
-    "source", "evidence_grade", "version",
-)  # fmt: skip
+    "sign_code",
+    "name_zh",
+    "name_en",
+    "unit",
+    "kind",
+    "input",
+    "subdomain",
+    "low",
+    "high",
+    "red_low",
+    "red_high",
+    "source",
+    "evidence_grade",
+    "version",
+)
 
 
 def tables(root: Path, systems: Iterable[System]) -> dict[str, str]:
@@ -35,11 +47,21 @@ def _signs(system: System) -> Iterator[Row]:
         kind, read = _kind(sign)
         green, red = sign.get("green", {}), sign.get("red", {})
         yield {
-            "sign_code": code, "name_zh": sign["name"]["zh"], "name_en": sign["name"]["en"], "unit": sign["unit"],
-            "kind": kind, "input": read, "subdomain": system.subdomain, "low": green.get("from"),
-            "high": green.get("to"), "red_low": red.get("from"), "red_high": red.get("to"), "source": sign["source"],
-            "evidence_grade": sign["grade"], "version": version,
-        }  # fmt: skip
+            "sign_code": code,
+            "name_zh": sign["name"]["zh"],
+            "name_en": sign["name"]["en"],
+            "unit": sign["unit"],
+            "kind": kind,
+            "input": read,
+            "subdomain": system.subdomain,
+            "low": green.get("from"),
+            "high": green.get("to"),
+            "red_low": red.get("from"),
+            "red_high": red.get("to"),
+            "source": sign["source"],
+            "evidence_grade": sign["grade"],
+            "version": version,
+        }
 
 
 def _kind(sign: Row) -> tuple[str, str | None]:

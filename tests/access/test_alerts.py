@@ -50,9 +50,13 @@ def test_the_whole_way_under_the_actors_names(ruled: Home) -> None:
         assert live is not None
         history = alerts_view.history(live, alert_id)
     assert [(one["kind"], one["actor"]) for one in reversed(history)] == [
-        ("opened", "li"), ("acknowledged", "li"), ("dispatched", "li"), ("resolved", "li"), ("closed", "li"),
+        ("opened", "li"),
+        ("acknowledged", "li"),
+        ("dispatched", "li"),
+        ("resolved", "li"),
+        ("closed", "li"),
         ("archived", "wu"),
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.case("security.held.H3")
@@ -114,9 +118,7 @@ def test_a_silence_that_nobody_may_ask_for_is_refused(
 @pytest.mark.parametrize("command", [["silence", "object_id=urban:w1"], ["maintenance", "area=420502"]])
 def test_minutes_beyond_any_work_are_refused(ruled: Home, command: list[str]) -> None:
     environment = {"CITYRISK_HOME": str(ruled.root)}
-    done = CliRunner().invoke(
-        app, ["alerts", *command, "--minutes", "999999999", "--reason", "x"], env=environment
-    )  # fmt: skip
+    done = CliRunner().invoke(app, ["alerts", *command, "--minutes", "999999999", "--reason", "x"], env=environment)
     assert done.exit_code != 0
     assert "expected more than 0 and at most" in done.output
 
@@ -178,8 +180,10 @@ def test_wrong_passwords_slow_their_source_and_never_lock_the_person(home: Home)
         assert users.log_in(home, "li", PASSWORD, later, source)[1].name == "li"
     tries = logins.tries(home, Reader("root", "administrator"), 1000)
     assert [(one["name"], one["result"], one["source"]) for one in tries[:3]] == [
-        ("li", "login", "10.0.0.8"), ("li", "login", "10.0.0.7"), ("li", "login refused", "10.9.9.9"),
-    ]  # fmt: skip
+        ("li", "login", "10.0.0.8"),
+        ("li", "login", "10.0.0.7"),
+        ("li", "login refused", "10.9.9.9"),
+    ]
     n_looked_at = sum(one["result"] == "login refused" for one in tries)
     assert logins.FREE_TRIES < n_looked_at <= 20, "guesses of a source are few"
     with pytest.raises(NotAllowedError):

@@ -24,9 +24,23 @@ DUTY = Reader("li", "duty_officer")
 THERE, ELSEWHERE = Reader("wu", "duty_officer", "420502"), Reader("sun", "duty_officer", "420503")
 STATION, GAUGE = "61512000", "0061512000"
 STATIONS = json.dumps(
-    [{"stcd": STATION, "rtuAddr": GAUGE, "stnm": "葛洲坝", "sttp": "河道站", "rvnm": "长江", "adcode": "420502",
-      "lgtd": 111.29, "lttd": 30.70, "wrz": 53.0, "grz": 55.0, "obhtz": 55.7, "esstym": "2015-06-01"}]
-).encode()  # fmt: skip
+    [
+        {
+            "stcd": STATION,
+            "rtuAddr": GAUGE,
+            "stnm": "葛洲坝",
+            "sttp": "河道站",
+            "rvnm": "长江",
+            "adcode": "420502",
+            "lgtd": 111.29,
+            "lttd": 30.70,
+            "wrz": 53.0,
+            "grz": 55.0,
+            "obhtz": 55.7,
+            "esstym": "2015-06-01",
+        }
+    ]
+).encode()
 
 
 @pytest.fixture

@@ -77,8 +77,10 @@ def test_a_silence_beyond_the_limit_waits_for_a_second_name(staffed: Home, wante
     done = requests.approve(staffed, LEAD, asked.id, "seen", NOW + timedelta(minutes=5))
     (standing,) = alerts.silences(staffed, NOW + timedelta(minutes=5))
     assert (done.result, standing["actor"], json.loads(standing["matchers"])) == (
-        standing["silence_id"], "li, wu", wanted,
-    )  # fmt: skip
+        standing["silence_id"],
+        "li, wu",
+        wanted,
+    )
     assert states(staffed) == ["suppressed"]
     assert audited(staffed) == [("li", "ask silence"), ("wu", "approved silence")]
     with pytest.raises(requests.NotWaiting, match="is approved"):
@@ -123,9 +125,12 @@ def test_one_person_under_two_names_is_one_person(staffed: Home) -> None:
 def test_who_sees_what_waits(staffed: Home) -> None:
     asked = alerts.silence(staffed, DUTY, {"area_code": "420502"}, "drill", NOW + HOUR, NOW)
     seen = {
-        "li": DUTY, "sun": Reader("sun", "shift_lead", "420502"), "elsewhere": Reader("qi", "shift_lead", "420503"),
-        "viewer": Reader("v", "viewer"), "nobody": Reader("li", "nobody"),
-    }  # fmt: skip
+        "li": DUTY,
+        "sun": Reader("sun", "shift_lead", "420502"),
+        "elsewhere": Reader("qi", "shift_lead", "420503"),
+        "viewer": Reader("v", "viewer"),
+        "nobody": Reader("li", "nobody"),
+    }
     with ops_reader(staffed) as live:
         assert live is not None
         found = {name: [one.request_id for one in requests.waiting(live, who, NOW)] for name, who in seen.items()}

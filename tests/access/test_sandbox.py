@@ -240,8 +240,12 @@ def test_the_child_cannot_write_files_whatever_the_engine_allows(city_home: Home
     }
     done = subprocess.run(
         [sys.executable, "-I", str(Path(sandbox.__file__).with_name("sandbox_child.py"))],
-        input=json.dumps(request).encode(), capture_output=True, env={}, timeout=60, check=False,
-    )  # fmt: skip
+        input=json.dumps(request).encode(),
+        capture_output=True,
+        env={},
+        timeout=60,
+        check=False,
+    )
     assert done.returncode != 0
     assert not out.exists() or out.stat().st_size == 0
 

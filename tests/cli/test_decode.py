@@ -82,8 +82,10 @@ def test_lines_and_their_faults(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert [one["ok"] for one in found] == [True, True, False, False, False, True]
     assert found[3] == {
-        "ok": False, "error": "not hex at byte 3: found 'x', expected two hex digits a byte", "offset": 3,
-    }  # fmt: skip
+        "ok": False,
+        "error": "not hex at byte 3: found 'x', expected two hex digits a byte",
+        "offset": 3,
+    }
     assert found[4]["error"].startswith("line too long")
 
 

@@ -89,9 +89,13 @@ def test_a_department_cannot_speak_nats(two_departments: BrokerServer) -> None:
             client = Client()
             with pytest.raises(nats.errors.Error):
                 await client.connect(
-                    nats_url(two_departments.home), user=user, password=password, allow_reconnect=False,
-                    max_reconnect_attempts=0, error_cb=quiet,
-                )  # fmt: skip
+                    nats_url(two_departments.home),
+                    user=user,
+                    password=password,
+                    allow_reconnect=False,
+                    max_reconnect_attempts=0,
+                    error_cb=quiet,
+                )
             await client.close()
 
     async def quiet(_error: Exception) -> None:

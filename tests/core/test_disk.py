@@ -47,9 +47,13 @@ def set_rights(home: Home, folder: int, file: int) -> None:
 def refused(home: Home, *prefix: str) -> str:
     """What a run says that could not do its work."""
     done = subprocess.run(
-        [*prefix, CITYRISK, "run"], env={**os.environ, "CITYRISK_HOME": str(home.root)},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        [*prefix, CITYRISK, "run"],
+        env={**os.environ, "CITYRISK_HOME": str(home.root)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.count("\n") == 1, done.stderr
     return done.stderr

@@ -49,10 +49,20 @@ def landed(home: Home, engine: sa.Engine) -> None:
     number = "13800000000"
     Vault(engine, home.secret(ARCHIVE_KEY)).keep({keyed_hash(home.secret(HASH_KEY), number): number})
     row = {
-        "batch_id": "b", "feed_id": "weather.station", "contract_version": "1", "source_ref": "x", "media": "json",
-        "archive_sha256": sha256, "received_at": NOW, "rows_in": 1, "rows_landed": 1, "rows_quarantined": 0,
-        "rows_ignored": 0, "state": "landed", "run_id": "r",
-    }  # fmt: skip
+        "batch_id": "b",
+        "feed_id": "weather.station",
+        "contract_version": "1",
+        "source_ref": "x",
+        "media": "json",
+        "archive_sha256": sha256,
+        "received_at": NOW,
+        "rows_in": 1,
+        "rows_landed": 1,
+        "rows_quarantined": 0,
+        "rows_ignored": 0,
+        "state": "landed",
+        "run_id": "r",
+    }
     with engine.begin() as connection:
         connection.execute(sa.insert(tables.batch).values(row))
 

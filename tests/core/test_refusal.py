@@ -48,8 +48,9 @@ def test_a_renamed_column_is_named_with_the_new_one(intake: Intake) -> None:
     assert (good.result, before) == ("landed", None)
     renamed = ("测点号", *NAMES[1:])
     intake = open_intake(intake.home, intake.engine, "run-2", lambda: NOW.replace(hour=5))
-    outcome, refusal = pulled(intake, Payload(CONTRACT.id, csv("bad.csv", renamed, ROW).body, "csv", "bad.csv",
-                                              NOW.replace(hour=5)))  # fmt: skip
+    outcome, refusal = pulled(
+        intake, Payload(CONTRACT.id, csv("bad.csv", renamed, ROW).body, "csv", "bad.csv", NOW.replace(hour=5))
+    )
     assert (outcome.result, outcome.rows_landed) == ("rejected", 0)
     assert refusal is not None
     assert (refusal.source_ref, refusal.last_good_ref, refusal.last_good_at) == ("bad.csv", "good.csv", NOW)

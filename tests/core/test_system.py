@@ -55,7 +55,7 @@ def test_planned_systems_have_no_folder_to_read() -> None:
         ("    zunyi:", "    zunji:", r"system.yaml:\d+: size/cities"),
         ("size:", "size: [", r"not YAML"),
     ],
-)  # fmt: skip
+)
 def test_a_slip_is_said_with_file_and_line(root: Path, before: str, after: str, said: str) -> None:
     edit(root / "lifeline/gas/system.yaml", before, after)
     with pytest.raises(DeclarationError, match=said):

@@ -50,8 +50,12 @@ def die_in(city: RunCity, step: str, minutes: int) -> None:
     died = subprocess.run(
         [sys.executable, "-m", "golden.dying_run", city.home.root, f"dies-in-{step}", now.isoformat(), step],
         env={**os.environ, **city.home.environment, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
-        cwd=ROOT, capture_output=True, text=True, timeout=900, check=False,
-    )  # fmt: skip
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+    )
     assert died.returncode == -signal.SIGKILL, died.stderr[-3000:]
     with city.engine.connect() as connection:
         row = connection.execute(

@@ -31,18 +31,39 @@ def contract(*columns: Column, **agreed: Any) -> Contract:
     if not any(c.key_position for c in columns):
         raise AssertionError("a sample needs a key column")
     whole: dict[str, Any] = {
-        "id": "sample.feed", "version": "1.0.0", "status": "active",
-        "name_zh": "样", "name_en": "sample", "domain": "d", "subdomain": "s",
-        "department_code": "sample", "department_zh": "样", "owner": "o", "steward": "s",
-        "server": Server(kind, "local", None, agreed.pop("file_format", None), options), "table": "feed",
-        "grain": "row", "entities": (),
-        "columns": columns, "rules": (), "snapshot": "incremental", "cursor_field": None, "alarm_columns": (),
+        "id": "sample.feed",
+        "version": "1.0.0",
+        "status": "active",
+        "name_zh": "样",
+        "name_en": "sample",
+        "domain": "d",
+        "subdomain": "s",
+        "department_code": "sample",
+        "department_zh": "样",
+        "owner": "o",
+        "steward": "s",
+        "server": Server(kind, "local", None, agreed.pop("file_format", None), options),
+        "table": "feed",
+        "grain": "row",
+        "entities": (),
+        "columns": columns,
+        "rules": (),
+        "snapshot": "incremental",
+        "cursor_field": None,
+        "alarm_columns": (),
         "place_columns": (),
         "overlap": 0,
-        "datum": "WGS84", "explode": None, "object_type": None, "protocol": None, "metrics": (), "drift_mode": "evolve",
-        "cadence": timedelta(hours=1), "late_after": timedelta(hours=2), "silent_after": timedelta(hours=6),
+        "datum": "WGS84",
+        "explode": None,
+        "object_type": None,
+        "protocol": None,
+        "metrics": (),
+        "drift_mode": "evolve",
+        "cadence": timedelta(hours=1),
+        "late_after": timedelta(hours=2),
+        "silent_after": timedelta(hours=6),
         "retention": timedelta(days=365),
-    }  # fmt: skip
+    }
     return Contract(**{**whole, **agreed})
 
 

@@ -23,9 +23,14 @@ NOW = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 
 def feed(drift_mode: str = "freeze", **agreed: Any) -> Contract:
     return contract(
-        column("device", key_position=1, concept="device_id"), column("at"), column("level", "number"),
-        kind="stream", file_format="json", drift_mode=drift_mode, **agreed,
-    )  # fmt: skip
+        column("device", key_position=1, concept="device_id"),
+        column("at"),
+        column("level", "number"),
+        kind="stream",
+        file_format="json",
+        drift_mode=drift_mode,
+        **agreed,
+    )
 
 
 def stored(*bodies: Any, device: str = "d1", sequence: int = 7) -> StoredMessage:
@@ -42,8 +47,11 @@ def test_objects_and_arrays_have_stable_places() -> None:
     one, two = {"device": "a", "at": "1", "level": 2.5}, {"device": "b", "at": "2", "level": 3}
     rows, notes = table(feed(), stored(one, [one, two]), stored(two, sequence=8))
     assert rows == [
-        ("7.0", "a", "1", "2.5"), ("7.1.0", "a", "1", "2.5"), ("7.1.1", "b", "2", "3.0"), ("8.0", "b", "2", "3.0"),
-    ]  # fmt: skip
+        ("7.0", "a", "1", "2.5"),
+        ("7.1.0", "a", "1", "2.5"),
+        ("7.1.1", "b", "2", "3.0"),
+        ("8.0", "b", "2", "3.0"),
+    ]
     assert notes == []
 
 
@@ -86,9 +94,14 @@ def test_unknown_fields_follow_the_drift_mode(mode: str, places: list[str], foun
 
 def test_values_stay_as_sent() -> None:
     agreed = contract(
-        column("k", key_position=1), column("n", "number"), column("i", "integer"), column("t"), column("b", "boolean"),
-        kind="stream", file_format="json",
-    )  # fmt: skip
+        column("k", key_position=1),
+        column("n", "number"),
+        column("i", "integer"),
+        column("t"),
+        column("b", "boolean"),
+        kind="stream",
+        file_format="json",
+    )
     bodies = [
         {"k": "1", "n": 0.1, "i": 9007199254740993, "t": 1.5, "b": True},
         {"k": "2", "n": 12, "i": 1, "t": 2, "b": False},
@@ -104,9 +117,12 @@ def test_values_stay_as_sent() -> None:
 
 def test_nested_bodies_become_dotted_columns() -> None:
     agreed = contract(
-        column("k", key_position=1), column("level", "number", physical_name="data.level"), kind="stream",
-        file_format="json", explode="data",
-    )  # fmt: skip
+        column("k", key_position=1),
+        column("level", "number", physical_name="data.level"),
+        kind="stream",
+        file_format="json",
+        explode="data",
+    )
     rows, _ = table(agreed, stored({"k": "a", "data": [{"level": 1.5}, {"level": 2}]}))
     assert [row[1:] for row in rows] == [("a", "1.5"), ("a", "2")]
     assert len({row[0] for row in rows}) == 2
@@ -124,13 +140,17 @@ def test_frames_of_one_stream_carry_two_feeds() -> None:
     fatigued = encode.Position(NOW, 111.3, 30.7, items=(alarm,))
     damaged = encode.location(SENDER, 3, PLACE)[:-3] + b"\x00\x7e"
     message = stored(
-        encode.location(SENDER, 1, PLACE), encode.location(SENDER, 2, fatigued), damaged,
-        encode.heartbeat(SENDER, 4), device="13812345678",
-    )  # fmt: skip
+        encode.location(SENDER, 1, PLACE),
+        encode.location(SENDER, 2, fatigued),
+        damaged,
+        encode.heartbeat(SENDER, 4),
+        device="13812345678",
+    )
     tables = tables_of([message], [position, behaviour])
     assert tables[position.id].frame.select("_row", "device_id", "speed_kmh").rows() == [
-        ("7.0.0", "13812345678", "72.0"), ("7.1.0", "13812345678", "0.0"),
-    ]  # fmt: skip
+        ("7.0.0", "13812345678", "72.0"),
+        ("7.1.0", "13812345678", "0.0"),
+    ]
     assert tables[behaviour.id].frame.select("_row", "behaviour", "level").rows() == [("7.1.1", "fatigue", "2")]
     assert [note.locator for note in tables[position.id].notes] == ["7.2"]
     assert tables[behaviour.id].notes == ()  # told once, where the frame came in

@@ -91,9 +91,12 @@ def test_same_bytes_land_once(intake: Intake, contract: Contract) -> None:
 def test_repeated_row_is_ignored_and_a_correction_lands(intake: Intake, contract: Contract) -> None:
     pull(intake, contract, payload(contract, "a.csv", line("P1", "2026-06-14 08:00:00")))
     again = payload(
-        contract, "b.csv", line("P1", "2026-06-14 08:00:00"), line("P1", "2026-06-14 09:00:00"),
+        contract,
+        "b.csv",
+        line("P1", "2026-06-14 08:00:00"),
+        line("P1", "2026-06-14 09:00:00"),
         line("P2", "2026-06-14 08:00:00"),
-    )  # fmt: skip
+    )
     assert pull(intake, contract, again) == ("landed", 2)
     assert notes(intake) == [("duplicate", "ignored", "b.csv:2")]
     corrected = payload(contract, "c.csv", line("P1", "2026-06-14 08:00:00", pressure="91.0"))
@@ -127,10 +130,11 @@ def test_crash_before_the_ledger_leaves_nothing_live(
 
 def test_lost_files_come_back_from_the_archive(intake: Intake, contract: Contract) -> None:
     pull(
-        intake, contract,
+        intake,
+        contract,
         payload(contract, "a.csv", *(line("P1", t) for t in ("2026-06-13 08:00:00", "2026-06-14 08:00:00", "bad"))),
         payload(contract, "b.csv", line("P1", "2026-06-14 08:00:00"), line("P2", "2026-06-14 08:00:00")),
-    )  # fmt: skip
+    )
     before = landed(intake, contract)
     for path in live_files(intake.engine, intake.home, contract.id):
         path.unlink()
@@ -152,10 +156,15 @@ def test_replay_after_an_override_lands_the_row_once(intake: Intake, contract: C
     with intake.engine.begin() as connection:
         connection.execute(
             sa.insert(tables.override).values(
-                feed_id=contract.id, column_name="quality_flag", found="检修中", use="维护", actor="duty",
-                reason="their new word for maintenance", at=NOW,
+                feed_id=contract.id,
+                column_name="quality_flag",
+                found="检修中",
+                use="维护",
+                actor="duty",
+                reason="their new word for maintenance",
+                at=NOW,
             )
-        )  # fmt: skip
+        )
     assert [r.rows_landed for r in replay(intake, {contract.id: contract})] == [1]
     assert replay(intake, {contract.id: contract}) == []
     rows = landed(intake, contract)

@@ -77,9 +77,13 @@ def test_three_hundred_thousand_refused_rows_are_samples_and_a_count() -> None:
 
 @pytest.mark.parametrize(
     "places",
-    [[], ["", "7", "08", "09", "10", "a|1", "a|2", "a|4", "长|x\n", "[1]"], [f"9.{n}.0" for n in range(9)],
-     ["00000000000000000001", "123456789012345678901234567890"]],
-)  # fmt: skip
+    [
+        [],
+        ["", "7", "08", "09", "10", "a|1", "a|2", "a|4", "长|x\n", "[1]"],
+        [f"9.{n}.0" for n in range(9)],
+        ["00000000000000000001", "123456789012345678901234567890"],
+    ],
+)
 def test_packed_places_come_out_as_they_were(places: list[str]) -> None:
     assert list(unpack_places(pack_places(places))) == places
 
@@ -92,10 +96,15 @@ def test_rows_beyond_the_samples_are_restored_and_replayed(intake: Intake) -> No
     with intake.engine.begin() as connection:  # half of them can be read by now
         connection.execute(
             sa.insert(tables.override).values(
-                feed_id=CONTRACT.id, column_name=CONTRACT.columns[2].name, found="x", use="82.2", actor="t",
-                reason="t", at=NOW,
+                feed_id=CONTRACT.id,
+                column_name=CONTRACT.columns[2].name,
+                found="x",
+                use="82.2",
+                actor="t",
+                reason="t",
+                at=NOW,
             )
-        )  # fmt: skip
+        )
     assert [done.rows_landed for done in replay(intake, FEEDS)] == [N_BAD // 2]
     assert len(points(intake)) == N_GOOD + N_BAD // 2
     assert refused(intake, is_waiting=True)[1] == refused(intake, is_waiting=False)[1] == N_BAD // 2

@@ -55,9 +55,13 @@ def _deep(levels: int) -> bytes:
 @pytest.mark.parametrize("drift_mode", ["evolve", "discard_value", "freeze"])
 def test_a_body_of_a_device_beyond_its_bounds_costs_itself_alone(body: bytes, found: str, drift_mode: str) -> None:
     agreed = contract(
-        column("device", key_position=1, concept="device_id"), column("at"), column("level", "number"), kind="stream",
-        file_format="json", drift_mode=drift_mode,
-    )  # fmt: skip
+        column("device", key_position=1, concept="device_id"),
+        column("at"),
+        column("level", "number"),
+        kind="stream",
+        file_format="json",
+        drift_mode=drift_mode,
+    )
     good = json.dumps({"device": "a", "at": "1", "level": 1}).encode()
     entries = [RawEntry("a", 0, one) for one in (good, body, good)]
     raw = tables_of([StoredMessage(7, pack(entries), 1)], [agreed])[agreed.id]
@@ -68,8 +72,9 @@ def test_a_body_of_a_device_beyond_its_bounds_costs_itself_alone(body: bytes, fo
 
 @pytest.mark.case("security.H4")
 def test_names_that_every_body_of_a_device_has_anew_make_no_columns() -> None:
-    agreed = contract(column("device", key_position=1, concept="device_id"), kind="stream", file_format="json",
-                      drift_mode="evolve")  # fmt: skip
+    agreed = contract(
+        column("device", key_position=1, concept="device_id"), kind="stream", file_format="json", drift_mode="evolve"
+    )
     entries = [RawEntry("a", 0, json.dumps({"device": "a", f"k{n}": 1}).encode()) for n in range(1_500)]
     raw = tables_of([StoredMessage(7, pack(entries), 1)], [agreed])[agreed.id]
     assert raw.frame.shape == (1_500, 2)

@@ -77,8 +77,12 @@ def test_rows_come_through_as_they_were_sent(door: Door) -> None:
     answer = door.post(content=text)
     assert answer.status_code == 202
     assert answer.json() == {
-        "batch_id": "b1", "result": "landed", "rows_landed": 1, "rows_quarantined": 2, "reasons": {"missing_key": 2},
-    }  # fmt: skip
+        "batch_id": "b1",
+        "result": "landed",
+        "rows_landed": 1,
+        "rows_quarantined": 2,
+        "reasons": {"missing_key": 2},
+    }
     (payload,) = door.came
     assert payload.body.decode() == text
     assert (payload.feed_id, payload.media, payload.received_at, payload.cursor) == (FEED, "json", NOW, None)

@@ -33,8 +33,11 @@ def intake(home: Home) -> Iterator[Intake]:
     engine = open_ops(home.ops_url)
     intake = open_intake(home, engine, "run-1", lambda: NOW)
     first = [f"P{n},2026-06-14 08:00:00,82.1,6.4,88.5,12.5,105.3,0.0,正常" for n in (1, 2)]
-    second = [first[1], "P3,2026-06-14 09:00:00,82.1,6.4,88.5,12.5,105.3,0.0,正常",
-              "P4,2026-06-14 09:00:00,x,6.4,88.5,12.5,105.3,0.0,正常"]  # fmt: skip
+    second = [
+        first[1],
+        "P3,2026-06-14 09:00:00,82.1,6.4,88.5,12.5,105.3,0.0,正常",
+        "P4,2026-06-14 09:00:00,x,6.4,88.5,12.5,105.3,0.0,正常",
+    ]
     for minute, (name, lines) in enumerate({"a.csv": first, "b.csv": second}.items()):
         body = "\n".join([HEADER, *lines, ""]).encode("gb18030")
         pull_feed(intake, CONTRACT, [Payload(CONTRACT.id, body, "csv", name, NOW.replace(minute=minute))])

@@ -88,15 +88,24 @@ def test_a_foreign_folder_needs_no_other_file(root: Path, tmp_path: Path) -> Non
         row["factor"]: row["weight"] for row in table(texts, "risk_factor_weights") if row["parent"] == "work_safety"
     }
     assert {name: float(weight) for name, weight in weights.items()} == {
-        "probe": pytest.approx(1 / 3), "major_hazard": pytest.approx(0.4), "tailings": pytest.approx(0.8 / 3),
-    }  # fmt: skip
+        "probe": pytest.approx(1 / 3),
+        "major_hazard": pytest.approx(0.4),
+        "tailings": pytest.approx(0.8 / 3),
+    }
     policies = load_notification_policies(tmp_path / "tables")
-    duties = {row["role"]: row["organisation_id"] for row in table(texts, "responsibilities")
-              if (row["area_code"], row["risk_type"]) == ("420500", "probe")}  # fmt: skip
+    duties = {
+        row["role"]: row["organisation_id"]
+        for row in table(texts, "responsibilities")
+        if (row["area_code"], row["risk_type"]) == ("420500", "probe")
+    }
     assert duties == {
-        "lead": "420500:safety_committee", "responsible": "420500:probing", "build": "420500:data",
-        "monitor": "420500:probing", "command": "420500:emergency", "dispose": "420500:probing",
-    }  # fmt: skip
+        "lead": "420500:safety_committee",
+        "responsible": "420500:probing",
+        "build": "420500:data",
+        "monitor": "420500:probing",
+        "command": "420500:emergency",
+        "dispose": "420500:probing",
+    }
     assert policies.guides.of("work_safety", "probe", "red").measures_zh == "撤离"
     assert [row["device_type"] for row in table(texts, "device_kinds") if row["feed_id"] == "probing.probe_device"] == [
         "probe_sensor"

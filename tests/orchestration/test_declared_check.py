@@ -37,22 +37,45 @@ def edit(path: Path, before: str, after: str) -> None:
 
 
 WRONG = [
-    ("natural_hazard/geological", "reading: displacement_mm", "reading: displacement_m",
-     r"system.yaml:\d+: index/hazard/gp_displacement/reading: no feed of geological has metric 'displacement_m'"),
-    ("natural_hazard/geological", "register: stability", "register: stable",
-     r"index/hazard/gp_stability/register: the register of geo_hazard_point has no column 'stable'; expected one of"),
+    (
+        "natural_hazard/geological",
+        "reading: displacement_mm",
+        "reading: displacement_m",
+        r"system.yaml:\d+: index/hazard/gp_displacement/reading: no feed of geological has metric 'displacement_m'",
+    ),
+    (
+        "natural_hazard/geological",
+        "register: stability",
+        "register: stable",
+        r"index/hazard/gp_stability/register: the register of geo_hazard_point has no column 'stable'; expected one of",
+    ),
     ("work_safety/tailings", "bounds: [2, 1]", "bounds: [2, 2]", r"index/hazard/tp_dry_beach/bounds: both are 2"),
     ("work_safety/tailings", "owner: emergency", "owner: rescue", r"yaml:\d+: owner: 'rescue' is no department;"),
-    ("natural_hazard/weather", "red: {to: 100}", "red: {to: 10}",
-     r"vital_signs/rain_max_24h/red: red begins inside green; expected the wider bounds"),
-    ("lifeline/gas", "feed: urban.gas_device", "feed: urban.gas_reading",
-     r"devices/gas_detector/feed: 'urban.gas_reading' registers no devices; expected one of urban.gas_device"),
-    ("lifeline/gas", "objects: {gas_space:", "objects: {gas_room:",
-     r"system.yaml:1: objects: kind 'gas_space' of its feeds is not named"),
-    ("lifeline/utility_tunnel", "devices:\n",
-     "devices:\n  pump: {name: {zh: 泵, en: Pump}, feed: urban.tunnel_device}\n",
-     r"yaml:\d+: devices/tunnel_sensor/feed: 'urban.tunnel_device' registers 'pump' already; expected a register for"),
-]  # fmt: skip
+    (
+        "natural_hazard/weather",
+        "red: {to: 100}",
+        "red: {to: 10}",
+        r"vital_signs/rain_max_24h/red: red begins inside green; expected the wider bounds",
+    ),
+    (
+        "lifeline/gas",
+        "feed: urban.gas_device",
+        "feed: urban.gas_reading",
+        r"devices/gas_detector/feed: 'urban.gas_reading' registers no devices; expected one of urban.gas_device",
+    ),
+    (
+        "lifeline/gas",
+        "objects: {gas_space:",
+        "objects: {gas_room:",
+        r"system.yaml:1: objects: kind 'gas_space' of its feeds is not named",
+    ),
+    (
+        "lifeline/utility_tunnel",
+        "devices:\n",
+        "devices:\n  pump: {name: {zh: 泵, en: Pump}, feed: urban.tunnel_device}\n",
+        r"yaml:\d+: devices/tunnel_sensor/feed: 'urban.tunnel_device' registers 'pump' already; expected a register for",
+    ),
+]
 
 
 def test_every_wrong_declaration_is_told_with_its_place(root: Path) -> None:
@@ -69,19 +92,46 @@ def test_every_wrong_declaration_is_told_with_its_place(root: Path) -> None:
 
 
 NAMED = [
-    ("natural_hazard/geological/rules.yaml", "hides: {subdomain: weather,", "hides: {subdomain: wether,",
-     r"inhibits/landslide_red_over_rain_note/hides/subdomain: 'wether' is no subdomain; expected one of .*weather"),
-    ("work_safety/tailings/rules.yaml", "hides: {about: monitoring_item_rollup}", "hides: {about: monitoring_item}",
-     r"over_points/hides/about: no alert of tailings is about 'monitoring_item'; expected one of .*item_rollup"),
-    ("natural_hazard/flood/rules.yaml", "N01.weather_rainstorm]", "N99.weather_rainstorm]",
-     r"rules/flood_composite/members/2: 'N99.weather_rainstorm' is of a system N99 that has no folder and is not p"),
-    ("_kinds/natural_hazard/forest_fire.yaml", "owner: forestry", "owner: woods",
-     r"forest_fire.yaml:\d+: owner: 'woods' is no department;"),
-    ("_city/zunyi.yaml", "build: data", "build: date",
-     r"zunyi.yaml:\d+: responsibility/usual/build: '520300:date' is no organisation; expected an organisation_id of"),
-    ("_city/tongzhou.yaml", "system: N01", "system: N99",
-     r"overrides/tongzhou_rain_red/system: N99 is a system that has no folder and is not planned; expected one of"),
-    ("_city/yichang.yaml", "simulation:", """\
+    (
+        "natural_hazard/geological/rules.yaml",
+        "hides: {subdomain: weather,",
+        "hides: {subdomain: wether,",
+        r"inhibits/landslide_red_over_rain_note/hides/subdomain: 'wether' is no subdomain; expected one of .*weather",
+    ),
+    (
+        "work_safety/tailings/rules.yaml",
+        "hides: {about: monitoring_item_rollup}",
+        "hides: {about: monitoring_item}",
+        r"over_points/hides/about: no alert of tailings is about 'monitoring_item'; expected one of .*item_rollup",
+    ),
+    (
+        "natural_hazard/flood/rules.yaml",
+        "N01.weather_rainstorm]",
+        "N99.weather_rainstorm]",
+        r"rules/flood_composite/members/2: 'N99.weather_rainstorm' is of a system N99 that has no folder and is not p",
+    ),
+    (
+        "_kinds/natural_hazard/forest_fire.yaml",
+        "owner: forestry",
+        "owner: woods",
+        r"forest_fire.yaml:\d+: owner: 'woods' is no department;",
+    ),
+    (
+        "_city/zunyi.yaml",
+        "build: data",
+        "build: date",
+        r"zunyi.yaml:\d+: responsibility/usual/build: '520300:date' is no organisation; expected an organisation_id of",
+    ),
+    (
+        "_city/tongzhou.yaml",
+        "system: N01",
+        "system: N99",
+        r"overrides/tongzhou_rain_red/system: N99 is a system that has no folder and is not planned; expected one of",
+    ),
+    (
+        "_city/yichang.yaml",
+        "simulation:",
+        """\
   rows:
   - {kind: natural_hazard/floods, role: dispose, organisation: "420500:nobody", area_code: "430702",
      valid_from: "2025-01-01", basis_document: 值班安排}
@@ -89,12 +139,13 @@ overrides:
   far: {system: N01, condition: rain, scope: area, code: "430702", threshold: 1, standard: a, clause: b, grade: design,
         source: c, version: "1"}
 simulation:""",
-     r"rows/0/kind: 'natural_hazard/floods' is no kind of risk; expected one of .*natural_hazard/flood,"),
+        r"rows/0/kind: 'natural_hazard/floods' is no kind of risk; expected one of .*natural_hazard/flood,",
+    ),
     ("_city/yichang.yaml", "", "", r"rows/0/organisation: '420500:nobody' is no organisation;"),
     ("_city/yichang.yaml", "", "", r"rows/0/area_code: area 430702 is not in the city; expected 420500"),
     ("_city/yichang.yaml", "", "", r"yichang.yaml:\d+: overrides/far/condition: 'rain' is no condition of N01;"),
     ("_city/yichang.yaml", "", "", r"overrides/far/code: area 430702 is not in the city; expected 420500"),
-]  # fmt: skip
+]
 
 
 def test_every_name_that_nothing_has_is_told_with_its_place(root: Path) -> None:

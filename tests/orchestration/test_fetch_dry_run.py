@@ -15,9 +15,15 @@ from cli import app
 from core.settings import Home
 
 STATION = {
-    "stationId": "57461", "stationName": "三峡", "stationType": "国家站", "adcode": "420506", "lon": 111.3, "lat": 30.7,
-    "alti": 133.1, "buildDate": "1952-01-01",
-}  # fmt: skip
+    "stationId": "57461",
+    "stationName": "三峡",
+    "stationType": "国家站",
+    "adcode": "420506",
+    "lon": 111.3,
+    "lat": 30.7,
+    "alti": 133.1,
+    "buildDate": "1952-01-01",
+}
 
 
 @pytest.fixture

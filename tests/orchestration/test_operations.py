@@ -117,17 +117,32 @@ def test_the_doctor_sees_keys_that_do_not_fit(home: Home, engine: sa.Engine) -> 
     with engine.begin() as connection:
         connection.execute(
             sa.insert(tables.batch).values(
-                batch_id="b", feed_id="weather.station", contract_version="1", source_ref="x", media="json",
-                archive_sha256="0" * 64, received_at=NOW, rows_in=1, rows_landed=1, rows_quarantined=0,
-                rows_ignored=0, state="landed", run_id="r",
+                batch_id="b",
+                feed_id="weather.station",
+                contract_version="1",
+                source_ref="x",
+                media="json",
+                archive_sha256="0" * 64,
+                received_at=NOW,
+                rows_in=1,
+                rows_landed=1,
+                rows_quarantined=0,
+                rows_ignored=0,
+                state="landed",
+                run_id="r",
             )
-        )  # fmt: skip
+        )
         connection.execute(
             sa.insert(tables.file).values(
-                path="weather/station/2026-06-15/b.parquet", batch_id="b", feed_id="weather.station",
-                landed_on="2026-06-15", rows=1, bytes=1, state="live",
+                path="weather/station/2026-06-15/b.parquet",
+                batch_id="b",
+                feed_id="weather.station",
+                landed_on="2026-06-15",
+                rows=1,
+                bytes=1,
+                state="live",
             )
-        )  # fmt: skip
+        )
     found = ails(home, engine)
     assert "CITYRISK_ARCHIVE_KEY" in found["keys"]
     assert found["landing"] == "1 live files, 1 not on disk"
@@ -161,8 +176,11 @@ def test_the_doctor_tells_of_a_home_in_any_state(home: Home, engine: sa.Engine, 
 @pytest.mark.case("security.M7")
 def test_a_run_without_its_lock_has_died(home: Home, engine: sa.Engine) -> None:
     with engine.begin() as connection:
-        connection.execute(sa.insert(tables.run).values(
-            run_id="r", started_at=NOW, ended_at=None, result="running", step="check", detail=""))  # fmt: skip
+        connection.execute(
+            sa.insert(tables.run).values(
+                run_id="r", started_at=NOW, ended_at=None, result="running", step="check", detail=""
+            )
+        )
     assert "died at step check" in ails(home, engine)["last run"]
     with only_run(home):
         assert "last run" not in ails(home, engine)

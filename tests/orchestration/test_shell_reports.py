@@ -34,27 +34,49 @@ def fetched(engine: sa.Engine, feed_id: str, run_id: str, result: str, days: tup
     with engine.begin() as connection:
         connection.execute(
             sa.insert(tables.fetch_outcome).values(
-                feed_id=feed_id, run_id=run_id, started_at=AT, ended_at=AT, result=result, payloads=1,
-                rows_landed=5 * len(days), rows_quarantined=2, detail="",
+                feed_id=feed_id,
+                run_id=run_id,
+                started_at=AT,
+                ended_at=AT,
+                result=result,
+                payloads=1,
+                rows_landed=5 * len(days),
+                rows_quarantined=2,
+                detail="",
             )
-        )  # fmt: skip
+        )
         if not days:
             return
         batch_id = f"{feed_id[:6]}{run_id}"
         connection.execute(
             sa.insert(tables.batch).values(
-                batch_id=batch_id, feed_id=feed_id, run_id=run_id, received_at=AT, state="landed",
-                contract_version="1.0.0", source_ref="test", media="json", archive_sha256="", rows_in=7,
-                rows_landed=5 * len(days), rows_quarantined=2, rows_ignored=0,
+                batch_id=batch_id,
+                feed_id=feed_id,
+                run_id=run_id,
+                received_at=AT,
+                state="landed",
+                contract_version="1.0.0",
+                source_ref="test",
+                media="json",
+                archive_sha256="",
+                rows_in=7,
+                rows_landed=5 * len(days),
+                rows_quarantined=2,
+                rows_ignored=0,
             )
-        )  # fmt: skip
+        )
         for day in days:
             connection.execute(
                 sa.insert(tables.file).values(
-                    path=f"{feed_id}/{day}/{batch_id}.parquet", batch_id=batch_id, feed_id=feed_id, landed_on=day,
-                    rows=5, bytes=1, state="live",
+                    path=f"{feed_id}/{day}/{batch_id}.parquet",
+                    batch_id=batch_id,
+                    feed_id=feed_id,
+                    landed_on=day,
+                    rows=5,
+                    bytes=1,
+                    state="live",
                 )
-            )  # fmt: skip
+            )
 
 
 @pytest.mark.case("engineer.12")

@@ -29,9 +29,17 @@ def engine(home: Home) -> Iterator[sa.Engine]:
 
 def progress(engine: sa.Engine, rows_landed: int, late: int, at: datetime) -> None:
     values = {
-        "feed_id": FEED, "raw_sequence": 7, "watermark_at": at - timedelta(seconds=2), "lag": 3, "rows_in": rows_landed,
-        "rows_landed": rows_landed, "rows_quarantined": 0, "rows_ignored": 0, "late": late, "updated_at": at,
-    }  # fmt: skip
+        "feed_id": FEED,
+        "raw_sequence": 7,
+        "watermark_at": at - timedelta(seconds=2),
+        "lag": 3,
+        "rows_in": rows_landed,
+        "rows_landed": rows_landed,
+        "rows_quarantined": 0,
+        "rows_ignored": 0,
+        "late": late,
+        "updated_at": at,
+    }
     with engine.begin() as connection:
         connection.execute(sa.delete(tables.stream_progress))
         connection.execute(sa.insert(tables.stream_progress).values(**values))
@@ -88,5 +96,8 @@ def test_episodes_and_how_far_alerting_is(engine: sa.Engine) -> None:
         )
     told = materializations(look(None))
     assert told[EPISODES.to_user_string()] == {
-        "episodes": 0, "open_alerts": 0, "watermark": AT.timestamp(), "behind_s": 0.08,
-    }  # fmt: skip
+        "episodes": 0,
+        "open_alerts": 0,
+        "watermark": AT.timestamp(),
+        "behind_s": 0.08,
+    }

@@ -52,8 +52,17 @@ def test_a_row_says_what_is_there_and_never_that_it_is_proven(monkeypatch: pytes
     monkeypatch.setattr("orchestration.proofs.recorded", dict)  # nobody has run the proofs on this commit
     listed = rows()
     assert set(listed["L02"]) == {
-        "id", "name_zh", "name_en", "domain", "feeds", "object_types", "rules", "sizes", "conditions", "proof",
-    }  # fmt: skip
+        "id",
+        "name_zh",
+        "name_en",
+        "domain",
+        "feeds",
+        "object_types",
+        "rules",
+        "sizes",
+        "conditions",
+        "proof",
+    }
     assert listed["L02"]["sizes"]["yichang"] == {"stated": 640, "source": "assumed", "built": 640}
     assert listed["L02"]["conditions"] == dict.fromkeys(CONDITIONS)
     assert listed["L05"]["conditions"] == dict.fromkeys(CONDITIONS, False)

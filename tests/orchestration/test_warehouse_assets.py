@@ -49,11 +49,21 @@ def land(engine: sa.Engine, feed_id: str, at: datetime, state: str = "landed") -
     with engine.begin() as connection:
         connection.execute(
             sa.insert(tables.batch).values(
-                batch_id=f"{feed_id[:5]}{at:%H%M%S%f}", feed_id=feed_id, run_id="r", received_at=at, state=state,
-                contract_version="1.0.0", source_ref="test", media="json", archive_sha256="", rows_in=1, rows_landed=1,
-                rows_quarantined=0, rows_ignored=0,
+                batch_id=f"{feed_id[:5]}{at:%H%M%S%f}",
+                feed_id=feed_id,
+                run_id="r",
+                received_at=at,
+                state=state,
+                contract_version="1.0.0",
+                source_ref="test",
+                media="json",
+                archive_sha256="",
+                rows_in=1,
+                rows_landed=1,
+                rows_quarantined=0,
+                rows_ignored=0,
             )
-        )  # fmt: skip
+        )
 
 
 def look(cursor: str | None, instance: dg.DagsterInstance | None = None) -> tuple[bool, str | None]:

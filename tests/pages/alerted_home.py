@@ -22,12 +22,23 @@ from orchestration.rules import publish_rules
 from published import publish_city
 
 PASSWORD = "tide-turns-at-seven"
-WELL = Subject("lifeline", "gas", "gas_space", "夷陵大道燃气阀井", "420502003", 111.29, 30.71, "可燃气体浓度",
-               "Combustible gas")  # fmt: skip
-RIVER = Subject("natural_hazard", "flood", "river_station", "清江高坝洲站", "420581", 111.40, 30.40, "水位",
-                "River level")  # fmt: skip
-SITE = Subject("public_safety", "construction", "site", "猇亭一号工地", "420505", 111.43, 30.53, "PM10 小时均值",
-               "PM10, mean of an hour")  # fmt: skip
+WELL = Subject(
+    "lifeline", "gas", "gas_space", "夷陵大道燃气阀井", "420502003", 111.29, 30.71, "可燃气体浓度", "Combustible gas"
+)
+RIVER = Subject(
+    "natural_hazard", "flood", "river_station", "清江高坝洲站", "420581", 111.40, 30.40, "水位", "River level"
+)
+SITE = Subject(
+    "public_safety",
+    "construction",
+    "site",
+    "猇亭一号工地",
+    "420505",
+    111.43,
+    30.53,
+    "PM10 小时均值",
+    "PM10, mean of an hour",
+)
 # What each subject is measured by: metric, unit, threshold, standard, clause, evidence grade.
 MEASURED: dict[str, tuple[str, str, float, str, str, str]] = {
     "gas_space": ("methane_pct_lel", "%LEL", 50.0, "GB/T 50493-2019", "5.5.2", "secondary"),
@@ -70,10 +81,27 @@ class AlertedHome:
         metric, unit, threshold, standard, clause, grade = MEASURED.get(subject.object_type, MEASURED["gas_space"])
         rule_id = rule_id or f"{subject.subdomain}_rule"
         change = EpisodeChange(
-            episode_id_of(metric, object_id, "d1", at), 1, Change.OPENED, rule_id, object_id, "d1",
-            metric, colour, RANKS[colour], value, threshold, unit, f"{metric}_{colour}", standard, clause, grade,
-            colour, at, at, is_late=late,
-        )  # fmt: skip
+            episode_id_of(metric, object_id, "d1", at),
+            1,
+            Change.OPENED,
+            rule_id,
+            object_id,
+            "d1",
+            metric,
+            colour,
+            RANKS[colour],
+            value,
+            threshold,
+            unit,
+            f"{metric}_{colour}",
+            standard,
+            clause,
+            grade,
+            colour,
+            at,
+            at,
+            is_late=late,
+        )
         apply(self.engine, self.policies, [change], lambda _: subject, at)
         return self.scalar(sa.select(tables.member.c.alert_id).where(tables.member.c.episode_id == change.episode_id))
 
@@ -103,10 +131,19 @@ def device(device_id: str, raw_feed: str = "housing.dust_reading", **columns: An
 
 def _link(now: datetime) -> dict[str, Any]:
     return {
-        "carrier": "tcp", "standing": "known", "address": "127.0.0.1:50211", "is_connected": True,
-        "first_heard_at": now - timedelta(days=3), "last_frame_at": now + timedelta(minutes=30), "last_bad_at": None,
-        "last_bad_reason": None, "frames": 1200, "bad_frames": 0, "refused": 0, "deviations": "{}",
-    }  # fmt: skip
+        "carrier": "tcp",
+        "standing": "known",
+        "address": "127.0.0.1:50211",
+        "is_connected": True,
+        "first_heard_at": now - timedelta(days=3),
+        "last_frame_at": now + timedelta(minutes=30),
+        "last_bad_at": None,
+        "last_bad_reason": None,
+        "frames": 1200,
+        "bad_frames": 0,
+        "refused": 0,
+        "deviations": "{}",
+    }
 
 
 def _well(_change: EpisodeChange) -> Subject:

@@ -90,12 +90,38 @@ def no_fault(page: Page) -> None:
 @pytest.mark.parametrize(
     ("language", "texts"),
     [
-        ("zh", ["红", "可燃气体浓度 52.3 %LEL", "GB/T 50493-2019 5.5.2", "二手来源", "依据未证实", "迟到数据",
-                "宜昌市住房和城乡建设局", "0717-", "已超时", "预警进程在运行", "测试几何，请换成本市数据"]),
-        ("en", ["Red", "Combustible gas 52.3 %LEL", "secondary source", "unconfirmed", "Late data", "overdue",
-                "Yichang Housing and Urban-Rural Development Bureau", "Alerting is running", "1 unanswered"]),
+        (
+            "zh",
+            [
+                "红",
+                "可燃气体浓度 52.3 %LEL",
+                "GB/T 50493-2019 5.5.2",
+                "二手来源",
+                "依据未证实",
+                "迟到数据",
+                "宜昌市住房和城乡建设局",
+                "0717-",
+                "已超时",
+                "预警进程在运行",
+                "测试几何，请换成本市数据",
+            ],
+        ),
+        (
+            "en",
+            [
+                "Red",
+                "Combustible gas 52.3 %LEL",
+                "secondary source",
+                "unconfirmed",
+                "Late data",
+                "overdue",
+                "Yichang Housing and Urban-Rural Development Bureau",
+                "Alerting is running",
+                "1 unanswered",
+            ],
+        ),
     ],
-)  # fmt: skip
+)
 def test_the_list_says_what_it_must_and_asks_nobody_else(
     page: Page, alert_site: Site, language: str, texts: list[str]
 ) -> None:
@@ -153,8 +179,10 @@ def test_an_alert_is_acknowledged_dispatched_and_resolved_by_name(
         .order_by(tables.alert_event.c.event_id)
     )
     assert [(event["kind"], event["reason"]) for event in events] == [
-        ("acknowledged", "已电话核实，派人上坝"), ("dispatched", ""), ("resolved", "水位回落，闸门正常"),
-    ]  # fmt: skip
+        ("acknowledged", "已电话核实，派人上坝"),
+        ("dispatched", ""),
+        ("resolved", "水位回落，闸门正常"),
+    ]
     no_fault(page)
 
 
@@ -330,10 +358,18 @@ def test_news_that_did_not_get_through_is_said(page: Page, alerted: AlertedHome,
     with alerted.engine.begin() as connection:
         connection.execute(
             sa.insert(tables.alert_delivery).values(
-                delivery_id="d-stuck", alert_id=alert_id, channel_id="sms", target="u", kind="opened", body="{}",
-                state="dead", attempts=9, next_at=at, created_at=at,
+                delivery_id="d-stuck",
+                alert_id=alert_id,
+                channel_id="sms",
+                target="u",
+                kind="opened",
+                body="{}",
+                state="dead",
+                attempts=9,
+                next_at=at,
+                created_at=at,
             )
-        )  # fmt: skip
+        )
     open_alerts(page, alert_site)
     stuck = page.locator(".heart .banner.warn")
     expect(stuck).to_contain_text("有通知没有送达：短信网关 1 条")

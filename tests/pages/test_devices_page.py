@@ -33,16 +33,29 @@ def listened(tmp_path_factory: pytest.TempPathFactory) -> AlertedHome:
         device("DUST-WELL"),
         device("DUST-CALLS", is_connected=False),
         device("DUST-MUTE", is_connected=False, last_frame_at=now - timedelta(hours=5)),
-        device("DUST-ODD", deviations='{"short_body": 12}', bad_frames=3, last_bad_at=now,
-               last_bad_reason="check code 0x3a found, expected 0x3b"),
+        device(
+            "DUST-ODD",
+            deviations='{"short_body": 12}',
+            bad_frames=3,
+            last_bad_at=now,
+            last_bad_reason="check code 0x3a found, expected 0x3b",
+        ),
         device("DUST-BANNED", standing="banned", is_connected=False, refused=4),
         device("STRANGER", standing="unknown", is_connected=False, last_frame_at=None, frames=0, refused=88),
-    )  # fmt: skip
+    )
     with made.engine.begin() as connection:
         progress = {
-            "feed_id": "housing.dust_reading", "raw_sequence": 99, "watermark_at": now, "lag": 7, "rows_in": 120_000,
-            "rows_landed": 119_990, "rows_quarantined": 10, "rows_ignored": 0, "late": 3, "updated_at": now,
-        }  # fmt: skip
+            "feed_id": "housing.dust_reading",
+            "raw_sequence": 99,
+            "watermark_at": now,
+            "lag": 7,
+            "rows_in": 120_000,
+            "rows_landed": 119_990,
+            "rows_quarantined": 10,
+            "rows_ignored": 0,
+            "late": 3,
+            "updated_at": now,
+        }
         connection.execute(sa.insert(tables.stream_progress).values(**progress))
         clock = {"raw_feed": "housing.dust_reading", "seen_at": now, "since_at": now - timedelta(hours=3)}
         for device_id, offset_s, is_off, jumped_at in (

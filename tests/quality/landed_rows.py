@@ -22,9 +22,13 @@ NOW = datetime(2026, 7, 30, 4, 0, tzinfo=UTC)  # noon in Beijing
 N_DEVICES = 5
 _SERIAL = count(1)
 _POLARS: dict[str, pl.DataType] = {
-    "string": pl.String(), "number": pl.Float64(), "integer": pl.Int64(), "boolean": pl.Boolean(),
-    "date": pl.Date(), "timestamp": pl.Datetime("us", "UTC"),
-}  # fmt: skip
+    "string": pl.String(),
+    "number": pl.Float64(),
+    "integer": pl.Int64(),
+    "boolean": pl.Boolean(),
+    "date": pl.Date(),
+    "timestamp": pl.Datetime("us", "UTC"),
+}
 
 
 def good_rows(contract: Contract, n: int = 200, day: date = date(2026, 7, 30)) -> pl.DataFrame:
@@ -99,18 +103,35 @@ def land(
         with_meta(frame, batch_id).write_parquet(path)
         paths.append(path)
         files.append(
-            {"path": str(relative), "batch_id": batch_id, "feed_id": contract.id, "landed_on": day.isoformat(),
-             "rows": len(frame), "bytes": path.stat().st_size, "state": "live"}
-        )  # fmt: skip
+            {
+                "path": str(relative),
+                "batch_id": batch_id,
+                "feed_id": contract.id,
+                "landed_on": day.isoformat(),
+                "rows": len(frame),
+                "bytes": path.stat().st_size,
+                "state": "live",
+            }
+        )
     rows = sum(f["rows"] for f in files)
     with engine.begin() as connection:
         connection.execute(
             tables.batch.insert().values(
-                batch_id=batch_id, feed_id=contract.id, contract_version=contract.version, source_ref="test",
-                media="csv", archive_sha256=f"{serial:064x}", received_at=NOW - timedelta(hours=1), rows_in=rows,
-                rows_landed=rows, rows_quarantined=0, rows_ignored=rows_ignored, state=state, run_id=run_id,
+                batch_id=batch_id,
+                feed_id=contract.id,
+                contract_version=contract.version,
+                source_ref="test",
+                media="csv",
+                archive_sha256=f"{serial:064x}",
+                received_at=NOW - timedelta(hours=1),
+                rows_in=rows,
+                rows_landed=rows,
+                rows_quarantined=0,
+                rows_ignored=rows_ignored,
+                state=state,
+                run_id=run_id,
             )
-        )  # fmt: skip
+        )
         if files:
             connection.execute(tables.file.insert(), files)
     return paths

@@ -74,8 +74,16 @@ def test_an_exported_suite_runs_without_us_and_gives_our_verdicts(
     assert len((folder / "buffered_duckdb.py").read_text(encoding="utf-8").splitlines()) <= 30
 
     (bad_path,) = land(home, engine, contract, [(today, bad)], run_id="run-2")
-    command = [str(foreign_python), "-c", DRIVER, str(folder), str(tmp_path / "docs"),
-               str(good_path), str(bad_path), str(broken_path)]  # fmt: skip
+    command = [
+        str(foreign_python),
+        "-c",
+        DRIVER,
+        str(folder),
+        str(tmp_path / "docs"),
+        str(good_path),
+        str(bad_path),
+        str(broken_path),
+    ]
     environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
     assert done.returncode == 0, done.stderr

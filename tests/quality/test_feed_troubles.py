@@ -17,9 +17,12 @@ FEED = "weather.observation"
 
 
 IDS = {
-    "freshness": "freshness", "distribution_drift": "drift_air_temperature_c", "pattern": "pattern_station_id",
-    "range": "range_rain_1h_mm", "checks": "checks",
-}  # fmt: skip
+    "freshness": "freshness",
+    "distribution_drift": "drift_air_temperature_c",
+    "pattern": "pattern_station_id",
+    "range": "range_rain_1h_mm",
+    "checks": "checks",
+}
 
 
 def say(
@@ -28,21 +31,37 @@ def say(
     with engine.begin() as connection:
         connection.execute(
             tables.check_verdict.insert().values(
-                run_id="r", feed_id=FEED, check_id=check_id or IDS[kind], kind=kind, severity="warning",
-                verdict=verdict, observed=observed, expected="≤ 2 h", message_zh="说明。", message_en="Told.",
-                rows_checked=1, at=at,
+                run_id="r",
+                feed_id=FEED,
+                check_id=check_id or IDS[kind],
+                kind=kind,
+                severity="warning",
+                verdict=verdict,
+                observed=observed,
+                expected="≤ 2 h",
+                message_zh="说明。",
+                message_en="Told.",
+                rows_checked=1,
+                at=at,
             )
-        )  # fmt: skip
+        )
 
 
 def fetched(engine: sa.Engine, result: str, detail: str = "", quarantined: int = 0) -> None:
     with engine.begin() as connection:
         connection.execute(
             tables.fetch_outcome.insert().values(
-                feed_id=FEED, run_id="r", started_at=NOW, ended_at=NOW, result=result, payloads=1, rows_landed=0,
-                rows_quarantined=quarantined, detail=detail,
+                feed_id=FEED,
+                run_id="r",
+                started_at=NOW,
+                ended_at=NOW,
+                result=result,
+                payloads=1,
+                rows_landed=0,
+                rows_quarantined=quarantined,
+                detail=detail,
             )
-        )  # fmt: skip
+        )
 
 
 def rows(engine: sa.Engine) -> list[Any]:
@@ -134,10 +153,21 @@ def test_held_batches_are_a_trouble_until_they_are_admitted(engine: sa.Engine, c
     with engine.begin() as connection:
         connection.execute(
             tables.batch.insert().values(
-                batch_id="b", feed_id=FEED, contract_version="1", source_ref="s", media="json", archive_sha256="0",
-                received_at=NOW, rows_in=1, rows_landed=1, rows_quarantined=0, rows_ignored=0, state="held", run_id="r",
+                batch_id="b",
+                feed_id=FEED,
+                contract_version="1",
+                source_ref="s",
+                media="json",
+                archive_sha256="0",
+                received_at=NOW,
+                rows_in=1,
+                rows_landed=1,
+                rows_quarantined=0,
+                rows_ignored=0,
+                state="held",
+                run_id="r",
             )
-        )  # fmt: skip
+        )
     update_troubles(engine, contracts, NOW)
     assert "1 个批次未通过检查" in rows(engine)[0].text_zh
     with engine.begin() as connection:

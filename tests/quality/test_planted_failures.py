@@ -31,20 +31,36 @@ class City:
 
     def history(self, feed_id: str, days: int = HISTORY_DAYS) -> None:
         for back in range(days, 0, -1):
-            self.land(feed_id, good_rows(self.contracts[feed_id], day=TODAY - timedelta(days=back)),
-                      day=TODAY - timedelta(days=back), state="admitted", run_id="run-0")  # fmt: skip
+            self.land(
+                feed_id,
+                good_rows(self.contracts[feed_id], day=TODAY - timedelta(days=back)),
+                day=TODAY - timedelta(days=back),
+                state="admitted",
+                run_id="run-0",
+            )
 
     def rows(self, feed_id: str, n: int = 200) -> pl.DataFrame:
         return good_rows(self.contracts[feed_id], n, TODAY)
 
     def land(
-        self, feed_id: str, frame: pl.DataFrame, *, day: date = TODAY, state: str = "landed", run_id: str = "run-1",
+        self,
+        feed_id: str,
+        frame: pl.DataFrame,
+        *,
+        day: date = TODAY,
+        state: str = "landed",
+        run_id: str = "run-1",
         rows_ignored: int = 0,
-    ) -> None:  # fmt: skip
+    ) -> None:
         land(
-            self.home, self.engine, self.contracts[feed_id], [(day, frame)],
-            state=state, run_id=run_id, rows_ignored=rows_ignored,
-        )  # fmt: skip
+            self.home,
+            self.engine,
+            self.contracts[feed_id],
+            [(day, frame)],
+            state=state,
+            run_id=run_id,
+            rows_ignored=rows_ignored,
+        )
 
     def check(self, feed_id: str, now: datetime | None = None) -> list[Verdict]:
         return check_feeds(self.home, self.engine, self.contracts, [feed_id], "run-1", now or self.now)[feed_id]
@@ -139,16 +155,29 @@ def refuse(engine: sa.Engine, feed_id: str, n_rows: int) -> None:
         ).first()
         assert batch is not None
         connection.execute(
-            sa.update(tables.batch).where(b.batch_id == batch.batch_id).values(
-                rows_in=batch.rows_in + n_rows, rows_quarantined=n_rows, received_at=NOW,
+            sa.update(tables.batch)
+            .where(b.batch_id == batch.batch_id)
+            .values(
+                rows_in=batch.rows_in + n_rows,
+                rows_quarantined=n_rows,
+                received_at=NOW,
             )
-        )  # fmt: skip
+        )
         connection.execute(
             sa.insert(tables.quarantine).values(
-                feed_id=feed_id, batch_id=batch.batch_id, reason="wrong_type", grain="batch", outcome="quarantined",
-                source_ref="test", locator="", n_rows=n_rows, archive_sha256="0", contract_version="1", at=NOW,
+                feed_id=feed_id,
+                batch_id=batch.batch_id,
+                reason="wrong_type",
+                grain="batch",
+                outcome="quarantined",
+                source_ref="test",
+                locator="",
+                n_rows=n_rows,
+                archive_sha256="0",
+                contract_version="1",
+                at=NOW,
             )
-        )  # fmt: skip
+        )
 
 
 PLANTED: dict[Kind, Callable[[City], str]] = {
@@ -182,8 +211,11 @@ def test_a_large_share_refused_fails_and_holds_nothing(city: City) -> None:
     feed = a_third_was_refused(city)
     verdict = next(v for v in city.check(feed) if v.kind == "refused")
     assert (verdict.verdict, verdict.severity, verdict.batch_ids, verdict.blocks) == (
-        "failed", "error", verdict.batch_ids, False,
-    )  # fmt: skip
+        "failed",
+        "error",
+        verdict.batch_ids,
+        False,
+    )
     assert "% of the last delivery was refused" in verdict.message_en
 
 
@@ -248,8 +280,10 @@ def test_a_batch_of_one_cold_hour_is_no_drift(city: City) -> None:
         rows = good_rows(city.contracts[feed], day=day).with_columns(cold.alias("air_temperature_c"))
         city.land(feed, rows, day=day, state="admitted", run_id="run-0")
     with city.engine.begin() as connection:  # the uniform nights of the fixture would mix with these
-        connection.execute(sa.text("update ledger_file set state = 'replaced' where feed_id = :f and landed_on > :d"),
-                           {"f": feed, "d": (TODAY - timedelta(days=10)).isoformat()})  # fmt: skip
+        connection.execute(
+            sa.text("update ledger_file set state = 'replaced' where feed_id = :f and landed_on > :d"),
+            {"f": feed, "d": (TODAY - timedelta(days=10)).isoformat()},
+        )
     city.land(feed, city.rows(feed).with_columns(cold.alias("air_temperature_c")).filter(night))
     assert observed(city.check(feed), "distribution_drift") < 2
 

@@ -137,9 +137,13 @@ def test_an_engine_that_dies_raises_and_the_run_goes_on(
 
 @pytest.mark.parametrize("word", [True, False])
 def test_an_engine_that_says_the_same_of_everything_is_not_believed(
-    home: Home, engine: sa.Engine, contracts: dict[str, Contract], check: Any, monkeypatch: pytest.MonkeyPatch,
+    home: Home,
+    engine: sa.Engine,
+    contracts: dict[str, Contract],
+    check: Any,
+    monkeypatch: pytest.MonkeyPatch,
     word: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Yes is not believed because of the bad rows, no because it shows no row that breaks the promise."""
 
     def ask(self: Any, table: str, checks: Any, *_: Any) -> dict[str, Answer]:
@@ -319,8 +323,12 @@ def test_a_release_is_on_record(home: Home, engine: sa.Engine, contracts: dict[s
     with engine.connect() as connection:
         action = connection.execute(sa.select(tables.operator_action)).one()
     assert (action.actor, action.action, action.target, action.reason, action.at) == (
-        "duty-1", "release", "b1", "department confirmed by telephone", NOW,
-    )  # fmt: skip
+        "duty-1",
+        "release",
+        "b1",
+        "department confirmed by telephone",
+        NOW,
+    )
     with pytest.raises(ReleaseError, match="is admitted, expected held"):
         release(engine, "b1", "duty-1", "again", NOW)
     with pytest.raises(ReleaseError, match="not in the ledger"):

@@ -53,18 +53,33 @@ def land_rows(
     with engine.begin() as connection:
         connection.execute(
             sa.insert(tables.batch).values(
-                batch_id=batch_id, feed_id=contract.id, contract_version=contract.version, source_ref="test",
-                media="json", archive_sha256=batch_id, received_at=received_at, rows_in=frame.height,
-                rows_landed=frame.height, rows_quarantined=0, rows_ignored=0, state=state, run_id="test",
+                batch_id=batch_id,
+                feed_id=contract.id,
+                contract_version=contract.version,
+                source_ref="test",
+                media="json",
+                archive_sha256=batch_id,
+                received_at=received_at,
+                rows_in=frame.height,
+                rows_landed=frame.height,
+                rows_quarantined=0,
+                rows_ignored=0,
+                state=state,
+                run_id="test",
             )
-        )  # fmt: skip
+        )
         for file in files:
             connection.execute(
                 sa.insert(tables.file).values(
-                    path=str(file.path), batch_id=batch_id, feed_id=contract.id, landed_on=file.landed_on,
-                    rows=file.rows, bytes=file.bytes, state="live",
+                    path=str(file.path),
+                    batch_id=batch_id,
+                    feed_id=contract.id,
+                    landed_on=file.landed_on,
+                    rows=file.rows,
+                    bytes=file.bytes,
+                    state="live",
                 )
-            )  # fmt: skip
+            )
 
 
 def land_city(
@@ -92,9 +107,15 @@ def _record(contract: Contract, rng: random.Random, midnight: datetime, index: i
 
 
 def _value(
-    contract: Contract, column: Column, rng: random.Random, midnight: datetime, index: int, lon: float, lat: float,
+    contract: Contract,
+    column: Column,
+    rng: random.Random,
+    midnight: datetime,
+    index: int,
+    lon: float,
+    lat: float,
     county: str,
-) -> Any:  # fmt: skip
+) -> Any:
     """One plausible value: ids count, events lie within the day, everything else within its limits."""
     day = midnight.date()
     match column.concept:

@@ -117,10 +117,14 @@ def test_an_installed_copy_composes_its_project_under_the_home(tmp_path: Path) -
         packed.extractall(tmp_path / "site")
     home = tmp_path / "home"
     derived = subprocess.run(
-        [sys.executable, "-c", "from cli import app; app()", "derive"], cwd=tmp_path, timeout=120,
+        [sys.executable, "-c", "from cli import app; app()", "derive"],
+        cwd=tmp_path,
+        timeout=120,
         env={**os.environ, "PYTHONPATH": str(tmp_path / "site"), "CITYRISK_HOME": str(home)},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert derived.returncode == 0, derived.stderr
     assert str(home / "build/project") in derived.stdout
     assert (home / "build/project/.build/models/conformed/all_object.sql").is_file()
@@ -130,10 +134,16 @@ def test_an_installed_copy_composes_its_project_under_the_home(tmp_path: Path) -
 
 def test_two_processes_at_once_leave_one_whole_build_folder(tmp_path: Path) -> None:
     project, systems = tmp_path / "dbt_project", ROOT / "systems"
-    command = [sys.executable, "-c", (
-        "import sys; from pathlib import Path; from orchestration.project import refresh; "
-        "print(len(refresh(Path(sys.argv[1]), Path(sys.argv[2]))))"
-    ), str(project), str(systems)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-c",
+        (
+            "import sys; from pathlib import Path; from orchestration.project import refresh; "
+            "print(len(refresh(Path(sys.argv[1]), Path(sys.argv[2]))))"
+        ),
+        str(project),
+        str(systems),
+    ]
     both = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     said = sorted(int(process.communicate(timeout=60)[0]) for process in both)
     assert said[0] == 0
@@ -233,10 +243,17 @@ def test_the_sql_of_a_wide_new_feed_passes_the_lint(tmp_path: Path) -> None:
         schema["quality"] = [rule for rule in schema["quality"] if rule["id"] == "unique_key"]
         is_metric = [{"property": "unit", "value": "mm"}, {"property": "metric", "value": True}]
         schema["properties"] += [
-            {"name": name, "physicalName": name, "businessName": "列", "description": name, "logicalType": "number",
-             "classification": "internal", **({"customProperties": is_metric} if "gas" in source else {})}
+            {
+                "name": name,
+                "physicalName": name,
+                "businessName": "列",
+                "description": name,
+                "logicalType": "number",
+                "classification": "internal",
+                **({"customProperties": is_metric} if "gas" in source else {}),
+            }
             for name in more
-        ]  # fmt: skip
+        ]
         path = tmp_path / f"systems/lifeline/gas/feeds/{feed_id.partition('.')[2]}.odcs.yaml"
         path.write_text(yaml.safe_dump(document, allow_unicode=True), "utf-8")
     texts = contract_texts(load_contracts(tmp_path / "systems"))
@@ -247,8 +264,18 @@ def test_the_sql_of_a_wide_new_feed_passes_the_lint(tmp_path: Path) -> None:
     for name in ("stg_bridge__inspection.sql", "stg_bridge__strain.sql", "all_inspection.sql"):
         (folder / name).write_text(derived[name], "utf-8")
     linted = subprocess.run(
-        [Path(sys.executable).with_name("sqlfluff"), "lint", "--disable-progress-bar", "--config", ROOT / ".sqlfluff",
-         folder],
-        cwd=ROOT, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
+        [
+            Path(sys.executable).with_name("sqlfluff"),
+            "lint",
+            "--disable-progress-bar",
+            "--config",
+            ROOT / ".sqlfluff",
+            folder,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
     assert linted.returncode == 0, linted.stdout

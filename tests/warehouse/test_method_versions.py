@@ -62,8 +62,11 @@ def test_each_day_is_scored_by_the_version_that_was_in_force(tmp_path: Path) -> 
     first = index(city)
     today = city.now.date()
     assert {day: {row[3] for row in rows} for day, rows in first.items()} == {
-        DAYS[0]: {"cri-1.0.0"}, DAYS[1]: {"cri-1.0.0"}, DAYS[2]: {SECOND}, today: {SECOND},
-    }  # fmt: skip
+        DAYS[0]: {"cri-1.0.0"},
+        DAYS[1]: {"cri-1.0.0"},
+        DAYS[2]: {SECOND},
+        today: {SECOND},
+    }
     assert len({len(rows) for rows in first.values()}) == 1
     assert city.ask("select count(*) from risk.signal where signal_code = 'tp_phreatic'") > [(0,)]
 

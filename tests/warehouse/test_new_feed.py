@@ -79,10 +79,25 @@ def test_dbt_by_hand_needs_only_the_home_and_docs_not_even_that(
     ours = {name: value for name, value in os.environ.items() if not name.startswith("CITYRISK_")}
     ours |= {"CITYRISK_HOME": str(empty.home.root)} if has_home else {}
     done = subprocess.run(
-        [dbt, "docs", "generate", "--static", "--project-dir", empty.project, "--profiles-dir", empty.project,
-         "--target-path", tmp_path / "docs"],
-        env=ours, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        [
+            dbt,
+            "docs",
+            "generate",
+            "--static",
+            "--project-dir",
+            empty.project,
+            "--profiles-dir",
+            empty.project,
+            "--target-path",
+            tmp_path / "docs",
+        ],
+        env=ours,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout
     assert (tmp_path / "docs/static_index.html").stat().st_size > 0
 
@@ -161,11 +176,15 @@ def river_levels() -> str:
     schema["properties"] = [p for p in schema["properties"] if p["name"] in ("station_id", "observed_at", "rain_1h_mm")]
     schema["properties"].append(
         {
-            "name": "river_level_m", "physicalName": "SW", "businessName": "水位", "description": "River level",
-            "logicalType": "number", "classification": "internal",
+            "name": "river_level_m",
+            "physicalName": "SW",
+            "businessName": "水位",
+            "description": "River level",
+            "logicalType": "number",
+            "classification": "internal",
             "customProperties": [{"property": "unit", "value": "m"}, {"property": "metric", "value": True}],
         }
-    )  # fmt: skip
+    )
     schema["quality"] = [rule for rule in schema["quality"] if rule["id"] == "unique_key"]
     return str(yaml.safe_dump(document, allow_unicode=True))
 
@@ -204,10 +223,16 @@ def test_who_answers_for_a_new_kind_is_its_owner_by_rule(foreign: Warehouse, kin
     found = foreign.ask(
         f"select role, organisation_id from core.responsibility where risk_type = '{kind}' and area_code = '420500'"
     )
-    assert sorted(found) == sorted({
-        "lead": "420500:safety_committee", "build": "420500:data", "command": "420500:emergency",
-        "responsible": unit, "monitor": unit, "dispose": unit,
-    }.items())  # fmt: skip
+    assert sorted(found) == sorted(
+        {
+            "lead": "420500:safety_committee",
+            "build": "420500:data",
+            "command": "420500:emergency",
+            "responsible": unit,
+            "monitor": unit,
+            "dispose": unit,
+        }.items()
+    )
 
 
 @pytest.mark.slow

@@ -98,10 +98,20 @@ def test_worked_numbers_of_the_standards_hold(city: Warehouse) -> None:
     assert tested.success, tested.message
     assert len(tested.nodes) >= 14
     assert {node.name.rsplit(".", 1)[-1] for node in tested.nodes} >= {
-        "gb18218_s_r_and_grade", "gb18218_alpha_steps", "lec", "risk_matrix", "instrument_intensity", "iaqi",
-        "tangent_angle", "tailings_rollup", "deduction", "inform_means", "index_is_the_weighted_geometric_mean",
-        "what_a_build_leaves_out_lowers_confidence_today", "system_status_counts_what_is_its_own",
-    }  # fmt: skip
+        "gb18218_s_r_and_grade",
+        "gb18218_alpha_steps",
+        "lec",
+        "risk_matrix",
+        "instrument_intensity",
+        "iaqi",
+        "tangent_angle",
+        "tailings_rollup",
+        "deduction",
+        "inform_means",
+        "index_is_the_weighted_geometric_mean",
+        "what_a_build_leaves_out_lowers_confidence_today",
+        "system_status_counts_what_is_its_own",
+    }
 
 
 @pytest.mark.slow
@@ -255,9 +265,12 @@ def test_quiet_feeds_lower_confidence_and_not_risk(city: Warehouse) -> None:
     assert factors[last]
     assert factors[quiet_on] == factors[last]  # a warning that ends is news, not silence: weather.hazard apart
     confidence = dict(
-        ask(city, f"select as_of_date, confidence from risk_index where domain = 'all' and area_code = '420500' "
-                  f"and as_of_date in ('{last}', '{quiet_on}')")
-    )  # fmt: skip
+        ask(
+            city,
+            f"select as_of_date, confidence from risk_index where domain = 'all' and area_code = '420500' "
+            f"and as_of_date in ('{last}', '{quiet_on}')",
+        )
+    )
     assert confidence[quiet_on] == "D"
     assert confidence[last] < "D"
     assert {row[0] for row in ask(city, "select distinct freshness from feed_health")} == {"silent", "late", "fresh"}
@@ -283,11 +296,20 @@ def test_held_and_broken_things_show_in_feed_health(city: Warehouse) -> None:
         for number, verdict in enumerate(("passed", "failed", "raised")):
             connection.execute(
                 tables.check_verdict.insert().values(
-                    run_id="r", feed_id="fire.unit", check_id=f"c{number}", kind="k", severity="warning",
-                    verdict=verdict, observed=None, expected="e", message_zh="说明", message_en="m", rows_checked=1,
+                    run_id="r",
+                    feed_id="fire.unit",
+                    check_id=f"c{number}",
+                    kind="k",
+                    severity="warning",
+                    verdict=verdict,
+                    observed=None,
+                    expected="e",
+                    message_zh="说明",
+                    message_en="m",
+                    rows_checked=1,
                     at=city.now,
                 )
-            )  # fmt: skip
+            )
     city.land("fire.unit", DAYS[0], 3, "held-batch", seed=3, received_at=city.now)
     city.set_batch("held-batch", "held")
     city.build(select=None)

@@ -136,8 +136,11 @@ def test_thresholds_are_the_numeric_ones_with_their_evidence(shared_dir: Path) -
         (float(r["threshold"]), r["source_label"], r["standard"], r["clause"], r["evidence_grade"]) for r in ours
     )
     assert len({r["rule_id"] for r in ours}) == len(ours)
-    assert all(r["severity_rank"] == {"red": "4", "orange": "3", "yellow": "2", "blue": "1"}[r["colour"]]
-               for r in ours if r["colour"])  # fmt: skip
+    assert all(
+        r["severity_rank"] == {"red": "4", "orange": "3", "yellow": "2", "blue": "1"}[r["colour"]]
+        for r in ours
+        if r["colour"]
+    )
 
 
 @pytest.mark.shared
@@ -151,7 +154,6 @@ def test_gb18218_tables_are_copied_whole(shared_dir: Path) -> None:
         (int(r["substance_no"]), r["cas_no"]): (r["critical_quantity_t"], r["beta"]) for r in rows("gb18218_table1")
     }
     assert ours == theirs
-    assert [(r["symbol"], r["critical_quantity_t"], r["beta_table4"])
-            for r in reference(shared_dir, "gb18218_table2_4.csv")] == [
-        (r["hazard_class"], r["critical_quantity_t"], r["beta"]) for r in rows("gb18218_table2_4")
-    ]  # fmt: skip
+    assert [
+        (r["symbol"], r["critical_quantity_t"], r["beta_table4"]) for r in reference(shared_dir, "gb18218_table2_4.csv")
+    ] == [(r["hazard_class"], r["critical_quantity_t"], r["beta"]) for r in rows("gb18218_table2_4")]

@@ -54,7 +54,9 @@ class ReadingEvaluator(Evaluator):
     other, but ends none.
     """
 
-    def __init__(self, rule: Rule, context: Context, shape: FeedShape, limits: RuleLimits, tracks: Tracks, past: Tracks):
+    def __init__(
+        self, rule: Rule, context: Context, shape: FeedShape, limits: RuleLimits, tracks: Tracks, past: Tracks
+    ):
         self.judge = Judge(rule, shape)
         super().__init__(rule, context, tracks, levels_of(rule, self.judge.ranks), shape.feed_id)
         self.shape, self.limits, self.past = shape, limits, past

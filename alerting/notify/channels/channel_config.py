@@ -1,7 +1,8 @@
 """The rows that channels work by: the channels themselves, and the duty offices that they reach.
 
 Read from the newest rules generation like the desk's tables. Not here: which notice takes which channel
-(`alerting.notify.outbox`), addresses and secrets of receivers (the home's environment, by the names that the rows give).
+(`alerting.notify.outbox`), addresses and secrets of receivers (the home's environment, by the names that the rows
+give).
 """
 
 from __future__ import annotations
@@ -86,9 +87,13 @@ def _channel(row: Mapping[str, str]) -> ChannelRow:
         raise ChannelConfigError(f"{where}: kind {row['kind']!r} found, expected one of {', '.join(get_args(Kind))}")
     languages = tuple(one for one in get_args(Language) if one in row["languages"].split())
     if not languages or not row["address_env"] or not row["per_minute"].isdigit() or int(row["per_minute"]) < 1:
-        raise ChannelConfigError(f"{where}: give languages (zh, en), address_env, and per_minute as a whole number from 1")
+        raise ChannelConfigError(
+            f"{where}: give languages (zh, en), address_env, and per_minute as a whole number from 1"
+        )
     if row["carries_faults"] == "true" and len(row["channel_id"]) > LONGEST_CARRIER:
-        raise ChannelConfigError(f"{where}: a channel that carries feed faults has an id of at most {LONGEST_CARRIER} letters")
+        raise ChannelConfigError(
+            f"{where}: a channel that carries feed faults has an id of at most {LONGEST_CARRIER} letters"
+        )
     return ChannelRow(
         row["channel_id"],
         row["kind"],  # type: ignore[arg-type]
@@ -113,4 +118,6 @@ def _read(name: str, folders: tuple[Path, ...]) -> list[dict[str, str]]:
             with path.open(encoding="utf-8", newline="") as file:
                 return list(csv.DictReader(file))
     places = ", ".join(map(str, folders))
-    raise ChannelConfigError(f"no {name}.csv in {places}; publish the rules again, a generation holds every table of channels")
+    raise ChannelConfigError(
+        f"no {name}.csv in {places}; publish the rules again, a generation holds every table of channels"
+    )

@@ -97,8 +97,9 @@ def strand(
         is_new = sa.or_(_d.receipt.is_(None), _d.created_at < now - retry_policy.set_up_within)
         query = sa.select(_d.channel_id).where(_d.state.in_(WAITING), is_new).distinct()
         found: Sequence[str] = connection.scalars(query).all()
-        stranded = {one: reasons.get(one, "no such row in channels.csv") for one in found
-                    if one in reasons or one not in known}  # fmt: skip
+        stranded = {
+            one: reasons.get(one, "no such row in channels.csv") for one in found if one in reasons or one not in known
+        }
     for channel_id, reason in stranded.items():
         waiting = sa.update(tables.alert_delivery).where(_d.channel_id == channel_id, _d.state.in_(WAITING))
         note = {"result": "not set up", "reason": reason, "at": now.isoformat()}
@@ -115,11 +116,16 @@ def standing(engine: sa.Engine, channel_ids: Sequence[str], since: datetime) -> 
         for one in channel_ids
     }
     query = (
-        sa.select(_d.channel_id, _d.state, sa.func.count().label("n"), sa.func.min(_d.created_at).label("oldest"),
-                  sa.func.max(_d.sent_at).label("last"))
+        sa.select(
+            _d.channel_id,
+            _d.state,
+            sa.func.count().label("n"),
+            sa.func.min(_d.created_at).label("oldest"),
+            sa.func.max(_d.sent_at).label("last"),
+        )
         .where(sa.or_(_d.state.in_(WAITING), _d.created_at > since))
         .group_by(_d.channel_id, _d.state)
-    )  # fmt: skip
+    )
     with engine.connect() as connection:
         for row in connection.execute(query):
             counts = found.setdefault(row.channel_id, {"oldest_waiting_at": None, "last_sent_at": None})

@@ -108,16 +108,30 @@ def _say(rows: Iterable[Mapping[str, Any]]) -> None:
 def _body_of(row: Mapping[str, Any]) -> dict[str, object]:
     cleared_at = row["cleared_at"]
     return {
-        "id": row["id"], "feed_id": row["feed_id"], "kind": row["kind"], "text_zh": row["text_zh"],
-        "text_en": row["text_en"], "raised_at": row["raised_at"].isoformat(),
+        "id": row["id"],
+        "feed_id": row["feed_id"],
+        "kind": row["kind"],
+        "text_zh": row["text_zh"],
+        "text_en": row["text_en"],
+        "raised_at": row["raised_at"].isoformat(),
         "cleared_at": cleared_at.isoformat() if cleared_at else None,
-    }  # fmt: skip
+    }
 
 
 def _delivery(row: Mapping[str, Any], channel_id: str, now: datetime) -> dict[str, Any]:
     return {
-        "delivery_id": key_of(row["id"], channel_id), "notice_id": None, "alert_id": None, "channel_id": channel_id,
-        "target": "data_engineer", "kind": KIND, "body": orjson.dumps(_body_of(row)).decode(), "state": "waiting",
-        "attempts": 0, "next_at": now, "receipt": None, "created_at": now, "sent_at": None,
+        "delivery_id": key_of(row["id"], channel_id),
+        "notice_id": None,
+        "alert_id": None,
+        "channel_id": channel_id,
+        "target": "data_engineer",
+        "kind": KIND,
+        "body": orjson.dumps(_body_of(row)).decode(),
+        "state": "waiting",
+        "attempts": 0,
+        "next_at": now,
+        "receipt": None,
+        "created_at": now,
+        "sent_at": None,
         "notification_id": row["id"],
-    }  # fmt: skip
+    }

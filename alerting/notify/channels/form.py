@@ -1,6 +1,7 @@
 """What every channel can do, and the three ways in which it cannot.
 
-Not here: when it is tried again (`alerting.notify.channels.retry_policy`) and what is written down (`alerting.notify.channels.claims`).
+Not here: when it is tried again (`alerting.notify.channels.retry_policy`) and what is written down
+(`alerting.notify.channels.claims`).
 """
 
 from __future__ import annotations

@@ -20,7 +20,9 @@ from core.runtime.notice_lock import is_dry_run
 from core.settings import Home
 
 
-def open_channel(row: ChannelRow, channel_config: ChannelConfig, engine: sa.Engine, home: Home, retry_policy: RetryPolicy) -> Channel:
+def open_channel(
+    row: ChannelRow, channel_config: ChannelConfig, engine: sa.Engine, home: Home, retry_policy: RetryPolicy
+) -> Channel:
     """The channel of a row. Raises NotSetUp, which names the variable and never its value."""
     address, secret = _values(row, home.environment)
     timeout_s, width = retry_policy.timeout.total_seconds(), retry_policy.width

@@ -24,7 +24,13 @@ _TEXT_EN = "[TEST] Test of a channel of the city risk platform, please ignore."
 
 
 async def try_channel(
-    engine: sa.Engine, home: Home, channel_config: ChannelConfig, channel_id: str, target: str, dry_run: bool, now: datetime
+    engine: sa.Engine,
+    home: Home,
+    channel_config: ChannelConfig,
+    channel_id: str,
+    target: str,
+    dry_run: bool,
+    now: datetime,
 ) -> Mapping[str, object]:
     """The receipt, or what would have been sent. Raises NotSetUp, NotTaken or Refused.
 
@@ -63,16 +69,52 @@ def trial_message(channel_id: str, target: str, now: datetime) -> Message:
     return Message(key, channel_id, target or "test", FAULT, None, body)
 
 
-def _cap_message(channel_config: ChannelConfig, sender: str, is_public: bool, message: Message, now: datetime) -> Mapping[str, object]:
+def _cap_message(
+    channel_config: ChannelConfig, sender: str, is_public: bool, message: Message, now: datetime
+) -> Mapping[str, object]:
     alert = Alert(
-        alert_id=message.key, origin="person", rule_id="test", object_id="test", object_type="test",
-        object_name_zh="测试", metric="test", state="open", colour="blue", severity_rank=1, unit="", threshold_id="",
-        standard="", clause="", evidence_grade="", source_label="", domain="all", subdomain="any", area_code="000000",
-        category_zh=_TEXT_ZH, category_en=_TEXT_EN, level=4, starts_at=now, possible_area_zh=_TEXT_ZH,
-        possible_area_en=_TEXT_EN, matters_zh=_TEXT_ZH, matters_en=_TEXT_EN, measures_zh=_TEXT_ZH,
-        measures_en=_TEXT_EN, issuer_zh=_TEXT_ZH, issuer_en=_TEXT_EN, issued_at=now, disposing_unit="test",
-        disposing_unit_zh=_TEXT_ZH, disposing_unit_en=_TEXT_EN, contact="-", is_exercise=False, is_late=False,
-        passed_on_by="", changed_at=now, known_at=now, entered_state_at=now,
-    )  # fmt: skip
+        alert_id=message.key,
+        origin="person",
+        rule_id="test",
+        object_id="test",
+        object_type="test",
+        object_name_zh="测试",
+        metric="test",
+        state="open",
+        colour="blue",
+        severity_rank=1,
+        unit="",
+        threshold_id="",
+        standard="",
+        clause="",
+        evidence_grade="",
+        source_label="",
+        domain="all",
+        subdomain="any",
+        area_code="000000",
+        category_zh=_TEXT_ZH,
+        category_en=_TEXT_EN,
+        level=4,
+        starts_at=now,
+        possible_area_zh=_TEXT_ZH,
+        possible_area_en=_TEXT_EN,
+        matters_zh=_TEXT_ZH,
+        matters_en=_TEXT_EN,
+        measures_zh=_TEXT_ZH,
+        measures_en=_TEXT_EN,
+        issuer_zh=_TEXT_ZH,
+        issuer_en=_TEXT_EN,
+        issued_at=now,
+        disposing_unit="test",
+        disposing_unit_zh=_TEXT_ZH,
+        disposing_unit_en=_TEXT_EN,
+        contact="-",
+        is_exercise=False,
+        is_late=False,
+        passed_on_by="",
+        changed_at=now,
+        known_at=now,
+        entered_state_at=now,
+    )
     body = build(alert, Head(message.key, sender, now, "Test", "Alert", is_public), channel_config.cap)
     return {"result": "built, not published", "faults": faults_of(body), "message": body.decode()}

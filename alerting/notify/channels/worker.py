@@ -41,7 +41,12 @@ Clock = Callable[[], datetime]
 
 
 async def work(
-    engine: sa.Engine, home: Home, channel_config: ChannelConfig, now: Clock, stop: asyncio.Event, retry_policy: RetryPolicy = PATIENCE
+    engine: sa.Engine,
+    home: Home,
+    channel_config: ChannelConfig,
+    now: Clock,
+    stop: asyncio.Event,
+    retry_policy: RetryPolicy = PATIENCE,
 ) -> None:
     """Send what is due and serve the CAP feeds until `stop` is set. What is under way then gets one time-out to end."""
     with telling(home):
@@ -53,7 +58,9 @@ async def work(
             await exchange.aclose()
 
 
-async def drain(engine: sa.Engine, home: Home, channel_config: ChannelConfig, now: Clock, retry_policy: RetryPolicy = PATIENCE) -> int:
+async def drain(
+    engine: sa.Engine, home: Home, channel_config: ChannelConfig, now: Clock, retry_policy: RetryPolicy = PATIENCE
+) -> int:
     """Try each delivery that is due once, where no worker of the home lives; gives how many were tried.
 
     A batch from a shell tells so what it found. What a receiver does not take is due again as the workers' patience
@@ -118,7 +125,13 @@ class Exchange:
     """
 
     def __init__(
-        self, engine: sa.Engine, home: Home, channel_config: ChannelConfig, now: Clock, retry_policy: RetryPolicy, gives_up: bool = True
+        self,
+        engine: sa.Engine,
+        home: Home,
+        channel_config: ChannelConfig,
+        now: Clock,
+        retry_policy: RetryPolicy,
+        gives_up: bool = True,
     ) -> None:
         self._engine, self._now, self._retry_policy, self._known = engine, now, retry_policy, channel_config.channels
         self._gives_up = gives_up
@@ -156,7 +169,7 @@ class Exchange:
         waiters = [asyncio.create_task(stop.wait()), asyncio.create_task(self._ended.wait())]
         await asyncio.wait(
             waiters, timeout=self._retry_policy.poll.total_seconds(), return_when=asyncio.FIRST_COMPLETED
-        )  # fmt: skip
+        )
         for waiter in waiters:
             waiter.cancel()
 
@@ -243,12 +256,16 @@ class Exchange:
         await self._threads.run(claims.settle_dead, self._engine, taken, reason, self._now())
 
 
-def open_lines(engine: sa.Engine, home: Home, channel_config: ChannelConfig, retry_policy: RetryPolicy) -> tuple[dict[str, ChannelWorker], dict[str, str]]:
+def open_lines(
+    engine: sa.Engine, home: Home, channel_config: ChannelConfig, retry_policy: RetryPolicy
+) -> tuple[dict[str, ChannelWorker], dict[str, str]]:
     """The channels that can work, and why each of the others cannot. A dry run needs no address."""
     lines, not_set_up = {}, {}
     for channel_id, row in channel_config.channels.items():
         try:
-            lines[channel_id] = ChannelWorker(row, open_channel(row, channel_config, engine, home, retry_policy), is_dry(row, home))
+            lines[channel_id] = ChannelWorker(
+                row, open_channel(row, channel_config, engine, home, retry_policy), is_dry(row, home)
+            )
         except NotSetUp as error:
             if is_dry(row, home):
                 lines[channel_id] = ChannelWorker(row, None, True)

@@ -23,14 +23,33 @@ NAME = "gb26875"
 KIND = "event"
 RECORD_FIELDS: dict[str, tuple[str, ...]] = {
     KIND: (
-        "unit_id", "device_id", "event_kind", "serial", "sent_at", "observed_at", "is_backfill",
-        "system_type", "system_type_code", "system_addr",
-        "part_type", "part_type_code", "part_addr", "zone", "position", "text",
-        "state", *dict.fromkeys((*t.SYSTEM_BITS, *t.PART_BITS, *t.UNIT_BITS)),
-        "quantity", "analogue_type", "analogue_raw", *t.QUANTITY_FIELDS,
-        "operation", *dict.fromkeys((*t.OPERATION_BITS, *t.UNIT_OPERATION_BITS)), "operator_no",
+        "unit_id",
+        "device_id",
+        "event_kind",
+        "serial",
+        "sent_at",
+        "observed_at",
+        "is_backfill",
+        "system_type",
+        "system_type_code",
+        "system_addr",
+        "part_type",
+        "part_type_code",
+        "part_addr",
+        "zone",
+        "position",
+        "text",
+        "state",
+        *dict.fromkeys((*t.SYSTEM_BITS, *t.PART_BITS, *t.UNIT_BITS)),
+        "quantity",
+        "analogue_type",
+        "analogue_raw",
+        *t.QUANTITY_FIELDS,
+        "operation",
+        *dict.fromkeys((*t.OPERATION_BITS, *t.UNIT_OPERATION_BITS)),
+        "operator_no",
     )
-}  # fmt: skip
+}
 LENIENT = {
     w.NO_CHECKSUM: "The sum is not worked out: it is 00 whatever the packet holds.",
     w.BCD_TIME: "Times come as two decimal digits a byte instead of plain binary.",

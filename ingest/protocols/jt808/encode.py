@@ -101,9 +101,16 @@ def terminal_answer(sender: Sender, serial: int, reply_serial: int, reply_id: in
 
 
 def registration(
-    sender: Sender, serial: int, plate: str, terminal_id: str, province_code: int = 0, city_code: int = 0,
-    maker_id: str = "", model: str = "", plate_colour: int = 2,
-) -> bytes:  # fmt: skip
+    sender: Sender,
+    serial: int,
+    plate: str,
+    terminal_id: str,
+    province_code: int = 0,
+    city_code: int = 0,
+    maker_id: str = "",
+    model: str = "",
+    plate_colour: int = 2,
+) -> bytes:
     """0x0100."""
     maker_bytes, model_bytes, terminal_bytes = (11, 30, 30) if sender.edition == 2019 else (5, 20, 7)
     body = (
@@ -145,9 +152,15 @@ def location_body(position: Position) -> bytes:
     """The 28 bytes of a position and its items; the signs of the place go into the status."""
     status = position.status_bits | (4 if position.lat < 0 else 0) | (8 if position.lon < 0 else 0)
     return BASE.pack(
-        position.alarm_bits, status, _millionths(position.lat), _millionths(position.lon), position.altitude_m,
-        round(position.speed_kmh * 10), position.direction_deg, bcd(position.observed_at),
-    ) + b"".join(position.items)  # fmt: skip
+        position.alarm_bits,
+        status,
+        _millionths(position.lat),
+        _millionths(position.lon),
+        position.altitude_m,
+        round(position.speed_kmh * 10),
+        position.direction_deg,
+        bcd(position.observed_at),
+    ) + b"".join(position.items)
 
 
 # ── items ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -172,10 +185,19 @@ def signal(network_signal: int, satellites: int) -> bytes:
 
 
 def adas(
-    position: Position, type_code: int, terminal_id: str, alarm_no: int, sequence_no: int = 0, level: int = 1,
-    phase: int = 1, front_speed_kmh: int = 0, front_gap_s: float = 0.0, deviation_code: int = 0,
-    attachment_count: int = 0, region: Identifier = JSATL,
-) -> bytes:  # fmt: skip
+    position: Position,
+    type_code: int,
+    terminal_id: str,
+    alarm_no: int,
+    sequence_no: int = 0,
+    level: int = 1,
+    phase: int = 1,
+    front_speed_kmh: int = 0,
+    front_gap_s: float = 0.0,
+    deviation_code: int = 0,
+    attachment_count: int = 0,
+    region: Identifier = JSATL,
+) -> bytes:
     """Item 0x64."""
     head = struct.pack(">IBBB", alarm_no, phase, type_code, level)
     special = struct.pack(">BBBBB", front_speed_kmh, round(front_gap_s * 10), deviation_code, 0, 0)
@@ -183,27 +205,47 @@ def adas(
 
 
 def dsm(
-    position: Position, type_code: int, terminal_id: str, alarm_no: int, sequence_no: int = 0, level: int = 1,
-    phase: int = 1, fatigue_degree: int = 0, attachment_count: int = 0, region: Identifier = JSATL,
-) -> bytes:  # fmt: skip
+    position: Position,
+    type_code: int,
+    terminal_id: str,
+    alarm_no: int,
+    sequence_no: int = 0,
+    level: int = 1,
+    phase: int = 1,
+    fatigue_degree: int = 0,
+    attachment_count: int = 0,
+    region: Identifier = JSATL,
+) -> bytes:
     """Item 0x65."""
     head = struct.pack(">IBBBB4x", alarm_no, phase, type_code, level, fatigue_degree)
     return item(0x65, head + _item_tail(position, terminal_id, sequence_no, attachment_count, region))
 
 
 def blind_spot(
-    position: Position, type_code: int, terminal_id: str, alarm_no: int, sequence_no: int = 0, phase: int = 1,
-    attachment_count: int = 0, region: Identifier = JSATL,
-) -> bytes:  # fmt: skip
+    position: Position,
+    type_code: int,
+    terminal_id: str,
+    alarm_no: int,
+    sequence_no: int = 0,
+    phase: int = 1,
+    attachment_count: int = 0,
+    region: Identifier = JSATL,
+) -> bytes:
     """Item 0x67."""
     head = struct.pack(">IBB", alarm_no, phase, type_code)
     return item(0x67, head + _item_tail(position, terminal_id, sequence_no, attachment_count, region))
 
 
 def tyres(
-    position: Position, wheels: Sequence[tuple[int, int, int, int, int]], terminal_id: str, alarm_no: int,
-    sequence_no: int = 0, phase: int = 1, attachment_count: int = 0, region: Identifier = JSATL,
-) -> bytes:  # fmt: skip
+    position: Position,
+    wheels: Sequence[tuple[int, int, int, int, int]],
+    terminal_id: str,
+    alarm_no: int,
+    sequence_no: int = 0,
+    phase: int = 1,
+    attachment_count: int = 0,
+    region: Identifier = JSATL,
+) -> bytes:
     """Item 0x66; a wheel is position, bits, kPa, degrees Celsius, battery in percent."""
     head = struct.pack(">IB", alarm_no, phase)
     wheel = struct.Struct(">HHHHH" if region is GDRTA else ">BHHHH")
@@ -218,9 +260,13 @@ def _item_tail(
     moment = bcd(position.observed_at)
     vehicle_bits = position.status_bits & 1 | (0x400 if position.status_bits & 2 else 0)
     place = _ITEM_PLACE.pack(
-        round(position.speed_kmh), position.altitude_m, _millionths(position.lat), _millionths(position.lon), moment,
+        round(position.speed_kmh),
+        position.altitude_m,
+        _millionths(position.lat),
+        _millionths(position.lon),
+        moment,
         vehicle_bits,
-    )  # fmt: skip
+    )
     label = _text(terminal_id, region.terminal_bytes) + moment + bytes([sequence_no, attachment_count])
     return place + label.ljust(region.n_bytes, b"\0")
 

@@ -81,11 +81,32 @@ STANDARD = {
 BY_WORD = {item_id << 8 | length: item for (item_id, length), item in STANDARD.items()}
 
 RECORD_NAMES = (
-    "mileage_km", "fuel_l", "recorder_speed_kmh", "confirm_event_id", "tyre_pressures", "cargo_temperature_c",
-    "speeding_area_kind", "speeding_area_id", "area_kind", "area_id", "crossing_code", "segment_id", "segment_s",
-    "segment_result", "video_alarm_bits", "video_lost_bits", "video_masked_bits", "storage_fault_bits",
-    "abnormal_driving_bits", "fatigue_degree", "signal_bits", "io_bits", "analogue_raw", "network_signal", "satellites",
-)  # fmt: skip
+    "mileage_km",
+    "fuel_l",
+    "recorder_speed_kmh",
+    "confirm_event_id",
+    "tyre_pressures",
+    "cargo_temperature_c",
+    "speeding_area_kind",
+    "speeding_area_id",
+    "area_kind",
+    "area_id",
+    "crossing_code",
+    "segment_id",
+    "segment_s",
+    "segment_result",
+    "video_alarm_bits",
+    "video_lost_bits",
+    "video_masked_bits",
+    "storage_fault_bits",
+    "abnormal_driving_bits",
+    "fatigue_degree",
+    "signal_bits",
+    "io_bits",
+    "analogue_raw",
+    "network_signal",
+    "satellites",
+)
 
 
 # ── vendors' items: no standard behind them, read for people, never part of a record ──────────────────────────────────

@@ -48,8 +48,18 @@ def _down(message: Message, now: datetime, end: int, part: tuple[int, int] | Non
     body = f"{serial:04X}{sent}".encode() if is_ascii else serial.to_bytes(2, "big") + bytes.fromhex(sent)
     return build(
         Wire(
-            is_ascii, False, int(str(fields["centre"])), bytes.fromhex(str(fields["station_id"])),
-            bytes.fromhex(str(fields["password"])), int(str(fields["function"]), 16), 0, SYN if part else STX,
-            part, body, 0, end, 0,
+            is_ascii,
+            False,
+            int(str(fields["centre"])),
+            bytes.fromhex(str(fields["station_id"])),
+            bytes.fromhex(str(fields["password"])),
+            int(str(fields["function"]), 16),
+            0,
+            SYN if part else STX,
+            part,
+            body,
+            0,
+            end,
+            0,
         )
-    )  # fmt: skip
+    )

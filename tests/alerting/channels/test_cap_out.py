@@ -75,8 +75,10 @@ def text(root: etree._Element, name: str) -> str:
 def test_a_warning_is_updated_and_lifted_and_each_names_all_before_it(city: City) -> None:
     told = warned_and_lifted(city)
     assert [(row.msg_type, row.colour, row.status) for row in told] == [
-        ("Alert", "yellow", "Actual"), ("Update", "red", "Actual"), ("Cancel", "red", "Actual"),
-    ]  # fmt: skip
+        ("Alert", "yellow", "Actual"),
+        ("Update", "red", "Actual"),
+        ("Cancel", "red", "Actual"),
+    ]
     for number, row in enumerate(told):
         record = read(row.body.encode())
         assert (record.identifier, record.msg_type, record.sender) == (row.identifier, row.msg_type, PUBLIC.sender)
@@ -295,7 +297,9 @@ def test_a_late_delivery_says_what_holds_now(city: City) -> None:
     city.happen(Change.OPENED, "yellow")
     opened = newest_notice(city)
     city.happen(Change.CLEARED, "yellow")
-    assert tell(city.engine, city.channel_config.cap, PUBLIC, opened, "d", city.at) == [], "it is over before anybody was warned"
+    assert tell(city.engine, city.channel_config.cap, PUBLIC, opened, "d", city.at) == [], (
+        "it is over before anybody was warned"
+    )
     assert messages(city) == []
 
 
@@ -364,10 +368,14 @@ def test_the_channel_publishes_files_that_the_door_serves(city: City) -> None:
         assert read(message.content).identifier == index["messages"][0]["identifier"]
         assert "immutable" in message.headers["cache-control"]
         asked = [
-            ("/cap/cap_partners/index.json", ""), ("/cap/cap_partners/index.json", "Bearer guess"),
-            ("/cap/cap_partners/index.json", "Bearer partner"), ("/cap/robot/index.json", ""),
-            ("/cap/cap/..%2f..%2fops.db", ""), ("/cap/cap/.lock", ""), ("/cap/cap/none.xml", ""),
-        ]  # fmt: skip
+            ("/cap/cap_partners/index.json", ""),
+            ("/cap/cap_partners/index.json", "Bearer guess"),
+            ("/cap/cap_partners/index.json", "Bearer partner"),
+            ("/cap/robot/index.json", ""),
+            ("/cap/cap/..%2f..%2fops.db", ""),
+            ("/cap/cap/.lock", ""),
+            ("/cap/cap/none.xml", ""),
+        ]
         statuses = [(await client.get(path, headers={"Authorization": token})).status_code for path, token in asked]
         assert statuses == [401, 401, 200, 404, 404, 404, 404]
         assert (await client.post("/cap/cap/index.json")).status_code == 405

@@ -74,7 +74,9 @@ async def test_a_redirect_is_not_followed_with_our_signature(city: City) -> None
 
 
 def opened(city: City, channel_id: str) -> Any:
-    return open_channel(city.channel_config.channels[channel_id], city.channel_config, city.engine, city.home, RetryPolicy())
+    return open_channel(
+        city.channel_config.channels[channel_id], city.channel_config, city.engine, city.home, RetryPolicy()
+    )
 
 
 # ── robot ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -72,13 +72,17 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "mail.city.example")])
     now = dt.datetime.now(dt.UTC)
     made = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(x509.random_serial_number()).not_valid_before(now - dt.timedelta(hours=1))
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(hours=1))
         .not_valid_after(now + dt.timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), True)
         .sign(key, hashes.SHA256())
-    )  # fmt: skip
+    )
     path = tmp_path_factory.mktemp("mail") / "mail.pem"
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
@@ -94,7 +98,9 @@ def handed_in(city: City, url: str, message: Message | None = None) -> Receipt:
         message = message_of(Delivery(**city.deliveries("email")[0]._mapping))
 
     async def whole() -> Receipt:
-        channel = open_channel(city.channel_config.channels["email"], city.channel_config, city.engine, city.home, RetryPolicy())
+        channel = open_channel(
+            city.channel_config.channels["email"], city.channel_config, city.engine, city.home, RetryPolicy()
+        )
         try:
             return await channel.send(message, START)
         finally:
@@ -186,8 +192,9 @@ def test_names_cannot_add_headers(city: City) -> None:
     assert mail["Subject"] == "【演练】一 Bcc: spy@evil.example / [EXERCISE] one X: y"
 
 
-@pytest.mark.parametrize("url", ["http://x", f"smtp://?{FROM}", "smtp://h:25", f"smtp://h:x?{FROM}",
-                                 f"smtp://u:secret@h?tls=maybe&{FROM}"])  # fmt: skip
+@pytest.mark.parametrize(
+    "url", ["http://x", f"smtp://?{FROM}", "smtp://h:25", f"smtp://h:x?{FROM}", f"smtp://u:secret@h?tls=maybe&{FROM}"]
+)
 def test_an_address_that_cannot_be_used_is_not_set_up(city: City, url: str) -> None:
     with pytest.raises(NotSetUp, match="CITYRISK_SMTP_URL: the SMTP address") as told:
         handed_in(city, url, Message("k", "email", "a@b.example", "x", "n", {}))

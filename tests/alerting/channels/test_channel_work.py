@@ -66,8 +66,11 @@ async def test_a_failed_delivery_waits_longer_each_time_and_leaves_its_receipt(c
         row = city.only("webhook")
         assert (row.attempts, row.sent_at) == (3, city.at)
         assert city.receipt("webhook") | {"at": ""} == {
-            "result": "sent", "answer": "HTTP 200", "said": "got it", "at": ""
-        }  # fmt: skip
+            "result": "sent",
+            "answer": "HTTP 200",
+            "said": "got it",
+            "at": "",
+        }
         assert {told.headers["idempotency-key"] for told in receiver.got} == {row.delivery_id}
 
 
@@ -142,7 +145,7 @@ async def test_a_dead_channel_keeps_no_other_waiting(city: City) -> None:
         city.set(
             CITYRISK_ROBOT_URL=robot.url,
             CITYRISK_SMTP_URL=f"smtp://127.0.0.1:{port}?tls=none&from=duty@city.example",
-        )  # fmt: skip
+        )
         for number in range(8):
             city.happen(Change.OPENED, object_id=f"urban:w{number}")
             city.later(minutes=20)
@@ -249,7 +252,9 @@ async def test_a_channel_that_is_not_set_up_says_so_and_its_deliveries_die_aloud
         assert states(city) == ["waiting"]
         wanted = "CITYRISK_WEBHOOK_URL and CITYRISK_WEBHOOK_SECRET not set"
         assert city.receipt("webhook")["reason"].startswith(wanted)
-        found = {one.channel_id: one for one in await health.states(city.engine, city.home, city.channel_config, city.at)}
+        found = {
+            one.channel_id: one for one in await health.states(city.engine, city.home, city.channel_config, city.at)
+        }
         assert (found["webhook"].state, found["webhook"].waiting) == ("not set up", 1)
         assert found["webhook"].reason.startswith(wanted)
         city.later(minutes=61)
@@ -265,7 +270,9 @@ async def test_a_channel_without_a_row_is_not_forgotten(city: City) -> None:
     async with working(city):
         await until(lambda: city.receipt("pigeon"))
     assert city.receipt("pigeon")["reason"] == "no such row in channels.csv"
-    found = {one.channel_id: one.state for one in await health.states(city.engine, city.home, city.channel_config, city.at)}
+    found = {
+        one.channel_id: one.state for one in await health.states(city.engine, city.home, city.channel_config, city.at)
+    }
     assert found["pigeon"] == "not set up"
 
 
@@ -309,10 +316,14 @@ async def test_feed_faults_go_out_on_the_same_channels(city: City) -> None:
         with city.engine.begin() as connection:
             connection.execute(
                 tables.notification.insert().values(
-                    feed_id="weather.observation", kind=kind, text_zh=f"【数据迟到】{text}", text_en=f"[late] {text}",
-                    raised_at=START, attempts=0,
+                    feed_id="weather.observation",
+                    kind=kind,
+                    text_zh=f"【数据迟到】{text}",
+                    text_en=f"[late] {text}",
+                    raised_at=START,
+                    attempts=0,
                 )
-            )  # fmt: skip
+            )
 
     def delivered() -> list[bool]:
         with city.engine.connect() as connection:

@@ -62,8 +62,10 @@ async def test_a_beat_leaves_only_while_alerting_judges(home: Home) -> None:
         assert not await process.heart.turn()
         body = watcher.got[0].json
         assert (body["last_judged_at"], body["next_within_s"], body["undelivered"]) == (
-            START.isoformat(), 60, {"sms": 2},
-        )  # fmt: skip
+            START.isoformat(),
+            60,
+            {"sms": 2},
+        )
         process.lives(60)
         assert await process.heart.turn()
         assert process.stands() == "beating"
@@ -151,7 +153,8 @@ def test_the_doctor_says_whether_something_outside_would_ring(home: Home) -> Non
         write_running(home, "alerting", {}, START)
         well, found = finding(process.home)
         assert (well, found.startswith("failing: CITYRISK_HEARTBEAT_URL last delivered never: not reached")) == (
-            False, True,
-        )  # fmt: skip
+            False,
+            True,
+        )
     finally:
         engine.dispose()

@@ -40,9 +40,16 @@ WITHIN_S = 20.0
 def gas_space(change: EpisodeChange) -> Subject:
     """A gas well in Xiling, Yichang; its name holds what markup would trip over."""
     return Subject(
-        "lifeline", "gas", "gas_space", f"西陵燃气井<{change.object_id[-2:]}>&1", "420502001", 111.29, 30.70,
-        "可燃气体浓度", "Combustible gas",
-    )  # fmt: skip
+        "lifeline",
+        "gas",
+        "gas_space",
+        f"西陵燃气井<{change.object_id[-2:]}>&1",
+        "420502001",
+        111.29,
+        30.70,
+        "可燃气体浓度",
+        "Combustible gas",
+    )
 
 
 @dataclass
@@ -72,10 +79,26 @@ class City:
         episode = episode_id_of("gas_methane_lel", object_id, "d1", START)
         self._numbers[episode] = self._numbers.get(episode, 0) + 1
         told = EpisodeChange(
-            episode, self._numbers[episode], change, "gas_methane_lel", object_id, "d1", "methane_lel_pct", colour,
-            RANKS[colour], 20.0 + RANKS[colour], 20.0, "%LEL", f"gas_{colour}", "GB/T 50493-2019", "5.5.2",
-            "secondary", colour, self.at, self.at,
-        )  # fmt: skip
+            episode,
+            self._numbers[episode],
+            change,
+            "gas_methane_lel",
+            object_id,
+            "d1",
+            "methane_lel_pct",
+            colour,
+            RANKS[colour],
+            20.0 + RANKS[colour],
+            20.0,
+            "%LEL",
+            f"gas_{colour}",
+            "GB/T 50493-2019",
+            "5.5.2",
+            "secondary",
+            colour,
+            self.at,
+            self.at,
+        )
         origin = Origin("rule", is_exercise) if is_exercise else RULES
         apply(self.engine, self.policies, [told], gas_space, self.at, origin=origin)
         self.later(minutes=10)
@@ -104,7 +127,10 @@ class City:
 
     def with_row(self, channel_id: str, **columns: Any) -> None:
         """Change a row of the channels."""
-        rows = {**self.channel_config.channels, channel_id: replace(self.channel_config.channels[channel_id], **columns)}
+        rows = {
+            **self.channel_config.channels,
+            channel_id: replace(self.channel_config.channels[channel_id], **columns),
+        }
         self.channel_config = replace(self.channel_config, channels=rows)
 
 

@@ -32,8 +32,11 @@ def rules() -> RuleSet:
 
 @functools.cache
 def registry() -> Registry:
-    devices = [asset("urban:D1", "urban:S1"), asset("ecology:M1", "ecology:O1", cod_limit_mg_l=100.0),
-               asset("water:R1", "water:SR1")]  # fmt: skip
+    devices = [
+        asset("urban:D1", "urban:S1"),
+        asset("ecology:M1", "ecology:O1", cod_limit_mg_l=100.0),
+        asset("water:R1", "water:SR1"),
+    ]
     return Registry(SHAPES, {}, {d.id: d for d in devices})
 
 
@@ -93,10 +96,13 @@ def test_an_outfall_that_was_a_year_ahead_alarms(flags: str) -> None:
     first = T0 if flags else T0 + timedelta(days=365)
     samples = [(first, 10.0, flags), (at(600), 903.0, ""), (at(1200), 902.0, ""), (at(1800), 901.0, "")]
     stream = [
-        batch("ecology.outfall_reading", at(600 * i),
-              [{"device_id": "M1", "observed_at": told_at, "cod_mg_l": cod, "_flags": marks}])
+        batch(
+            "ecology.outfall_reading",
+            at(600 * i),
+            [{"device_id": "M1", "observed_at": told_at, "cod_mg_l": cod, "_flags": marks}],
+        )
         for i, (told_at, cod, marks) in enumerate(samples)
-    ]  # fmt: skip
+    ]
     opened = [c for c in fold(stream) if c.change is Change.OPENED]
     assert [(c.rule_id, c.device_id) for c in opened] == [("outfall_cod", "ecology:M1")]
     assert opened[0].known_at == at(1200)
@@ -110,10 +116,13 @@ def test_a_wrong_clock_is_told_with_the_alert() -> None:
 def test_rain_by_a_clock_that_jumps_back_is_summed() -> None:
     """Fifty millimetres an hour, after a clock went back by two hours: each reading counts when it came in."""
     stream = [
-        batch("water.rain_reading", at(300 * i),
-              [{"device_id": "R1", "observed_at": at(300 * i - (7200 if i > 3 else 0)), "rain_mm": mm}])
+        batch(
+            "water.rain_reading",
+            at(300 * i),
+            [{"device_id": "R1", "observed_at": at(300 * i - (7200 if i > 3 else 0)), "rain_mm": mm}],
+        )
         for i, mm in enumerate([0.1] * 4 + [10.0] * 6)
-    ]  # fmt: skip
+    ]
     opened = [c for c in fold(stream) if c.change is Change.OPENED]
     assert [(c.rule_id, c.known_at) for c in opened] == [("rain_station", at(300 * 8))]
 
@@ -127,16 +136,21 @@ class Told:
     is_marked: bool
 
 
-TOLD = st.builds(Told, st.sampled_from([0.0, 0.0, -1.0, 1.0, -9.0, 9.0, 300.0, -300.0, 540.0, -540.0, -5000.0, 3e7]),
-                 st.booleans())  # fmt: skip
+TOLD = st.builds(
+    Told, st.sampled_from([0.0, 0.0, -1.0, 1.0, -9.0, 9.0, 300.0, -300.0, 540.0, -540.0, -5000.0, 3e7]), st.booleans()
+)
 
 
 def stream_of(values: Sequence[float], told: Sequence[Told]) -> list[LiveBatch]:
     return [
-        gas(at(i * EVERY_S + (0 if one.is_marked else one.off_s)), value, received_at=at(i * EVERY_S),
-            flags=MARKS if one.is_marked else "")
+        gas(
+            at(i * EVERY_S + (0 if one.is_marked else one.off_s)),
+            value,
+            received_at=at(i * EVERY_S),
+            flags=MARKS if one.is_marked else "",
+        )
         for i, (value, one) in enumerate(zip(values, told, strict=True))
-    ]  # fmt: skip
+    ]
 
 
 @settings(max_examples=150, deadline=None)
@@ -165,10 +179,14 @@ def test_no_sequence_of_clock_errors_invents_an_alarm(told: list[tuple[Told, boo
 @given(st.lists(st.tuples(st.floats(0, 7200), st.sampled_from([5.0, 30.0, 60.0, 105.0]), st.booleans()), max_size=40))
 def test_late_rows_invent_no_present_danger(rows: list[tuple[float, float, bool]]) -> None:
     stream = [
-        gas(at(i * EVERY_S - (behind if is_late else 0)), value if is_late else 5.0, received_at=at(i * EVERY_S),
-            flags="late" if is_late else "")
+        gas(
+            at(i * EVERY_S - (behind if is_late else 0)),
+            value if is_late else 5.0,
+            received_at=at(i * EVERY_S),
+            flags="late" if is_late else "",
+        )
         for i, (behind, value, is_late) in enumerate([*rows, (0.0, 5.0, False)])
-    ]  # fmt: skip
+    ]
     changes = fold(stream, until_s=3600)
     assert all(c.is_past for c in changes)
     n_high = sum(is_late and value >= 25 for _, value, is_late in rows)

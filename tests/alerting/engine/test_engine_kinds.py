@@ -86,8 +86,11 @@ def test_each_river_has_its_own_levels(rules: RuleSet) -> None:
     levels = [49.0, 50.0, 51.5, 52.0, 49.0, 49.0]
     changes = fold(engine, every(60, "water.river_reading", "A", "level_m", levels))
     assert of(changes, "river_level") == [
-        (60, OPENED, "yellow"), (120, UPGRADED, "orange"), (180, UPGRADED, "red"), (300, CLEARED, "red"),
-    ]  # fmt: skip
+        (60, OPENED, "yellow"),
+        (120, UPGRADED, "orange"),
+        (180, UPGRADED, "red"),
+        (300, CLEARED, "red"),
+    ]
     assert {c.object_id for c in changes if c.rule_id == "river_level"} == {"water:SA"}
     assert changes[0].threshold == 50.0
     for device in ("B", "C"):
@@ -99,10 +102,13 @@ def test_phreatic_depth_is_interpolated_on_the_dam_and_smaller_is_worse(rules: R
     pond = asset("emergency:P1", dam_height_m=80.0, pond_class="3")
     engine = Engine(rules, registry(pond, asset("emergency:X", "emergency:P1")))
     readings = [
-        batch("emergency.tailings_sensor", T0 + timedelta(minutes=10 * i),
-              [{"point_id": "X", "observed_at": T0 + timedelta(minutes=10 * i), "phreatic_depth_m": depth}])
+        batch(
+            "emergency.tailings_sensor",
+            T0 + timedelta(minutes=10 * i),
+            [{"point_id": "X", "observed_at": T0 + timedelta(minutes=10 * i), "phreatic_depth_m": depth}],
+        )
         for i, depth in enumerate([6.0, 5.5, 4.9])
-    ]  # fmt: skip
+    ]
     changes = fold(engine, readings)
     assert of(changes, "tailings_phreatic") == [(10, OPENED, "orange"), (20, UPGRADED, "red")]
     assert not [c for c in changes if c.rule_id == "tailings_phreatic_point"], "a point is no alert by itself"
@@ -191,10 +197,13 @@ def test_two_of_three_samples(rules: RuleSet) -> None:
 
 def test_events_end_by_rest_at_their_own_instant(rules: RuleSet) -> None:
     events = [
-        batch("transport.driver_behaviour", T0 + timedelta(minutes=m),
-              [{"alarm_key": f"K{m}", "device_id": "T", "observed_at": T0 + timedelta(minutes=m), "behaviour": b}])
+        batch(
+            "transport.driver_behaviour",
+            T0 + timedelta(minutes=m),
+            [{"alarm_key": f"K{m}", "device_id": "T", "observed_at": T0 + timedelta(minutes=m), "behaviour": b}],
+        )
         for m, b in [(0, "fatigue"), (4, "smoking"), (8, "fatigue"), (60, "smoking")]
-    ]  # fmt: skip
+    ]
     changes = fold(Engine(rules, registry()), events)
     assert of(changes, "driver_fatigue") == [(0, OPENED, "orange"), (18, CLEARED, "orange")]
     assert next(c for c in changes if c.change is CLEARED).evidence == "rest"
@@ -206,8 +215,16 @@ def test_a_fire_alarm_is_its_parts_and_two_parts_confirm_it(rules: RuleSet) -> N
 
     def state(minute: int, part: str, **bits: bool) -> LiveBatch:
         at = T0 + timedelta(minutes=minute)
-        row = {"state_key": f"{minute}{part}", "device_id": "U", "part_id": part, "observed_at": at, "fire": None,
-               "fault": None, "is_reset": None, **bits}  # fmt: skip
+        row = {
+            "state_key": f"{minute}{part}",
+            "device_id": "U",
+            "part_id": part,
+            "observed_at": at,
+            "fire": None,
+            "fault": None,
+            "is_reset": None,
+            **bits,
+        }
         return batch("fire.device_state", at, [row])
 
     changes = fold(
@@ -220,8 +237,11 @@ def test_a_fire_alarm_is_its_parts_and_two_parts_confirm_it(rules: RuleSet) -> N
         ],
     )
     assert of(changes, "fire_alarm") == [
-        (0, OPENED, "orange"), (2, OPENED, "orange"), (9, CLEARED, "orange"), (9, CLEARED, "orange"),
-    ]  # fmt: skip
+        (0, OPENED, "orange"),
+        (2, OPENED, "orange"),
+        (9, CLEARED, "orange"),
+        (9, CLEARED, "orange"),
+    ]
     assert of(changes, "fire_confirmed") == [(2, OPENED, "red"), (9, CLEARED, "red")]
     assert {c.device_id for c in changes if c.rule_id == "fire_alarm"} == {"fire:U/P1", "fire:U/P2"}
     assert {c.object_id for c in changes} == {"fire:UNIT"}
@@ -231,8 +251,10 @@ def test_alarm_bits(rules: RuleSet) -> None:
     bits = [0, 1 << 23, 1 << 23, (1 << 23) | 1, 0, 0, 0, 0, 0, 0, 0]
     changes = fold(Engine(rules, registry()), every(1, "transport.vehicle_position", "T", "alarm_bits", bits))
     assert of(changes, "vehicle_off_route") == [
-        (1, Change.PENDING, "yellow"), (2.25, OPENED, "yellow"), (6, CLEARED, "yellow"),
-    ]  # fmt: skip
+        (1, Change.PENDING, "yellow"),
+        (2.25, OPENED, "yellow"),
+        (6, CLEARED, "yellow"),
+    ]
     assert of(changes, "vehicle_sos") == [(3, OPENED, "red"), (9, CLEARED, "red")]
 
 
@@ -249,8 +271,10 @@ def test_all_conditions_of_a_group_and_any_group(rules: RuleSet) -> None:
     assert of(changes, "weather_fog") == [(120, OPENED, "orange")]
     fog = next(c for c in changes if c.rule_id == "weather_fog")
     assert [c["metric"] for c in fog.details["conditions"]] == [
-        "visibility_m", "relative_humidity_pct", "rain_1h_mm",
-    ]  # fmt: skip
+        "visibility_m",
+        "relative_humidity_pct",
+        "rain_1h_mm",
+    ]
     calm, mean, gusts = (10.0, 12.0), (18.0, 19.0), (10.0, 21.0)
     for hours, colour in (([mean, mean], "yellow"), ([gusts, gusts], "yellow"), ([calm, gusts], None)):
         rows = [weather(h, wind_speed_m_s=w, gust_speed_m_s=g) for h, (w, g) in enumerate(hours)]
@@ -289,8 +313,14 @@ def test_heat_of_three_days(rules: RuleSet) -> None:
 def test_a_warning_signal_is_in_force_until_it_is_cancelled(rules: RuleSet) -> None:
     def signal(minute: int, colour: str, message_type: str) -> LiveBatch:
         at = T0 + timedelta(minutes=minute)
-        row = {"warning_id": f"W{minute}", "signal_type": "rainstorm", "area_code": "420502", "sent_at": at,
-               "colour": colour, "message_type": message_type}  # fmt: skip
+        row = {
+            "warning_id": f"W{minute}",
+            "signal_type": "rainstorm",
+            "area_code": "420502",
+            "sent_at": at,
+            "colour": colour,
+            "message_type": message_type,
+        }
         return batch("weather.warning", at, [row])
 
     changes = fold(
@@ -405,9 +435,16 @@ def test_only_normal_readings_open_or_clear(rules: RuleSet, flag: str) -> None:
 
 @pytest.mark.parametrize(
     ("scope", "code", "covers"),
-    [("device", "urban:D", True), ("object", "urban:S", True), ("area", "420500", True), ("area", "420600", False),
-     ("feed", "urban.gas_reading", True), ("feed", "urban.tunnel_reading", False), ("device", "urban:E", False)],
-)  # fmt: skip
+    [
+        ("device", "urban:D", True),
+        ("object", "urban:S", True),
+        ("area", "420500", True),
+        ("area", "420600", False),
+        ("feed", "urban.gas_reading", True),
+        ("feed", "urban.tunnel_reading", False),
+        ("device", "urban:E", False),
+    ],
+)
 def test_maintenance_windows_reach_what_they_name(rules: RuleSet, scope: Any, code: str, covers: bool) -> None:
     device = asset("urban:D", "urban:S", area_code="420502003")
     window = MaintenanceWindow(scope, code, T0, T0 + timedelta(hours=1), T0 - timedelta(hours=1))
@@ -461,9 +498,15 @@ def test_unchanged_rules_keep_their_states_and_changed_ones_end_aloud(
     assert [(c.rule_id, c.change, c.evidence) for c in ended] == [("tunnel_h2s", CLEARED, "rule")]
     at = T0 + timedelta(seconds=60)
     again = [
-        c for s in (60, 75)
-        for c in engine.fold(batch("urban.tunnel_reading", at + timedelta(seconds=s), [
-            {"device_id": "TN", "observed_at": at + timedelta(seconds=s), "h2s_mg_m3": 12.0}]))
-    ]  # fmt: skip
+        c
+        for s in (60, 75)
+        for c in engine.fold(
+            batch(
+                "urban.tunnel_reading",
+                at + timedelta(seconds=s),
+                [{"device_id": "TN", "observed_at": at + timedelta(seconds=s), "h2s_mg_m3": 12.0}],
+            )
+        )
+    ]
     assert [c.change for c in again if c.rule_id == "tunnel_h2s"] == [Change.PENDING, OPENED]
     assert not engine.fold(gas(at, 60, "D")), "the gas episode goes on as the same one"

@@ -124,10 +124,13 @@ def test_a_saturated_gas_detector_alarms() -> None:
 def test_an_impossible_cod_alarms() -> None:
     registry = Registry(SHAPES, {}, {"ecology:M1": asset("ecology:M1", "ecology:O1", cod_limit_mg_l=100.0)})
     stream = [
-        batch("ecology.outfall_reading", at(600 * i), [
-            {"device_id": "M1", "observed_at": at(600 * i), "cod_mg_l": 99999.0, "_flags": "out_of_range:cod_mg_l"}])
+        batch(
+            "ecology.outfall_reading",
+            at(600 * i),
+            [{"device_id": "M1", "observed_at": at(600 * i), "cod_mg_l": 99999.0, "_flags": "out_of_range:cod_mg_l"}],
+        )
         for i in range(3)
-    ]  # fmt: skip
+    ]
     opened = [c for c in fold(rules(), registry, stream) if c.change is Change.OPENED]
     assert [(c.rule_id, marks(c)) for c in opened] == [("outfall_cod", ["over_range"])]
 
@@ -137,11 +140,22 @@ def test_an_impossible_cod_alarms() -> None:
 def test_a_broken_probe_costs_itself(flag: str) -> None:
     value = None if flag.startswith("device_fault") else -127.0
     stream = [
-        batch("urban.gas_reading", at(i * 1.5), [
-            {"device_id": "D1", "observed_at": at(i * 1.5), "methane_pct_lel": 60.0, "air_temperature_c": value,
-             "quality_flag": "normal", "_flags": flag}])
+        batch(
+            "urban.gas_reading",
+            at(i * 1.5),
+            [
+                {
+                    "device_id": "D1",
+                    "observed_at": at(i * 1.5),
+                    "methane_pct_lel": 60.0,
+                    "air_temperature_c": value,
+                    "quality_flag": "normal",
+                    "_flags": flag,
+                }
+            ],
+        )
         for i in range(10)
-    ]  # fmt: skip
+    ]
     changes = [c for c in fold(rules(), Registry(SHAPES), stream) if c.rule_id == "gas_methane_lel"]
     assert [c.change for c in changes] == [Change.PENDING, Change.OPENED]
     assert not marks(changes[-1]), "the broken value is no part of this alert"
@@ -159,16 +173,21 @@ def test_over_range_on_the_safe_side_says_nothing() -> None:
 def test_a_rule_of_several_metrics_of_which_one_is_null() -> None:
     """The gale's mean wind is gone, its gusts still alarm."""
     stream = [
-        batch("weather.observation", at(3600 * i), [
-            {"station_id": "W1", "observed_at": at(3600 * i), "wind_speed_m_s": None, "gust_speed_m_s": 40.0}])
+        batch(
+            "weather.observation",
+            at(3600 * i),
+            [{"station_id": "W1", "observed_at": at(3600 * i), "wind_speed_m_s": None, "gust_speed_m_s": 40.0}],
+        )
         for i in range(3)
-    ]  # fmt: skip
+    ]
     opened = [c for c in fold(rules(), Registry(SHAPES), stream) if c.change is Change.OPENED]
     assert [(c.rule_id, c.colour) for c in opened] == [("weather_gale", "red")]
 
 
 def test_an_unknown_word_of_quality_mutes_nothing() -> None:
-    rows = [{"device_id": "D1", "observed_at": at(s), "methane_pct_lel": 60.0, "quality_flag": "??"}
-            for s in range(0, 30, 5)]  # fmt: skip
+    rows = [
+        {"device_id": "D1", "observed_at": at(s), "methane_pct_lel": 60.0, "quality_flag": "??"}
+        for s in range(0, 30, 5)
+    ]
     stream = [batch("urban.gas_reading", at(5 * i), [row]) for i, row in enumerate(rows)]
     assert [c.change for c in fold(rules(), Registry(SHAPES), stream)] == [Change.PENDING, Change.OPENED]

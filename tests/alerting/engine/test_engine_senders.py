@@ -29,8 +29,14 @@ def at(second: float) -> datetime:
 
 
 def stranger(second: float, device: str, lel: float) -> LiveBatch:
-    row = {"device_id": device, "observed_at": at(second), "methane_pct_lel": lel, "quality_flag": "normal",
-           "_flags": "unknown_device", "_sender": "urban"}  # fmt: skip
+    row = {
+        "device_id": device,
+        "observed_at": at(second),
+        "methane_pct_lel": lel,
+        "quality_flag": "normal",
+        "_flags": "unknown_device",
+        "_sender": "urban",
+    }
     return batch("urban.gas_reading", at(second), [row])
 
 
@@ -46,7 +52,7 @@ def lost(second: float, **cells: Any) -> LiveBatch:
         "_flags": "",
         **cells,
     }
-    return batch("intake.unreadable_alarm", at(second), [row])  # fmt: skip
+    return batch("intake.unreadable_alarm", at(second), [row])
 
 
 def opened(changes: list[EpisodeChange]) -> list[EpisodeChange]:

@@ -52,13 +52,20 @@ def registry() -> Registry:
             for i in range(3)
         ),
         *(
-            asset(f"water:R{i}", f"water:SR{i}", lon=111.3, lat=30.7, warning_level_m=50.0, guarantee_level_m=51.0,
-                  historical_max_level_m=52.0)
+            asset(
+                f"water:R{i}",
+                f"water:SR{i}",
+                lon=111.3,
+                lat=30.7,
+                warning_level_m=50.0,
+                guarantee_level_m=51.0,
+                historical_max_level_m=52.0,
+            )
             for i in range(3)
         ),
         *(asset(f"ecology:M{i}", f"ecology:O{i}", cod_limit_mg_l=50.0) for i in range(3)),
         *(asset(f"fire:U{i}", f"fire:F{i}") for i in range(3)),
-    ]  # fmt: skip
+    ]
     pond = asset("emergency:P", dam_height_m=80.0, dry_beach_min_m=70.0, pond_class="3")
     return Registry(SHAPES, {pond.id: pond}, {d.id: d for d in devices})
 
@@ -72,35 +79,62 @@ def at(second: int) -> datetime:
 
 FEEDS: dict[str, Cells] = {
     "urban.gas_reading": lambda d, s, x, q: {
-        "device_id": f"D{d}", "observed_at": at(s), "methane_pct_lel": round(90 * x, 1), "quality_flag": q,
+        "device_id": f"D{d}",
+        "observed_at": at(s),
+        "methane_pct_lel": round(90 * x, 1),
+        "quality_flag": q,
     },
     "emergency.tailings_sensor": lambda d, s, x, q: {
-        "point_id": f"X{d}", "observed_at": at(s), "dry_beach_m": round(60 + 40 * x, 1),
-        "surface_displacement_mm": round(30 * x, 2), "rain_1h_mm": None, "quality_flag": q,
+        "point_id": f"X{d}",
+        "observed_at": at(s),
+        "dry_beach_m": round(60 + 40 * x, 1),
+        "surface_displacement_mm": round(30 * x, 2),
+        "rain_1h_mm": None,
+        "quality_flag": q,
     },
     "transport.vehicle_position": lambda d, s, x, q: {
-        "device_id": f"T{d}", "observed_at": at(s), "speed_kmh": round(160 * x), "acc_on": x > 0.05,
-        "alarm_bits": (1 << 23) * (x > 0.8), "_lon": 111 + x, "_lat": 30.5, "_area_code": "420502",
+        "device_id": f"T{d}",
+        "observed_at": at(s),
+        "speed_kmh": round(160 * x),
+        "acc_on": x > 0.05,
+        "alarm_bits": (1 << 23) * (x > 0.8),
+        "_lon": 111 + x,
+        "_lat": 30.5,
+        "_area_code": "420502",
     },
     "transport.driver_behaviour": lambda d, s, x, q: {
-        "alarm_key": f"{d}-{s}", "device_id": f"T{d}", "observed_at": at(s),
+        "alarm_key": f"{d}-{s}",
+        "device_id": f"T{d}",
+        "observed_at": at(s),
         "behaviour": ("fatigue", "phone_call", "smoking", "seat_belt")[int(x * 3.99)],
     },
     "water.rain_reading": lambda d, s, x, q: {
-        "device_id": f"R{d}", "observed_at": at(s), "rain_mm": round(40 * x, 1) * (x > 0.5),
+        "device_id": f"R{d}",
+        "observed_at": at(s),
+        "rain_mm": round(40 * x, 1) * (x > 0.5),
     },
     "water.river_reading": lambda d, s, x, q: {
-        "device_id": f"R{d}", "observed_at": at(s), "level_m": round(48 + 5 * x, 2),
+        "device_id": f"R{d}",
+        "observed_at": at(s),
+        "level_m": round(48 + 5 * x, 2),
     },
     "ecology.outfall_reading": lambda d, s, x, q: {
-        "device_id": f"M{d}", "observed_at": at(s), "cod_mg_l": round(120 * x, 1), "nh3_n_mg_l": None,
+        "device_id": f"M{d}",
+        "observed_at": at(s),
+        "cod_mg_l": round(120 * x, 1),
+        "nh3_n_mg_l": None,
         "quality_flag": q,
     },
     "fire.device_state": lambda d, s, x, q: {
-        "state_key": f"{d}-{s}-{x}", "device_id": f"U{d}", "part_id": f"P{int(x * 30) % 3}", "observed_at": at(s),
-        "fire": x > 0.6, "fault": x < 0.2, "is_reset": 0.4 < x < 0.45,
+        "state_key": f"{d}-{s}-{x}",
+        "device_id": f"U{d}",
+        "part_id": f"P{int(x * 30) % 3}",
+        "observed_at": at(s),
+        "fire": x > 0.6,
+        "fault": x < 0.2,
+        "is_reset": 0.4 < x < 0.45,
     },
-}  # fmt: skip
+}
 
 
 @st.composite

@@ -36,11 +36,13 @@ CITY = Registry(
     SHAPES,
     {},
     {
-        f"urban:{gateway}D{n}": asset(f"urban:{gateway}D{n}", f"urban:{gateway}O{n}", area_code="420502001",
-                                      gateway_id=gateway)
-        for gateway in ("GW1", "GW2") for n in range(12)
+        f"urban:{gateway}D{n}": asset(
+            f"urban:{gateway}D{n}", f"urban:{gateway}O{n}", area_code="420502001", gateway_id=gateway
+        )
+        for gateway in ("GW1", "GW2")
+        for n in range(12)
     },
-)  # fmt: skip
+)
 
 TWO_COUNTIES = replace(
     CITY,
@@ -170,9 +172,10 @@ def test_a_group_that_grows_is_told_again(home: Home, rules: RuleSet, acknowledg
         clock.tick(policies, later + timedelta(minutes=minute))
     with store.connect() as connection:
         query = sa.select(tables.alert_news.c.kind).where(
-            tables.alert_news.c.alert_id == group_id, tables.alert_news.c.notice_id.like("%"),
+            tables.alert_news.c.alert_id == group_id,
+            tables.alert_news.c.notice_id.like("%"),
             tables.alert_news.c.notice_id != "kept quiet",
-        )  # fmt: skip
+        )
         kinds = set(connection.scalars(query))
         group = connection.execute(sa.select(tables.alert).where(tables.alert.c.alert_id == group_id)).one()
     assert "new_member" in kinds
@@ -187,8 +190,9 @@ def test_a_group_of_a_feed_is_of_one_county_and_hides_nothing_of_another(home: H
     rules = load_rules(folder)
     changes = over(Engine(rules, TWO_COUNTIES), [*devices("GW1", 6), *devices("GW2", 6)])
     assert {(c.object_id, c.area_code, c.value) for c in changes if c.rule_id == GROUP} == {
-        ("urban.gas_reading:420502", "420502001", 6.0), ("urban.gas_reading:420503", "420503001", 6.0)
-    }  # fmt: skip
+        ("urban.gas_reading:420502", "420502001", 6.0),
+        ("urban.gas_reading:420503", "420503001", 6.0),
+    }
     policies = load_notification_policies(*SEEDS)
     subject = Subjects(rules, TWO_COUNTIES, policies.routing, "420500")
     names = {subject(c).object_name_zh for c in changes if c.rule_id == GROUP}

@@ -75,7 +75,9 @@ def tell(chain: Chain, store: sa.Engine, policies: NotificationPolicies) -> None
 
 
 @pytest.mark.case("live.C5", "live.C4")
-def test_the_place_in_the_building_stands_in_alert_notice_and_cap(chain: Chain, store: sa.Engine, policies: NotificationPolicies) -> None:
+def test_the_place_in_the_building_stands_in_alert_notice_and_cap(
+    chain: Chain, store: sa.Engine, policies: NotificationPolicies
+) -> None:
     cut = CORRIDOR.encode("gb18030")[:31]
     assert len(CORRIDOR.encode("gb18030")) > 31
     chain.say(STATE, UNIT, frame(1, Part("fire_alarm", 2, "smoke_detector", 3, 7), cut), 0)
@@ -116,20 +118,23 @@ def test_a_second_part_adds_its_place_and_stands_in_the_confirmed_fire(
     tell(chain, store, policies)
     both = "东厅（2号主机 3回路 7号部件）、2号主机 3回路 8号部件"
     assert {rule: row["spot_zh"] for rule, row in alerts_of(store).items()} == {
-        "fire_alarm": both, "fire_confirmed": both,
-    }  # fmt: skip
+        "fire_alarm": both,
+        "fire_confirmed": both,
+    }
     assert both in alerts_of(store)["fire_alarm"]["matters_zh"]
 
 
 @pytest.mark.case("live.held.H8")
-def test_a_fire_that_is_sent_three_times_is_one_alert(chain: Chain, store: sa.Engine, policies: NotificationPolicies) -> None:
+def test_a_fire_that_is_sent_three_times_is_one_alert(
+    chain: Chain, store: sa.Engine, policies: NotificationPolicies
+) -> None:
     part = Part("fire_alarm", 2, "smoke_detector", 3, 7)
     for number, second in enumerate((0, 3, 40), 1):
         chain.say(STATE, UNIT, frame(number, part, b"", T0 + timedelta(seconds=second)), second)
     tell(chain, store, policies)
     assert {rule: (row["state"], row["n_reports"]) for rule, row in alerts_of(store).items()} == {
         "fire_alarm": ("open", 1),
-    }  # fmt: skip
+    }
 
 
 def test_what_a_device_writes_is_bounded_and_many_places_are_counted(policies: NotificationPolicies) -> None:

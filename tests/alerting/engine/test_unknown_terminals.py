@@ -92,9 +92,16 @@ def over_limit() -> bytes:
     ids=["jt808", "gb26875", "sl651"],
 )
 def test_an_alarm_of_an_unknown_terminal_rings_under_its_sender(
-    home: Home, store: sa.Engine, known: KnownDevices, handlers: dict[str, FrameHandler], protocol: str, frame: bytes, sender: str,
-    rule_id: str, said: str,
-) -> None:  # fmt: skip
+    home: Home,
+    store: sa.Engine,
+    known: KnownDevices,
+    handlers: dict[str, FrameHandler],
+    protocol: str,
+    frame: bytes,
+    sender: str,
+    rule_id: str,
+    said: str,
+) -> None:
     with pytest.raises(Refused) as refused:
         handlers[protocol].take(frame, PEER)
     assert refused.value.standing == "unknown"

@@ -75,8 +75,10 @@ def test_a_tick_that_reaches_over_midnight_comes_back_as_it_stood_in_raw(
     def told() -> list[list[int]]:
         return [b.columns["observed_at"] for b in landed_batches(home, store, columns, at(0), at(2 * DAY))]
 
-    in_raw = [[round(at(m).timestamp() * 1e6) for m in (DAY + 1, DAY - 1, DAY - 2, DAY + 2)],
-              [round(at(DAY - 3).timestamp() * 1e6)]]  # fmt: skip
+    in_raw = [
+        [round(at(m).timestamp() * 1e6) for m in (DAY + 1, DAY - 1, DAY - 2, DAY + 2)],
+        [round(at(DAY - 3).timestamp() * 1e6)],
+    ]
     assert told() == in_raw
     with store.begin() as connection:
         connection.execute(sa.update(tables.batch).values(state="admitted"))

@@ -59,10 +59,12 @@ def test_five_processes_make_one_alert(store_url: str, store: sa.Engine) -> None
     children = [
         subprocess.Popen(
             [sys.executable, "-c", CHILD, store_url, str(first), folder],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for first in range(0, N, 10)
-    ]  # fmt: skip
+    ]
     for child in children:
         assert child.stdout is not None
         assert child.stdout.readline() == "ready\n"

@@ -96,7 +96,9 @@ def steps(policies: NotificationPolicies) -> list[Callable[[sa.Engine], None]]:
         def acted(engine: sa.Engine) -> None:
             # Done before the kill: the person is told so and goes on.
             with suppress(IllegalStep):
-                commands.act(engine, policies, alert_id(engine, object_id), verb, "li", "as seen", START + minute * MINUTE)
+                commands.act(
+                    engine, policies, alert_id(engine, object_id), verb, "li", "as seen", START + minute * MINUTE
+                )
 
         return acted
 
@@ -115,10 +117,25 @@ def steps(policies: NotificationPolicies) -> list[Callable[[sa.Engine], None]]:
             settle(engine, policies, START + 9 * MINUTE)
 
     return [
-        consume(1), tick(0.1), consume(2), tick(1), tick(1.5), action("water:s1", Verb.ACKNOWLEDGED, 2), consume(3),
-        tick(2.5), tick(3.5), tick(5.5), action("water:s1", Verb.DISPATCHED, 6), consume(4), tick(8.5), consume(5), quiet,
-        tick(10), tick(20), tick(26),
-    ]  # fmt: skip
+        consume(1),
+        tick(0.1),
+        consume(2),
+        tick(1),
+        tick(1.5),
+        action("water:s1", Verb.ACKNOWLEDGED, 2),
+        consume(3),
+        tick(2.5),
+        tick(3.5),
+        tick(5.5),
+        action("water:s1", Verb.DISPATCHED, 6),
+        consume(4),
+        tick(8.5),
+        consume(5),
+        quiet,
+        tick(10),
+        tick(20),
+        tick(26),
+    ]
 
 
 def _tick(engine: sa.Engine, policies: NotificationPolicies, now: datetime) -> None:
@@ -168,8 +185,15 @@ def _outcome(engine: sa.Engine) -> dict[str, list[tuple[object, ...]]]:
     queries = {
         "alerts": sa.select(alert).order_by(alert.c.alert_id),
         "history": sa.select(
-            event.c.alert_id, event.c.kind, event.c.from_state, event.c.to_state, event.c.colour, event.c.reason,
-            event.c.actor, event.c.at, event.c.known_at,
+            event.c.alert_id,
+            event.c.kind,
+            event.c.from_state,
+            event.c.to_state,
+            event.c.colour,
+            event.c.reason,
+            event.c.actor,
+            event.c.at,
+            event.c.known_at,
         ).order_by(event.c.event_id),
         "members": sa.select(tables.member).order_by(tables.member.c.episode_id),
         "notices": sa.select(
@@ -179,7 +203,7 @@ def _outcome(engine: sa.Engine) -> dict[str, list[tuple[object, ...]]]:
             tables.alert_delivery.c.channel_id
         ),
         "position": sa.select(tables.alert_position.c.sequence),
-    }  # fmt: skip
+    }
     with engine.connect() as connection:
         return {name: [tuple(row) for row in connection.execute(query)] for name, query in queries.items()}
 
@@ -197,9 +221,19 @@ def test_the_week_has_everything_in_it(undisturbed) -> None:
     outcome, n_points = undisturbed
     kinds = {row[1] for row in outcome["history"]}
     assert kinds >= {
-        "pending", "opened", "new_member", "upgraded", "acknowledged", "dispatched", "reminded", "escalated",
-        "cleared", "new_episode", "suppressed", "released",
-    }  # fmt: skip
+        "pending",
+        "opened",
+        "new_member",
+        "upgraded",
+        "acknowledged",
+        "dispatched",
+        "reminded",
+        "escalated",
+        "cleared",
+        "new_episode",
+        "suppressed",
+        "released",
+    }
     assert {row[1] for row in outcome["notices"]} >= {"opened", "escalated"}
     assert outcome["position"] == [(5,)]
     assert n_points > 200
@@ -207,7 +241,9 @@ def test_the_week_has_everything_in_it(undisturbed) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("offset", range(4))
-def test_killed_anywhere_it_comes_out_the_same(tmp_path: Path, policies: NotificationPolicies, undisturbed, offset: int) -> None:
+def test_killed_anywhere_it_comes_out_the_same(
+    tmp_path: Path, policies: NotificationPolicies, undisturbed, offset: int
+) -> None:
     outcome, n_points = undisturbed
     n_killed = 0
     for point in range(1 + offset * 11, n_points + 1, 44):

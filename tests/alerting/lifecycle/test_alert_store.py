@@ -17,9 +17,20 @@ from core.store import tables
 
 AlertsOf = Callable[[sa.Engine], list[sa.RowMapping]]
 LEGAL = (
-    "category_zh", "category_en", "level", "starts_at", "possible_area_zh", "possible_area_en", "matters_zh",
-    "matters_en", "measures_zh", "measures_en", "issuer_zh", "issuer_en", "issued_at",
-)  # fmt: skip
+    "category_zh",
+    "category_en",
+    "level",
+    "starts_at",
+    "possible_area_zh",
+    "possible_area_en",
+    "matters_zh",
+    "matters_en",
+    "measures_zh",
+    "measures_en",
+    "issuer_zh",
+    "issuer_en",
+    "issued_at",
+)
 
 
 @pytest.fixture
@@ -99,7 +110,9 @@ def test_devices_of_one_object_share_an_alert_until_the_last_clears(
     assert alerts_of(store)[0]["state"] == "resolved"
 
 
-def test_it_begins_again_before_and_after_closing(store, policies, tell, engineer: Engineer, alerts_of: AlertsOf) -> None:
+def test_it_begins_again_before_and_after_closing(
+    store, policies, tell, engineer: Engineer, alerts_of: AlertsOf
+) -> None:
     tell(engineer(Change.OPENED), engineer(Change.CLEARED, minute=1), engineer(Change.OPENED, minute=2))
     (alert,) = alerts_of(store)
     assert (alert["state"], alert["n_reopened"], alert["n_reports"]) == ("open", 1, 2)
@@ -173,9 +186,16 @@ def test_an_alert_seen_by_two_is_changed_by_one(store, policies, tell, engineer:
 def test_reports_of_people_join_and_end_by_a_word(store, policies, alerts_of) -> None:
     def report(number: int, **more: object) -> commands.Report:
         return commands.Report(
-            f"r{number}", "lifeline", "gas", "orange", "420502001", "云集路", "闻到燃气味",
-            object_id="urban:pipe1", **more,  # type: ignore[arg-type]
-        )  # fmt: skip
+            f"r{number}",
+            "lifeline",
+            "gas",
+            "orange",
+            "420502001",
+            "云集路",
+            "闻到燃气味",
+            object_id="urban:pipe1",
+            **more,  # type: ignore[arg-type]
+        )
 
     alert_id, _ = commands.enter(store, policies, report(1), "wang", START)
     assert commands.enter(store, policies, report(2), "zhao", START)[0] == alert_id

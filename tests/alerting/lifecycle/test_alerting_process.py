@@ -66,8 +66,11 @@ class AlertingServer:
         with (self.home.run / "alerting.log").open("ab") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "alerting"],
-                cwd=ROOT, env=environment, stdout=log, stderr=log,
-            )  # fmt: skip
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
         until(self._is_up, 60, f"alerting's start\n{self.log_text()[-2000:]}")
 
     def kill(self) -> None:
@@ -252,9 +255,11 @@ def test_it_beats_outside_while_it_judges(broker: BrokerServer) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Watcher) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         settings = {
-            "CITYRISK_CHANNELS_DRY_RUN": "", "CITYRISK_CAP_PORT": "0", "CITYRISK_HEARTBEAT_EVERY_S": "1",
+            "CITYRISK_CHANNELS_DRY_RUN": "",
+            "CITYRISK_CAP_PORT": "0",
+            "CITYRISK_HEARTBEAT_EVERY_S": "1",
             "CITYRISK_HEARTBEAT_URL": f"http://127.0.0.1:{server.server_port}/",
-        }  # fmt: skip
+        }
         home = replace(broker.home, environment={**broker.home.environment, **settings})
         with alerting(home) as running:
             asyncio.run(publish(home, range(2)))

@@ -175,9 +175,12 @@ def test_an_end_that_flapping_muted_is_told_when_it_calms(city: City, engineer: 
     for minute in range(0, 40, 4):
         city.tell(minute, engineer(Change.OPENED, minute=minute))
         apply(
-            city.engine, city.policies, [engineer(Change.CLEARED, minute=minute + 2)], subject,
+            city.engine,
+            city.policies,
+            [engineer(Change.CLEARED, minute=minute + 2)],
+            subject,
             START + (minute + 2) * MINUTE,
-        )  # fmt: skip
+        )
     told = city.heard()
     assert told.count("resolved") < 10
     city.run(START + 40 * MINUTE, START + 140 * MINUTE)
@@ -193,7 +196,9 @@ def test_the_end_goes_to_everybody_who_heard_of_the_danger_whatever_routes_say_b
     began = city.told("opened")
     assert {"sms", "email"} <= {channel for channel, _ in began}
     city.tell(10, engineer(Change.DOWNGRADED, colour="blue", minute=10))
-    city.policies = replace(city.policies, routes=tuple(one for one in city.policies.routes if one.channel_id != "robot"))
+    city.policies = replace(
+        city.policies, routes=tuple(one for one in city.policies.routes if one.channel_id != "robot")
+    )
     city.tell(20, engineer(Change.CLEARED, colour="blue", minute=20))
     assert city.told("resolved") >= began
 

@@ -84,9 +84,13 @@ def test_reminders_and_escalation_follow_the_clock(quick_store, tell, run, engin
     run(START, START + 61 * MINUTE, timedelta(seconds=15))
     by_role = [(kind, role) for kind, role, _ in said(quick_store)]
     assert by_role == [
-        ("opened", "duty_officer"), ("reminded", "duty_officer"), ("escalated", "shift_lead"),
-        ("escalated", "department_head"), ("escalated", "government_duty"), ("escalated", "government_duty"),
-    ]  # fmt: skip
+        ("opened", "duty_officer"),
+        ("reminded", "duty_officer"),
+        ("escalated", "shift_lead"),
+        ("escalated", "department_head"),
+        ("escalated", "government_duty"),
+        ("escalated", "government_duty"),
+    ]
     minutes = [(row.created_at - START) // MINUTE for row in notices(quick_store)]
     assert minutes == [0, 3, 5, 15, 30, 60]
     with quick_store.connect() as connection:
@@ -143,7 +147,7 @@ def deliveries(engine: sa.Engine) -> list[sa.Row]:
 def report(is_exercise: bool) -> commands.Report:
     return commands.Report(
         f"r{is_exercise}", "lifeline", "gas", "red", "420502", "云集路", "闻到燃气味", is_exercise=is_exercise
-    )  # fmt: skip
+    )
 
 
 def test_an_exercise_is_marked_and_never_public(quick_store, policies, run) -> None:

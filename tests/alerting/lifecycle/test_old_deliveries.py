@@ -18,15 +18,27 @@ def test_only_what_was_settled_long_ago_goes(home: Home) -> None:
 
     def delivery(name: str, state: str, at: datetime, notice: str | None = "n1") -> dict[str, object]:
         return {
-            "delivery_id": name, "notice_id": notice, "alert_id": None, "channel_id": "page", "target": "duty",
-            "kind": "new", "body": "{}", "state": state, "attempts": 1, "next_at": at, "receipt": None,
-            "created_at": at, "sent_at": None,
-        }  # fmt: skip
+            "delivery_id": name,
+            "notice_id": notice,
+            "alert_id": None,
+            "channel_id": "page",
+            "target": "duty",
+            "kind": "new",
+            "body": "{}",
+            "state": state,
+            "attempts": 1,
+            "next_at": at,
+            "receipt": None,
+            "created_at": at,
+            "sent_at": None,
+        }
 
     kept = [
-        delivery("young", "sent", young), delivery("waiting", "waiting", old), delivery("failed", "failed", old),
+        delivery("young", "sent", young),
+        delivery("waiting", "waiting", old),
+        delivery("failed", "failed", old),
         delivery("notification", "sent", old, None),
-    ]  # fmt: skip
+    ]
     gone = [delivery(f"old {number}", ("sent", "dead")[number % 2], old) for number in range(AT_ONCE + 3)]
     with engine.begin() as connection:
         connection.execute(sa.insert(tables.alert_delivery), kept + gone)

@@ -74,7 +74,11 @@ def test_of_two_devices_at_one_object_each_has_its_own_colour(
     ],
 )
 def test_people_decide_what_was_a_false_alarm(
-    quick_store: sa.Engine, policies: NotificationPolicies, engineer: Engineer, steps: list[tuple[Verb, str]], finding: str
+    quick_store: sa.Engine,
+    policies: NotificationPolicies,
+    engineer: Engineer,
+    steps: list[tuple[Verb, str]],
+    finding: str,
 ) -> None:
     told(quick_store, policies, engineer(Change.OPENED, "water:s1"))
     act(quick_store, policies, "water:s1", *steps)
@@ -92,7 +96,9 @@ def test_what_is_said_of_the_next_episode_is_not_said_of_this_one(
     assert [e.finding for e in did(quick_store)] == ["confirmed", "unjudged"]
 
 
-def test_hits_and_misses_count_without_false_alarms(quick_store: sa.Engine, policies: NotificationPolicies, engineer: Engineer) -> None:
+def test_hits_and_misses_count_without_false_alarms(
+    quick_store: sa.Engine, policies: NotificationPolicies, engineer: Engineer
+) -> None:
     for n in range(1, 5):
         told(quick_store, policies, engineer(Change.OPENED, f"water:s{n}"))
     sent = (Verb.ACKNOWLEDGED, ""), (Verb.DISPATCHED, "")

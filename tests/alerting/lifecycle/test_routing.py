@@ -138,5 +138,7 @@ def test_inhibitions_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     path = tmp_path / "inhibitions.csv"
     text = table_of(PROJECT, "inhibitions.csv").read_text("utf-8")
     path.write_text(text.replace(",object_id,", ",object,", 1), "utf-8")
-    with pytest.raises(NotificationPolicyError, match=r"inhibitions.csv: \w+: equal_labels has 'object'; expected of rule_id,"):
+    with pytest.raises(
+        NotificationPolicyError, match=r"inhibitions.csv: \w+: equal_labels has 'object'; expected of rule_id,"
+    ):
         load_notification_policies(tmp_path, *seed_folders(PROJECT))

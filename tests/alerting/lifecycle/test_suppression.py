@@ -24,9 +24,13 @@ HOUR = timedelta(hours=1)
 
 def row(source: str, target: str, equal: str, name: str = "i") -> dict[str, str]:
     return {
-        "inhibition_id": name, "source_matchers": source, "target_matchers": target, "equal_labels": equal,
-        "reason_zh": "覆盖", "reason_en": "covered",
-    }  # fmt: skip
+        "inhibition_id": name,
+        "source_matchers": source,
+        "target_matchers": target,
+        "equal_labels": equal,
+        "reason_zh": "覆盖",
+        "reason_en": "covered",
+    }
 
 
 def covered(alerts: list[AlertBrief], rows: Inhibitions) -> dict[str, str]:
@@ -123,13 +127,17 @@ def test_a_silence_over_an_open_alert_acts_at_once_and_may_be_ended(
     quick_store: sa.Engine, policies: NotificationPolicies, engineer: Engineer
 ) -> None:
     apply(quick_store, policies, [engineer(Change.OPENED)], river_station, START)
-    silence_id = commands.silence(quick_store, policies, {"area_code": "420500"}, "li", "drill", START, START + HOUR, START)
+    silence_id = commands.silence(
+        quick_store, policies, {"area_code": "420500"}, "li", "drill", START, START + HOUR, START
+    )
     assert states(quick_store) == {"water:s1": "suppressed"}
     commands.end_silence(quick_store, policies, silence_id, "li", START + timedelta(minutes=5))
     assert states(quick_store) == {"water:s1": "open"}
 
 
-def test_what_cleared_in_silence_is_over_and_never_told(quick_store: sa.Engine, policies: NotificationPolicies, engineer: Engineer) -> None:
+def test_what_cleared_in_silence_is_over_and_never_told(
+    quick_store: sa.Engine, policies: NotificationPolicies, engineer: Engineer
+) -> None:
     commands.silence(quick_store, policies, {"rule_id": "river_level"}, "li", "work", START, START + HOUR, START)
     apply(quick_store, policies, [engineer(Change.OPENED)], river_station, START)
     settle(quick_store, policies, START)

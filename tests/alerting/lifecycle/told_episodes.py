@@ -48,7 +48,23 @@ class Engineer:
             del self._ids[place]
         shown = value if value is not None else 45.0 + RANKS[colour]
         return EpisodeChange(
-            known, self._numbers[known], change, self.rule_id, object_id, device, "water_level_m", colour,
-            RANKS[colour], shown, 45.0, "m", f"river_{colour}", "GB/T 22482", "5.2", "text read", colour,
-            at, at + timedelta(seconds=1),
-        )  # fmt: skip
+            known,
+            self._numbers[known],
+            change,
+            self.rule_id,
+            object_id,
+            device,
+            "water_level_m",
+            colour,
+            RANKS[colour],
+            shown,
+            45.0,
+            "m",
+            f"river_{colour}",
+            "GB/T 22482",
+            "5.2",
+            "text read",
+            colour,
+            at,
+            at + timedelta(seconds=1),
+        )

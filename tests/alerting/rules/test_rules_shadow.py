@@ -143,8 +143,16 @@ def test_rules_that_came_by_another_way_are_not_taken_up(home: Home, store: sa.E
     watch = ConfigWatch(home, store, CONTRACTS)
     assert watch.newer(given) is None
     assert "was not approved (changed: gas_methane_lel)" in watch.failure
-    planned = {"window_id": "w1", "target_kind": "feed", "target": GAS, "starts_at": LATER, "reason": "calibration",
-               "ends_at": LATER + timedelta(hours=1), "actor": "li", "created_at": LATER}  # fmt: skip
+    planned = {
+        "window_id": "w1",
+        "target_kind": "feed",
+        "target": GAS,
+        "starts_at": LATER,
+        "reason": "calibration",
+        "ends_at": LATER + timedelta(hours=1),
+        "actor": "li",
+        "created_at": LATER,
+    }
     with store.begin() as connection:
         connection.execute(sa.insert(tables.maintenance_window).values(planned))
     renewed = watch.newer(given)

@@ -62,16 +62,11 @@ def test_a_played_hour_is_acknowledged_whole_and_stands_in_the_stream(city: Live
             around = surroundings_of(server.home.root, server.home.environment)
             plan = make_plan(city.fleet, now() - timedelta(minutes=40), now())
             speakers = city.fleet.speakers(plan.incidents, bystanders=0.5)
-            done = await play(
-                server.home.root, plan, asyncio.Event(), now, around, speed=None, speakers=speakers
-            )  # fmt: skip
+            done = await play(server.home.root, plan, asyncio.Event(), now, around, speed=None, speakers=speakers)
             assert (done.left, done.refused) == (0, {})
             assert set(done.acknowledged) > {"transport.vehicle_position", "housing.dust_reading", "urban.gas_reading"}
             entries = await raw_bodies(server)
-            rows = {
-                (feed_id, str(device), str(at))
-                for feed_id, device, at in _rows(city, entries)
-            }  # fmt: skip
+            rows = {(feed_id, str(device), str(at)) for feed_id, device, at in _rows(city, entries)}
             told = acknowledged(server.home.root)
             assert told.height > 500
             wanted = {

@@ -35,8 +35,11 @@ from listening import Device, entries_in_raw, listening, open_contracts, until
 
 AT = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 POSITION, BEHAVIOUR, DUST, GAS = (
-    "transport.vehicle_position", "transport.driver_behaviour", "housing.dust_reading", "urban.gas_reading",
-)  # fmt: skip
+    "transport.vehicle_position",
+    "transport.driver_behaviour",
+    "housing.dust_reading",
+    "urban.gas_reading",
+)
 PHONE = "13800001111"
 MONITOR = "A110000_0001"
 

@@ -44,14 +44,32 @@ def position(number: int) -> jt808.Position:
 
 CASES = [
     Case("jt808", "transport.vehicle_position", "13800001111", lambda n: jt808.location(TRUCK, n, position(n))),
-    Case("hj212", "housing.dust_reading", DUST,
-         lambda n: encode(DUST, "22", "2011", AT + timedelta(seconds=n), observed_at=AT + timedelta(seconds=n),
-                          factors={"a34002": {"Rtd": 61.5, "Flag": "N"}})),
-    Case("sl651", "water.river_reading", "0060123456",
-         lambda n: sl651.report(STATION, 0x32, n, AT, [sl651.Group(AT + timedelta(minutes=n), {"level_m": 41.2})])[0]),
-    Case("gb26875", "fire.device_state", "0102030405A6",
-         lambda n: gb26875.packet(UNIT, n, AT + timedelta(seconds=n), 2, [SMOKE])),
-]  # fmt: skip
+    Case(
+        "hj212",
+        "housing.dust_reading",
+        DUST,
+        lambda n: encode(
+            DUST,
+            "22",
+            "2011",
+            AT + timedelta(seconds=n),
+            observed_at=AT + timedelta(seconds=n),
+            factors={"a34002": {"Rtd": 61.5, "Flag": "N"}},
+        ),
+    ),
+    Case(
+        "sl651",
+        "water.river_reading",
+        "0060123456",
+        lambda n: sl651.report(STATION, 0x32, n, AT, [sl651.Group(AT + timedelta(minutes=n), {"level_m": 41.2})])[0],
+    ),
+    Case(
+        "gb26875",
+        "fire.device_state",
+        "0102030405A6",
+        lambda n: gb26875.packet(UNIT, n, AT + timedelta(seconds=n), 2, [SMOKE]),
+    ),
+]
 by_protocol = pytest.mark.parametrize("case", CASES, ids=lambda case: case.protocol)
 
 

@@ -43,9 +43,7 @@ async def test_messages_come_in_order_under_their_device(gas: BrokerServer) -> N
         found = await raw_holds(client, 50)
         device.close()
         assert [entry.body for _, entry in found] == bodies(50, "order")
-        assert {(subject, entry.device_id) for subject, entry in found} == {
-            ("raw.urban.gas_reading.QY-1", "QY-1")
-        }  # fmt: skip
+        assert {(subject, entry.device_id) for subject, entry in found} == {("raw.urban.gas_reading.QY-1", "QY-1")}
 
 
 @pytest.mark.case("security.held.H9")

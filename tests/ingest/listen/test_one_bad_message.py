@@ -40,9 +40,19 @@ async def test_a_message_that_cannot_be_judged_goes_to_quarantine(home: Home, mo
     monkeypatch.setattr(known, "standing", failing)
 
     bridge = Bridge(
-        home, contracts, Packer(Client()), known, LinkTracker(), bad, Strangers(contracts), counts,
-        Archive(home.archive, home.secret(ARCHIVE_KEY)), Client(), "urban", now,
-    )  # fmt: skip
+        home,
+        contracts,
+        Packer(Client()),
+        known,
+        LinkTracker(),
+        bad,
+        Strangers(contracts),
+        counts,
+        Archive(home.archive, home.secret(ARCHIVE_KEY)),
+        Client(),
+        "urban",
+        now,
+    )
     for mid, topic in enumerate((TOPIC, b"urban/gas_reading/\xff", b"nobody/QY-1"), 1):
         message = MQTTMessage(mid, topic)
         message.qos, message.payload = 1, b"{}"
@@ -85,9 +95,19 @@ async def test_a_message_too_large_is_acknowledged_when_its_note_is_stored_too(
     archive = Archive(home.archive, home.secret(ARCHIVE_KEY))
 
     bridge = Bridge(
-        home, contracts, packer, known, LinkTracker(), bad, Strangers(contracts), counts, archive, Client(), "urban",
+        home,
+        contracts,
+        packer,
+        known,
+        LinkTracker(),
+        bad,
+        Strangers(contracts),
+        counts,
+        archive,
+        Client(),
+        "urban",
         now,
-    )  # fmt: skip
+    )
     message = MQTTMessage(1, TOPIC)
     message.qos, message.payload = 1, b"x" * (ENTRY_BYTES + 1)
     bridge._on_message(bridge._client, None, message)

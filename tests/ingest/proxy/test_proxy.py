@@ -130,8 +130,9 @@ def test_intake_notes_whose_message_was_too_large_and_reads_its_neighbours() -> 
     (note,) = table.notes
     assert (note.reason, note.outcome, note.locator) == ("bad_frame", "quarantined", "5.1")
     assert (note.found, note.expected) == (
-        "QY-2: a message of 9000000 bytes, the first 4096 are kept", "at most 8388608 bytes",
-    )  # fmt: skip
+        "QY-2: a message of 9000000 bytes, the first 4096 are kept",
+        "at most 8388608 bytes",
+    )
     # It rings where anything that cannot be read may be an alarm.
     received = pl.Series([datetime(2026, 11, 30, 4, tzinfo=UTC)] * 2)
     assert unreadable(table, contract, table.notes, received).is_empty()
@@ -265,10 +266,13 @@ async def test_who_says_nothing_more_gives_up_its_place(
     monkeypatch.setattr(connections, "SWEEP_S", 0.02)
 
     async with (
-        a_listener() as (_, port), a_proxy(port, connect_s=1, stall_s=1) as (proxy, own), dialled(own) as (
-            reader, writer,
+        a_listener() as (_, port),
+        a_proxy(port, connect_s=1, stall_s=1) as (proxy, own),
+        dialled(own) as (
+            reader,
+            writer,
         ),
-    ):  # fmt: skip
+    ):
         writer.write(sent)
         assert await is_sent_off(reader)
         assert closed(proxy, cause) == 1
@@ -324,10 +328,13 @@ async def test_a_slow_large_message_keeps_its_device_alive(monkeypatch: pytest.M
     sent = publish(b"a/b", b"x" * 1_500_000)
 
     async with (
-        a_listener() as (came, port), a_proxy(port, connect_s=60, stall_s=60) as (_, own), dialled(own) as (
-            _, writer,
+        a_listener() as (came, port),
+        a_proxy(port, connect_s=60, stall_s=60) as (_, own),
+        dialled(own) as (
+            _,
+            writer,
         ),
-    ):  # fmt: skip
+    ):
         writer.write(HELLO + sent[:100_000])
         broker_reader, _ = await came.get()
         async with asyncio.timeout(10):

@@ -49,8 +49,11 @@ class IntakeServer:
         with (self.home.run / "intake.log").open("ab") as log:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", sys.executable, "-m", "ingest.intake.process"],
-                cwd=ROOT, env=environment, stdout=log, stderr=log,
-            )  # fmt: skip
+                cwd=ROOT,
+                env=environment,
+                stdout=log,
+                stderr=log,
+            )
         deadline = time.monotonic() + READY_WITHIN_S
         while read_running(self.home, "intake") is None:
             if self.process.poll() is not None or time.monotonic() > deadline:

@@ -92,8 +92,11 @@ def test_an_unknown_device_lands_nowhere_and_is_heard(intake: Intake) -> None:
     rows = [one.frame for one in ticker.take_in([message], NOW) if one.feed_id == GAS and one.frame.height]
     (frame,) = rows
     assert frame.select("device_id", "methane_pct_lel", "_flags", "_sender").row(0) == (
-        "G9", 66.0, "unknown_device", "urban",
-    )  # fmt: skip
+        "G9",
+        66.0,
+        "unknown_device",
+        "urban",
+    )
     waiting = ticker.feeds[GAS].waiting
     assert waiting.rows == 0
     assert [(note.reason, note.found) for note in waiting.notes] == [("unknown_device", "G9")]
@@ -121,8 +124,11 @@ def test_an_alarm_that_cannot_become_a_row_is_told(intake: Intake) -> None:
         told += ticker_of(intake).take_in([Taken(number, f"raw.{POSITION}.x", entry, "")], NOW)
     (unplaced,) = (one.frame for one in told if one.feed_id == "intake.unreadable_alarm")
     assert unplaced.select("feed_id", "sender", "reason", "place").row(0) == (
-        POSITION, "13800000002", "foreign_device", "1.0.0",
-    )  # fmt: skip
+        POSITION,
+        "13800000002",
+        "foreign_device",
+        "1.0.0",
+    )
 
 
 @pytest.mark.case("live.C6")

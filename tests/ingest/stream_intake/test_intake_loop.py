@@ -160,8 +160,10 @@ def test_a_reading_is_in_live_and_lands(
 
     rows = asyncio.run(run())
     assert [(row["device_id"], row["methane_pct_lel"], row["quality_flag"]) for row in rows] == [
-        ("GD1", 1.5, "normal"), ("GD2", 2.5, "normal"), ("GD3", 1.5, "normal"),
-    ]  # fmt: skip
+        ("GD1", 1.5, "normal"),
+        ("GD2", 2.5, "normal"),
+        ("GD3", 1.5, "normal"),
+    ]
     assert rows[0]["source"].startswith("raw:")
     frame = landed(home, GAS).sort("device_id")
     assert frame["observed_at"].dt.epoch("ms").to_list() == [AT_MS, AT_MS, AT_MS - 3_600_000]

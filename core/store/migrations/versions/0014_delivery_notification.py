@@ -14,9 +14,11 @@ def upgrade() -> None:
     op.add_column("alert_delivery", sa.Column("notification_id", sa.Integer))
     op.create_index("ix_alert_delivery_notification", "alert_delivery", ["notification_id", "channel_id"])
     delivery = sa.table(
-        "alert_delivery", sa.column("delivery_id", sa.String), sa.column("kind", sa.String),
+        "alert_delivery",
+        sa.column("delivery_id", sa.String),
+        sa.column("kind", sa.String),
         sa.column("notification_id", sa.Integer),
-    )  # fmt: skip
+    )
     connection = op.get_bind()
     of_faults = sa.select(delivery.c.delivery_id).where(delivery.c.kind == "feed_fault")
     delivery_ids: list[str] = list(connection.scalars(of_faults))
