@@ -17,19 +17,19 @@ import sqlalchemy as sa
 
 from access.rights import NotAllowedError, Reader
 from access.users import require_role
-from alerting.lifecycle import commands, requests
 from alerting.lifecycle.alert import Alert
-from alerting.lifecycle.commands import NoSuchAlert, Report
 from alerting.lifecycle.steps import IllegalStep, Verb
-from alerting.lifecycle.unit_of_work import Conflict
 from alerting.policy.notification_policies import (
     NotificationPolicies,
     NotificationPolicyError,
     load_notification_policies,
 )
-from alerting.policy.quiet_limits import TooLong, beyond, covered_by_labels, limits_of, quiet_before
 from alerting.policy.routing import RoutingError
 from alerting.rules.generations import NoRulesError, newest_generation
+from alerting.workflow import commands, requests
+from alerting.workflow.commands import NoSuchAlert, Report
+from alerting.workflow.quiet_limits import TooLong, beyond, covered_by_labels, limits_of, quiet_before
+from alerting.workflow.unit_of_work import Conflict
 from core.catalogue import load_contracts, owners_of
 from core.settings import Home
 from core.store import tables
@@ -138,7 +138,7 @@ def silence(
 ) -> Quieted:
     """Keep alerts with these labels quiet for a time. A branch silences only itself.
 
-    Beyond what one person may silence alone (`alerting.policy.quiet_limits`) nothing is silenced yet: a request waits
+    Beyond what one person may silence alone (`alerting.workflow.quiet_limits`) nothing is silenced yet: a request waits
     for a second person. Raises ValueError for an empty value and for longer than anything may be quiet.
     """
     begins_at = starts_at or now

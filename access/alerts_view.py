@@ -24,9 +24,9 @@ from alerting.lifecycle import steps
 from alerting.notify.channels.channel_config import ChannelConfigError, load_channel_config
 from alerting.notify.channels.claims import undelivered_query
 from alerting.notify.silent_devices import silent_since
-from alerting.notify.wording import Wording
 from alerting.policy.notification_policies import NotificationPolicies, NotificationPolicyError
 from alerting.rules.generations import NoRulesError, newest_generation
+from alerting.wording import Wording
 from core import severity
 from core.store import tables
 from core.system import RISK_DOMAINS

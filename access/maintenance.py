@@ -17,10 +17,10 @@ from access.alerts import SILENCE_ROLES, Covered, Quieted, policies_of
 from access.live import OpsReader
 from access.rights import NotAllowedError, Reader
 from access.users import require_role
-from alerting.lifecycle import commands, requests
-from alerting.policy.quiet_limits import GATEWAY, Coverage, beyond, covered_by_target, limits_of
 from alerting.registry import load_registry
 from alerting.rules.generations import load_newest
+from alerting.workflow import commands, requests
+from alerting.workflow.quiet_limits import GATEWAY, Coverage, beyond, covered_by_target, limits_of
 from core.catalogue import load_contracts
 from core.contract import Contract
 from core.settings import Home

@@ -17,9 +17,9 @@ from access.live import OpsReader
 from access.rights import Reader
 from access.users import require_role
 from alerting.cap.release import flags_of, is_never_public
-from alerting.lifecycle import requests
 from alerting.lifecycle.steps import Verb
-from alerting.policy.quiet_limits import limits_of
+from alerting.workflow import requests
+from alerting.workflow.quiet_limits import limits_of
 from core.settings import Home
 from core.store import tables
 from core.store.database import opened

@@ -15,11 +15,11 @@ from access.alerts import policies_of
 from access.live import OpsReader
 from access.rights import NotAllowedError, Reader, SecondNameError
 from access.users import password_set_by, require_role, user_named
-from alerting.lifecycle import commands, requests
-from alerting.lifecycle.requests import STATES, Kind, NotWaiting, Request, principals, require_own_name
-from alerting.policy.suppression import settle
-from alerting.rules.waiting import enact
 from alerting.shadow.evaluation import Compared, compared
+from alerting.workflow import commands, requests
+from alerting.workflow.requests import STATES, Kind, NotWaiting, Request, principals, require_own_name
+from alerting.workflow.rule_proposals import enact
+from alerting.workflow.suppression import settle
 from core.settings import Home
 from core.store.database import opened
 

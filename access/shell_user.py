@@ -10,7 +10,7 @@ import os
 
 from access import users
 from access.rights import NotAllowedError, Reader
-from alerting.lifecycle.requests import AS
+from alerting.workflow.requests import AS
 from core.settings import Home, written_in
 
 
@@ -21,7 +21,7 @@ def acting(home: Home, own_name: str, actor: str | None = None) -> Reader:
 
     `actor` names another person: an administrator may act so, with that person's role and branch, and it is recorded
     as "own name as other". Raises NotAllowedError for everybody else. What two people must stand for is not
-    done so (`alerting.lifecycle.requests`).
+    done so (`alerting.workflow.requests`).
     """
     pairs = written_in(home.root).get("CITYRISK_OS_USERS", "").split(",")
     mapped = dict(pair.strip().split("=", 1) for pair in pairs if "=" in pair).get(own_name, own_name)

@@ -18,7 +18,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from access import logins
 from access.rights import NotAllowedError, Reader
-from alerting.lifecycle.requests import AS
+from alerting.workflow.requests import AS
 from core.settings import Home
 from core.store import database, tables
 

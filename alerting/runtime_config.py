@@ -15,7 +15,6 @@ import sqlalchemy as sa
 
 from alerting.engine.rule import MaintenanceWindow, RuleError, RuleSet
 from alerting.engine.world import Registry
-from alerting.lifecycle.subjects import Subjects, city_of
 from alerting.policy.notification_policies import (
     NotificationPolicies,
     NotificationPolicyError,
@@ -25,6 +24,7 @@ from alerting.registry import load_registry
 from alerting.rules.generations import generations, newest_generation
 from alerting.rules.load import load_rules
 from alerting.rules.versions import UnapprovedRules, check_approved, take_as_given
+from alerting.workflow.subjects import Subjects, city_of
 from core.catalogue import owners_of
 from core.contract import Contract
 from core.settings import Home
@@ -89,7 +89,10 @@ class ConfigWatch:
 def load_runtime_config(
     home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], folder: Path | None = None
 ) -> RuntimeConfig:
-    """The newest of everything, of rules those that were let in. Raises NoRulesError, RuleError or NotificationPolicyError."""
+    """The newest of everything; of rules the approved ones.
+
+    Raises NoRulesError, RuleError or NotificationPolicyError.
+    """
     folder = folder or approved_generation(home, engine)
     registers = registers_of(engine, contracts)
     ruleset = load_rules(folder, folder.name)

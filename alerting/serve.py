@@ -22,14 +22,14 @@ from prometheus_client import CollectorRegistry
 
 from alerting.engine_state import EngineState
 from alerting.heartbeat import Heartbeat, Vitals, standing
-from alerting.lifecycle.store import Applied, Position, apply, note_snapshot, position_of
-from alerting.lifecycle.timers import Timers
 from alerting.metrics import Meters
 from alerting.notify.channels.channel_config import load_channel_config
 from alerting.notify.channels.worker import work
 from alerting.rules.generations import NoRulesError
 from alerting.runtime_config import ConfigWatch, RuntimeConfig, load_runtime_config
 from alerting.shadow.process import ShadowProcess
+from alerting.timers import Timers
+from alerting.workflow.changes import Applied, Position, apply, note_snapshot, position_of
 from core.contract import Contract
 from core.runtime.process import running_alone
 from core.runtime.telemetry import Health, told

@@ -25,15 +25,15 @@ import sqlalchemy as sa
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from alerting.engine.episode import Change, EpisodeChange, episode_id_of
-from alerting.lifecycle import commands
 from alerting.lifecycle.joining import Subject
-from alerting.lifecycle.records import BRIEFS
 from alerting.lifecycle.steps import Verb
-from alerting.lifecycle.store import apply
-from alerting.lifecycle.timers import Timers
 from alerting.policy.inhibition import Inhibitions, inhibited, inhibitions_of
 from alerting.policy.notification_policies import NotificationPolicies, load_notification_policies
-from alerting.policy.suppression import Seen, settle
+from alerting.timers import Timers
+from alerting.workflow import commands
+from alerting.workflow.changes import apply
+from alerting.workflow.records import BRIEFS
+from alerting.workflow.suppression import Seen, settle
 from core.severity import COLOURS, RANKS
 from core.store import tables
 from core.store.database import open_ops

@@ -15,15 +15,15 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from alerting.lifecycle import requests
-from alerting.lifecycle.requests import Kind
 from alerting.notify.channels.channel_config import load_channel_config
 from alerting.policy.notification_policies import TABLES as DESK_TABLES
 from alerting.policy.notification_policies import load_notification_policies
 from alerting.rules import RULE_FILES, RuleSet, load_rules
 from alerting.rules.generations import FOLDER, NAME, PARTIAL, digest, files_in, generations
 from alerting.rules.versions import Changes, changes_to, decides_beside_rules, live_versions, take_as_given
-from alerting.rules.waiting import WAITING
+from alerting.workflow import requests
+from alerting.workflow.requests import Kind
+from alerting.workflow.rule_proposals import WAITING
 from core.settings import Home
 from core.store import tables
 from orchestration.project import ALERTING, open_project, seed_folders

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import shutil
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from alerting.engine import Asset, Registry, shapes_of
+import orjson
+
+from alerting.engine import Asset, Engine, Registry, shapes_of
+from alerting.engine.episode import EpisodeChange
 from alerting.rules import RULE_FILES
 from core.catalogue import load_contracts
 from core.stream.live import LiveBatch, micros
@@ -78,3 +81,19 @@ def set_cell(folder: Path, table: str, key: str, column: str, value: str) -> Non
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def registry(*assets: Any) -> Registry:
+    devices = {t.id: t for t in assets if t.object_id is not None}
+    return Registry(SHAPES, {t.id: t for t in assets if t.object_id is None}, devices)
+
+
+def fold(engine: Engine, batches: Sequence[LiveBatch]) -> list[EpisodeChange]:
+    """Each batch, and the clock a second after the last one."""
+    out = [change for b in batches for change in engine.fold(b)]
+    return out + engine.fold(LiveBatch("clock", batches[-1].received_at + timedelta(seconds=1), "", {}))
+
+
+def tracks_of(engine: Engine, rule_id: str) -> Any:
+    """A rule's states as a snapshot has them."""
+    return orjson.loads(engine.snapshot())["rules"][rule_id]["tracks"]

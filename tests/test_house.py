@@ -57,9 +57,9 @@ PURE = (
     "ingest/protocols",
     "core/stream/raw.py",
     "core/stream/live.py",
-    "alerting/engine",
+    "alerting/engine/",
     "alerting/engine/episode.py",
-    "alerting/lifecycle/steps.py",
+    "alerting/lifecycle/",
     "alerting/policy/routing.py",
 )
 IMPURE_IMPORTS = {"socket", "httpx", "sqlalchemy", "subprocess", "urllib", "tempfile", "os", "time", "asyncio"}

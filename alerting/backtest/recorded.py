@@ -16,8 +16,8 @@ from alerting.backtest.evaluation import Episode, Outcome, by_start
 from alerting.engine.evaluators.sender import UNREADABLE_ALARM
 from alerting.engine.evaluators.stranger import UNKNOWN_ALARM
 from alerting.lifecycle.alert import AlertEvent, Member
-from alerting.lifecycle.records import EVENTS, MEMBERS
 from alerting.lifecycle.steps import Verb
+from alerting.workflow.records import EVENTS, MEMBERS
 from core.severity import RANKS
 from core.store import tables
 from core.store.parts import in_parts

@@ -26,7 +26,7 @@ from starlette.routing import Route
 
 from alerting.cap.build import cap_time
 from alerting.lifecycle.alert import CapMessage
-from alerting.lifecycle.records import CAP_MESSAGES
+from alerting.workflow.records import CAP_MESSAGES
 from core.runtime.http import Guesses
 from core.settings import Home
 from core.store import tables

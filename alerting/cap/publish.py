@@ -21,8 +21,8 @@ from alerting.cap.release import is_held, released, unpublished
 from alerting.cap.succession import due, next_head, says
 from alerting.cap.tables import CapTables
 from alerting.lifecycle.alert import Alert, CapMessage
-from alerting.lifecycle.records import ALERTS, CAP_MESSAGES
 from alerting.lifecycle.steps import OVER, WORKED_ON
+from alerting.workflow.records import ALERTS, CAP_MESSAGES
 from core.store import tables
 
 log = logging.getLogger(__name__)

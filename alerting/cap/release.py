@@ -1,6 +1,6 @@
 """Two names for the public: what a person must look at first is held until one asked for it and another released it.
 
-Not here: asking and answering (`alerting.lifecycle.requests`), who may (`access.publication`).
+Not here: asking and answering (`alerting.workflow.requests`), who may (`access.publication`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from alerting.engine.marks import LATE, NEEDS_TWO_NAMES, NEVER_PUBLIC
 from alerting.lifecycle.alert import Alert
-from alerting.lifecycle.requests import Kind
+from alerting.workflow.requests import Kind
 from core.store import tables
 
 _r = tables.request.c

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
-from alerting.lifecycle.spots import Spot
+from alerting.spots import Spot
 
 
 class Change(StrEnum):

@@ -13,7 +13,7 @@ from typing import Any
 
 from alerting.engine.episode import Change
 from alerting.engine.rule import Condition
-from alerting.lifecycle.spots import Spot
+from alerting.spots import Spot
 
 PEAK_EVERY_US = 300_000_000  # a rising value is told at most every five minutes; `cleared` has the last word
 NO_LEVEL = -1

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from alerting.engine.changes import marks_of
 from alerting.engine.episode import Change, EpisodeChange
 from alerting.engine.marks import OVER_RANGE
-from alerting.lifecycle.spots import Spot
+from alerting.spots import Spot
 from core.area import county_of
 from core.severity import COLOURS
 

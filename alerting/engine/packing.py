@@ -11,7 +11,7 @@ from alerting.engine.evaluators import evaluator_of, watched_by
 from alerting.engine.open_episodes import OpenEpisode, OpenEpisodes
 from alerting.engine.rule import RuleSet
 from alerting.engine.states import RuleState
-from alerting.lifecycle.spots import spot_back
+from alerting.spots import spot_back
 
 LAYOUT = 1  # raised when the bytes mean something else
 

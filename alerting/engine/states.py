@@ -9,7 +9,7 @@ from typing import Any
 from alerting.engine.judge import Judge
 from alerting.engine.levels import Hit, Track
 from alerting.engine.rule import Rule
-from alerting.lifecycle.spots import spot_back
+from alerting.spots import spot_back
 
 Tracks = dict[str, Track]
 

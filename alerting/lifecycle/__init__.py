@@ -1,1 +1,1 @@
-"""The life cycle of an alert: its record and steps, the unit of work that writes them, people and timers."""
+"""The life cycle of an alert: its record, the steps it may take, and how episodes make one. Pure."""

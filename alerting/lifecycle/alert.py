@@ -1,7 +1,7 @@
 """The records of the life cycle: an alert, its members, what waits to be told, and the notices that tell it.
 
 Frozen: a step makes a new one. Their fields are columns of their tables; only
-`alerting.lifecycle.records` turns rows into them and back.
+`alerting.workflow.records` turns rows into them and back.
 """
 
 from __future__ import annotations

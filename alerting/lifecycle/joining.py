@@ -15,7 +15,7 @@ from alerting.engine.episode import Change, EpisodeChange, started_at_of
 from alerting.engine.marks import PAST_DANGER
 from alerting.lifecycle.alert import NEW, Alert, Member
 from alerting.lifecycle.steps import STEPS, Action, Step, Verb, move
-from alerting.notify.wording import Pair
+from alerting.wording import Pair
 from core.severity import COLOURS
 
 # Its rule says something else now. The danger may go on: a breach joins the alert again, or a person resolves it.

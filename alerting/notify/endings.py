@@ -1,7 +1,7 @@
 """Who is owed the end of an alert: everybody who was told its beginning, whatever kept it quiet since.
 
 Read from what was told (`alert_news`, `alert_delivery`), never from the state of an alert: "suppressed" does not mean
-"never told". Not here: which news there are (`alerting.lifecycle.unit_of_work`), sending.
+"never told". Not here: which news there are (`alerting.workflow.unit_of_work`), sending.
 """
 
 from __future__ import annotations

@@ -15,15 +15,15 @@ import orjson
 import sqlalchemy as sa
 
 from alerting.lifecycle.alert import Alert, AlertGroup, Notice, QueuedChange
-from alerting.lifecycle.records import ALERTS, DELIVERIES, GROUPS, NOTICES, QUEUED_CHANGES
-from alerting.lifecycle.unit_of_work import in_transaction
 from alerting.notify.endings import END, NOT_TOLD, alerts_owed_an_end, sent_about, worth_sending
-from alerting.notify.outbox import EVERY, body_of, deliveries_of
 from alerting.notify.silent_devices import silent_since
+from alerting.policy.dispatch import EVERY, body_of, deliveries_of
 from alerting.policy.grouping import STORM, URGENCY, Policy, may_tell, title_of
 from alerting.policy.labels import all_hold, labels_of
 from alerting.policy.notification_policies import NotificationPolicies
-from alerting.policy.suppression import silences_now
+from alerting.workflow.records import ALERTS, DELIVERIES, GROUPS, NOTICES, QUEUED_CHANGES
+from alerting.workflow.suppression import silences_now
+from alerting.workflow.unit_of_work import in_transaction
 from core.severity import COLOURS
 from core.store import tables
 

@@ -1,1 +1,1 @@
-"""Who hears what, and when not: routing, grouping, escalation, inhibition, silence and its limits, flapping."""
+"""Who hears what, and when: routing, grouping, inhibition, escalation, flapping, as rows say it. Pure."""

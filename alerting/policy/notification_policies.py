@@ -10,14 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from alerting.lifecycle.warning_facts import Guides
-from alerting.notify.outbox import Route, routes_of
-from alerting.notify.wording import Wording
+from alerting.policy.dispatch import Route, routes_of
 from alerting.policy.escalation import Escalations
 from alerting.policy.grouping import Grouping
 from alerting.policy.inhibition import Inhibitions, inhibitions_of
 from alerting.policy.labels import MatcherError
 from alerting.policy.routing import Routing
+from alerting.policy.warning_facts import Guides
+from alerting.wording import Wording
 
 TABLES = (
     "areas",

@@ -1,7 +1,7 @@
 """Which versions of rules may run: those that the release gave a new home, and those that two people let in.
 
 A version is the fingerprint of all rows that decide (`Rule.fingerprint`). Not here: what waits
-(`alerting.rules.waiting`).
+(`alerting.workflow.rule_proposals`).
 """
 
 from __future__ import annotations

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from alerting.engine import Engine, Registry
 from alerting.engine.episode import Change, EpisodeChange
 from alerting.engine.rule import MaintenanceWindow, RuleSet
-from alerting.lifecycle.requests import Request
-from alerting.lifecycle.unit_of_work import in_transaction
 from alerting.rules.versions import Changes
+from alerting.workflow.requests import Request
+from alerting.workflow.unit_of_work import in_transaction
 from core.severity import RANKS
 from core.store import tables
 from core.stream.live import LiveBatch

@@ -12,9 +12,9 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from alerting.rules.load import load_rules
-from alerting.rules.waiting import waiting_rules
 from alerting.runtime_config import RuntimeConfig
 from alerting.shadow.evaluation import Shadow, save
+from alerting.workflow.rule_proposals import waiting_rules
 from core.settings import Home
 from core.stream.live import LiveBatch
 

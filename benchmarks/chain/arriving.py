@@ -1,4 +1,4 @@
-"""How long a breach takes: from a device's sending to the alert row, to the duty receiver's system, to a page's next look.
+"""How long a breach takes: from a device's sending to the alert row, to the receiver's system, to a page's next look.
 
 Two kinds of breach under load: an emergency button (JT/T 808 over TCP; the rule has no hold) and methane over MQTT
 (the alert is pending at once and opens ten seconds later). The clock starts before the bytes leave the device, so each
@@ -160,7 +160,7 @@ def _report(breaches: Breaches, watch: Watch, shown: dict[str, float]) -> dict[s
 
 
 def _told(home: Home, breaches: Breaches, watch: Watch, receiver: Receiver) -> dict[str, Any]:
-    """The way to the duty receiver: of the first breach of each group (later ones wait for its interval), of a delivery."""
+    """Seconds to the receiver: of the first breach of each group (later ones wait for its interval), of a delivery."""
     told, came = receiver.first_told(), receiver.deliveries()
     alert, delivery = tables.alert.c, tables.alert_delivery.c
     engine = database.open_ops(home.ops_url)

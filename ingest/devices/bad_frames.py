@@ -56,7 +56,7 @@ class BadFrameBatch:
 
 
 class BadFrames:
-    """All that waits to be written. One thread notes; `write_bad_frames` may run in another: it is given what it needs."""
+    """All that waits to be written. One thread notes; `write_bad_frames` may run in another one."""
 
     def __init__(self) -> None:
         self._sheets: dict[tuple[str, str], BadFrameBatch] = {}

@@ -15,9 +15,9 @@ from typer.testing import CliRunner
 from access import alerts, maintenance, requests, users
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
-from alerting.lifecycle.requests import BorrowedName
-from alerting.lifecycle.timers import Timers
 from alerting.runtime_config import windows_known
+from alerting.timers import Timers
+from alerting.workflow.requests import BorrowedName
 from cli import app
 from core.settings import Home
 from core.store import database, tables

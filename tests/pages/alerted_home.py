@@ -11,9 +11,9 @@ from access import users
 from access.serving import Home
 from alerting.engine.episode import Change, EpisodeChange, episode_id_of
 from alerting.lifecycle.joining import Subject
-from alerting.lifecycle.store import Position, apply
 from alerting.policy.notification_policies import NotificationPolicies, load_notification_policies
 from alerting.rules.generations import newest_generation
+from alerting.workflow.changes import Position, apply
 from core.severity import RANKS
 from core.store import tables
 from core.store.database import open_ops

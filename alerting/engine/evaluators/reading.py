@@ -23,7 +23,7 @@ from alerting.engine.rule import Rule
 from alerting.engine.series import Series
 from alerting.engine.states import Tracks
 from alerting.engine.world import FeedShape
-from alerting.lifecycle.spots import spot_of
+from alerting.spots import spot_of
 from core.civil_time import CIVIL_OFFSET_US
 from core.stream.live import EPOCH
 

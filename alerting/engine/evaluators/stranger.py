@@ -21,7 +21,7 @@ from alerting.engine.marks import SENDER, UNKNOWN_DEVICE
 from alerting.engine.rule import Rule
 from alerting.engine.states import RuleState, Tracks
 from alerting.engine.world import FeedShape, Registry
-from alerting.lifecycle.spots import spot_of
+from alerting.spots import spot_of
 
 UNKNOWN_ALARM = "unknown_device_alarm"  # rule id
 STRANGER = "\x02"  # before a department: the states of devices that are in no register

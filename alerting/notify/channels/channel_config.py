@@ -1,7 +1,7 @@
 """The rows that channels work by: the channels themselves, and the duty offices that they reach.
 
 Read from the newest rules generation like the desk's tables. Not here: which notice takes which channel
-(`alerting.notify.outbox`), addresses and secrets of receivers (the home's environment, by the names that the rows
+(`alerting.policy.dispatch`), addresses and secrets of receivers (the home's environment, by the names that the rows
 give).
 """
 

@@ -15,11 +15,11 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from alerting.lifecycle.records import DELIVERIES
 from alerting.lifecycle.steps import WORKED_ON
-from alerting.lifecycle.unit_of_work import in_transaction
 from alerting.notify.channels.message import Message, message_of
 from alerting.notify.channels.retry_policy import RetryPolicy
+from alerting.workflow.records import DELIVERIES
+from alerting.workflow.unit_of_work import in_transaction
 from core.store import tables
 
 WAITING = ("waiting", "failed")

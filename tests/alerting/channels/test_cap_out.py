@@ -23,9 +23,9 @@ from alerting.cap.publish import BadMessage, Outlet, TakenMeanwhile, sweep, tell
 from alerting.cap.read import read
 from alerting.cap.tables import CapTables
 from alerting.engine.episode import Change
-from alerting.lifecycle import commands
 from alerting.lifecycle.alert import Alert
 from alerting.lifecycle.steps import Verb
+from alerting.workflow import commands
 from core.running import read_running
 from core.store import tables
 

@@ -13,8 +13,8 @@ from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
 from alerting.cap.publish import Outlet, sweep, tell
 from alerting.engine.episode import Change
-from alerting.lifecycle import commands
 from alerting.lifecycle.steps import Verb
+from alerting.workflow import commands
 from core.store import tables
 
 PUBLIC, PARTNERS = Outlet("cap", True, "duty@city.example"), Outlet("cap_partners", False, "duty@city.example")

@@ -20,12 +20,12 @@ from starlette.routing import Route
 
 from alerting.engine.episode import Change, EpisodeChange, episode_id_of
 from alerting.lifecycle.joining import Subject
-from alerting.lifecycle.store import RULES, Origin, apply
 from alerting.notify.channels.channel_config import ChannelConfig, load_channel_config
 from alerting.notify.channels.retry_policy import RetryPolicy
 from alerting.notify.channels.worker import work
 from alerting.notify.notices import flush
 from alerting.policy.notification_policies import NotificationPolicies, load_notification_policies
+from alerting.workflow.changes import RULES, Origin, apply
 from core.settings import Home
 from core.severity import RANKS
 from core.store import tables

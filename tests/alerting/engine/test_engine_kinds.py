@@ -8,14 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
-from alerting.engine import Engine, Registry
+from alerting.engine import Engine
 from alerting.engine.episode import Change, EpisodeChange
 from alerting.rules import MaintenanceWindow, RuleSet, load_rules
 from core.stream.live import LiveBatch
-from rule_parts import SHAPES, asset, batch, gas, rules_folder
+from rule_parts import asset, batch, fold, gas, registry, rules_folder
 
 T0 = datetime(2026, 7, 6, 2, 0, tzinfo=UTC)  # ten o'clock in Beijing
 OPENED, CLEARED, UPGRADED = Change.OPENED, Change.CLEARED, Change.UPGRADED
@@ -24,22 +23,6 @@ OPENED, CLEARED, UPGRADED = Change.OPENED, Change.CLEARED, Change.UPGRADED
 @pytest.fixture(scope="module")
 def rules(tmp_path_factory: pytest.TempPathFactory) -> RuleSet:
     return load_rules(rules_folder(tmp_path_factory.mktemp("kinds")))
-
-
-def registry(*assets: Any) -> Registry:
-    devices = {t.id: t for t in assets if t.object_id is not None}
-    return Registry(SHAPES, {t.id: t for t in assets if t.object_id is None}, devices)
-
-
-def fold(engine: Engine, batches: Sequence[LiveBatch]) -> list[EpisodeChange]:
-    """Each batch, and the clock a second after the last one."""
-    out = [change for b in batches for change in engine.fold(b)]
-    return out + engine.fold(LiveBatch("clock", batches[-1].received_at + timedelta(seconds=1), "", {}))
-
-
-def tracks_of(engine: Engine, rule_id: str) -> Any:
-    """A rule's states as a snapshot has them."""
-    return orjson.loads(engine.snapshot())["rules"][rule_id]["tracks"]
 
 
 def of(changes: Sequence[EpisodeChange], rule_id: str) -> list[tuple[float, Change, str]]:
@@ -458,28 +441,6 @@ def test_a_window_entered_later_changes_nothing_before(rules: RuleSet) -> None:
     engine = Engine(replace(rules, windows=(window,)), registry())
     changes = fold(engine, [gas(T0 + timedelta(seconds=s), 90, "D") for s in range(0, 25, 5)])
     assert changes[-1].change is OPENED
-
-
-# ── late and out of order ─────────────────────────────────────────────────────────────────────────────────────────────
-def test_levels_in_late_rows_are_past_danger_and_no_present_one(rules: RuleSet) -> None:
-    engine = Engine(rules, registry())
-    came = T0 + timedelta(hours=2)
-    late = [gas(T0 + timedelta(seconds=s), 60, "D", came, "late") for s in range(0, 60, 10)]
-    changes = fold(engine, late)
-    assert [(c.change, c.is_past, c.is_late) for c in changes] == [(OPENED, True, True)]
-    assert (changes[-1].at - T0).total_seconds() == 10
-    assert changes[-1].details["marks"] == ["late", "past_danger"]
-    after = fold(engine, [gas(came + timedelta(seconds=s), 2, "D") for s in (5, 70)])
-    assert [(c.change, c.is_past, c.evidence) for c in after] == [(CLEARED, True, "rest")]
-
-
-def test_back_filled_rows_leave_the_present_alone(rules: RuleSet) -> None:
-    engine = Engine(rules, registry())
-    fold(engine, [gas(T0 + timedelta(seconds=s), 60, "D") for s in range(0, 30, 5)])
-    before = tracks_of(engine, "gas_methane_lel")
-    filled = [gas(T0 - timedelta(seconds=s), 1, "D", T0 + timedelta(seconds=31), "late") for s in range(600, 0, -60)]
-    assert not fold(engine, filled)
-    assert tracks_of(engine, "gas_methane_lel") == before != {}
 
 
 # ── renewing ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -15,15 +15,15 @@ import sqlalchemy as sa
 
 from alerting.engine import Engine, Registry
 from alerting.engine.episode import Change, EpisodeChange
-from alerting.lifecycle import commands
 from alerting.lifecycle.steps import Verb
-from alerting.lifecycle.store import apply
-from alerting.lifecycle.subjects import Subjects
-from alerting.lifecycle.timers import Timers
 from alerting.policy.notification_policies import load_notification_policies
-from alerting.policy.quiet_limits import covered_by_labels
-from alerting.policy.suppression import settle
 from alerting.rules import RuleError, RuleSet, load_rules
+from alerting.timers import Timers
+from alerting.workflow import commands
+from alerting.workflow.changes import apply
+from alerting.workflow.quiet_limits import covered_by_labels
+from alerting.workflow.subjects import Subjects
+from alerting.workflow.suppression import settle
 from core.settings import Home
 from core.store import database, tables
 from core.stream.live import LiveBatch

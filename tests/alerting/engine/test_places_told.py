@@ -18,13 +18,13 @@ from alert_parts import a_member
 from alerting.cap.build import NAMESPACE, Head, build
 from alerting.engine import Engine
 from alerting.lifecycle.alert import Alert
-from alerting.lifecycle.spots import SHOWN, spot_of, together, worded
-from alerting.lifecycle.store import _spots, apply
-from alerting.lifecycle.subjects import Subjects
 from alerting.notify.channels.channel_config import load_channel_config
 from alerting.notify.channels.message import facts_of
 from alerting.notify.notices import flush
 from alerting.policy.notification_policies import NotificationPolicies, load_notification_policies
+from alerting.spots import SHOWN, spot_of, together, worded
+from alerting.workflow.changes import _spots, apply
+from alerting.workflow.subjects import Subjects
 from core.catalogue import contract_path
 from core.contract import ContractError, parse_contract
 from core.settings import Home

@@ -11,11 +11,11 @@ import sqlalchemy as sa
 from frames import T0, Chain, rules
 
 from alerting.cap.publish import Outlet, tell
-from alerting.lifecycle.store import apply
-from alerting.lifecycle.subjects import Subjects
 from alerting.notify.channels.channel_config import load_channel_config
 from alerting.notify.notices import flush
 from alerting.policy.notification_policies import load_notification_policies
+from alerting.workflow.changes import apply
+from alerting.workflow.subjects import Subjects
 from core.settings import Home
 from core.stages import Batch, Payload
 from core.store import database, tables

@@ -20,11 +20,11 @@ from alerting.backtest.landed import landed_batches
 from alerting.backtest.recorded import fired
 from alerting.engine import Engine
 from alerting.engine_state import EngineState
-from alerting.lifecycle.store import Position, apply, note_snapshot, position_of
-from alerting.lifecycle.subjects import Subjects
 from alerting.policy.notification_policies import load_notification_policies
 from alerting.rules import RuleSet, load_rules
 from alerting.runtime_config import RuntimeConfig
+from alerting.workflow.changes import Position, apply, note_snapshot, position_of
+from alerting.workflow.subjects import Subjects
 from core.settings import Home, open_home
 from core.stages import Batch, Payload
 from core.store.database import open_ops

@@ -9,10 +9,10 @@ import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
 from alerting.engine.episode import Change
-from alerting.lifecycle import commands
 from alerting.lifecycle.steps import IllegalStep, Verb
-from alerting.lifecycle.store import apply
 from alerting.policy.notification_policies import NotificationPolicies
+from alerting.workflow import commands
+from alerting.workflow.changes import apply
 from core.store import tables
 
 N = 50
@@ -24,7 +24,7 @@ from conftest import SEEDS
 from told_episodes import START, Engineer, river_station
 from alerting.policy.notification_policies import load_notification_policies
 from alerting.engine.episode import Change
-from alerting.lifecycle.store import apply
+from alerting.workflow.changes import apply
 from core.store.database import open_ops
 engine, desk, first = open_ops(sys.argv[1]), load_notification_policies(*SEEDS), int(sys.argv[2])
 print("ready", flush=True)

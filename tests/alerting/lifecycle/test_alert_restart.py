@@ -19,12 +19,12 @@ import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
 from alerting.engine.episode import Change, EpisodeChange
-from alerting.lifecycle import commands
 from alerting.lifecycle.steps import IllegalStep, Verb
-from alerting.lifecycle.store import Position, apply, position_of
-from alerting.lifecycle.timers import Timers
 from alerting.policy.notification_policies import NotificationPolicies
-from alerting.policy.suppression import settle
+from alerting.timers import Timers
+from alerting.workflow import commands
+from alerting.workflow.changes import Position, apply, position_of
+from alerting.workflow.suppression import settle
 from core.store import tables
 from core.store.database import open_ops
 

@@ -8,11 +8,11 @@ import sqlalchemy as sa
 from told_episodes import START, Engineer
 
 from alerting.engine.episode import Change, EpisodeChange
-from alerting.lifecycle import commands
 from alerting.lifecycle.steps import IllegalStep, Verb
-from alerting.lifecycle.store import Position, apply, note_snapshot, position_of
-from alerting.lifecycle.unit_of_work import Conflict
 from alerting.policy.notification_policies import NotificationPolicies
+from alerting.workflow import commands
+from alerting.workflow.changes import Position, apply, note_snapshot, position_of
+from alerting.workflow.unit_of_work import Conflict
 from core.store import tables
 
 AlertsOf = Callable[[sa.Engine], list[sa.RowMapping]]

@@ -24,10 +24,10 @@ import sqlalchemy as sa
 
 from alerting.engine import Engine
 from alerting.engine.episode import Change
-from alerting.lifecycle import requests
 from alerting.registry import load_registry
 from alerting.rules.generations import generation_named, load_newest
-from alerting.rules.waiting import enact
+from alerting.workflow import requests
+from alerting.workflow.rule_proposals import enact
 from broker_server import BrokerServer, running_broker
 from core.catalogue import load_contracts
 from core.running import read_running

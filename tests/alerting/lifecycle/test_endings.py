@@ -9,16 +9,16 @@ import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
 from alerting.engine.episode import Change, EpisodeChange
-from alerting.lifecycle import commands
 from alerting.lifecycle.alert import Delivery
 from alerting.lifecycle.joining import Subject
 from alerting.lifecycle.steps import IllegalStep, Verb
-from alerting.lifecycle.store import apply
-from alerting.lifecycle.timers import Timers
 from alerting.notify.channels.message import message_of, paragraphs
-from alerting.notify.outbox import Route
 from alerting.notify.silent_devices import silent_since
+from alerting.policy.dispatch import Route
 from alerting.policy.notification_policies import NotificationPolicies
+from alerting.timers import Timers
+from alerting.workflow import commands
+from alerting.workflow.changes import apply
 from core.store import tables
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)

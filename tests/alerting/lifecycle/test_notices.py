@@ -9,11 +9,11 @@ import sqlalchemy as sa
 from told_episodes import START, Engineer, river_station
 
 from alerting.engine.episode import Change, EpisodeChange
-from alerting.lifecycle import commands
 from alerting.lifecycle.steps import Verb
-from alerting.lifecycle.store import apply
-from alerting.lifecycle.timers import Timers
 from alerting.policy.notification_policies import NotificationPolicies
+from alerting.timers import Timers
+from alerting.workflow import commands
+from alerting.workflow.changes import apply
 from core.store import tables
 
 MINUTE = timedelta(minutes=1)

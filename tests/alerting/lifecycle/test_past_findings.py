@@ -11,10 +11,10 @@ from told_episodes import START, Engineer, river_station
 from alerting.backtest.evaluation import Episode, compare, counts
 from alerting.backtest.recorded import fired
 from alerting.engine.episode import Change, EpisodeChange
-from alerting.lifecycle import commands
 from alerting.lifecycle.steps import Verb
-from alerting.lifecycle.store import apply
 from alerting.policy.notification_policies import NotificationPolicies
+from alerting.workflow import commands
+from alerting.workflow.changes import apply
 
 HOUR = timedelta(hours=1)
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from alerting.lifecycle.warning_facts import Guides
 from alerting.policy.notification_policies import (
     NotificationPolicies,
     NotificationPolicyError,
     load_notification_policies,
 )
 from alerting.policy.routing import ROLES, Routing, RoutingError
+from alerting.policy.warning_facts import Guides
 from orchestration.project import PROJECT, seed_folders, table_of
 
 TODAY = date(2026, 6, 1)

@@ -9,14 +9,14 @@ from told_episodes import START, Engineer, river_station
 
 from alert_parts import a_brief
 from alerting.engine.episode import Change
-from alerting.lifecycle import commands
 from alerting.lifecycle.alert import AlertBrief
-from alerting.lifecycle.store import apply
-from alerting.lifecycle.timers import Timers
 from alerting.policy.inhibition import Inhibitions, inhibited, inhibitions_of
 from alerting.policy.labels import MatcherError, parse
 from alerting.policy.notification_policies import NotificationPolicies
-from alerting.policy.suppression import settle
+from alerting.timers import Timers
+from alerting.workflow import commands
+from alerting.workflow.changes import apply
+from alerting.workflow.suppression import settle
 from core.store import tables
 
 HOUR = timedelta(hours=1)

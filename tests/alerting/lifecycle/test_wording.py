@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from alerting.lifecycle.warning_facts import matters_of
-from alerting.notify.wording import Wording
 from alerting.policy.notification_policies import NotificationPolicies
+from alerting.policy.warning_facts import matters_of
 from alerting.rules import load_rules
+from alerting.wording import Wording
 from core.contract import PLACE_ROLES
 from orchestration.project import PROJECT, table_of
 from rule_parts import rules_folder

@@ -18,10 +18,10 @@ from alerting.engine import Engine
 from alerting.engine.episode import Change
 from alerting.rules.generations import generations, newest_generation
 from alerting.rules.versions import live_versions
-from alerting.rules.waiting import ChangedMeanwhile, waiting_folder
 from alerting.runtime_config import ConfigWatch, RuntimeConfig, load_runtime_config
 from alerting.shadow.evaluation import Compared
 from alerting.shadow.process import ShadowProcess
+from alerting.workflow.rule_proposals import ChangedMeanwhile, waiting_folder
 from cli import app
 from core.catalogue import load_contracts
 from core.settings import Home

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from alerting.lifecycle import requests
-from alerting.lifecycle.requests import Kind, Request
 from alerting.rules.generations import FOLDER, NAME, PARTIAL, digest, files_in, generations
 from alerting.rules.load import load_rules
 from alerting.rules.versions import changes_to, live_versions, make_live
+from alerting.workflow import requests
+from alerting.workflow.requests import Kind, Request
 
 WAITING = "rules_waiting"
 

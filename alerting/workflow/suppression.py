@@ -14,12 +14,12 @@ import orjson
 import sqlalchemy as sa
 
 from alerting.lifecycle.alert import AlertBrief
-from alerting.lifecycle.records import BRIEFS
 from alerting.lifecycle.steps import WORKED_ON, Action, Verb, move
-from alerting.lifecycle.unit_of_work import UnitOfWork, in_transaction
 from alerting.policy.inhibition import Inhibitions, Standing, inhibited
 from alerting.policy.labels import Matcher, all_hold, labels_of, of_mapping
 from alerting.policy.notification_policies import NotificationPolicies
+from alerting.workflow.records import BRIEFS
+from alerting.workflow.unit_of_work import UnitOfWork, in_transaction
 from core.area import is_within
 from core.store import tables
 from core.store.parts import in_parts

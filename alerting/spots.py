@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from alerting.notify.wording import Pair, Wording
+from alerting.wording import Pair, Wording
 
 Spot = tuple[tuple[str, str], ...]  # role and what the device said, in the order of the contract
 TEXT = "text"  # the role of a place in words

@@ -12,8 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from alerting.lifecycle.alert import Alert
-from alerting.notify.wording import Pair
 from alerting.policy.routing import Routing
+from alerting.wording import Pair
 from core.severity import RANKS
 
 _DOMAINS = {

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 import sqlalchemy as sa
 
-from alerting.lifecycle.unit_of_work import in_transaction
+from alerting.workflow.unit_of_work import in_transaction
 from core.store import tables
 
 SOURCE = "request:"  # how the feed of a notice about a request begins

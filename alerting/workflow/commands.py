@@ -18,11 +18,11 @@ from alerting.engine.episode import Change, EpisodeChange
 from alerting.lifecycle.alert import Alert
 from alerting.lifecycle.joining import Subject
 from alerting.lifecycle.steps import Action, Verb, move
-from alerting.lifecycle.store import Applied, Origin, apply
-from alerting.lifecycle.unit_of_work import Conflict, UnitOfWork, in_transaction
 from alerting.policy.labels import of_mapping
 from alerting.policy.notification_policies import NotificationPolicies
-from alerting.policy.suppression import settle
+from alerting.workflow.changes import Applied, Origin, apply
+from alerting.workflow.suppression import settle
+from alerting.workflow.unit_of_work import Conflict, UnitOfWork, in_transaction
 from core.severity import RANKS
 from core.store import tables
 

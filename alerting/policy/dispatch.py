@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from alerting.lifecycle.alert import Alert, Delivery, Notice
-from alerting.notify.wording import Wording
+from alerting.wording import Wording
 
 EVERY = "all"  # domain or role of a notice that concerns several
 SHOWN = 20  # alerts in full in one notice; the rest is counted

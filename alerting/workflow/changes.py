@@ -1,7 +1,7 @@
 """Apply what the rule engine says to the store: alerts, history, news and stream position in one transaction.
 
 Applying the same changes again does nothing: an episode's changes are numbered. Not here: deeds of people
-(`alerting.lifecycle.commands`), what the clock does (`alerting.lifecycle.timers`).
+(`alerting.workflow.commands`), what the clock does (`alerting.timers`).
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import sqlalchemy as sa
 from alerting.engine.episode import Change, EpisodeChange
 from alerting.lifecycle.alert import NEW, Alert, Member, StreamPosition
 from alerting.lifecycle.joining import ENDED, Subject, alert_id_of, member_after, step_for
-from alerting.lifecycle.records import POSITIONS
-from alerting.lifecycle.spots import together, worded
 from alerting.lifecycle.steps import IllegalStep, Verb
-from alerting.lifecycle.unit_of_work import UnitOfWork, in_transaction
-from alerting.lifecycle.warning_facts import at_spot, facts, matters_of
-from alerting.notify.wording import Pair
 from alerting.policy.notification_policies import NotificationPolicies
+from alerting.policy.warning_facts import at_spot, facts, matters_of
+from alerting.spots import together, worded
+from alerting.wording import Pair
+from alerting.workflow.records import POSITIONS
+from alerting.workflow.unit_of_work import UnitOfWork, in_transaction
 from core.civil_time import CIVIL_ZONE
 from core.store import tables
 

@@ -1,7 +1,7 @@
 """One transaction's work on alerts: loaded once, changed in memory by pure steps, written once.
 
-Not here: which steps are taken (`alerting.lifecycle.store`, `alerting.lifecycle.commands`,
-`alerting.lifecycle.timers`).
+Not here: which steps are taken (`alerting.workflow.changes`, `alerting.workflow.commands`,
+`alerting.timers`).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import orjson
 import sqlalchemy as sa
 
 from alerting.lifecycle.alert import Alert, AlertGroup, Member
-from alerting.lifecycle.records import ALERTS, GROUPS, MEMBERS
 from alerting.lifecycle.steps import Action, Event, Step, Verb, move
 from alerting.policy.flapping import FLIPS, flipped, is_muted
 from alerting.policy.grouping import TOLD_AS, News, Told, flush_at
 from alerting.policy.notification_policies import NotificationPolicies
+from alerting.workflow.records import ALERTS, GROUPS, MEMBERS
 from core.store import tables
 from core.store.parts import in_parts
 

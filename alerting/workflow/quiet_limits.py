@@ -1,6 +1,6 @@
 """How much one person may keep quiet alone: what a silence or a maintenance window covers, and the limits on it.
 
-Beyond the limits a second person decides (`alerting.lifecycle.requests`); beyond the longest time nobody can. Not here:
+Beyond the limits a second person decides (`alerting.workflow.requests`); beyond the longest time nobody can. Not here:
 whether a person may at all (`access`).
 """
 
@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from alerting.engine.rule import RuleSet
 from alerting.engine.world import Asset, Registry
 from alerting.lifecycle.alert import AlertBrief
-from alerting.lifecycle.records import BRIEFS
 from alerting.lifecycle.steps import WORKED_ON
 from alerting.policy.labels import all_hold, labels_of, of_mapping
+from alerting.workflow.records import BRIEFS
 from core.area import is_within
 from core.settings import Home
 from core.store import tables

@@ -13,14 +13,14 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from alerting.lifecycle.requests import expire
 from alerting.lifecycle.steps import OVER, Action, Verb, move
-from alerting.lifecycle.unit_of_work import UnitOfWork, in_transaction
 from alerting.notify.endings import END
 from alerting.notify.notices import flush
 from alerting.policy.grouping import News
 from alerting.policy.notification_policies import NotificationPolicies
-from alerting.policy.suppression import Seen, Settled, settle
+from alerting.workflow.requests import expire
+from alerting.workflow.suppression import Seen, Settled, settle
+from alerting.workflow.unit_of_work import UnitOfWork, in_transaction
 from core.store import tables
 
 _AT_ONCE = 500  # alerts in one transaction, so that nobody waits long for a turn

@@ -1,0 +1,1 @@
+"""What happens to an alert, in one transaction: changes of the engine, commands of people, suppression."""
