@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from alerting.lifecycle.steps import OVER, Action, Verb, move
 from alerting.notify.endings import END
 from alerting.notify.notices import flush
-from alerting.policy.grouping import News
+from alerting.policy.grouping import Announcement
 from alerting.policy.notification_policies import NotificationPolicies
 from alerting.workflow.requests import expire
 from alerting.workflow.suppression import Seen, Settled, settle
@@ -123,7 +123,7 @@ def settle_flapping(engine: sa.Engine, policies: NotificationPolicies, now: date
             # What was muted meanwhile: that it goes on, or, to whoever was told that it began, that it is over.
             kind = END if alert.state in OVER else "new_episode"
             if alert.state in ("open", *OVER):
-                work.news.append(News(alert.alert_id, kind, alert.severity_rank, "duty_officer", now))
+                work.announcements.append(Announcement(alert.alert_id, kind, alert.severity_rank, "duty_officer", now))
         work.save()
         return len(work.alerts)
 

@@ -63,13 +63,13 @@ def tell(
     Gives the identifiers that this delivery wrote, now or before a crash. Raises BadMessage when a message was refused,
     after the others were written.
     """
-    news = tables.alert_news.c
+    queue = tables.notification_queue.c
     with engine.connect() as connection:
         told: Sequence[str] = connection.scalars(
-            sa.select(news.alert_id)
-            .where(news.notice_id == notice_id)
-            .group_by(news.alert_id)
-            .order_by(sa.func.max(news.severity_rank).desc(), news.alert_id)
+            sa.select(queue.alert_id)
+            .where(queue.notice_id == notice_id)
+            .group_by(queue.alert_id)
+            .order_by(sa.func.max(queue.severity_rank).desc(), queue.alert_id)
         ).all()
     refused: dict[str, str] = {}
     for start in range(0, len(told), _CHUNK):

@@ -42,14 +42,14 @@ def released(connection: sa.Connection, alert_ids: Collection[str]) -> frozenset
 
 def unpublished(connection: sa.Connection, channel_id: str, living: Sequence[str]) -> list[str]:
     """Released alerts that live, whose notice went to a channel before, and of which it has no message yet."""
-    alert, news, delivery, message = (
+    alert, queue, delivery, message = (
         tables.alert.c,
-        tables.alert_news.c,
+        tables.notification_queue.c,
         tables.alert_delivery.c,
         tables.cap_message.c,
     )
-    told = sa.select(news.alert_id).join(
-        tables.alert_delivery, sa.and_(delivery.notice_id == news.notice_id, delivery.channel_id == channel_id)
+    told = sa.select(queue.alert_id).join(
+        tables.alert_delivery, sa.and_(delivery.notice_id == queue.notice_id, delivery.channel_id == channel_id)
     )
     has_message = sa.select(message.alert_id).where(message.channel_id == channel_id)
     free = sa.select(_r.result).where(*_RELEASED)

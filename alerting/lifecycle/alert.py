@@ -183,10 +183,10 @@ class AlertGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class QueuedChange:
+class QueuedAnnouncement:
     """Something that happened to an alert and waits to be told, or was told in a notice."""
 
-    news_id: int
+    announcement_id: int
     group_key: str
     alert_id: str
     kind: str
@@ -214,7 +214,7 @@ class Notice:
     is_exercise: bool
     title_zh: str
     title_en: str
-    first_news_at: datetime
+    first_announced_at: datetime
     created_at: datetime
 
 

@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 import orjson
 import sqlalchemy as sa
 
-from alerting.lifecycle.alert import Alert, AlertGroup, Notice, QueuedChange
+from alerting.lifecycle.alert import Alert, AlertGroup, Notice, QueuedAnnouncement
 from alerting.notify.endings import END, NOT_TOLD, alerts_owed_an_end, sent_about, worth_sending
 from alerting.notify.silent_devices import silent_since
 from alerting.policy.dispatch import EVERY, body_of, deliveries_of
 from alerting.policy.grouping import STORM, URGENCY, Policy, may_tell, title_of
 from alerting.policy.labels import all_hold, labels_of
 from alerting.policy.notification_policies import NotificationPolicies
-from alerting.workflow.records import ALERTS, DELIVERIES, GROUPS, NOTICES, QUEUED_CHANGES
+from alerting.workflow.records import ALERTS, ANNOUNCEMENTS, DELIVERIES, GROUPS, NOTICES
 from alerting.workflow.suppression import silences_now
 from alerting.workflow.unit_of_work import in_transaction
 from core.severity import COLOURS
@@ -36,13 +36,13 @@ class _Due:
 
     group: AlertGroup
     policy: Policy
-    news: list[QueuedChange]
+    announcements: list[QueuedAnnouncement]
     alerts: dict[str, Alert]
     again_at: datetime | None  # when what is held back may be told
 
     @property
     def rank(self) -> int:
-        return max(one.severity_rank for one in self.news)
+        return max(one.severity_rank for one in self.announcements)
 
 
 def flush(engine: sa.Engine, policies: NotificationPolicies, now: datetime) -> tuple[str, ...]:
@@ -81,15 +81,15 @@ def _due(connection: sa.Connection, policies: NotificationPolicies, now: datetim
 
     An end is told even while a silence holds: it is no noise, and whoever knows of the danger waits for it.
     """
-    table, news = tables.alert_group, tables.alert_news.c
+    table, queue = tables.alert_group, tables.notification_queue.c
     groups = GROUPS.found(connection, GROUPS.where(table.c.flush_at <= now))
-    waiting: dict[str, list[QueuedChange]] = {group.group_key: [] for group in groups}
+    waiting: dict[str, list[QueuedAnnouncement]] = {group.group_key: [] for group in groups}
     is_due = sa.select(table.c.group_key).where(table.c.flush_at <= now)
-    query = QUEUED_CHANGES.where(news.notice_id.is_(None), news.group_key.in_(is_due))
-    for one in QUEUED_CHANGES.found(connection, query.order_by(news.news_id)):
+    query = ANNOUNCEMENTS.where(queue.notice_id.is_(None), queue.group_key.in_(is_due))
+    for one in ANNOUNCEMENTS.found(connection, query.order_by(queue.announcement_id)):
         waiting[one.group_key].append(one)
     alert = tables.alert.c
-    concerned = sa.select(news.alert_id).where(news.notice_id.is_(None), news.group_key.in_(is_due))
+    concerned = sa.select(queue.alert_id).where(queue.notice_id.is_(None), queue.group_key.in_(is_due))
     found_alerts = ALERTS.found(connection, ALERTS.where(alert.alert_id.in_(concerned)))
     alerts = {one.alert_id: one for one in found_alerts}
     quiet, held_until = _quiet(connection, alerts, now)
@@ -101,7 +101,7 @@ def _due(connection: sa.Connection, policies: NotificationPolicies, now: datetim
         found = waiting[group.group_key]
         telling = worth_sending(found, quiet, is_owed)
         held = [one for one in found if one.alert_id in held_until and one not in telling]
-        struck += [one.news_id for one in found if one not in telling and one not in held]
+        struck += [one.announcement_id for one in found if one not in telling and one not in held]
         again_at = min((held_until[one.alert_id] for one in held), default=None)
         if telling:
             policy = policies.grouping.policy(alerts[telling[0].alert_id].domain)
@@ -133,11 +133,11 @@ def _quiet(
     return quiet, held_until
 
 
-def _strike_out(connection: sa.Connection, news_ids: Sequence[int]) -> None:
-    table = tables.alert_news
-    if news_ids:
-        query = sa.update(table).where(table.c.news_id == sa.bindparam("b_id")).values(notice_id=NOT_TOLD)
-        connection.execute(query, [{"b_id": one} for one in news_ids])
+def _strike_out(connection: sa.Connection, announcement_ids: Sequence[int]) -> None:
+    table = tables.notification_queue
+    if announcement_ids:
+        query = sa.update(table).where(table.c.announcement_id == sa.bindparam("b_id")).values(notice_id=NOT_TOLD)
+        connection.execute(query, [{"b_id": one} for one in announcement_ids])
 
 
 def _wait(
@@ -158,19 +158,21 @@ def _tell(
     connection: sa.Connection, policies: NotificationPolicies, told: Sequence[_Due], key: str, now: datetime
 ) -> str:
     alerts = list({alert_id: alert for one in told for alert_id, alert in one.alerts.items()}.values())
-    news = [row for one in told for row in one.news]
-    kinds = _kinds(news)
-    notice = _notice(told, alerts, news, key, now)
+    announcements = [row for one in told for row in one.announcements]
+    kinds = _kinds(announcements)
+    notice = _notice(told, alerts, announcements, key, now)
     heard_at = silent_since(connection.execute, [(one.alert_id, one.device_id, one.metric) for one in alerts])
     body = orjson.dumps(body_of(notice, alerts, kinds, policies.wording, now, heard_at)).decode()
     connection.execute(sa.insert(tables.alert_notice).values({**NOTICES.row(notice), "body": body}))
-    knowing = sent_about(connection, {row.alert_id for row in news if row.kind == END})
+    knowing = sent_about(connection, {row.alert_id for row in announcements if row.kind == END})
     deliveries = deliveries_of(notice, body, alerts, policies.routes, now, knowing)
     if deliveries:
         connection.execute(sa.insert(tables.alert_delivery), DELIVERIES.rows(deliveries))
-    table = tables.alert_news
-    query = sa.update(table).where(table.c.news_id == sa.bindparam("b_id"))
-    connection.execute(query.values(notice_id=notice.notice_id), [{"b_id": row.news_id} for row in news])
+    table = tables.notification_queue
+    query = sa.update(table).where(table.c.announcement_id == sa.bindparam("b_id"))
+    connection.execute(
+        query.values(notice_id=notice.notice_id), [{"b_id": one.announcement_id} for one in announcements]
+    )
     groups = tables.alert_group
     query = sa.update(groups).where(groups.c.group_key == sa.bindparam("b_key"))
     connection.execute(
@@ -187,10 +189,10 @@ def _told_rank(due: _Due, now: datetime) -> int:
 
 
 def _notice(
-    told: Sequence[_Due], alerts: Sequence[Alert], news: Sequence[QueuedChange], key: str, now: datetime
+    told: Sequence[_Due], alerts: Sequence[Alert], announcements: Sequence[QueuedAnnouncement], key: str, now: datetime
 ) -> Notice:
-    rank = max(one.severity_rank for one in news)
-    kind = min((one.kind for one in news), key=URGENCY.index)
+    rank = max(one.severity_rank for one in announcements)
+    kind = min((one.kind for one in announcements), key=URGENCY.index)
     is_exercise = bool(told[0].group.is_exercise)
     title_zh, title_en = title_of(kind, alerts, is_exercise)
     return Notice(
@@ -203,20 +205,20 @@ def _notice(
         subdomain=_shared({alert.subdomain for alert in alerts}),
         area_code=_area([alert.area_code for alert in alerts]),
         disposing_unit=_shared({alert.disposing_unit for alert in alerts}),
-        to_role=_shared({one.to_role for one in news}),
+        to_role=_shared({one.to_role for one in announcements}),
         n_alerts=len(alerts),
         is_exercise=is_exercise,
         title_zh=title_zh,
         title_en=title_en,
-        first_news_at=min(one.at for one in news),
+        first_announced_at=min(one.at for one in announcements),
         created_at=now,
     )
 
 
-def _kinds(news: Sequence[QueuedChange]) -> Mapping[str, str]:
+def _kinds(announcements: Sequence[QueuedAnnouncement]) -> Mapping[str, str]:
     """The most urgent kind of news of each alert."""
     kinds: dict[str, str] = {}
-    for one in news:
+    for one in announcements:
         before = kinds.get(one.alert_id, one.kind)
         kinds[one.alert_id] = min(before, one.kind, key=URGENCY.index)
     return kinds

@@ -79,7 +79,7 @@ class Policy:
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class Announcement:
     """Something that happened to an alert and that a role must hear."""
 
     alert_id: str
@@ -119,16 +119,16 @@ class Grouping:
         return key[:200], policy, common
 
 
-def flush_at(policy: Policy, told: Told, waiting_until: datetime | None, news: News) -> datetime:
-    """When a group with a new piece of news is told; never later than what already waits.
+def flush_at(policy: Policy, told: Told, waiting_until: datetime | None, announcement: Announcement) -> datetime:
+    """When a group with a new announcement is told; never later than what already waits.
 
     A red in a group that was not told of one goes at once, and what the clock reminds of is late already.
     """
-    is_red = news.severity_rank >= RED
+    is_red = announcement.severity_rank >= RED
     interval = policy.red_interval if is_red else policy.interval
-    due = news.at + (policy.red_wait if is_red else policy.wait)
+    due = announcement.at + (policy.red_wait if is_red else policy.wait)
     is_first_red = is_red and told.rank < RED
-    if told.last_at is not None and not is_first_red and news.kind not in ("reminded", "escalated"):
+    if told.last_at is not None and not is_first_red and announcement.kind not in ("reminded", "escalated"):
         due = max(due, told.last_at + interval)
     return min(due, waiting_until) if waiting_until is not None else due
 

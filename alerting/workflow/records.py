@@ -1,14 +1,6 @@
-"""Rows of the alerting tables as records and back: the one place that knows both.
-
-That the fields of each record are columns of its table is checked when this is imported.
-"""
+"""Which record stands for a row of which alerting table."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable, Mapping
-from dataclasses import fields
-from operator import attrgetter
-from typing import Any, Generic, TypeVar
 
 import sqlalchemy as sa
 
@@ -21,46 +13,11 @@ from alerting.lifecycle.alert import (
     Delivery,
     Member,
     Notice,
-    QueuedChange,
+    QueuedAnnouncement,
     StreamPosition,
 )
 from core.store import tables
-
-Record = TypeVar("Record")
-
-
-class Records(Generic[Record]):
-    """The rows of one table as records of one type."""
-
-    def __init__(
-        self, kind: type[Record], table: sa.Table, computed: Mapping[str, sa.ColumnElement[Any]] | None = None
-    ):
-        names = tuple(field.name for field in fields(kind))  # type: ignore[arg-type]
-        if unknown := set(names) - set(table.c.keys()):
-            raise TypeError(f"{kind.__name__}: {sorted(unknown)} found, expected columns of {table.name}")
-        self._kind, self._names, self._read = kind, names, attrgetter(*names)
-        self.columns = [(computed or {}).get(name, table.c[name]) for name in names]
-
-    def where(self, *conditions: sa.ColumnElement[bool]) -> sa.Select[Any]:
-        """A query of whole records."""
-        return sa.select(*self.columns).where(*conditions)
-
-    def record(self, row: sa.Row[Any]) -> Record:
-        """The record at the beginning of a row that may have more columns."""
-        return self._kind(**dict(zip(self._names, row, strict=False)))
-
-    def found(self, connection: sa.Connection, query: sa.Select[Any]) -> list[Record]:
-        """The records of such a query."""
-        return [self._kind(**dict(zip(self._names, row, strict=True))) for row in connection.execute(query)]
-
-    def row(self, record: Record) -> dict[str, Any]:
-        """A record as the row to be written."""
-        return dict(zip(self._names, self._read(record), strict=True))
-
-    def rows(self, records: Iterable[Record]) -> list[dict[str, Any]]:
-        """Records as rows to be written."""
-        return [self.row(one) for one in records]
-
+from core.store.records import Records
 
 ALERTS = Records(Alert, tables.alert)
 # Stored instants sort as they are; thousands of them need no reading.
@@ -70,7 +27,7 @@ BRIEFS = Records(
 MEMBERS = Records(Member, tables.member)
 EVENTS = Records(AlertEvent, tables.alert_event)
 GROUPS = Records(AlertGroup, tables.alert_group)
-QUEUED_CHANGES = Records(QueuedChange, tables.alert_news)
+ANNOUNCEMENTS = Records(QueuedAnnouncement, tables.notification_queue)
 NOTICES = Records(Notice, tables.alert_notice)
 DELIVERIES = Records(Delivery, tables.alert_delivery)
 CAP_MESSAGES = Records(CapMessage, tables.cap_message)

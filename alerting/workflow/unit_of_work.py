@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from alerting.lifecycle.alert import Alert, AlertGroup, Member
 from alerting.lifecycle.steps import Action, Event, Step, Verb, move
 from alerting.policy.flapping import FLIPS, flipped, is_muted
-from alerting.policy.grouping import TOLD_AS, News, Told, flush_at
+from alerting.policy.grouping import TOLD_AS, Announcement, Told, flush_at
 from alerting.policy.notification_policies import NotificationPolicies
 from alerting.workflow.records import ALERTS, GROUPS, MEMBERS
 from core.store import tables
@@ -74,7 +74,7 @@ class UnitOfWork:
         self.alerts: dict[str, Alert] = {}
         self.members: dict[str, Member] = {}
         self.events: list[Event] = []
-        self.news: list[News] = []
+        self.announcements: list[Announcement] = []
         self._stored: dict[str, Alert] = {}  # as they were loaded
         self._stored_members: dict[str, Member] = {}
 
@@ -110,7 +110,7 @@ class UnitOfWork:
             self._flip(alert, step.event)
         alert = self.set_timers(self.alerts[alert_id])
         if verb in TOLD_AS and alert.state not in ("suppressed", "pending") and not muted and _concerns(step.event):
-            self.news.append(News(alert_id, TOLD_AS[verb], alert.severity_rank, to_role, self.now))
+            self.announcements.append(Announcement(alert_id, TOLD_AS[verb], alert.severity_rank, to_role, self.now))
 
     def change(self, alert_id: str, **columns: Any) -> Alert:
         """Set columns of an alert that are no step of its life."""
@@ -143,8 +143,8 @@ class UnitOfWork:
         self._save_members()
         if self.events:
             self.connection.execute(sa.insert(tables.alert_event), [_event_row(event) for event in self.events])
-        if self.news:
-            self._save_queued()
+        if self.announcements:
+            self._save_announcements()
 
     def _save_alerts(self) -> None:
         table = tables.alert
@@ -180,28 +180,31 @@ class UnitOfWork:
             query = sa.update(table).where(table.c.episode_id == sa.bindparam("b_id"))
             self.connection.execute(query, [{**MEMBERS.row(one), "b_id": one.episode_id} for one in old])
 
-    def _save_queued(self) -> None:
+    def _save_announcements(self) -> None:
         """Put what is to be told into its groups, and say when each group is due."""
         table, grouping = tables.alert_group, self.policies.grouping
-        placed = [(news, grouping.group_of(self.alerts[news.alert_id], news.to_role)) for news in self.news]
+        placed = [
+            (announcement, grouping.group_of(self.alerts[announcement.alert_id], announcement.to_role))
+            for announcement in self.announcements
+        ]
         keys = {key for _, (key, _, _) in placed}
         known: dict[str, AlertGroup] = {}
         for part in in_parts(keys):
             found = GROUPS.found(self.connection, GROUPS.where(table.c.group_key.in_(part)))
             known |= {group.group_key: group for group in found}
         new_keys, rows = keys - known.keys(), []
-        for news, (key, policy, common) in placed:
-            group = known.get(key) or _new_group(key, policy.policy_id, common, self.alerts[news.alert_id])
+        for announcement, (key, policy, common) in placed:
+            group = known.get(key) or _new_group(key, policy.policy_id, common, self.alerts[announcement.alert_id])
             told = Told(group.last_notice_at, group.told_rank)
-            known[key] = replace(group, flush_at=flush_at(policy, told, group.flush_at, news))
+            known[key] = replace(group, flush_at=flush_at(policy, told, group.flush_at, announcement))
             rows.append(
                 {
                     "group_key": key,
-                    "alert_id": news.alert_id,
-                    "kind": news.kind,
-                    "severity_rank": news.severity_rank,
-                    "to_role": news.to_role,
-                    "at": news.at,
+                    "alert_id": announcement.alert_id,
+                    "kind": announcement.kind,
+                    "severity_rank": announcement.severity_rank,
+                    "to_role": announcement.to_role,
+                    "at": announcement.at,
                     "notice_id": None,
                 }
             )
@@ -211,7 +214,7 @@ class UnitOfWork:
         if old:
             query = sa.update(table).where(table.c.group_key == sa.bindparam("b_key"))
             self.connection.execute(query.values(flush_at=sa.bindparam("b_flush")), old)
-        self.connection.execute(sa.insert(tables.alert_news), rows)
+        self.connection.execute(sa.insert(tables.notification_queue), rows)
 
 
 def _concerns(event: Event) -> bool:

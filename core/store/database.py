@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import MetaData, String, event, exc
 from sqlalchemy.types import TypeDecorator
 
-REVISION = "0014"  # the newest step in migrations/versions; a change of a table needs a further one
+REVISION = "0015"  # the newest step in migrations/versions; a change of a table needs a further one
 
 metadata = MetaData()
 

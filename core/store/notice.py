@@ -38,16 +38,16 @@ alert_notice = Table(
     Column("title_zh", Text, nullable=False),
     Column("title_en", Text, nullable=False),
     Column("body", Text, nullable=False),  # JSON: what every channel shapes its message from
-    Column("first_news_at", UtcText, nullable=False),
+    Column("first_announced_at", UtcText, nullable=False),
     Column("created_at", UtcText, nullable=False),
     Index("ix_alert_notice_created", "created_at"),
 )
 
 # What happened that somebody must hear, and in which notice it was told.
-alert_news = Table(
-    "alert_news",
+notification_queue = Table(
+    "notification_queue",
     metadata,
-    Column("news_id", Integer, primary_key=True, autoincrement=True),
+    Column("announcement_id", Integer, primary_key=True, autoincrement=True),
     Column("group_key", String(200), nullable=False),
     Column("alert_id", String(32), ForeignKey("alert.alert_id"), nullable=False),
     Column("kind", String(20), nullable=False),
@@ -55,8 +55,8 @@ alert_news = Table(
     Column("to_role", String(40), nullable=False),
     Column("at", UtcText, nullable=False),
     Column("notice_id", String(32)),
-    Index("ix_alert_news_waiting", "notice_id", "group_key"),
-    Index("ix_alert_news_alert", "alert_id"),
+    Index("ix_notification_queue_waiting", "notice_id", "group_key"),
+    Index("ix_notification_queue_alert", "alert_id"),
 )
 
 # The outbox: written with what caused it, sent by the channel workers.

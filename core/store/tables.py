@@ -17,9 +17,9 @@ from core.store.ledger import file as file
 from core.store.ledger import live_waiting as live_waiting
 from core.store.notice import alert_delivery as alert_delivery
 from core.store.notice import alert_group as alert_group
-from core.store.notice import alert_news as alert_news
 from core.store.notice import alert_notice as alert_notice
 from core.store.notice import cap_message as cap_message
+from core.store.notice import notification_queue as notification_queue
 from core.store.policy import maintenance_window as maintenance_window
 from core.store.policy import silence as silence
 from core.store.quarantine import override as override

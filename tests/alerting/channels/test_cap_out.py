@@ -249,9 +249,9 @@ def test_an_alert_that_began_in_another_year_is_refused_and_rings_and_holds_up_n
     assert (rung.feed_id, rung.kind, rung.delivered_at) == ("cap:cap", "refused", None)
     assert "is no CAP 1.2: onset" in rung.text_en
     city.happen(Change.OPENED, "red", "urban:w2")
-    news = tables.alert_news
+    queue = tables.notification_queue
     with city.engine.begin() as connection:  # the good one in the bad one's notice
-        connection.execute(sa.update(news).values(notice_id=newest_notice(city)))
+        connection.execute(sa.update(queue).values(notice_id=newest_notice(city)))
     publish_all(city)
     assert len(messages(city)) == 1
     with city.engine.connect() as connection:

@@ -171,10 +171,10 @@ def test_a_group_that_grows_is_told_again(home: Home, rules: RuleSet, acknowledg
     for minute in range(12):
         clock.tick(policies, later + timedelta(minutes=minute))
     with store.connect() as connection:
-        query = sa.select(tables.alert_news.c.kind).where(
-            tables.alert_news.c.alert_id == group_id,
-            tables.alert_news.c.notice_id.like("%"),
-            tables.alert_news.c.notice_id != "kept quiet",
+        query = sa.select(tables.notification_queue.c.kind).where(
+            tables.notification_queue.c.alert_id == group_id,
+            tables.notification_queue.c.notice_id.like("%"),
+            tables.notification_queue.c.notice_id != "kept quiet",
         )
         kinds = set(connection.scalars(query))
         group = connection.execute(sa.select(tables.alert).where(tables.alert.c.alert_id == group_id)).one()

@@ -52,15 +52,15 @@ class City:
 
     def heard(self, object_id: str = "water:s1") -> list[str]:
         """The kinds of news that were told of an object's alerts, in order."""
-        news, notice, alert = tables.alert_news.c, tables.alert_notice.c, tables.alert.c
+        queue, notice, alert = tables.notification_queue.c, tables.alert_notice.c, tables.alert.c
         query = (
-            sa.select(news.kind)
-            .join(tables.alert_notice, notice.notice_id == news.notice_id)
-            .join(tables.alert, alert.alert_id == news.alert_id)
-            .where(alert.object_id == object_id, news.kind != "reminded", news.kind != "escalated")
+            sa.select(queue.kind)
+            .join(tables.alert_notice, notice.notice_id == queue.notice_id)
+            .join(tables.alert, alert.alert_id == queue.alert_id)
+            .where(alert.object_id == object_id, queue.kind != "reminded", queue.kind != "escalated")
         )
         with self.engine.connect() as connection:
-            return list(connection.scalars(query.order_by(news.news_id)))
+            return list(connection.scalars(query.order_by(queue.announcement_id)))
 
     def silence(self, minute: float, minutes: float, **labels: str) -> str:
         """A silence by li."""

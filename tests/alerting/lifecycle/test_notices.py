@@ -197,6 +197,6 @@ def test_a_storm_of_5000_alarms_is_at_most_20_notices_a_minute(quick_store, poli
     first_red = next(row for row in told if row.colour == "red")
     assert first_red.created_at - START <= timedelta(seconds=2)
     with quick_store.connect() as connection:
-        news, opened = tables.alert_news.c, tables.alert_news.c.kind == "opened"
+        queue, opened = tables.notification_queue.c, tables.notification_queue.c.kind == "opened"
         assert connection.scalar(sa.select(sa.func.count()).where(opened)) == 60 * 84
-        assert connection.scalar(sa.select(sa.func.count()).where(opened, news.notice_id.is_(None))) == 0
+        assert connection.scalar(sa.select(sa.func.count()).where(opened, queue.notice_id.is_(None))) == 0
