@@ -200,7 +200,7 @@ def silences(home: Home, now: datetime) -> list[dict[str, Any]]:
 
 
 def policies_of(home: Home) -> NotificationPolicies:
-    """The duty desk of the newest rules generation. Raises NoRulesError or NotificationPolicyError."""
+    """Notification policies of the newest rules generation. Raises NoRulesError or NotificationPolicyError."""
     return _policies_in(newest_generation(home.root), systems_root(home.environment))
 
 

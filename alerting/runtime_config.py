@@ -1,4 +1,4 @@
-"""What the alerting process works by: rules, registers and the duty desk, as the newest rows say.
+"""What the alerting process works by: rules, registers and notification policies, as the newest rows say.
 
 Not here: what is done with them (`alerting.engine_state`, `alerting.serve`).
 """
@@ -39,7 +39,7 @@ _SCOPES = ("device", "object", "area", "feed")
 
 @dataclass(frozen=True, slots=True)
 class RuntimeConfig:
-    """Rules, registers and desk that belong together; `registers` tells one state of the registers from another."""
+    """Rules, registers and policies that belong together; `registers` tells one state of the registers from another."""
 
     folder: Path
     ruleset: RuleSet

@@ -127,7 +127,7 @@ class AlertingProcess:
             # A defect in any part ends the process, for its manager to start it again.
             async with asyncio.TaskGroup() as parts:
                 parts.create_task(self._tick(stop))
-                parts.create_task(self._tell(stop))
+                parts.create_task(self._notify(stop))
                 parts.create_task(self._follow(client, stop))
                 parts.create_task(self._heartbeat.run(stop))
         finally:
@@ -316,7 +316,7 @@ class AlertingProcess:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), max(TICK_S - (time.monotonic() - began), 0.01))
 
-    async def _tell(self, stop: asyncio.Event) -> None:
+    async def _notify(self, stop: asyncio.Event) -> None:
         """Run the channel workers by the newest rows; they are started again when the rows change."""
         while not stop.is_set():
             folder, ended = self._engine_state.config.folder, asyncio.Event()

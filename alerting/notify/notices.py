@@ -18,7 +18,7 @@ from alerting.lifecycle.alert import Alert, AlertGroup, Notice, QueuedAnnounceme
 from alerting.notify.endings import END, NOT_TOLD, alerts_owed_an_end, sent_about, worth_sending
 from alerting.notify.silent_devices import silent_since
 from alerting.policy.dispatch import EVERY, body_of, deliveries_of
-from alerting.policy.grouping import STORM, URGENCY, Policy, may_tell, title_of
+from alerting.policy.grouping import STORM, URGENCY, Policy, may_notify, title_of
 from alerting.policy.labels import all_hold, labels_of
 from alerting.policy.notification_policies import NotificationPolicies
 from alerting.workflow.records import ALERTS, ANNOUNCEMENTS, DELIVERIES, GROUPS, NOTICES
@@ -63,14 +63,14 @@ def _flush(connection: sa.Connection, policies: NotificationPolicies, now: datet
     made: list[str] = []
     while due:
         first = due[0]
-        verdict = may_tell(policies.grouping.rest, recent, first.rank, now)
+        verdict = may_notify(policies.grouping.rest, recent, first.rank, now)
         if verdict == "wait":
             _wait(connection, due, recent, policies, now)
             break
         together = [one for one in due if one.group.is_exercise == first.group.is_exercise]
         told = [first] if verdict == "alone" else together
         key = first.group.group_key if verdict == "alone" else STORM
-        made.append(_tell(connection, policies, told, key, now))
+        made.append(_notify(connection, policies, told, key, now))
         recent.append((now, key, max(one.rank for one in told)))
         due = [one for one in due if one not in told]
     return tuple(made)
@@ -154,7 +154,7 @@ def _wait(
     connection.execute(query.values(flush_at=together + policies.grouping.rest.storm_interval))
 
 
-def _tell(
+def _notify(
     connection: sa.Connection, policies: NotificationPolicies, told: Sequence[_Due], key: str, now: datetime
 ) -> str:
     alerts = list({alert_id: alert for one in told for alert_id, alert in one.alerts.items()}.values())

@@ -133,7 +133,7 @@ def flush_at(policy: Policy, told: Told, waiting_until: datetime | None, announc
     return min(due, waiting_until) if waiting_until is not None else due
 
 
-def may_tell(policy: Policy, recent: Sequence[tuple[datetime, str, int]], rank: int, now: datetime) -> str:
+def may_notify(policy: Policy, recent: Sequence[tuple[datetime, str, int]], rank: int, now: datetime) -> str:
     """Whether a group that is due is told by itself (`alone`), with all others (`together`), or has to `wait`.
 
     `recent` are the notices of the storm window: when, group key, rank. In any such window there are at most

@@ -1,4 +1,4 @@
-"""Everything about people that rows say, read from the newest rules generation: the duty desk's book.
+"""Everything about people that rows say, read from the newest rules generation: notification policies.
 
 Not here: rules and thresholds (`alerting.rules`).
 """
@@ -34,7 +34,7 @@ TABLES = (
 
 
 class NotificationPolicyError(RuntimeError):
-    """A table of the duty desk is missing or cannot be read; says which and what to do."""
+    """A table of notification policies is missing or cannot be read; says which and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class NotificationPolicies:
 def load_notification_policies(
     *folders: Path, owners: Mapping[tuple[str, str], str] | None = None
 ) -> NotificationPolicies:
-    """The desk from CSV files, each table from the first folder that has it.
+    """The policies from CSV files, each table from the first folder that has it.
 
     `owners`: the department of each domain and subdomain, for kinds of risk that no row of responsibility names. Raises
     NotificationPolicyError for a missing table and for inhibitions that cannot be read.

@@ -124,7 +124,7 @@ def ask(
     )
     _note(connection, actor, f"ask {kind}", request_id, f"{reason.strip()} ({covers[1]})", now)
     zh, en = _NAMES[kind]
-    _tell(
+    _notify(
         connection,
         request_id,
         "request",
@@ -206,7 +206,7 @@ def _expiring(request_id: str, now: datetime) -> Callable[[sa.Connection], Reque
         _note(connection, "clock", f"expired {found.kind}", request_id, f"asked by {found.actor}", now)
         _over(connection, request_id, now)
         zh, en = _NAMES[found.kind]
-        _tell(
+        _notify(
             connection,
             request_id,
             "expired",
@@ -298,7 +298,7 @@ def _note(connection: sa.Connection, actor: str, action: str, target: str, reaso
     )
 
 
-def _tell(connection: sa.Connection, request_id: str, kind: str, now: datetime, zh: str, en: str) -> None:
+def _notify(connection: sa.Connection, request_id: str, kind: str, now: datetime, zh: str, en: str) -> None:
     connection.execute(
         sa.insert(tables.notification).values(
             feed_id=f"{SOURCE}{request_id}", kind=kind, text_zh=zh, text_en=en, raised_at=now, attempts=0

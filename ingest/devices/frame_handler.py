@@ -1,4 +1,4 @@
-"""One protocol's desk: what a frame is, whose it is, whether its sender may speak, what is owed once it is safe.
+"""Frames of one protocol: what a frame is, whose it is, whether its sender may speak, what is owed once it is safe.
 
 The doors (`session` for TCP, `datagram` for UDP) bring frames here. Not here: sockets, and waiting for the broker.
 """
@@ -85,7 +85,7 @@ class Peer:
 
 
 class FrameHandler:
-    """The desk of one protocol, shared by its doors."""
+    """The handler of one protocol, shared by its doors."""
 
     def __init__(
         self,

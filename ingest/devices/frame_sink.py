@@ -35,7 +35,7 @@ class FrameSink:
 
 
 async def remember_parts(client: Client, handlers: Iterable[FrameHandler]) -> int:
-    """Give each desk the parts that came before this process started; gives how many there were."""
+    """Give each handler the parts that came before this process started; gives how many there were."""
     manager = client.jsm()
     by_feed = {feed: handler for handler in handlers for feed in handler.raw_feeds}
     state = (await manager.stream_info(PARTS)).state

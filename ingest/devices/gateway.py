@@ -120,7 +120,7 @@ def frame_handlers_of(
     counts: Counts,
     now: Callable[[], datetime],
 ) -> dict[str, FrameHandler]:
-    """A desk for each protocol that a contract speaks over TCP or UDP."""
+    """A handler for each protocol that a contract speaks over TCP or UDP."""
     framed = [one for one in contracts.values() if one.is_stream and one.server.dialect in ("tcp", "udp")]
     handlers = {}
     for protocol in PROTOCOLS:

@@ -54,7 +54,7 @@ class Sender(Evaluator):
             t = self.tracks[key] = Track(key, 1)
             t.rest_due = received + self.rest_us
             hit = Hit(self.rule.conditions[0], None, None, str(row["reason"]))
-            self.levels.take(t, at, received, 0, 0, [hit], partial(self._tell, row), late_us=0)
+            self.levels.take(t, at, received, 0, 0, [hit], partial(self._emit, row), late_us=0)
             self.context.set_timer(t.rest_due, self, key)
 
     def on_timer(self, key: str, due: int) -> None:
@@ -70,13 +70,13 @@ class Sender(Evaluator):
 
     def emit(self, transition: Transition) -> None:
         """Tell a change without a row of its own: the end of an episode."""
-        self._tell({}, transition)
+        self._emit({}, transition)
 
     def subject(self, key: str) -> Subject:
         """Who sent it to which feed, and why it could not be read."""
         return Subject(self.rule.rule_id, sender_object(*key.split(BETWEEN, 2)), None)
 
-    def _tell(self, row: Mapping[str, Any], transition: Transition) -> None:
+    def _emit(self, row: Mapping[str, Any], transition: Transition) -> None:
         feed_id, sender, reason = transition.track.key.split(BETWEEN, 2)
         change = self.change_of(transition)
         details = {**change.details, "of_feed": feed_id, "sender": sender, "reason": reason, "marks": [UNREADABLE]}
