@@ -244,7 +244,7 @@ def allowed(state: str) -> tuple[str, ...]:
 
 
 def places(home: Home) -> dict[str, tuple[str, str | None]]:
-    """Counties of the published city, before the first publish those of the notification policies: code → (name_zh, name_en)."""
+    """Counties of the published city, before that those of the notification policies: code → (name_zh, name_en)."""
     try:
         with open_mart(home) as mart:
             frame = mart.frame(

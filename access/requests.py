@@ -55,7 +55,7 @@ def answered(live: OpsReader, reader: Reader, now: datetime) -> list[Request]:
 
 
 def _is_seen(reader: Reader, request: Request) -> bool:
-    """One's own, and those of the branch for the roles that may answer: a list of what will be quiet is nobody else's."""
+    """One's own, and those of the branch for the roles that may answer: nobody else sees what will be quiet."""
     is_own = reader.name in principals(request.actor)
     return reader.role in SEEING_ROLES and (is_own or reader.may_see(request.area_code))
 
