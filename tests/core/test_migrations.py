@@ -77,7 +77,7 @@ def test_opening_again_is_quick_and_loads_no_migrations(tmp_path: Path) -> None:
     )
     command = [sys.executable, "-c", code, sqlite_url(tmp_path)]
     took = [float(subprocess.run(command, check=True, capture_output=True).stdout) for _ in range(2)]
-    assert min(took) < 0.05
+    assert min(took) < 0.1
 
 
 def test_a_crash_between_steps_leaves_nothing_half(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
