@@ -61,7 +61,7 @@ def test_the_whole_way_under_the_actors_names(ruled: Home) -> None:
 
 @pytest.mark.case("security.held.H3")
 @pytest.mark.parametrize(
-    ("role", "deed"),
+    ("role", "act"),
     [
         ("viewer", lambda home, reader, one: alerts.act(home, reader, one, "acknowledged", "", NOW)),
         ("department_head", lambda home, reader, one: alerts.act(home, reader, one, "resolved", "seen", NOW)),

@@ -10,14 +10,14 @@ from benchmarks.chain.killing import HURRIED, faults_of, under_fire
 from benchmarks.chain.managed import MANAGER, ManagedChain
 from benchmarks.chain.place import new_home
 from benchmarks.chain.programs import NAMES, running
-from benchmarks.chain.webhook import open_desk
+from benchmarks.chain.webhook import open_receiver
 
 VICTIMS = (MANAGER, *NAMES)
 
 
 @pytest.mark.slow
 def test_nothing_is_lost_whoever_is_killed(tmp_path: Path) -> None:
-    with open_desk() as policies:
+    with open_receiver() as policies:
         settings = {**HURRIED, **policies.settings}
         home, fleet = new_home(tmp_path / "var", (300, 200, 20), settings)
         with running(home, VICTIMS, ManagedChain) as chain:

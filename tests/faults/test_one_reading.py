@@ -20,7 +20,7 @@ from benchmarks.chain.outcome import landed_rows
 from benchmarks.chain.place import new_home
 from benchmarks.chain.programs import running
 from benchmarks.chain.senders import MqttSender, Vehicle
-from benchmarks.chain.webhook import open_desk
+from benchmarks.chain.webhook import open_receiver
 from core.settings import Home
 from core.store import database, tables
 from core.store.landed import live_files
@@ -60,7 +60,7 @@ async def press_button(home: Home, phone: str, edition: int) -> None:
 @pytest.mark.slow
 @pytest.mark.case("engineer.held.H2")
 def test_one_reading_of_each_door(tmp_path: Path) -> None:
-    with open_desk() as policies:
+    with open_receiver() as policies:
         home, fleet = new_home(tmp_path / "var", (25, 20, 3), policies.settings)
         engine = database.open_ops(home.ops_url)
         alert = tables.alert.c
