@@ -17,8 +17,8 @@ VICTIMS = (MANAGER, *NAMES)
 
 @pytest.mark.slow
 def test_nothing_is_lost_whoever_is_killed(tmp_path: Path) -> None:
-    with open_receiver() as policies:
-        settings = {**HURRIED, **policies.settings}
+    with open_receiver() as receiver:
+        settings = {**HURRIED, **receiver.settings}
         home, fleet = new_home(tmp_path / "var", (300, 200, 20), settings)
         with running(home, VICTIMS, ManagedChain) as chain:
             report = under_fire(chain, fleet, VICTIMS, kills=1, rate=2000, most_pause_s=2.5, seed=3)

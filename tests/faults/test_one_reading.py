@@ -60,8 +60,8 @@ async def press_button(home: Home, phone: str, edition: int) -> None:
 @pytest.mark.slow
 @pytest.mark.case("engineer.held.H2")
 def test_one_reading_of_each_door(tmp_path: Path) -> None:
-    with open_receiver() as policies:
-        home, fleet = new_home(tmp_path / "var", (25, 20, 3), policies.settings)
+    with open_receiver() as receiver:
+        home, fleet = new_home(tmp_path / "var", (25, 20, 3), receiver.settings)
         engine = database.open_ops(home.ops_url)
         alert = tables.alert.c
 
@@ -95,7 +95,7 @@ def test_one_reading_of_each_door(tmp_path: Path) -> None:
             assert (sump.state, sump.rule_id) == ("pending", "tunnel_sump")
             assert (sump.value, sump.threshold) == (limit_m, limit_m)
 
-            until(lambda: policies.first_told().get(sos.alert_id), 30, "the duty desk's being told")
+            until(lambda: receiver.first_told().get(sos.alert_id), 30, "the duty desk's being told")
             until(lambda: row_of(f"urban:{fleet.gas[0]}").state == "open", 30, "the hold's end")  # type: ignore[union-attr]
             gas = row_of(f"urban:{fleet.gas[0]}")
             assert gas is not None
