@@ -19,7 +19,8 @@ from city.profiles import CITIES, load_profile, sizes_of
 from city.registers import draw_registers
 from city.streams import Streams
 from core.contract import Contract, ContractError
-from core.declarations import DeclarationError, line_of, read_declaration
+from core.declarations import DeclarationError, read_declaration
+from core.documents import line_of
 from core.system import System, load_systems
 
 Element = Mapping[str, Any]

@@ -90,7 +90,7 @@ class DeviceKind:
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """All systems of a folder: contracts and departments by feed id, kinds of devices, incidents with their key.
+    """All systems of a folder: contracts and departments by feed id, kinds of devices, incidents with their key, rules.
 
     The key of an incident hangs on its system and its place there alone, so that another system moves nothing.
     """
@@ -99,6 +99,7 @@ class Declared:
     departments: Mapping[str, Department]
     devices: Mapping[str, DeviceKind]
     incidents: tuple[tuple[str, Element], ...]
+    rules: Mapping[str, Element]
 
     def register_of(self, feed_id: str) -> tuple[Contract, str]:
         """The register of a pushed feed, and its column (as the department calls it) that names the devices."""
@@ -129,8 +130,11 @@ def declared(root: Path | None = None) -> Declared:
     departments: dict[str, Department] = {}
     devices: dict[str, DeviceKind] = {}
     incidents: list[tuple[str, Element]] = []
+    rules: dict[str, Element] = {}
     contracts = load_contracts(root)
     for folder in folders(root):
+        if (path := folder / "rules.yaml").is_file():
+            rules |= read_declaration(path, "rules")["rules"]
         path = folder / "simulation.yaml"
         if not path.is_file():
             continue
@@ -143,7 +147,7 @@ def declared(root: Path | None = None) -> Declared:
         departments |= {id: _department(id, raw) for id, raw in document.get("departments", {}).items()}
         devices |= {id: _device(id, raw) for id, raw in document.get("devices", {}).items()}
         incidents += _incidents(document, folder, path, contracts)
-    return Declared(contracts, departments, devices, tuple(incidents))
+    return Declared(contracts, departments, devices, tuple(incidents), rules)
 
 
 def suits(row: Mapping[str, Any], where: Where) -> bool:

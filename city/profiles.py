@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.declarations import DeclarationError, place_in, read_declaration
+from core.declarations import DeclarationError, read_declaration
+from core.documents import place_in
 from core.system import SYSTEMS_ROOT, System, load_systems
 
 CITIES = ("yichang", "zunyi")

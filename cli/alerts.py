@@ -14,11 +14,10 @@ from typing import Annotated, Any, ParamSpec
 
 import typer
 
-from cli.shell import Json, app, current_home, failed, now, os_user, print_json, print_rows, verb, wrong_use
+from cli.shell import Json, current_home, failed, now, os_user, print_json, print_rows, verb, wrong_use
 from core.settings import Home
 
-alerts_app = typer.Typer(help="Alerts: list, show, and every step of their life.", no_args_is_help=True)
-app.add_typer(alerts_app, name="alerts")
+app = typer.Typer()
 
 P = ParamSpec("P")
 Actor = Annotated[str | None, typer.Option(help="In whose name, for administrators; else the user of this machine.")]
@@ -74,7 +73,7 @@ def reader_of(home: Home, actor: str | None) -> Any:
 
 
 # ── look ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-@alerts_app.command("list")
+@app.command("list")
 @action
 def list_alerts(
     state: Annotated[list[str] | None, typer.Option(help="Only these states; living ones without it.")] = None,
@@ -105,7 +104,7 @@ def list_alerts(
         typer.echo(f"{n_left} more alerts; --page {page + 1} shows the next, --limit 0 all", err=True)
 
 
-@alerts_app.command("show")
+@app.command("show")
 @action
 def show_alert(alert_id: str, actor: Actor = None, as_json: Json = False) -> None:
     """One alert with all that is known of it, and its history."""
@@ -150,14 +149,14 @@ def _step(alert_id: str, step: str, comment: str, actor: str | None, as_json: bo
     typer.echo(f"{alert.alert_id}: {alert.state}")
 
 
-@alerts_app.command("ack")
+@app.command("ack")
 @action
 def ack(alert_id: str, comment: Comment = "", actor: Actor = None, as_json: Json = False) -> None:
     """Acknowledge: somebody has seen it and deals with it."""
     _step(alert_id, "acknowledged", comment, actor, as_json)
 
 
-@alerts_app.command("dispatch")
+@app.command("dispatch")
 @action
 def dispatch(
     alert_id: str,
@@ -170,35 +169,35 @@ def dispatch(
     _step(alert_id, "dispatched", comment, actor, as_json, to)
 
 
-@alerts_app.command("resolve")
+@app.command("resolve")
 @action
 def resolve(alert_id: str, comment: Comment, actor: Actor = None, as_json: Json = False) -> None:
     """Say that the danger is over, and how that was seen."""
     _step(alert_id, "resolved", comment, actor, as_json)
 
 
-@alerts_app.command("close")
+@app.command("close")
 @action
 def close(alert_id: str, comment: Comment = "", actor: Actor = None, as_json: Json = False) -> None:
     """Close a resolved alert."""
     _step(alert_id, "closed", comment, actor, as_json)
 
 
-@alerts_app.command("archive")
+@app.command("archive")
 @action
 def archive(alert_id: str, comment: Comment = "", actor: Actor = None, as_json: Json = False) -> None:
     """File a closed alert."""
     _step(alert_id, "archived", comment, actor, as_json)
 
 
-@alerts_app.command("comment")
+@app.command("comment")
 @action
 def comment_on(alert_id: str, comment: Comment, actor: Actor = None, as_json: Json = False) -> None:
     """Add a remark to the history."""
     _step(alert_id, "commented", comment, actor, as_json)
 
 
-@alerts_app.command("publish")
+@app.command("publish")
 @action
 def publish(alert_id: str, comment: Comment, actor: Actor = None, as_json: Json = False) -> None:
     """Ask that a flagged alert (over range, late) go out over CAP; another person releases or refuses it."""
@@ -261,7 +260,7 @@ def _enter(
     typer.echo(f"{alert_id}: {'exercise ' if is_exercise else ''}{colour} {kind} at {name}")
 
 
-@alerts_app.command("enter")
+@app.command("enter")
 @action
 def enter(
     kind: Kind,
@@ -278,7 +277,7 @@ def enter(
     _enter(kind, colour, area, name, text, object_id, key, actor, False, as_json)
 
 
-@alerts_app.command("exercise")
+@app.command("exercise")
 @action
 def exercise(
     kind: Kind,
@@ -296,7 +295,7 @@ def exercise(
 
 
 # ── silences and maintenance ──────────────────────────────────────────────────────────────────────────────────────────
-@alerts_app.command("silence")
+@app.command("silence")
 @action
 def silence(
     label: Annotated[list[str], typer.Argument(help="label=value, all of them must match, like object_id=water:S1.")],
@@ -317,7 +316,7 @@ def silence(
     _say_quieted(alerts.silence(home, reader, labels, reason, ends_at, at), as_json)
 
 
-@alerts_app.command("silences")
+@app.command("silences")
 @action
 def list_silences(as_json: Json = False) -> None:
     """Silences that hold or are to come."""
@@ -326,7 +325,7 @@ def list_silences(as_json: Json = False) -> None:
     print_rows(alerts.silences(current_home(), now()), as_json, empty="nothing is silenced")
 
 
-@alerts_app.command("end-silence")
+@app.command("end-silence")
 @action
 def end_silence(silence_id: str, actor: Actor = None) -> None:
     """End a silence before its time."""
@@ -337,7 +336,7 @@ def end_silence(silence_id: str, actor: Actor = None) -> None:
     typer.echo(f"{silence_id}: ended")
 
 
-@alerts_app.command("maintenance")
+@app.command("maintenance")
 @action
 def maintenance(
     target: Annotated[str, typer.Argument(help="kind=id, like device=water:S1; kinds: device, object, area, feed.")],
@@ -362,7 +361,7 @@ def maintenance(
     _say_quieted(announced.announce(home, reader, kind, code, reason, at, ends_at, at), as_json)
 
 
-@alerts_app.command("windows")
+@app.command("windows")
 @action
 def list_windows(as_json: Json = False) -> None:
     """Announced work that is on or to come."""
@@ -374,7 +373,7 @@ def list_windows(as_json: Json = False) -> None:
     print_rows(found, as_json, empty="no work is announced")
 
 
-@alerts_app.command("end-maintenance")
+@app.command("end-maintenance")
 @action
 def end_maintenance(window_id: str, actor: Actor = None) -> None:
     """Take announced work back from now on."""

@@ -12,7 +12,6 @@ import typer
 from cli.shell import (
     Json,
     all_contracts,
-    app,
     contract_of,
     current_home,
     failed,
@@ -23,6 +22,8 @@ from cli.shell import (
     wrong_use,
 )
 from core.civil_time import CIVIL_ZONE
+
+app = typer.Typer()
 
 
 @app.command("backtest")

@@ -9,18 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import orjson
 import typer
 
-from cli.shell import (
-    Json,
-    app,
-    current_home,
-    failed,
-    now,
-    ops_engine,
-    print_json,
-    print_rows,
-    verb,
-    wrong_use,
-)
+from cli.shell import Json, current_home, failed, now, ops_engine, print_json, print_rows, verb, wrong_use
 from core.settings import Home
 
 if TYPE_CHECKING:
@@ -40,11 +29,10 @@ _SHOWN = (
     "reason",
 )
 
-channels_app = typer.Typer(help="Channels: list, test, deliveries.", no_args_is_help=True)
-app.add_typer(channels_app, name="channels")
+app = typer.Typer()
 
 
-@channels_app.command("list")
+@app.command("list")
 @verb
 def list_command(as_json: Json = False) -> None:
     """Every channel, whether it is set up, and how its deliveries of the last day stand."""
@@ -55,7 +43,7 @@ def list_command(as_json: Json = False) -> None:
     print_rows(found if as_json else [{name: row[name] for name in _SHOWN} for row in found], as_json)
 
 
-@channels_app.command("test")
+@app.command("test")
 @verb
 def trial_command(
     channel_id: Annotated[str, typer.Argument(metavar="CHANNEL")],
@@ -76,7 +64,7 @@ def trial_command(
         failed(f"{channel_id}: {error}")
 
 
-@channels_app.command("deliveries")
+@app.command("deliveries")
 @verb
 def deliveries_command(
     channel_id: Annotated[str | None, typer.Option("--channel", help="Only this channel's.")] = None,

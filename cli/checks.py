@@ -7,18 +7,12 @@ from typing import Annotated
 
 import typer
 
-from cli.shell import app, contract_of, current_home, failed, ops_engine, verb
+from cli.shell import contract_of, current_home, failed, ops_engine, verb
 
-checks_app = typer.Typer(help="Checks made from contracts: take them elsewhere.", no_args_is_help=True)
-app.add_typer(checks_app, name="checks")
-
-
-@checks_app.callback()
-def _checks() -> None:
-    """Verbs on checks."""
+app = typer.Typer()
 
 
-@checks_app.command("export")
+@app.command("export")
 @verb
 def export_command(
     feed_id: str,

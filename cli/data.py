@@ -7,19 +7,12 @@ from typing import Annotated
 
 import typer
 
-from cli.shell import (
-    Json,
-    app,
-    current_home,
-    failed,
-    now,
-    os_user,
-    print_rows,
-    verb,
-    wrong_use,
-)
+from cli.shell import Json, current_home, failed, now, os_user, print_rows, verb, wrong_use
 
 FORMATS = ("parquet", "csv", "xlsx", "geojson")
+
+
+app = typer.Typer()
 
 
 @app.command("sql")

@@ -10,12 +10,15 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from cli.shell import app, verb, wrong_use
+from cli.shell import verb, wrong_use
 from ingest.protocols import PROTOCOLS, BadFrame, Codec, Message, codec
 
 _CHUNK_BYTES = 1 << 16
 _REMARK = b"# "
 _TEXT_START = b"##"  # HJ 212 frames are text: their hex may be left out
+
+
+app = typer.Typer()
 
 
 @app.command("decode")

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import typer
 
 from cli.processes import DEPARTMENTS_PORT, bring_up
-from cli.shell import all_contracts, app, current_home, failed, now, ops_engine, verb, wrong_use
+from cli.shell import all_contracts, current_home, failed, now, ops_engine, verb, wrong_use
 from core.settings import Home, open_home
 
 CITY_CODES = {"yichang": "420500", "zunyi": "520300"}
@@ -37,6 +37,9 @@ DEMO_PORTS = {
 DEMO_CHANNELS = {"CITYRISK_CHANNELS_DRY_RUN": "1", "CITYRISK_CAP_SENDER": "cityrisk-demo"}
 READINGS_WITHIN_S = 120
 GRAPH_BUILDS_S = 600.0  # the graph may be at a build of its own
+
+
+app = typer.Typer()
 
 
 @app.command("demo")

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import sqlalchemy as sa
 import typer
 
 from cli.shell import (
     Json,
     all_contracts,
-    app,
     contract_of,
     current_home,
     failed,
@@ -25,14 +23,14 @@ from cli.shell import (
     verb,
     wrong_use,
 )
-from core.contract import Contract
-from core.store import tables
 
-feed_app = typer.Typer(help="Contracts: list, show, check, propose a new one.", no_args_is_help=True)
-app.add_typer(feed_app, name="feed")
+if TYPE_CHECKING:
+    from core.contract import Contract
+
+app = typer.Typer()
 
 
-@feed_app.command("list")
+@app.command("list")
 @verb
 def list_feeds(as_json: Json = False) -> None:
     """Every feed with its department, server kind and cadence."""
@@ -53,7 +51,7 @@ def list_feeds(as_json: Json = False) -> None:
     print_rows(rows, as_json)
 
 
-@feed_app.command("show")
+@app.command("show")
 @verb
 def show_feed(feed_id: str, as_json: Json = False) -> None:
     """One contract: its columns, units, keys and rules."""
@@ -80,7 +78,7 @@ def show_feed(feed_id: str, as_json: Json = False) -> None:
     print_rows([{"rule": r.id, "kind": r.kind, "severity": r.severity} for r in contract.rules], as_json=False)
 
 
-@feed_app.command("check")
+@app.command("check")
 @verb
 def check_feed_command(feed_id: str, as_json: Json = False) -> None:
     """Look the contract and its sample over, then run its checks on what landed and is not admitted yet.
@@ -138,7 +136,7 @@ def _sample_faults(contract: Contract, path: Path) -> list[str]:
     return sample_faults(contract, path) if is_there or not contract.is_draft else []
 
 
-@feed_app.command("sample")
+@app.command("sample")
 @verb
 def show_sample(feed_id: str, at: Annotated[datetime, typer.Option(help="When it counts as received, UTC.")]) -> None:
     """What comes of the feed's sample today, in the form of its expected file: to be compared with the agreement."""
@@ -153,18 +151,17 @@ def show_sample(feed_id: str, at: Annotated[datetime, typer.Option(help="When it
         failed(str(error))
 
 
-@feed_app.command("held")
+@app.command("held")
 @verb
 def list_held(as_json: Json = False) -> None:
     """Batches that a failed or raised check keeps out of the warehouse."""
-    b = tables.batch.c
-    query = sa.select(b.batch_id, b.feed_id, b.source_ref, b.rows_landed, b.received_at).where(b.state == "held")
-    with ops_engine(current_home()).connect() as connection:
-        rows = [dict(row) for row in connection.execute(query.order_by(b.received_at)).mappings()]
+    from core.store.ledger import held_batches
+
+    rows = held_batches(ops_engine(current_home()))
     print_rows(rows, as_json, empty="no batch is held")
 
 
-@feed_app.command("release")
+@app.command("release")
 @verb
 def release_batch(
     batch_id: str, reason: Annotated[str, typer.Option(help="Why it may pass; kept with the release.")]
@@ -179,7 +176,7 @@ def release_batch(
     typer.echo(f"{batch_id} is admitted; the next `cityrisk run` builds it")
 
 
-@feed_app.command("new")
+@app.command("new")
 @verb
 def new_feed(
     sample: Path,

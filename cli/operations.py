@@ -8,19 +8,9 @@ from typing import Annotated
 
 import typer
 
-from cli.shell import (
-    Json,
-    all_contracts,
-    app,
-    contract_of,
-    current_home,
-    failed,
-    now,
-    ops_engine,
-    os_user,
-    print_rows,
-    verb,
-)
+from cli.shell import Json, all_contracts, contract_of, current_home, failed, now, ops_engine, os_user, print_rows, verb
+
+app = typer.Typer()
 
 
 @app.command("backup")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cli.shell import Json, all_contracts, app, current_home, failed, now, print_rows, verb
+from cli.shell import Json, all_contracts, current_home, failed, now, print_rows, verb
 from core.settings import Home, open_home
 
 if TYPE_CHECKING:
@@ -18,6 +18,9 @@ WITHIN_S = 180.0
 DEPARTMENTS_PORT = 8766
 # The devices play two hours and begin anew; an incident of a detector takes one.
 DEVICES = ("--minutes", "120")
+
+
+app = typer.Typer()
 
 
 @app.command("up")

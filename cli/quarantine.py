@@ -5,13 +5,11 @@ from __future__ import annotations
 import textwrap
 from typing import Annotated
 
-import sqlalchemy as sa
 import typer
 
 from cli.shell import (
     Json,
     all_contracts,
-    app,
     contract_of,
     current_home,
     failed,
@@ -22,16 +20,13 @@ from cli.shell import (
     print_rows,
     verb,
 )
-from core.store import tables
 
-quarantine_app = typer.Typer(help="Rejected rows: list, show, replay.", no_args_is_help=True)
-app.add_typer(quarantine_app, name="quarantine")
+app = typer.Typer()
 
 SHOWN = 400  # characters of a value; a note on many rows names all their places
-_LISTED = ("id", "feed_id", "reason", "outcome", "grain", "source_ref", "n_rows", "contract_version", "at")
 
 
-@quarantine_app.command("list")
+@app.command("list")
 @verb
 def list_quarantine(
     feed: Annotated[str | None, typer.Option(help="Only this feed.")] = None,
@@ -43,40 +38,31 @@ def list_quarantine(
     as_json: Json = False,
 ) -> None:
     """Rejected rows that wait, newest first."""
-    q = tables.quarantine.c
-    query = sa.select(*(q[name] for name in _LISTED)).order_by(q.id.desc())
-    if not everything:
-        query = query.where(q.outcome == "quarantined", q.replayed_at.is_(None))
-    if feed:
-        query = query.where(q.feed_id == contract_of(feed).id)
-    if reason:
-        query = query.where(q.reason == reason)
-    if limit:
-        query = query.limit(limit)
-    with ops_engine(current_home()).connect() as connection:
-        rows = [dict(row) for row in connection.execute(query).mappings()]
+    from core.store.quarantine import found_rows
+
+    feed_id = contract_of(feed).id if feed else None
+    rows = found_rows(ops_engine(current_home()), feed_id, reason, only_waiting=not everything, limit=limit or None)
     print_rows(rows, as_json, empty="quarantine is empty")
 
 
-@quarantine_app.command("show")
+@app.command("show")
 @verb
 def show_quarantine(row_id: int, as_json: Json = False) -> None:
     """One rejected row: where it came from, what was found, what was expected."""
-    with ops_engine(current_home()).connect() as connection:
-        row = (
-            connection.execute(sa.select(tables.quarantine).where(tables.quarantine.c.id == row_id)).mappings().first()
-        )
+    from core.store.quarantine import found_row
+
+    row = found_row(ops_engine(current_home()), row_id)
     if row is None:
         failed(f"no quarantine row {row_id}")
     if as_json:
-        print_json(dict(row))
+        print_json(row)
         return
     for name, value in row.items():
         typer.echo(f"{name:18}{'-' if value is None else textwrap.shorten(str(value), SHOWN, placeholder=' …')}")
     typer.echo("next: correct the contract (new version) or add an override, then `cityrisk quarantine replay`")
 
 
-@quarantine_app.command("replay")
+@app.command("replay")
 @verb
 def replay_quarantine(
     feed: Annotated[str | None, typer.Option(help="Only this feed.")] = None, as_json: Json = False
@@ -102,7 +88,7 @@ def replay_quarantine(
     print_rows(rows, as_json, empty="nothing waits")
 
 
-@quarantine_app.command("override")
+@app.command("override")
 @verb
 def add_override(
     feed: Annotated[str, typer.Option(help="The feed.")],
@@ -112,18 +98,9 @@ def add_override(
     reason: Annotated[str, typer.Option(help="Why; kept with the override.")],
 ) -> None:
     """Read one value of a column as another from now on, and on replay."""
+    from core.store.quarantine import read_as
+
     contract = contract_of(feed)
     name = contract.column(column).name
-    with ops_engine(current_home()).begin() as connection:
-        connection.execute(
-            sa.insert(tables.override).values(
-                feed_id=contract.id,
-                column_name=name,
-                found=found,
-                use=use,
-                actor=os_user(),
-                reason=reason,
-                at=now(),
-            )
-        )
+    read_as(ops_engine(current_home()), contract.id, name, found, use, os_user(), reason, now())
     typer.echo(f"{contract.id}: {name} {found!r} is read as {use!r}; `cityrisk quarantine replay --feed {feed}` next")

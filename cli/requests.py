@@ -8,16 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from cli.alerts import action, reader_of
-from cli.shell import Json, app, current_home, now, print_json, print_rows
+from cli.shell import Json, current_home, now, print_json, print_rows
 
-requests_app = typer.Typer(help="What waits for a second person: list, approve, reject.", no_args_is_help=True)
-app.add_typer(requests_app, name="requests")
+app = typer.Typer()
 
 Comment = Annotated[str, typer.Option("--comment", "-m", help="Why; kept with the answer.")]
 Id = Annotated[str, typer.Argument(help="Id of the request, or its beginning.")]
 
 
-@requests_app.command("list")
+@app.command("list")
 @action
 def list_command(
     everything: Annotated[bool, typer.Option("--all", help="With those that were answered in the last day.")] = False,
@@ -56,7 +55,7 @@ def list_command(
     print_rows(rows, False, empty="no request waits")
 
 
-@requests_app.command("approve")
+@app.command("approve")
 @action
 def approve_command(request_id: Id, comment: Comment = "", as_json: Json = False) -> None:
     """Let a request stand, as the second person: somebody else than who asked, with a lead's role."""
@@ -66,7 +65,7 @@ def approve_command(request_id: Id, comment: Comment = "", as_json: Json = False
     _say(requests.approve(home, reader_of(home, None), request_id, comment, now()), as_json)
 
 
-@requests_app.command("reject")
+@app.command("reject")
 @action
 def reject_command(request_id: Id, comment: Comment, as_json: Json = False) -> None:
     """Refuse a request, or take back one's own; nothing of it ever holds."""

@@ -9,24 +9,12 @@ from typing import Annotated, Any
 import typer
 
 from cli.alerts import Actor, action, reader_of
-from cli.shell import (
-    Json,
-    app,
-    current_home,
-    failed,
-    now,
-    ops_engine,
-    print_json,
-    print_rows,
-    verb,
-    wrong_use,
-)
+from cli.shell import Json, current_home, failed, now, ops_engine, print_json, print_rows, verb, wrong_use
 
-rules_app = typer.Typer(help="Alert rules: publish, list, show.", no_args_is_help=True)
-app.add_typer(rules_app, name="rules")
+app = typer.Typer()
 
 
-@rules_app.command("publish")
+@app.command("publish")
 @action
 def publish_command(
     source: Annotated[Path | None, typer.Option("--from", help="A folder whose CSVs stand in for the seeds.")] = None,
@@ -62,7 +50,7 @@ def publish_command(
     typer.echo(f"published {name}" if done.is_new else f"nothing new: {name} says the same")
 
 
-@rules_app.command("shadow")
+@app.command("shadow")
 @action
 def shadow_command(as_json: Json = False) -> None:
     """Rules that wait for a second person: what they opened in shadow, beside those in force, on the same readings."""
@@ -97,7 +85,7 @@ def _some(names: tuple[str, ...], as_json: bool) -> Any:
     return f"{len(names)}: {' '.join(names[:3])}" if names else "0"
 
 
-@rules_app.command("list")
+@app.command("list")
 @verb
 def list_command(
     unmatched_days: Annotated[
@@ -133,7 +121,7 @@ def list_command(
     print_rows(rows, as_json, empty="no such rule")
 
 
-@rules_app.command("show")
+@app.command("show")
 @verb
 def show_command(rule_id: str, as_json: Json = False) -> None:
     """One rule with its conditions, overrides and the clause behind each number."""

@@ -13,7 +13,6 @@ import typer
 from cli.shell import (
     Json,
     all_contracts,
-    app,
     contract_of,
     current_home,
     failed,
@@ -47,6 +46,9 @@ def days_of(day: str | None, first: str | None, last: str | None) -> list[date] 
     if end < start:
         wrong_use(f"--from {start} is after --to {end}")
     return [start + timedelta(days=n) for n in range((end - start).days + 1)]
+
+
+app = typer.Typer()
 
 
 @app.command("run")

@@ -12,15 +12,14 @@ import sqlalchemy as sa
 import typer
 
 from cli.alerts import action
-from cli.shell import app, current_home, failed, now, ops_engine, os_user, wrong_use
+from cli.shell import current_home, failed, now, ops_engine, os_user, wrong_use
 from core.settings import Home
 
 Kind = Literal["schedule", "sensor"]
-schedules_app = typer.Typer(help="Dagster's schedules and sensors: list, start, stop.", no_args_is_help=True)
-app.add_typer(schedules_app, name="schedules")
+app = typer.Typer()
 
 
-@schedules_app.command("list")
+@app.command("list")
 @action
 def list_schedules() -> None:
     """Every schedule and sensor with its state."""
@@ -30,14 +29,14 @@ def list_schedules() -> None:
                 typer.echo(line)
 
 
-@schedules_app.command("start")
+@app.command("start")
 @action
 def start_schedule(name: str, kind: str = "schedule") -> None:
     """Let a schedule (or, with --kind sensor, a sensor) work."""
     _switch(name, kind, "start")
 
 
-@schedules_app.command("stop")
+@app.command("stop")
 @action
 def stop_schedule(name: str, kind: str = "schedule") -> None:
     """Stop a schedule or sensor; `cityrisk doctor` tells of it until it is started again."""

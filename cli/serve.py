@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli.shell import all_contracts, app, current_home, failed, now, verb
+from cli.shell import all_contracts, current_home, failed, now, verb
 
 if TYPE_CHECKING:
     from core.runtime.process import Serve
 
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
+
+
+app = typer.Typer()
 
 
 @app.command("broker")

@@ -1,4 +1,4 @@
-"""What every verb shares: the app, the home it works on, printing, and errors as one clear line."""
+"""What every verb shares: the home it works on, printing, and errors as one clear line."""
 
 from __future__ import annotations
 
@@ -11,27 +11,20 @@ from dataclasses import asdict, is_dataclass
 from datetime import UTC, date, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec
 
-import sqlalchemy as sa
 import typer
 
-from core.contract import Contract, ContractError
-from core.declarations import DeclarationError
-from core.settings import Home, SettingsError, home_folder, open_home
+from core.errors import ExplainedError
+from core.settings import Home, home_folder, open_home
 
-app = typer.Typer(
-    help="City risk warehouse: feeds, checks, risk indices and pages.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
+if TYPE_CHECKING:
+    import sqlalchemy as sa
+
+    from core.contract import Contract
 
 P = ParamSpec("P")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-
-# Errors that already say what was found, what was expected and what to do; the rest are defects and show a trace.
-_EXPLAINED = (ContractError, DeclarationError, SettingsError)
 
 
 def now() -> datetime:
@@ -94,7 +87,9 @@ def verb(function: Callable[P, None]) -> Callable[P, None]:
         os.umask(0o077)  # what a home holds is for its owner only, in every process that a verb starts
         try:
             function(*args, **kwargs)
-        except _EXPLAINED as error:
+        except (typer.Exit, typer.Abort):
+            raise
+        except ExplainedError as error:
             failed(str(error))
         except Exception as error:
             from core.runtime.disk import disk_trouble

@@ -6,22 +6,12 @@ from pathlib import Path
 
 import typer
 
-from cli.shell import (
-    Json,
-    app,
-    failed,
-    print_json,
-    print_rows,
-    systems,
-    verb,
-    wrong_use,
-)
+from cli.shell import Json, failed, print_json, print_rows, systems, verb, wrong_use
 
-system_app = typer.Typer(help="Systems as folders: list, check, start a new one.", no_args_is_help=True)
-app.add_typer(system_app, name="system")
+app = typer.Typer()
 
 
-@system_app.command("list")
+@app.command("list")
 @verb
 def list_systems(as_json: Json = False) -> None:
     """Every system that the cities describe, with what is there of it."""
@@ -55,7 +45,7 @@ def list_systems(as_json: Json = False) -> None:
     )
 
 
-@system_app.command("check")
+@app.command("check")
 @verb
 def check_systems(system_id: str | None = typer.Argument(None, help="Id of one system; all without it.")) -> None:
     """Look folders over: every fault with file, line, found and expected. Exit 1 when there is one."""
@@ -74,7 +64,7 @@ def check_systems(system_id: str | None = typer.Argument(None, help="Id of one s
     typer.echo("1 system is in order" if n_checked == 1 else f"{n_checked} systems are in order")
 
 
-@system_app.command("new")
+@app.command("new")
 @verb
 def new_system(
     place: str = typer.Argument(..., metavar="DOMAIN/NAME", help="Where it goes, for example lifeline/bridge."),

@@ -8,13 +8,12 @@ from typing import Annotated
 import typer
 
 from cli.alerts import action
-from cli.shell import Json, app, current_home, failed, now, os_user, print_rows
+from cli.shell import Json, current_home, failed, now, os_user, print_rows
 
-users_app = typer.Typer(help="People who may log in: add, close, passwd, logins.", no_args_is_help=True)
-app.add_typer(users_app, name="users")
+app = typer.Typer()
 
 
-@users_app.command("add")
+@app.command("add")
 @action
 def add(
     name: str,
@@ -49,7 +48,7 @@ def add(
     typer.echo(f"{name}  {password}")
 
 
-@users_app.command("close")
+@app.command("close")
 @action
 def close(name: str) -> None:
     """Let somebody in no longer, for administrators; the name stays in every history."""
@@ -61,7 +60,7 @@ def close(name: str) -> None:
     typer.echo(f"{name}: closed")
 
 
-@users_app.command("passwd")
+@app.command("passwd")
 @action
 def passwd(name: str) -> None:
     """Change a person's own password; the old one is asked for, and every session of theirs ends."""
@@ -76,7 +75,7 @@ def passwd(name: str) -> None:
     typer.echo(f"{name}: changed")
 
 
-@users_app.command("logins")
+@app.command("logins")
 @action
 def logins_command(limit: int = 50, as_json: Json = False) -> None:
     """The newest tries to log in, right and wrong, with their sources; for administrators."""

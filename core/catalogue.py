@@ -6,13 +6,11 @@ import logging
 import re
 from collections.abc import Iterable
 from functools import cache, lru_cache
-from importlib import resources
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import jsonschema_rs
-import yaml
-
+from core.compiled import Compiled
 from core.contract import Contract, ContractError, parse_contract
 from core.system import SYSTEMS_ROOT
 
@@ -88,28 +86,23 @@ def load_contract(path: Path, *, is_strict: bool = True) -> Contract:
 
 @lru_cache(maxsize=1024)  # a contract never changes, and one process asks for the same ones many times
 def _parsed(text: str, name: str, is_strict: bool) -> Contract:
-    try:
-        document = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe one
-    except yaml.YAMLError as error:
-        raise ContractError(f"{name}: not YAML: {error}") from error
-    if not isinstance(document, dict):
-        raise ContractError(f"{name}: a {type(document).__name__} found, expected an ODCS mapping")
-    for problem in _validator().iter_errors(document):
-        where = "/".join(str(part) for part in problem.instance_path) or "document"
-        raise ContractError(f"{name}: {where}: {problem.message}; see the Open Data Contract Standard")
-    return parse_contract(document, name, is_strict=is_strict)
+    def read() -> dict[str, Any]:
+        from core.documents import agreed
 
+        return agreed(text, name, _schema())
 
-class _Loader(yaml.CSafeLoader):
-    """YAML of JSON's types: dates stay the text that the standard's schema asks for."""
-
-    yaml_implicit_resolvers = {
-        first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-        for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-    }
+    return parse_contract(_compiled().document(text, read), name, is_strict=is_strict)
 
 
 @cache
-def _validator() -> Any:
-    text = resources.files("open_data_contract_standard").joinpath("schema.json").read_text(encoding="utf-8")
-    return jsonschema_rs.validator_for(text)
+def _schema() -> Path:
+    """The standard's own schema, found without importing the library that brings it: its models are not needed."""
+    package = find_spec("open_data_contract_standard")
+    if package is None or package.origin is None:
+        raise ModuleNotFoundError("open_data_contract_standard is not installed; `make setup` installs it")
+    return Path(package.origin).with_name("schema.json")
+
+
+@cache
+def _compiled() -> Compiled:
+    return Compiled("odcs", (_schema(), Path(__file__).with_name("documents.py")))

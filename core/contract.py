@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 
 from core.civil_time import CIVIL_ZONE_NAME
 from core.elements import unknown_words, unused
+from core.errors import ExplainedError
 
 API_VERSION = "v3.2.0"
 
@@ -89,7 +90,7 @@ STREAM_PROTOCOLS = ("json", "hj212", "jt808", "sl651", "gb26875")
 _SLA_UNITS = {"min": "minutes", "h": "hours", "d": "days", "y": "years"}
 
 
-class ContractError(ValueError):
+class ContractError(ExplainedError, ValueError):
     """A contract that cannot be used: names the feed, the element, what was found and what was expected."""
 
 

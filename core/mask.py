@@ -9,8 +9,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import polars as pl
+if TYPE_CHECKING:
+    import polars as pl
 
 HASH_LENGTH = 32  # hex digits: 128 bits
 # An identity or a mobile number anywhere, also inside longer ones: rather too much than a person's number.
@@ -28,6 +30,8 @@ def hash_series(key: bytes, values: pl.Series) -> tuple[pl.Series, Mapping[str, 
 
     Each distinct value is hashed once.
     """
+    import polars as pl  # loaded already by whoever has a series
+
     clear = values.drop_nulls().unique().to_list()
     hashed = [keyed_hash(key, text) for text in clear]
     if not clear:

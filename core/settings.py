@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.errors import ExplainedError
+
 DEFAULT_HOME = Path("var")
 ARCHIVE_KEY = "CITYRISK_ARCHIVE_KEY"  # 32 bytes, base64: encrypts archive and vault
 HASH_KEY = "CITYRISK_HASH_KEY"  # 32 bytes, base64: keys the hashes of personal data
@@ -20,7 +22,7 @@ NATS_PASSWORD = "CITYRISK_NATS_PASSWORD"  # our own; with `_<DEPARTMENT>` behind
 SECRET_NAMES = (ARCHIVE_KEY, HASH_KEY, STREAM_KEY, NATS_PASSWORD)
 
 
-class SettingsError(RuntimeError):
+class SettingsError(ExplainedError, RuntimeError):
     """A setting is missing or cannot be used; says which and how to give it."""
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.contract import Contract
-from core.declarations import place_in
+from core.documents import place_in
 from core.system import System
 from orchestration.derive import duties, guides, index, signs
 from orchestration.derive.tables import Row, house_rows

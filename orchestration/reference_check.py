@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from core.area import is_within
-from core.declarations import place_in, read_declaration
+from core.declarations import read_declaration
+from core.documents import place_in
 from core.system import SYSTEMS_ROOT, System, city_files, load_planned, load_systems, shared_folder
 from orchestration.declared_check import House, no_department, some
 from orchestration.derive import rules

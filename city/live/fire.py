@@ -15,6 +15,7 @@ from city.live.utterance import Said, Utterance
 from ingest.protocols import gb26875
 
 STATE_FEED, READING_FEED = "fire.device_state", "fire.device_reading"
+ALARMING_S = 60
 SPEAKER = "czdz"  # the unit speaks for the sensors behind it
 _PART_STATE, _ANALOGUE, _OPERATION, _UNIT_STATE = 2, 3, 4, 21
 _PLACES = ("大厅", "走廊", "楼梯间", "配电室", "地下车库", "厨房")
@@ -65,7 +66,7 @@ class TransmissionUnit(Regular):
         tense = [i for i in self.incidents if i.curves and i.starts_at < end and start < i.ends_at]
         regular = set(Regular.moments(self, start, end))
         for incident in tense:
-            regular.update(range(max(start, incident.starts_at), min(end, incident.ends_at), 60))
+            regular.update(range(max(start, incident.starts_at), min(end, incident.ends_at), ALARMING_S))
         yield from sorted(regular)
 
     def _part(self, at: int, number: int, part_type: str) -> gb26875.Part:

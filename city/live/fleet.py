@@ -29,19 +29,21 @@ Key = Callable[[str], int]
 class Coded:
     """Devices whose frames or movements take code of their own: by the register, with their rhythm in seconds.
 
-    `column` of the register names the speaker, who may speak for several devices.
+    `column` of the register names the speaker, who may speak for several devices. In an incident one is heard at least
+    every `alarming_s`.
     """
 
     register: str
     column: str
     every_s: int
     at_most_s: int
+    alarming_s: int
     make: Callable[[Rows, Key, int], Sequence[Regular]]
 
 
 _CODED: Mapping[str, Coded] = {
-    fire.STATE_FEED: Coded("fire.device", fire.SPEAKER, 1800, 3600, fire.transmission_units),
-    vehicles.POSITION_FEED: Coded("transport.vehicle", "zdh", 30, 300, vehicles.vehicles),
+    fire.STATE_FEED: Coded("fire.device", fire.SPEAKER, 1800, 3600, fire.ALARMING_S, fire.transmission_units),
+    vehicles.POSITION_FEED: Coded("transport.vehicle", "zdh", 30, 300, 30, vehicles.vehicles),
 }
 
 
@@ -96,6 +98,13 @@ class Fleet:
         coded = _CODED.get(self.declared.contracts[feed_id].raw_feed)
         owner = register.by_concept("object_id")
         return register.id, coded.column if coded else column, owner.physical_name if owner else column
+
+    def reports_within_s(self, feed_id: str) -> int:
+        """How long a device of a feed may take, while an incident is on, until it is heard."""
+        if coded := _CODED.get(self.declared.contracts[feed_id].raw_feed):
+            return coded.alarming_s
+        kind = self.declared.devices[feed_id]
+        return kind.alarming_s or kind.every_s
 
     def key(self, device_id: str) -> int:
         """The number that a device's chances hang on."""

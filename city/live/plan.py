@@ -15,14 +15,15 @@ from city.declared import suits, where_of
 from city.geography import METRES_PER_DEGREE
 from city.live.fleet import Fleet
 from city.live.incident import Curve, Incident
-from city.live.noise import chance, hour_of
+from city.live.noise import chance
+from city.live.opening import Placed, may_begin, with_opening
 from city.live.quantity import level
 from city.truth import Truth
 
 Mode = Literal["default", "quiet"]
 Row = Mapping[str, Any]
 
-# Quiet time that devices get before an incident and rules after it.
+# Quiet time that devices get before an incident and rules after it; what opens a span begins earlier.
 _BEFORE_S, _AFTER_S = 600, 900
 _BESIDE_M = 400.0
 _DEVICE, _START = 101, 102
@@ -49,7 +50,8 @@ class Plan:
 def make_plan(fleet: Fleet, starts_at: datetime, ends_at: datetime, mode: Mode = "default") -> Plan:
     """A plan for a span. An incident that the span is too short for, or the city has no device for, is left out.
 
-    No two incidents share a device. Raises ValueError for naive instants or a span turned round.
+    No two incidents share a device. Of each colour one that is told of soon begins with the span. Raises ValueError
+    for naive instants or a span turned round.
     """
     if starts_at.tzinfo is None or ends_at.tzinfo is None or ends_at <= starts_at:
         raise ValueError(f"span {starts_at} to {ends_at}: expected two aware instants, the earlier one first")
@@ -57,7 +59,7 @@ def make_plan(fleet: Fleet, starts_at: datetime, ends_at: datetime, mode: Mode =
     if mode == "quiet":
         return Plan(start, end)
     used: set[str] = set()
-    incidents: list[Incident] = []
+    placed: list[Placed] = []
     for words, entry in fleet.declared.incidents:
         number = zlib.crc32(words.encode())
         row = _pick(fleet, entry, number, used)
@@ -69,7 +71,8 @@ def make_plan(fleet: Fleet, starts_at: datetime, ends_at: datetime, mode: Mode =
             continue
         for incident in several:
             used |= {incident.object_id, incident.device_id}
-        incidents += several
+        placed.append((entry, several))
+    incidents = with_opening(fleet, placed, start)
     return Plan(start, end, tuple(sorted(incidents, key=lambda i: (i.starts_at, i.device_id))))
 
 
@@ -137,8 +140,7 @@ def _begin(fleet: Fleet, entry: Mapping[str, Any], number: int, start: int, end:
         return None
     for attempt in range(200):
         at = first + int(chance(fleet.seed, number, attempt, _START) * (last - first + 1))
-        hours = entry.get("hours")
-        if hours is None or hours[0] <= hour_of(at) < hours[1] or hours[0] <= hour_of(at) + 24 < hours[1]:
+        if may_begin(entry, at):
             return at // 60 * 60
     return None
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text
 
 from core.store.database import UtcText, metadata
@@ -63,3 +67,11 @@ live_waiting = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("batch_id", String(32), nullable=False, unique=True),
 )
+
+
+def held_batches(engine: sa.Engine) -> Sequence[dict[str, Any]]:
+    """Batches that a failed or raised check keeps out of the warehouse, in order of receipt."""
+    b = batch.c
+    query = sa.select(b.batch_id, b.feed_id, b.source_ref, b.rows_landed, b.received_at).where(b.state == "held")
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(query.order_by(b.received_at)).mappings()]

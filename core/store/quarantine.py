@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
 from sqlalchemy import Column, Index, Integer, String, Table, Text
 
 from core.store.database import UtcText, metadata
@@ -44,3 +49,37 @@ override = Table(
     Column("reason", Text, nullable=False),
     Column("at", UtcText, nullable=False),
 )
+
+_LISTED = ("id", "feed_id", "reason", "outcome", "grain", "source_ref", "n_rows", "contract_version", "at")
+
+
+def found_rows(
+    engine: sa.Engine, feed_id: str | None, reason: str | None, *, only_waiting: bool, limit: int | None
+) -> Sequence[dict[str, Any]]:
+    """What was found, newest first; `only_waiting`: rows that were refused and not landed by a replay since."""
+    q = quarantine.c
+    query = sa.select(*(q[name] for name in _LISTED)).order_by(q.id.desc()).limit(limit)
+    if only_waiting:
+        query = query.where(q.outcome == "quarantined", q.replayed_at.is_(None))
+    if feed_id:
+        query = query.where(q.feed_id == feed_id)
+    if reason:
+        query = query.where(q.reason == reason)
+    with engine.connect() as connection:
+        return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def found_row(engine: sa.Engine, row_id: int) -> dict[str, Any] | None:
+    """All that is known of one row; None when there is none of that number."""
+    with engine.connect() as connection:
+        row = connection.execute(sa.select(quarantine).where(quarantine.c.id == row_id)).mappings().first()
+    return None if row is None else dict(row)
+
+
+def read_as(
+    engine: sa.Engine, feed_id: str, column: str, found: str, use: str, actor: str, reason: str, now: datetime
+) -> None:
+    """From now on, and on replay, `found` in a column of a feed counts as `use`."""
+    row = {"feed_id": feed_id, "column_name": column, "found": found, "use": use}
+    with engine.begin() as connection:
+        connection.execute(sa.insert(override).values(**row, actor=actor, reason=reason, at=now))

@@ -18,6 +18,7 @@ from nats.aio.client import Client
 from core.running import port_of
 from core.settings import NATS_PASSWORD, Home
 from core.stream.broker import MQTT_BROKER_PORT, MQTT_PORT, NATS_PORT, is_ours, our_user
+from core.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -51,22 +52,28 @@ async def connect(home: Home, name: str, department: str = "") -> Client:
     url = nats_url(home)
     has_own = urlsplit(url).username is not None
     client = Client()
+    # The library would go on for ever with the first attempt as well.
+    attempt = asyncio.create_task(
+        client.connect(
+            url,
+            name=name,
+            user=None if has_own else our_user(department),
+            password=None if has_own else home.require(NATS_PASSWORD),
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=RECONNECT_EVERY_S,
+            connect_timeout=CONNECT_WITHIN_S,
+            error_cb=_on_error,
+            disconnected_cb=partial(_on_disconnect, client),
+            reconnected_cb=_on_reconnect,
+        )
+    )
     try:
-        # The library would go on for ever with the first attempt as well.
-        async with asyncio.timeout(CONNECT_WITHIN_S):
-            await client.connect(
-                url,
-                name=name,
-                user=None if has_own else our_user(department),
-                password=None if has_own else home.require(NATS_PASSWORD),
-                max_reconnect_attempts=-1,
-                reconnect_time_wait=RECONNECT_EVERY_S,
-                connect_timeout=CONNECT_WITHIN_S,
-                error_cb=_on_error,
-                disconnected_cb=partial(_on_disconnect, client),
-                reconnected_cb=_on_reconnect,
-            )
+        _, late = await asyncio.wait({attempt}, timeout=CONNECT_WITHIN_S)
+        if late:
+            raise TimeoutError(f"no connection within {CONNECT_WITHIN_S:g} s: {client.last_error or 'no answer'}")
+        attempt.result()
     except BaseException:
+        await ended([attempt])
         await close(client)
         raise
     return client

@@ -22,6 +22,7 @@ from nats.js.errors import APIError, NoStreamResponseError
 from core.stream import raw
 from core.stream.raw import RawEntry
 from core.stream.streams import RAW
+from core.tasks import ended
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +94,7 @@ class Packer:
     async def close(self) -> None:
         """Give up what is under way; nobody was told that it is safe."""
         tasks = list(self._tasks.values())
-        for task in tasks:
-            task.cancel()
+        await ended(tasks)
         for task in tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task

@@ -34,6 +34,7 @@ from core.stream.mqtt_store import unkept
 from core.stream.oversize import HEAD_BYTES, Oversize
 from core.stream.packer import ENTRY_BYTES, EntryTooLarge, Packer, Stored
 from core.stream.raw import RawEntry
+from core.tasks import ended
 from ingest.devices.bad_frames import BadEntry, BadFrames
 from ingest.devices.counts import Counts
 from ingest.devices.known import KnownDevices
@@ -107,8 +108,9 @@ class Bridge:
                     self._drop_socket()
                 await asyncio.sleep(AGAIN_AFTER_S)
         finally:
+            self._lost.set()
             if self._mending is not None:
-                self._mending.cancel()
+                await ended([self._mending])
             self._client.disconnect()
             self._client.loop_write()
 

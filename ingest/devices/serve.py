@@ -31,6 +31,7 @@ from core.stream.broker import is_ours, mqtt_accounts
 from core.stream.mqtt_store import left_behind
 from core.stream.packer import Packer
 from core.stream.streams import PARTS, PROBE, PROBE_SUBJECT, RAW, ensure_streams, make_room
+from core.tasks import ended
 from ingest.devices.account import Account
 from ingest.devices.bad_frames import BadFrames, write_bad_frames
 from ingest.devices.counts import Counts
@@ -150,8 +151,7 @@ class _Listening:
                 if door is not None:
                     door.should_exit = True
                     await running.pop()
-                for task in running:
-                    task.cancel()
+                await ended(running)
         finally:
             await self._gateway.close()
             for packer in self._packers:
@@ -269,7 +269,8 @@ async def _every(
     sooner = sooner or asyncio.Event()
     while True:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(sooner.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await sooner.wait()
             await asyncio.sleep(0.2)  # the same trouble may ask many times
         sooner.clear()
         try:

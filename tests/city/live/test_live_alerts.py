@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from alerting.engine.episode import Change, EpisodeChange
 from alerting.rules import RULE_FILES, RuleSet, load_rules
 from city.live.history import history
 from city.live.plan import Plan, make_plan
+from core.severity import RANKS
 from live_city import AS_OF, LiveCity, folded, landed_city
 from orchestration.project import PROJECT, table_of
 
@@ -58,6 +60,17 @@ def test_every_incident_is_found_at_its_colour_and_nothing_else(city: LiveCity, 
     found = worst(folded(city, rules, history(city.fleet, plan, thin=20.0, bystanders=0.02)))
     assert {key: found.get(key) for key in wanted} == wanted
     assert {key for key in found if key not in wanted and key[0] not in GATEWAYS} == set()
+
+
+def test_a_city_is_in_alarm_within_minutes_of_its_start(city: LiveCity, rules: RuleSet) -> None:
+    """What is placed first rings when it was placed for: red within a minute, each colour within five."""
+    plan = make_plan(city.fleet, AS_OF, AS_OF + timedelta(hours=2))
+    soon = replace(plan, ends_at=plan.starts_at + 300)
+    changes = folded(city, rules, history(city.fleet, soon, bystanders=0.0), tick_s=5)
+    told = [(c.colour, c.known_at - AS_OF) for c in changes if c.change in (Change.OPENED, Change.UPGRADED)]
+    first = {colour: min(after for one, after in told if one == colour) for colour, _ in told}
+    assert first.keys() == set(RANKS)
+    assert first["red"] <= timedelta(seconds=60)
 
 
 def test_every_alert_of_an_incident_ends_on_evidence(city: LiveCity, rules: RuleSet) -> None:

@@ -13,9 +13,11 @@ import pytest
 from city.build import build_city
 from city.live.fleet import Fleet
 from city.live.noise import hour_of
+from city.live.opening import told_within_s
 from city.live.plan import make_plan
 from city.live.play import note_truth
 from city.profiles import CITIES
+from core.severity import RANKS
 from live_city import AS_OF
 from orchestration.project import PROJECT, table_of
 
@@ -101,3 +103,22 @@ def test_truth_gets_every_expected_alert_once(fleet: Fleet, tmp_path: Path) -> N
     expected += [also for i in plan.incidents for also in i.also]
     assert sorted(rows.select("rule_hint", "colour").rows()) == sorted(expected)
     assert rows["starts_at"].min() >= AS_OF
+
+
+@pytest.mark.parametrize("hour", range(0, 24, 3))
+def test_every_colour_is_told_of_soon_and_red_at_once_whenever_a_city_starts(fleet: Fleet, hour: int) -> None:
+    """By what is declared; that the rule engine keeps to it is shown in `test_live_alerts.py`."""
+    start = AS_OF + timedelta(hours=hour, seconds=17)
+    plan = make_plan(fleet, start, start + timedelta(hours=2))
+    entries = {(e["rule"], e["colour"], e["minutes"] * 60): e for _, e in fleet.declared.incidents}
+    told: dict[str, int] = {}
+    for one in plan.incidents:
+        entry = entries.get((one.rule_id, one.colour, one.ends_at - one.starts_at))
+        within_s = told_within_s(fleet, entry, one) if entry is not None else None
+        if within_s is not None:
+            told[one.colour] = min(told.get(one.colour, 10**6), one.starts_at - plan.starts_at + within_s)
+    assert told.keys() == set(RANKS)
+    assert max(told.values()) <= 300
+    assert told["red"] <= 60
+    opening = [one for one in plan.incidents if one.starts_at < plan.starts_at + 600]
+    assert sorted(one.colour for one in opening) == sorted(RANKS), "one of each, the rest after ten quiet minutes"
