@@ -41,9 +41,9 @@ class _Plain(RuntimeParam):
     descriptor: TypeDescriptor
 
     def _coerce_value(self, value: Any, param: Any, ctx: Any) -> Any:
-        if self.annotation is str and _is_text(value):
+        if self.annotation is str and isinstance(value, str):
             return value
-        if self.annotation == list[str] and isinstance(value, list | tuple) and all(map(_is_text, value)):
+        if self.annotation == list[str] and _is_texts(value):
             return list(value)
         if self.annotation is int and (number := _whole(value)) is not None and self._is_within(number):
             return number
@@ -54,9 +54,8 @@ class _Plain(RuntimeParam):
         return (least is None or least <= number) and (most is None or number <= most)
 
 
-def _is_text(value: Any) -> bool:
-    """Whether it is text that UTF-8 can say; bytes of another encoding come in as half characters."""
-    return isinstance(value, str) and (value.isascii() or not any("\ud800" <= one <= "\udfff" for one in value))
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(one, str) for one in value)
 
 
 def _whole(value: Any) -> int | None:

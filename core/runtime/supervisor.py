@@ -17,10 +17,10 @@ import xmlrpc.client
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
-
-import httpx
+from urllib.parse import urlsplit
 
 from core.runtime.orphans import Orphan, end, orphans
 from core.settings import Home
@@ -150,11 +150,17 @@ def _ask(process: Process) -> tuple[str, str]:
     address = process.health()
     if address is None:
         return "no answer", "has not said its ports yet"
+    place = urlsplit(address)
+    connection = HTTPConnection(place.hostname or "", place.port, timeout=HEALTH_TIMEOUT_S)
     try:
-        answer = httpx.get(address, timeout=HEALTH_TIMEOUT_S)
-    except httpx.HTTPError as error:
+        connection.request("GET", place.path)
+        answer = connection.getresponse()
+        text = answer.read().decode("utf-8", "replace")
+    except (OSError, HTTPException) as error:
         return "no answer", f"{address}: {type(error).__name__} {error}".strip()
-    return ("well" if answer.is_success else "unwell"), " ".join(answer.text.split())[:200]
+    finally:
+        connection.close()
+    return ("well" if 200 <= answer.status < 300 else "unwell"), " ".join(text.split())[:200]
 
 
 def _write(home: Home, processes: Sequence[Process]) -> None:
