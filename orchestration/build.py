@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, cast
 import polars as pl
 
 from core.settings import Home
-from orchestration.project import DERIVED, HAND_WRITTEN, digest_of, open_project
+from orchestration.parsed import SOURCES, keep, parsed
+from orchestration.project import DERIVED, digest_of, open_project
 
 if TYPE_CHECKING:
     from dbt.cli.main import dbtRunnerResult
@@ -29,12 +30,7 @@ SEEDED, BUILT = "seeds.sha256", "built.sha256"
 # Models that depend on landed files alone.
 UNTIMED = (f"path:{DERIVED}/models", "path:models/core")
 BAD = ("error", "fail", "runtime error", "skipped", "partial success")
-SOURCES = (*HAND_WRITTEN, f"{DERIVED}/models", f"{DERIVED}/seeds")
 SEEDS = ("dbt_project.yml", "seeds", f"{DERIVED}/seeds")
-# What dbt read of a project, by its place and the hash of its files: reading it costs as much as a build. It serves
-# every home, for where a home's files are is asked when a model runs.
-_PARSED: dict[tuple[Path, str], Manifest] = {}
-KEPT_PARSED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +118,20 @@ def unit_test(home: Home, project: Path | None = None) -> BuildResult:
 
 
 def _run(home: Home, project: Path, arguments: Sequence[str]) -> dbtRunnerResult:
-    """Run one dbt command on a project that this process reads once."""
-    key = (project, digest_of(project, *SOURCES))
-    if key not in _PARSED:
-        parsed = _invoke(home, project, ["parse"])
-        if not parsed.success:
-            return parsed
-        for old in list(_PARSED)[: 1 - KEPT_PARSED]:
-            del _PARSED[old]
-        _PARSED[key] = cast("Manifest", parsed.result)
-    # Compiled code stays in what dbt is given, and the next command would take it for its own.
-    return _invoke(home, project, arguments, _PARSED[key].deepcopy())
+    """Run one dbt command on a project that is read once."""
+    failed: list[dbtRunnerResult] = []
+
+    def parse() -> Manifest | None:
+        found = _invoke(home, project, ["parse"])
+        if not found.success:
+            failed.append(found)
+            return None
+        manifest = cast("Manifest", found.result)
+        keep(project, manifest)
+        return manifest
+
+    manifest = parsed(project, parse)
+    return failed[0] if manifest is None else _invoke(home, project, arguments, manifest)
 
 
 def _invoke(home: Home, project: Path, arguments: Sequence[str], manifest: Manifest | None = None) -> dbtRunnerResult:
@@ -164,6 +163,7 @@ def _invoke(home: Home, project: Path, arguments: Sequence[str], manifest: Manif
             "--log-level",
             "none",
             "--no-use-colors",
+            "--no-partial-parse",  # what it would keep is of one home; see `orchestration.parsed`
             "--no-write-json",  # megabytes that nobody reads: what a build did, its nodes say
             "--no-version-check",
             "--no-send-anonymous-usage-stats",

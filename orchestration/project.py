@@ -26,6 +26,7 @@ HAND_WRITTEN = ("dbt_project.yml", "profiles.yml", "macros", "models", "seeds", 
 _CODE = ("core", "orchestration/derive", "orchestration/systems.py")
 _CODE_SUFFIXES = frozenset({".py", ".json", ".jinja", ".csv"})
 _LOCK, _MADE = ".lock", ".made"  # in the build folder: who reads or writes it, and of what it was made
+PARSED = ".parsed"  # beside them: what dbt read of the project (`orchestration.parsed`)
 _COMMITTED_FOLDER = "docs/feeds"  # holds derived pages and nothing else
 
 
@@ -161,7 +162,7 @@ def _files(root: Path, *names: str) -> list[Path]:
         if path.is_file():
             found.add(path)
         found |= {one for one in path.rglob("*") if one.is_file() and "__pycache__" not in one.parts}
-    return sorted(path for path in found if path.name not in (_LOCK, _MADE))
+    return sorted(path for path in found if path.name not in (_LOCK, _MADE) and not path.name.startswith(PARSED))
 
 
 def _committed(root: Path) -> list[Path]:
