@@ -1,8 +1,4 @@
-"""What people do to alerts, allowed or refused by role and branch, each deed under its actor's name.
-
-Not here: announced maintenance (`access.maintenance`), what pages read (`access.alerts_view`), which steps are legal
-(`alerting.lifecycle.steps`).
-"""
+"""What people do to alerts, allowed or refused by role and branch, each step under its actor's name."""
 
 from __future__ import annotations
 

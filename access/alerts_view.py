@@ -1,7 +1,4 @@
-"""What the page Alerts live reads: the alert store as it is at this moment, bounded rows, no state of a notifier.
-
-Not here: steps that people take (`access.alerts`), and figures (`mart.alert` of the published generation).
-"""
+"""What the page Alerts live reads: the alert store as it is at this moment, bounded rows, no state of a notifier."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """What the page Device health reads, and the one thing it does: ban a device, allow it, or leave it to the register.
 
-Only counted rows and one page of devices are read, so that ten thousand devices cost as much as fifty. Not here: what
-a gateway makes of a ban (`ingest.devices`).
+Only counted rows and one page of devices are read, so that ten thousand devices cost as much as fifty.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Write a published table to a file that others can open: Parquet, CSV, XLSX or GeoJSON.
 
-A text that a spreadsheet would run as a formula is disarmed. Files appear whole or not at all. Not here: raw or
-landed data, which no one exports.
+A text that a spreadsheet would run as a formula is disarmed. Files appear whole or not at all.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Look into the ops store without being able to change it.
 
-The published generation says how feeds stood when it was made; what happened since is only here. Not here: writing,
-except the audited deeds in `access.actions`.
+The published generation says how feeds stood when it was made; what happened since is only here.
 """
 
 from __future__ import annotations

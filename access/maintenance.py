@@ -1,7 +1,4 @@
-"""Announced work on devices, objects, areas and feeds: announce it, take it back, see what is announced.
-
-Not here: what a window does to readings (`alerting.engine`), silences, which only keep alerts quiet (`access.alerts`).
-"""
+"""Announced work on devices, objects, areas and feeds: announce it, take it back, see what is announced."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Publication of alerts that a person must look at first: one asks, another releases or refuses, both by name.
-
-Not here: answering (`access.requests`), what is held and why (`alerting.cap.release`).
-"""
+"""Publication of alerts that a person must look at first: one asks, another releases or refuses, both by name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Requests that wait for a second person: see them, approve or reject them, each under its own name.
 
 Who approves has a login of their own, is not who asked, has a lead's role, and the branch that the request lies in.
-Not here: asking (`access.alerts`, `access.maintenance`, `access.publication`), proposing rules (`orchestration.rules`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Open the newest published generation, read-only and locked down.
 
 A generation is a name that is never reused, so the newest one is looked up at every open: DuckDB remembers files by
-path, and a reader that kept a name would see old data for ever. Not here: making generations
-(`orchestration.publish`).
+path, and a reader that kept a name would see old data for ever.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A minimal login: who somebody is, so that every deed has its actor. Passwords are kept as argon2id hashes only.
 
-Loopback only until full access comes. Not here: what a role may do (`access.rights`, `access.alerts`).
+Loopback only until full access comes.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The web server of pages and consoles: uvicorn, with the limits on connections that every door of ours has.
 
 A browser keeps a socket for each open page and half a dozen connections while it loads one, so people are given more
-than programs are. Not here: who may pass (`access.door`).
+than programs are.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""The engine's state on disk with the stream position that it holds: written whole or not at all.
-
-Not here: what is in the bytes (`alerting.engine.packing`), which snapshot counts (the store's position says).
-"""
+"""The engine's state on disk with the stream position that it holds: written whole or not at all."""
 
 from __future__ import annotations
 

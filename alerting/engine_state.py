@@ -1,7 +1,7 @@
 """The rule engine with the stream position that it stands at, and the changes that are not written yet.
 
 What was applied before a restart is folded again under the rules of the snapshot; newer rules wait until then, so that
-every change gets the number that it had. Not here: the broker, the clock.
+every change gets the number that it had.
 """
 
 from __future__ import annotations

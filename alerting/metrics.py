@@ -1,4 +1,4 @@
-"""What the alerting process counts, for Prometheus. Not here: serving it (`core.runtime.telemetry`)."""
+"""What the alerting process counts, for Prometheus."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What the alerting process works by: rules, registers and notification policies, as the newest rows say.
-
-Not here: what is done with them (`alerting.engine_state`, `alerting.serve`).
-"""
+"""What the alerting process works by: rules, registers and notification policies, as the newest rows say."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
 """Figures with their harness: each benchmark runs alone, compares with a stated limit and names the machine.
 
-Not here: tests. A benchmark judges nothing; it prints medians and ratios of one run.
+A benchmark judges nothing; it prints medians and ratios of one run.
 """

@@ -2,7 +2,7 @@
 
 The proxy runs as a process of its own between devices that send messages of 150 bytes at a steady rate and a listener
 that answers each with four bytes, as a broker does. Its processor time is what counts: goal, under one core at 25,000
-messages/s. Not here: the broker (`benchmarks/live.py`).
+messages/s.
 """
 
 from __future__ import annotations

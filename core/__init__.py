@@ -1,1 +1,1 @@
-"""The ground floor: what systems, contracts, areas and settings are, said once. Not here: what knows another room."""
+"""The ground floor: what systems, contracts, areas and settings are, said once."""

@@ -1,6 +1,6 @@
 """What a person does on a page, put to `access` under the person's name, and what came of it, in words.
 
-Called by widgets before the page is drawn again. Not here: whether a step is legal or allowed (`access`).
+Called by widgets before the page is drawn again.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The door before the pages: Host and Origin checked, people logged in and out, and nothing else sent to Streamlit.
 
-Anybody may look; who may act is asked where they act. Not here: who is logged in while a page is drawn
-(`dashboards.session`).
+Anybody may look; who may act is asked where they act.
 """
 
 from __future__ import annotations

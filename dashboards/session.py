@@ -1,8 +1,7 @@
 """Who is logged in to these pages: a session of the ops store, brought by the browser's cookie.
 
 The cookie holds a random token and nothing of the person; a session that ended in the store is over whatever the
-browser still keeps. Not here: passwords, roles and locks (`access.users`), giving and taking the cookie
-(`dashboards.door`).
+browser still keeps.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Try rules on a home's history: which tables, which rows, and what to compare with.
-
-Not here: the fold (`alerting.backtest.evaluation`), printing (`cli.backtest`).
-"""
+"""Try rules on a home's history: which tables, which rows, and what to compare with."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 A subprocess costs five to eight seconds before the first model, dbt in-process about one. Afterwards every handle on
 the two DuckDB files is closed, so that publish can copy them.
-
-Not here: what the build reads (`orchestration.manifest`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Warehouse and mart files that are damaged: told, set aside, and made again from what has landed.
 
-Both hold nothing that landing, archive and ops store do not hold, so the next build makes them anew. Not here:
-generations (`orchestration.publish`), landed files (`ingest.reprocess.restore`).
+Both hold nothing that landing, archive and ops store do not hold, so the next build makes them anew.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The door before Dagster's console: a login of ours, Host and Origin checked, and nothing changed through the web.
 
-It wraps the console as an ASGI application in the same process, so that no port leads around it. Not here: who
-somebody is (`access.users`), starting the console (`orchestration.console`).
+It wraps the console as an ASGI application in the same process, so that no port leads around it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Let Dagster's own history go: it keeps every run and every report of a stream for ever.
 
 Its settings know a retention for ticks only. What is let go here is not lost: runs of the warehouse stand in the ops
-store, rows in the ledger. Not here: the home's other chores (`orchestration.upkeep`).
+store, rows in the ledger.
 """
 
 import shutil

@@ -1,7 +1,7 @@
 """What dbt's models are, what each reads and what it means, read from their files without starting dbt.
 
 dbt's own parse takes seconds to minutes and every run of the graph loads the graph anew; the project's references are
-plain words, so they are read as such. Not here: building them (`orchestration.build`).
+plain words, so they are read as such.
 """
 
 from __future__ import annotations

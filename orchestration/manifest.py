@@ -1,7 +1,7 @@
 """What one build is told about the outside: which landed files are live, which days are affected, the ops tables.
 
 The ledger decides: a file is in the warehouse when its `built_at` is set. Live files without it are new; files with it
-that are no longer live are lost; both make their day affected. Not here: building (`orchestration.build`).
+that are no longer live are lost; both make their day affected.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""From which Beijing day on the graph has partitions: where data may exist, not some year long past.
-
-Not here: which partition a pull fills (`orchestration.feed_assets`).
-"""
+"""From which Beijing day on the graph has partitions: where data may exist, not some year long past."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Audit the built mart file and serve it: a finished copy under a name never used before.
 
 DuckDB caches files by path, so a generation is a new name; readers resolve the newest one at every open
-(docs/adr/0002-stores-and-publish.md). Not here: building (`orchestration.build`), reading (`access.serving`).
+(docs/adr/0002-stores-and-publish.md).
 """
 
 from __future__ import annotations

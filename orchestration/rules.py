@@ -1,7 +1,6 @@
 """Publish the rule tables as a generation of their own, so that a threshold never waits for a warehouse build.
 
-Only what loads whole is published: rules, notification policies, channels. Not here: reading a generation
-(`alerting.rules`, `alerting.policy.notification_policies`), the warehouse's copies of the same rows (dbt seeds).
+Only what loads whole is published: rules, notification policies, channels.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The processes that make up a running home: broker, listen, mqtt, intake, alerting, pages and graph.
 
-Each can also be run alone from a shell, by the verb of its name. Not here: how they are started and watched
-(`core.runtime.supervisor`).
+Each can also be run alone from a shell, by the verb of its name.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a shell fetched or landed, told to the graph: a sensor reads the ledger and asks for no run.
 
 Without it a feed that `cityrisk run` or `fetch` brought would stand as never materialised, and its freshness would not
-be judged. Not here: streams and alerts (`orchestration.stream_assets`).
+be judged.
 """
 
 from __future__ import annotations

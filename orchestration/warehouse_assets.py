@@ -1,7 +1,4 @@
-"""The warehouse as one Dagster step, and when it is built: after what was fetched, and after what devices said.
-
-Not here: what a build does (`orchestration.batch`).
-"""
+"""The warehouse as one Dagster step, and when it is built: after what was fetched, and after what devices said."""
 
 import json
 import os

@@ -3,8 +3,6 @@
 Pure. Row rules were applied to every row at conform; here they are re-asserted over what landed. Set rules (keys
 across files, volume, freshness, drift, references, sums) exist only here. Every check comes down to one number, the
 observed value, that must lie between `low` and `high`.
-
-Not here: the expectation that says it to the engine (`quality.suite`), judging (`quality.judging`).
 """
 
 from __future__ import annotations

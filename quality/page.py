@@ -1,7 +1,6 @@
 """A page per feed, Chinese and English, that a steward can read: how each promise stands, and what was found before.
 
-Rendered from verdict rows alone, as one HTML file that loads nothing. Not here: the pages of the product
-(`dashboards`), which read published tables.
+Rendered from verdict rows alone, as one HTML file that loads nothing.
 """
 
 from __future__ import annotations

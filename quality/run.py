@@ -3,8 +3,6 @@
 A feed with nothing new is judged on freshness and on what was refused, by plain comparison. Batches that are held are
 judged again when anything that their verdicts stood on has changed (the register they refer to has come, the contract
 is another); when they pass now, they can be admitted, otherwise nothing is said of them.
-
-Not here: what becomes of the batches (`quality.admit`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What one feed's checks look at: which files are new, which are history, as the ledger says.
-
-Not here: opening the files (`quality.landed`).
-"""
+"""What one feed's checks look at: which files are new, which are history, as the ledger says."""
 
 from __future__ import annotations
 

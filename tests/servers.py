@@ -1,6 +1,6 @@
 """Private database servers for tests: real PostgreSQL and MariaDB on free loopback ports, gone at the end.
 
-Not here: the servers of the machine. Nothing is read from, or left in, their configuration or data.
+Nothing is read from, or left in, their configuration or data.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Rules on history: which episodes would have been, beside those that were.
 
 The same fold as live over the same rows, so a difference is one of the rules. Where a key came twice before it landed,
-LIVE had both rows and history has the last. Not here: reading landed rows (`alerting.backtest.landed`), the alerts that
-were (`alerting.backtest.recorded`), printing (`cli.backtest`).
+LIVE had both rows and history has the last.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Landed rows as the LIVE batches that they once were: by the instant they came in, feed by feed, in row order.
 
-Not here: folding them (`alerting.backtest.evaluation`). A landed row keeps the instant of its tick, so history needs no
-tick of its own; a row that landed once is read once, although LIVE may have carried it twice.
+A landed row keeps the instant of its tick, so history needs no tick of its own; a row that landed once is read once,
+although LIVE may have carried it twice.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What rules did in the past, and what people found there: the other side of a replay.
-
-Not here: what other rules would have done (`alerting.backtest.evaluation`).
-"""
+"""What rules did in the past, and what people found there: the other side of a replay."""
 
 from __future__ import annotations
 

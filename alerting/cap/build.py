@@ -1,7 +1,7 @@
 """An alert as a CAP 1.2 message, in Chinese and English. Pure.
 
 Every legal fact of the alert (art. 64) stands in the element that CAP has for it, and once more as a parameter for
-machines. Not here: which message is due and what it refers to (`alerting.cap.succession`).
+machines.
 """
 
 from __future__ import annotations

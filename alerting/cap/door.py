@@ -1,7 +1,7 @@
 """The HTTP door of the CAP feeds, open while the channel workers run; on loopback unless CITYRISK_CAP_HOST is set.
 
-Not here: what it shows (`alerting.cap.feed`). A second process of the same home finds the port taken and leaves the
-door to the first: both would serve the same files.
+A second process of the same home finds the port taken and leaves the door to the first: both would serve the same
+files.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Read CAP messages of others: 1.2, 1.1, and the national form without a namespace. Pure, and safe with hostile bytes.
 
 No entity is expanded and nothing is fetched: a document type is refused outright, and so is what is larger or deeper
-than any warning. Not here: what becomes of a message from another region.
+than any warning.
 """
 
 from __future__ import annotations

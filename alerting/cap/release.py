@@ -1,7 +1,4 @@
-"""Two names for the public: what a person must look at first is held until one asked for it and another released it.
-
-Not here: asking and answering (`alerting.workflow.requests`), who may (`access.publication`).
-"""
+"""Two names for the public: what a person must look at first is held until one asked for it and another released it."""
 
 from __future__ import annotations
 

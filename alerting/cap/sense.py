@@ -1,6 +1,6 @@
 """What no CAP message can mean, ours or somebody else's: impossible times, references and places. Pure.
 
-The schema allows all of it. Not here: the schema's structure (`alerting.cap.check`), reading (`alerting.cap.read`).
+The schema allows all of it.
 """
 
 from __future__ import annotations

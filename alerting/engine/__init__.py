@@ -1,7 +1,6 @@
 """The one rule engine: readings in order of arrival become changes of episodes, live and on history alike.
 
-Pure: no clock, file, socket or database; time is what the batches say. Not here: rows of rules (`alerting.rules`),
-people, channels and stores (the rest of `alerting`).
+Pure: no clock, file, socket or database; time is what the batches say.
 """
 
 from alerting.engine.fold import Engine

@@ -1,7 +1,7 @@
 """How the changes of episodes make, feed and end alerts: one alert for each rule and object, whoever measures. Pure.
 
 Several episodes (devices of one object, reports of one event) may hold at once: the alert has the colour of the worst
-and resolves when the last has ended. Not here: which steps are legal (`alerting.lifecycle.steps`), the store.
+and resolves when the last has ended.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Who is owed the end of an alert: everybody who was told its beginning, whatever kept it quiet since.
 
-Read from what was told (`notification_queue`, `alert_delivery`), never from the state of an alert: "suppressed"
-does not mean "never told". Not here: what is queued (`alerting.workflow.unit_of_work`), sending.
+Read from what was told (`notification_queue`, `alert_delivery`), never from the state of an alert: "suppressed" does
+not mean "never told".
 """
 
 from __future__ import annotations

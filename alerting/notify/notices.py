@@ -1,8 +1,4 @@
-"""Tell people what waits: due groups become notices, notices become deliveries, in one transaction.
-
-Not here: when a group is due, how many notices a storm may make (`alerting.policy.grouping`), sending
-(`alerting.notify.channels`).
-"""
+"""Tell people what waits: due groups become notices, notices become deliveries, in one transaction."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Which alerts speak of devices that are silent now: a detector that fell dumb under its own alarm is no good news.
 
-Its "not heard" alert may be kept quiet by the very alarm that it burnt in, so the alarm itself says it. Not here: when
-a device counts as silent (`alerting.engine.evaluators.silence`).
+Its "not heard" alert may be kept quiet by the very alarm that it burnt in, so the alarm itself says it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a notice becomes in the outbox: one delivery for each route that wants it. Pure.
 
-Not here: sending (`alerting.notify.channels`). The body holds everything that a channel may shape its message from, so
-that a worker needs no look at the alerts, which may have moved on since.
+The body holds everything that a channel may shape its message from, so that a worker needs no look at the alerts, which
+may have moved on since.
 """
 
 from __future__ import annotations

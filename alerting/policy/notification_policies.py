@@ -1,7 +1,4 @@
-"""Everything about people that rows say, read from the newest rules generation: notification policies.
-
-Not here: rules and thresholds (`alerting.rules`).
-"""
+"""Everything about people that rows say, read from the newest rules generation: notification policies."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Rules generations of a home: folders named for the instant they were published at, the newest one counts.
 
-Not here: publishing one (`orchestration.rules`). A folder appears whole, by one rename, and never changes after.
+A folder appears whole, by one rename, and never changes after.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Read a folder of rule tables; the first row that cannot be used is named with its file, row and column.
 
-The folder is a published rules generation, or the seeds themselves. Not here: what rules do (`alerting.engine`).
+The folder is a published rules generation, or the seeds themselves.
 """
 
 from __future__ import annotations

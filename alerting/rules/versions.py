@@ -1,7 +1,6 @@
 """Which versions of rules may run: those that the release gave a new home, and those that two people let in.
 
-A version is the fingerprint of all rows that decide (`Rule.fingerprint`). Not here: what waits
-(`alerting.workflow.rule_proposals`).
+A version is the fingerprint of all rows that decide (`Rule.fingerprint`).
 """
 
 from __future__ import annotations

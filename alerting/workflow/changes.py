@@ -1,7 +1,6 @@
 """Apply what the rule engine says to the store: alerts, history, news and stream position in one transaction.
 
-Applying the same changes again does nothing: an episode's changes are numbered. Not here: deeds of people
-(`alerting.workflow.commands`), what the clock does (`alerting.timers`).
+Applying the same changes again does nothing: an episode's changes are numbered.
 """
 
 from __future__ import annotations

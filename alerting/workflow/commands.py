@@ -1,6 +1,6 @@
 """What people do to alerts: steps of the life cycle, reports phoned in, silences, announced maintenance.
 
-Each deed is one transaction and leaves its row of history. Not here: whether the person may (`access.alerts`).
+Each command is one transaction and leaves its row of history.
 """
 
 from __future__ import annotations

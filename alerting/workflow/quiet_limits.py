@@ -1,7 +1,6 @@
 """How much one person may keep quiet alone: what a silence or a maintenance window covers, and the limits on it.
 
-Beyond the limits a second person decides (`alerting.workflow.requests`); beyond the longest time nobody can. Not here:
-whether a person may at all (`access`).
+Beyond the limits a second person decides (`alerting.workflow.requests`); beyond the longest time nobody can.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Requests that stand only when a second person approves: asked, answered by another name, or expired, each audited.
 
-Nothing happens before the answer. Not here: who may ask or answer (`access`), what an approved request does (`act` of
-`approve`).
+Nothing happens before the answer.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""Rule tables that wait for a second name: they stand beside the generations, and run in shadow until somebody answers.
-
-Not here: the shadow itself (`alerting.shadow.evaluation`), reading the tables that are proposed
-(`orchestration.rules`).
-"""
+"""Rule tables that wait for a second name; until somebody answers they run in shadow."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""One transaction's work on alerts: loaded once, changed in memory by pure steps, written once.
-
-Not here: which steps are taken (`alerting.workflow.changes`, `alerting.workflow.commands`,
-`alerting.timers`).
-"""
+"""One transaction's work on alerts: loaded once, changed in memory by pure steps, written once."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Kill every program at random moments under load, then compare what was acknowledged with what there is.
-
-Not here: deciding how often (`benchmarks/faults.py`, tests).
-"""
+"""Kill every program at random moments under load, then compare what was acknowledged with what there is."""
 
 from __future__ import annotations
 

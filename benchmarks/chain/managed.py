@@ -1,7 +1,7 @@
 """A whole home under its own process manager, any part of which can be killed, the manager too.
 
 What dies is started again by the manager; a killed manager by `cityrisk up`, as an operator or the machine's own
-service would. Not here: programs without a manager (`benchmarks.chain.programs`).
+service would.
 """
 
 from __future__ import annotations

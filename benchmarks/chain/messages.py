@@ -1,7 +1,7 @@
 """Bodies of messages, encoded once; only the instant is written in when one is sent.
 
 A body is twenty rows of five metrics (tunnel) or twenty-five of four (gas): a hundred readings. Or one reading, one
-metric of one device. Values are quiet; `loud` ones break a limit. Not here: sending.
+metric of one device. Values are quiet; `loud` ones break a limit.
 """
 
 from __future__ import annotations

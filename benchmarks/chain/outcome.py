@@ -1,7 +1,4 @@
-"""What became of what was sent: landed once, in LIVE once, the episodes that the rules give, each alert once.
-
-Not here: sending, and starting or ending anything.
-"""
+"""What became of what was sent: landed once, in LIVE once, the episodes that the rules give, each alert once."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A new home for a run: secrets, free ports, registers landed through the real intake, a rules generation.
 
-The registers are the simulated city's own, as large as the run needs them. Not here: running anything.
+The registers are the simulated city's own, as large as the run needs them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Devices that send over MQTT (QoS 1) and JT/T 808, and that know what was acknowledged to them.
 
 An MQTT sender is as lean as one can be: packets built once, answers counted, no library between. What was not
-acknowledged is sent again after a lost connection, as a device with a memory does. Not here: what is sent, and when.
+acknowledged is sent again after a lost connection, as a device with a memory does.
 """
 
 from __future__ import annotations

@@ -2,5 +2,5 @@
 
 `speakers` say it (a pure function of city, seed and time), `plan` lays incidents over it, `history` gives it as bytes
 with receive times, `play` speaks it to a running gateway and broker and notes what was acknowledged, `load` sends as
-fast as it is told. Not here: the departments' pull doors (the rest of `city`), or anything of the product but codecs.
+fast as it is told.
 """

@@ -1,7 +1,7 @@
 """Readings at a given rate over MQTT, for benchmarks: frames are put together from parts made beforehand.
 
 What is sent is quiet readings of utility tunnels, a hundred a message (twenty stations at one moment, five values) or
-one a message. Not here: anything that alerts.
+one a message.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A lean MQTT 3.1.1 client that publishes with QoS 1: what is not acknowledged is sent again when the line is back.
 
-Frames are made once and written as they are. Not here: subscriptions, QoS 2, wills.
+Frames are made once and written as they are.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""What the disk of a home refuses, in plain words: no room is left, nobody may write, or the disk itself fails.
-
-Not here: files that are damaged (`orchestration.damage`).
-"""
+"""What the disk of a home refuses, in plain words: no room is left, nobody may write, or the disk itself fails."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """HTTP doors of ours: a server inside another process, whose connections cannot be held open for nothing.
 
-A client has a few seconds for the head of each request, and so many connections; beyond that a connection is closed
-at once, so that descriptors remain for the gateways. Not here: who may ask, and for what.
+A client has a few seconds for the head of each request, and so many connections; beyond that a connection is closed at
+once, so that descriptors remain for the gateways.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Programs of a home whose manager was killed: they work on, and nobody would start them again.
-
-Not here: when they are ended (`core.runtime.supervisor`).
-"""
+"""Programs of a home whose manager was killed: they work on, and nobody would start them again."""
 
 from __future__ import annotations
 

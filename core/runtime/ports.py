@@ -1,7 +1,7 @@
 """Ports of the processes that cannot choose their own: pages, graph and the simulated departments.
 
 A setting of 0 means a free one. It is noted in `<home>/run/ports.json` and stays the same through `down` and `up`, so
-that bookmarks and addresses hold. Not here: processes that choose at their start (`core.running`).
+that bookmarks and addresses hold.
 """
 
 from __future__ import annotations

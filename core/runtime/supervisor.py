@@ -1,7 +1,7 @@
 """The long-running processes of a home under one manager (supervisor): start, stop, and how each of them is.
 
 The manager restarts what dies and keeps logs; it is reached by a socket that only its owner may open. Secrets go
-through the environment it was started with, never through its configuration. Not here: what the processes do.
+through the environment it was started with, never through its configuration.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a process tells of itself while it runs: `/metrics` for Prometheus, `/health` for people and managers, its note.
 
-Served by a thread of its own on loopback, so that it answers while the process is busy. Not here: what is counted.
+Served by a thread of its own on loopback, so that it answers while the process is busy.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A process that cannot reach the broker yet: it waits as long as it takes, and its health says so.
-
-Not here: what happens once there was a connection; that one comes back by itself (`core.stream.client`).
-"""
+"""A process that cannot reach the broker yet: it waits as long as it takes, and its health says so."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Raw bytes as departments sent them, compressed and encrypted, stored once by content.
 
-Nothing on disk tells the content: names are keyed hashes, bytes are sealed. Not here: what came when from whom (the
-ledger in `core.store.tables`).
+Nothing on disk tells the content: names are keyed hashes, bytes are sealed.
 """
 
 from __future__ import annotations

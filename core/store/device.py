@@ -1,6 +1,6 @@
 """What a person may do about a device at a gateway: ban it, allow it, leave it to the register; and see how all stand.
 
-Each word of a person is an `operator_action` row as well. Not here: who may say it (`access`).
+Each word of a person is an `operator_action` row as well.
 """
 
 from __future__ import annotations

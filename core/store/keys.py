@@ -1,9 +1,8 @@
 """Whether a home is given the keys that it was made with: a check value of each is kept at its first use.
 
-A check value is a keyed hash of a fixed text: it tells nothing of a random key, and only the same key gives it again.
-A wrong archive key would lock the archive in two halves, a wrong hash key would make two people of each one; neither
-is seen otherwise until somebody misses something. Not here: reading keys (`core.settings`), making them
-(`core.secrets`).
+A check value is a keyed hash of a fixed text: it tells nothing of a random key, and only the same key gives it again. A
+wrong archive key would lock the archive in two halves, a wrong hash key would make two people of each one; neither is
+seen otherwise until somebody misses something.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Bring an ops store to the newest revision, once, whoever opens it first.
-
-Not here: the tables (`core.store.tables`) and the steps between revisions (`core/store/migrations`).
-"""
+"""Bring an ops store to the newest revision, once, whoever opens it first."""
 
 from __future__ import annotations
 

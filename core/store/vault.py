@@ -1,6 +1,6 @@
 """Clear values behind the hashes of personal data, sealed, for people entitled to call a driver or a unit.
 
-Every reveal is a row in `operator_action`, written in the same transaction. Not here: who is entitled (`access`).
+Every reveal is a row in `operator_action`, written in the same transaction.
 """
 
 from __future__ import annotations

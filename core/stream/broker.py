@@ -6,7 +6,7 @@ Each department has an account of its own: its client ids, sessions and retained
 it fills is its own room on disk. The bridge stands in every account with a user of ours.
 
 Secrets never stand in the configuration: the server reads them from its own environment. A home that names another
-broker in CITYRISK_NATS_URL starts none. Not here: streams (`core.stream.streams`), clients (`core.stream.client`).
+broker in CITYRISK_NATS_URL starts none.
 """
 
 from __future__ import annotations

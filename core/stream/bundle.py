@@ -1,7 +1,7 @@
 """The archived form of RAW messages that landed together: their bytes, sequences, and the tick that each belongs to.
 
 What was conformed together must be conformed together again when a lost file is restored, so ticks are kept apart.
-Pure. Not here: cutting a message into entries (`core.stream.raw`).
+Pure.
 """
 
 from __future__ import annotations

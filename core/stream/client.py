@@ -1,6 +1,6 @@
 """Connections of our processes to the broker: ours, or any NATS by URL.
 
-A connection outlives the broker: it comes back by itself, for as long as it takes. Not here: what is published.
+A connection outlives the broker: it comes back by itself, for as long as it takes.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The broker would delete each message once every session has it. A crash between such deletions was seen to make the
 whole stream unreadable at the next start ("corrupt state file", nats-server 2.15.1, once in some 400 kills), and a
 session whose consumers went with it is answered as if nothing had happened. Kept by limits nothing is deleted singly;
-what every session has acknowledged goes in one cut. Not here: the session (`ingest.devices.mqtt`).
+what every session has acknowledged goes in one cut.
 """
 
 from __future__ import annotations

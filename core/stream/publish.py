@@ -1,7 +1,6 @@
 """Publish conformed batches to LIVE, each exactly once, and find out how far LIVE has come.
 
 A message says in its id which row is its last, so the last message of a feed tells where to go on after a crash.
-Not here: what is in a batch (`core.stream.live`), when it is published (`ingest.intake.process`).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Read a stream in order and without gaps, from any position on, through restarts of the broker.
 
-The consumer is durable so that the broker can tell what still waits and make room behind it; where reading starts
-after a stop is decided by the reader's own store, never by the broker. So a consumer is made anew at every start and
-after every lost connection. Not here: what is done with messages (`ingest.intake.tick`, `alerting.serve`).
+The consumer is durable so that the broker can tell what still waits and make room behind it; where reading starts after
+a stop is decided by the reader's own store, never by the broker. So a consumer is made anew at every start and after
+every lost connection.
 """
 
 from __future__ import annotations

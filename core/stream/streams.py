@@ -1,8 +1,7 @@
 """The streams RAW and LIVE, and PARTS and PROBE beside them: what they keep, and how room is made in them.
 
 All but the last refuse what does not fit (discard new), so a publisher learns of it and nothing acknowledged is
-dropped. What consumers have acknowledged stays for looking back until the room is needed. Not here: the messages' form
-(`core.stream.raw`, `core.stream.live`).
+dropped. What consumers have acknowledged stays for looking back until the room is needed.
 """
 
 from __future__ import annotations

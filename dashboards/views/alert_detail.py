@@ -1,7 +1,7 @@
 """One alert: what is known, by which standard, whose it is, what happened to it, and the steps a person may take.
 
 The facts are redrawn every second; the form is not, so that a comment stays while somebody types it. A step that is
-refused says why in words. Not here: whether a step is legal or allowed (`access`).
+refused says why in words.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Alerts live: what is wrong now, worst first, redrawn every second; who does what about it, by name.
 
-Only the list and the chosen alert are redrawn, not the page: what somebody types stays. Not here: the chosen alert
-(`alert_detail`), entering an event (`alert_entry`).
+Only the list and the chosen alert are redrawn, not the page: what somebody types stays.
 """
 
 from __future__ import annotations

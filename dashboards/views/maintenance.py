@@ -1,7 +1,4 @@
-"""Announced work: what is announced, a form to announce more, and the same form beside an alert.
-
-Not here: whether a person may (`access.maintenance`).
-"""
+"""Announced work: what is announced, a form to announce more, and the same form beside an alert."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""What waits for a second person, what it covers, and the way to approve or refuse it; what became of the last ones.
-
-Not here: who may (`access.requests`).
-"""
+"""What waits for a second person, what it covers, and the way to approve or refuse it; what became of the last ones."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ class TransientError(RuntimeError):
 
 
 @dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RequestPolicy:
     """How long one request may take with all its retries, and the waits between them, in seconds."""
 
     deadline_s: float
@@ -55,9 +55,9 @@ class RetryPolicy:
     answer_s: float
 
 
-def retry_policy_of(home: Home) -> RetryPolicy:
-    """The patience that a home's environment asks for. Raises SettingsError for text that is no number."""
-    return RetryPolicy(
+def request_policy_of(home: Home) -> RequestPolicy:
+    """The policy that a home's environment asks for. Raises SettingsError for text that is no number."""
+    return RequestPolicy(
         deadline_s=_seconds(home, "CITYRISK_CONNECT_DEADLINE_S", 60.0),
         first_wait_s=_seconds(home, "CITYRISK_CONNECT_FIRST_WAIT_S", 0.5),
         longest_wait_s=_seconds(home, "CITYRISK_CONNECT_LONGEST_WAIT_S", 30.0),
@@ -65,13 +65,13 @@ def retry_policy_of(home: Home) -> RetryPolicy:
     )
 
 
-def retrying(retry_policy: RetryPolicy, passes: Callable[[BaseException], bool]) -> Retrying:
+def retrying(request_policy: RequestPolicy, passes: Callable[[BaseException], bool]) -> Retrying:
     """Exponential waits with jitter, or as long as the department asked; gives up before the deadline would pass.
 
     `passes` says of an error whether it may be over soon; any other is raised at once.
     """
-    backoff = wait_exponential(multiplier=retry_policy.first_wait_s, max=retry_policy.longest_wait_s)
-    jitter = wait_random(0, retry_policy.first_wait_s)
+    backoff = wait_exponential(multiplier=request_policy.first_wait_s, max=request_policy.longest_wait_s)
+    jitter = wait_random(0, request_policy.first_wait_s)
 
     def wait(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -81,7 +81,7 @@ def retrying(retry_policy: RetryPolicy, passes: Callable[[BaseException], bool])
     return Retrying(
         retry=retry_if_exception(passes),
         wait=wait,
-        stop=stop_before_delay(retry_policy.deadline_s),
+        stop=stop_before_delay(request_policy.deadline_s),
         sleep=lambda seconds: time.sleep(seconds),
         reraise=True,
     )

@@ -15,7 +15,7 @@ import fsspec
 from core.contract import Contract
 from core.settings import Home
 from core.stages import Payload
-from ingest.connect.fault import ConnectError, retry_policy_of, retrying
+from ingest.connect.fault import ConnectError, request_policy_of, retrying
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def _listing(contract: Contract, home: Home, system: Any, pattern: str) -> list[
     _, glob = fsspec.core.url_to_fs(pattern)
     root = _root(glob)
     try:
-        for attempt in retrying(retry_policy_of(home), _is_cut):
+        for attempt in retrying(request_policy_of(home), _is_cut):
             with attempt:
                 system.invalidate_cache()
                 there = system.isdir(root)
@@ -152,7 +152,7 @@ def _changed_ns(entry: dict[str, Any]) -> int:
 
 def _read(home: Home, system: Any, found: Found) -> bytes | None:
     """The file's bytes; None when it changed meanwhile, so half-written files wait for their end."""
-    for attempt in retrying(retry_policy_of(home), _is_cut):
+    for attempt in retrying(request_policy_of(home), _is_cut):
         with attempt:
             body: bytes = system.cat_file(found.path)
             system.invalidate_cache()

@@ -22,7 +22,7 @@ import orjson
 from core.contract import Contract
 from core.settings import Home
 from core.stages import Payload
-from ingest.connect.fault import ConnectError, RetryPolicy, TransientError, Trouble, retry_policy_of, retrying
+from ingest.connect.fault import ConnectError, RequestPolicy, TransientError, Trouble, request_policy_of, retrying
 from ingest.connect.mark import read_mark
 from ingest.connect.reach import Page, PageWatch, Reach
 from ingest.parse.lenient_json import load_json
@@ -110,7 +110,7 @@ class _Service:
     contract: Contract
     client: httpx.Client
     url: httpx.URL
-    retry_policy: RetryPolicy
+    request_policy: RequestPolicy
 
     def pages(self, given: dict[str, str], watch: PageWatch) -> Iterator[Page]:
         """Answer after answer until the stated total, an empty page, or (no total stated) a short one.
@@ -146,13 +146,13 @@ class _Service:
             return isinstance(error, TransientError)
 
         try:
-            for attempt in retrying(self.retry_policy, passes):
+            for attempt in retrying(self.request_policy, passes):
                 with attempt:
                     return self._read(self._answer(query), watch)
         except TransientError as error:
             raise self.fault(
                 str(error),
-                f"an answer within {self.retry_policy.deadline_s:g} s",
+                f"an answer within {self.request_policy.deadline_s:g} s",
                 "check that the service runs",
                 error.trouble,
             ) from error
@@ -160,7 +160,7 @@ class _Service:
 
     def _answer(self, query: dict[str, str]) -> bytes:
         """One request. Raises TransientError for what may pass, ConnectError for what will not."""
-        until = time.monotonic() + self.retry_policy.deadline_s
+        until = time.monotonic() + self.request_policy.deadline_s
         body = bytearray()
         try:
             with self.client.stream("GET", self.url.copy_merge_params(query)) as response:
@@ -243,7 +243,7 @@ class _Service:
 
 @contextmanager
 def _service(contract: Contract, home: Home) -> Iterator[_Service]:
-    retry_policy = retry_policy_of(home)
+    request_policy = request_policy_of(home)
     address = home.expand(contract.server.location or "")
     headers = {"Accept": "application/json", "User-Agent": "cityrisk"}
     if "tokenEnv" in contract.server.options:
@@ -253,8 +253,8 @@ def _service(contract: Contract, home: Home) -> Iterator[_Service]:
     except httpx.InvalidURL as error:
         raise ConnectError(contract.id, address, str(error), "an http address", "correct the address") from error
     trusted = ssl.create_default_context(cafile=home.environment.get("SSL_CERT_FILE"))
-    with httpx.Client(headers=headers, timeout=retry_policy.answer_s, trust_env=False, verify=trusted) as client:
-        yield _Service(contract, client, url, retry_policy)
+    with httpx.Client(headers=headers, timeout=request_policy.answer_s, trust_env=False, verify=trusted) as client:
+        yield _Service(contract, client, url, request_policy)
 
 
 def _retry_after(text: str | None) -> float | None:

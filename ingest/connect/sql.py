@@ -21,7 +21,7 @@ from core.contract import Contract
 from core.settings import Home
 from core.stages import Payload
 from ingest.connect.dialects import as_json, connect_args, finite, prepare
-from ingest.connect.fault import ConnectError, RetryPolicy, Trouble, retry_policy_of, retrying
+from ingest.connect.fault import ConnectError, RequestPolicy, Trouble, request_policy_of, retrying
 from ingest.connect.mark import SEEN_LIMIT, Mark, Value, digest, read_mark
 from ingest.connect.progress import Progress, Rank
 
@@ -69,7 +69,7 @@ def pull_sql(contract: Contract, home: Home, cursor: str | None, now: Callable[[
             "a SQLAlchemy URL",
             "correct the URL, or install the driver that it names",
         ) from error
-    source = _Source(contract, engine, name, retry_policy_of(home), now)
+    source = _Source(contract, engine, name, request_policy_of(home), now)
     if contract.snapshot == "full" or contract.cursor_field is None:
         yield from source.whole(cursor)
     else:
@@ -80,19 +80,24 @@ class _Source:
     """One table of one database."""
 
     def __init__(
-        self, contract: Contract, engine: sa.Engine, name: str, retry_policy: RetryPolicy, now: Callable[[], datetime]
+        self,
+        contract: Contract,
+        engine: sa.Engine,
+        name: str,
+        request_policy: RequestPolicy,
+        now: Callable[[], datetime],
     ) -> None:
         self.contract = contract
         self.engine = engine
         self.name = name
         self.schema = None if engine.dialect.name == "sqlite" else contract.server.location  # SQLite has none
-        self.retry_policy = retry_policy
+        self.request_policy = request_policy
         self.now = now
 
     def whole(self, cursor: str | None) -> Iterator[Payload]:
         """The table as one payload; nothing when it is what it was."""
         try:
-            for attempt in retrying(self.retry_policy, _is_cut):
+            for attempt in retrying(self.request_policy, _is_cut):
                 with attempt, self.engine.connect() as connection:
                     table = self._table(connection)
                     lines = _encode(table, chain.from_iterable(_parts(connection, self._ordered(table, ()))))
@@ -108,7 +113,7 @@ class _Source:
         progress = Progress(self.contract, self.now())
         mark = progress.trusted(mark)
         try:
-            for attempt in retrying(self.retry_policy, _is_cut):
+            for attempt in retrying(self.request_policy, _is_cut):
                 with attempt, self.engine.connect() as connection:
                     for chunk, reached in self._chunks(connection, mark, progress):
                         yield chunk

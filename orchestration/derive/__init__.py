@@ -1,7 +1,6 @@
 """Everything that the folders of systems imply as text: staging and conformed models, their yml, seeds, docs pages.
 
 Pure but for reading those folders. What dbt reads is never committed; pages for people and one snapshot of columns are.
-Not here: writing and comparing (`orchestration.project`).
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from sqlalchemy import exc
 
 from core.settings import Home, SettingsError
 from ingest.connect import ConnectError, cursor_at, rest, sql
-from ingest.connect.fault import retry_policy_of
+from ingest.connect.fault import request_policy_of
 
 TABULAR = [
     "rest",
@@ -227,4 +227,4 @@ def test_file_read_cut_in_the_middle(drop: Drop, monkeypatch: pytest.MonkeyPatch
 
 def test_patience_that_is_no_number(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="CITYRISK_CONNECT_DEADLINE_S is 'long'"):
-        retry_policy_of(Home(tmp_path, {"CITYRISK_CONNECT_DEADLINE_S": "long"}))
+        request_policy_of(Home(tmp_path, {"CITYRISK_CONNECT_DEADLINE_S": "long"}))

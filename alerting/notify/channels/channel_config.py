@@ -1,8 +1,6 @@
 """The rows that channels work by: the channels themselves, and the duty offices that they reach.
 
-Read from the newest rules generation like notification policies. Not here: which notice takes which channel
-(`alerting.policy.dispatch`), addresses and secrets of receivers (the home's environment, by the names that the rows
-give).
+Read from the newest rules generation like notification policies.
 """
 
 from __future__ import annotations

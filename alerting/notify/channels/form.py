@@ -1,8 +1,4 @@
-"""What every channel can do, and the three ways in which it cannot.
-
-Not here: when it is tried again (`alerting.notify.channels.retry_policy`) and what is written down
-(`alerting.notify.channels.claims`).
-"""
+"""What every channel can do, and the three ways in which it cannot."""
 
 from __future__ import annotations
 

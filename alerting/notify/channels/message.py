@@ -1,7 +1,4 @@
-"""One delivery of the outbox as a channel sees it, and the words that it puts into people's hands. Pure.
-
-Not here: how words are cut to a receiver's limits (each channel's own module).
-"""
+"""One delivery of the outbox as a channel sees it, and the words that it puts into people's hands. Pure."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from core.settings import Home
 
 log = logging.getLogger(__name__)
 
-PATIENCE = RetryPolicy()
+RETRY_POLICY = RetryPolicy()
 MINUTE = timedelta(minutes=1)
 TEND_EVERY = timedelta(seconds=1)
 FEED_EVERY = timedelta(minutes=1)
@@ -46,7 +46,7 @@ async def work(
     channel_config: ChannelConfig,
     now: Clock,
     stop: asyncio.Event,
-    retry_policy: RetryPolicy = PATIENCE,
+    retry_policy: RetryPolicy = RETRY_POLICY,
 ) -> None:
     """Send what is due and serve the CAP feeds until `stop` is set. What is under way then gets one time-out to end."""
     with telling(home):
@@ -59,7 +59,7 @@ async def work(
 
 
 async def drain(
-    engine: sa.Engine, home: Home, channel_config: ChannelConfig, now: Clock, retry_policy: RetryPolicy = PATIENCE
+    engine: sa.Engine, home: Home, channel_config: ChannelConfig, now: Clock, retry_policy: RetryPolicy = RETRY_POLICY
 ) -> int:
     """Try each delivery that is due once, where no worker of the home lives; gives how many were tried.
 

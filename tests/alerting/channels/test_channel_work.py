@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 from prometheus_client import CollectorRegistry
-from way_out import PATIENCE, START, City, Receiver, found_city, receiving, until, working
+from way_out import RETRY_POLICY, START, City, Receiver, found_city, receiving, until, working
 
 from alerting.engine.episode import Change
 from alerting.metrics import Meters
@@ -27,7 +27,7 @@ SECRET = "hook-secret"
 CHILD = """
 import asyncio, os, sys
 sys.path.insert(0, sys.argv[1])
-from way_out import PATIENCE, found_city
+from way_out import RETRY_POLICY, found_city
 from alerting.notify.channels.worker import work
 from core.store.database import open_ops
 from core.settings import open_home
@@ -35,7 +35,7 @@ from datetime import datetime
 home = open_home(os.environ)
 city = found_city(open_ops(home.ops_url), home)
 at = datetime.fromisoformat(sys.argv[2])
-asyncio.run(work(city.engine, home, city.book, lambda: at, asyncio.Event(), PATIENCE))
+asyncio.run(work(city.engine, home, city.book, lambda: at, asyncio.Event(), RETRY_POLICY))
 """
 
 
@@ -100,7 +100,7 @@ async def test_after_so_many_attempts_it_is_given_up(city: City) -> None:
     async with receiving(receiver):
         hooked(city, receiver.url)
         city.happen(Change.OPENED)
-        async with working(city, RetryPolicy(poll=PATIENCE.poll, most_attempts=3)):
+        async with working(city, RetryPolicy(poll=RETRY_POLICY.poll, most_attempts=3)):
             for n_tried in (1, 2):
                 await until(lambda n=n_tried: city.receipt("webhook").get("attempts") == n)
                 city.at = city.only("webhook").next_at
@@ -149,7 +149,7 @@ async def test_a_dead_channel_keeps_no_other_waiting(city: City) -> None:
         for number in range(8):
             city.happen(Change.OPENED, object_id=f"urban:w{number}")
             city.later(minutes=20)
-        async with working(city, RetryPolicy(poll=PATIENCE.poll, timeout=timedelta(seconds=2))):
+        async with working(city, RetryPolicy(poll=RETRY_POLICY.poll, timeout=timedelta(seconds=2))):
             await until(lambda: len(robot.got) == 4 and len(held) == 4)
             await until(lambda: states(city) == ["sent"] * 8)
             assert "sent" not in states(city, "robot") + states(city, "email")
@@ -166,7 +166,7 @@ async def test_the_worst_colour_goes_first(city: City) -> None:
         hooked(city, receiver.url)
         for number, colour in enumerate(("blue", "orange", "red", "yellow")):
             city.happen(Change.OPENED, colour, f"urban:w{number}")
-        async with working(city, RetryPolicy(poll=PATIENCE.poll, width=1)):
+        async with working(city, RetryPolicy(poll=RETRY_POLICY.poll, width=1)):
             await until(lambda: states(city) == ["sent"] * 4)
         assert [told.json["colour"] for told in receiver.got] == ["red", "orange", "yellow", "blue"]
 
@@ -230,7 +230,7 @@ def test_of_many_who_claim_at_once_one_gets_it_on_postgresql(postgres_url: str, 
 
         def take() -> None:
             barrier.wait()
-            taken.extend(claims.claim(engine, "webhook", 5, city.at, PATIENCE))
+            taken.extend(claims.claim(engine, "webhook", 5, city.at, RETRY_POLICY))
 
         threads = [threading.Thread(target=take) for _ in range(6)]
         for thread in threads:

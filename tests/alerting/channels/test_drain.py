@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from way_out import PATIENCE, START, City, Receiver, receiving, until, working
+from way_out import RETRY_POLICY, START, City, Receiver, receiving, until, working
 
 from alerting.engine.episode import Change
 from alerting.notify.channels.worker import drain
@@ -27,7 +27,7 @@ def delivered(city: City) -> list[bool]:
 
 
 async def a_run(city: City) -> int:
-    return await drain(city.engine, city.home, city.channel_config, city.now, PATIENCE)
+    return await drain(city.engine, city.home, city.channel_config, city.now, RETRY_POLICY)
 
 
 async def test_each_trouble_is_told_once_and_what_fails_waits_for_the_next_run(city: City) -> None:

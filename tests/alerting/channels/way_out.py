@@ -33,7 +33,7 @@ from orchestration.project import PROJECT, seed_folders
 
 SEEDS = seed_folders(PROJECT)
 START = datetime(2026, 6, 1, 0, 0, tzinfo=UTC)
-PATIENCE = RetryPolicy(timeout=timedelta(seconds=5), poll=timedelta(seconds=0.01))
+RETRY_POLICY = RetryPolicy(timeout=timedelta(seconds=5), poll=timedelta(seconds=0.01))
 WITHIN_S = 20.0
 
 
@@ -140,7 +140,7 @@ def found_city(engine: sa.Engine, home: Home) -> City:
 
 
 @asynccontextmanager
-async def working(city: City, retry_policy: RetryPolicy = PATIENCE) -> AsyncIterator[None]:
+async def working(city: City, retry_policy: RetryPolicy = RETRY_POLICY) -> AsyncIterator[None]:
     """A worker until the block ends."""
     stop = asyncio.Event()
     task = asyncio.create_task(work(city.engine, city.home, city.channel_config, city.now, stop, retry_policy))
