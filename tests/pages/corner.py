@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from alerted_home import PASSWORD
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 
 def log_in(page: Page, name: str, password: str = PASSWORD) -> None:
@@ -27,3 +27,11 @@ def log_out(page: Page) -> None:
     page.locator(".st-key-login_box button").first.click()
     page.get_by_role("button", name=re.compile("^(退出|Log out)$")).click()
     expect(page.locator(".st-key-login_box a")).to_have_text(re.compile("^(登录|Log in)$"))
+
+
+def fresh(page: Page, css: str) -> Locator:
+    """What the newest run of a page drew: until it ends, parts of the run before stand beside those that follow them.
+
+    For what is inside an element; a container of elements is never marked stale.
+    """
+    return page.locator(f'{css}:is([data-stale="false"], [data-stale="false"] *)')

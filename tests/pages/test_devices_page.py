@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 from alerted_home import AlertedHome, device
-from corner import log_in, log_out
+from corner import fresh, log_in, log_out
 from playwright.sync_api import Page, expect
 
 from access import devices
@@ -155,19 +155,19 @@ def test_a_ban_needs_a_login_a_role_and_a_reason(page: Page, listened: AlertedHo
     page.get_by_label("查找设备").fill("STRANGER")
     page.get_by_label("查找设备").press("Enter")
     expect(page.get_by_text("1 台，最久未听到的在前")).to_be_visible()
-    page.locator(".st-key-device_reason input").fill("冒充扬尘仪")
-    page.locator(".st-key-device_reason input").press("Enter")
-    page.locator(".st-key-device_banned button").click()
-    expect(page.locator(".said.no")).to_contain_text("没有这项权限")
+    fresh(page, ".st-key-device_reason input").fill("冒充扬尘仪")
+    fresh(page, ".st-key-device_reason input").press("Enter")
+    fresh(page, ".st-key-device_banned button").click()
+    expect(fresh(page, ".said.no")).to_contain_text("没有这项权限")
     log_out(page)
     log_in(page, "lead")
     page.locator(".st-key-device_box summary").click()
     page.get_by_label("查找设备").fill("STRANGER")
     page.get_by_label("查找设备").press("Enter")
-    page.locator(".st-key-device_reason input").fill("冒充扬尘仪")
-    page.locator(".st-key-device_reason input").press("Enter")
-    page.locator(".st-key-device_banned button").click()
-    expect(page.locator(".said")).to_contain_text("网关数秒内生效")
+    fresh(page, ".st-key-device_reason input").fill("冒充扬尘仪")
+    fresh(page, ".st-key-device_reason input").press("Enter")
+    fresh(page, ".st-key-device_banned button").click()
+    expect(fresh(page, ".said")).to_contain_text("网关数秒内生效")
     expect(page.get_by_text("lead 封禁")).to_be_visible()
     action = tables.operator_action.c
     banned = sa.select(action.actor, action.target, action.reason).where(action.action == "ban_device")
@@ -181,22 +181,22 @@ def test_maintenance_is_announced_and_taken_back(page: Page, listened: AlertedHo
     expect(page.get_by_text("当前没有公告的维护")).to_be_visible()
     log_in(page, "officer")
     page.locator(".st-key-maintenance_box summary").click()
-    target, reason = page.get_by_label("维护对象"), page.get_by_label("工作内容")
+    target, reason = (fresh(page, f".st-key-maintenance_work_{name} input") for name in ("target", "reason"))
     reason.fill("清淤")
     reason.press("Enter")
     target.fill("nowhere")
     target.press("Enter")
-    page.locator(".st-key-maintenance_work_begin button").click()
-    expect(page.locator(".said.no")).to_contain_text("登记册中没有这个编号")
+    fresh(page, ".st-key-maintenance_work_begin button").click()
+    expect(fresh(page, ".said.no")).to_contain_text("登记册中没有这个编号")
     pick(page, "maintenance_work_kind", "区域", "区域")
     target.fill("420502001")
     target.press("Enter")
-    page.locator(".st-key-maintenance_work_begin button").click()
-    expect(page.locator(".said")).to_contain_text("已公告")
+    fresh(page, ".st-key-maintenance_work_begin button").click()
+    expect(fresh(page, ".said")).to_contain_text("已公告")
     expect(page.locator("td").filter(has_text="区域 420502001")).to_be_visible()
     expect(page.locator("td").filter(has_text="清淤")).to_be_visible()
-    page.locator(".st-key-maintenance_work_end button").click()
-    expect(page.locator(".said")).to_contain_text("已提前结束")
+    fresh(page, ".st-key-maintenance_work_end button").click()
+    expect(fresh(page, ".said")).to_contain_text("已提前结束")
     expect(page.get_by_text("当前没有公告的维护")).to_be_visible()
     window = tables.maintenance_window.c
     (row,) = listened.rows(sa.select(window.target, window.actor, window.cancelled_at))
