@@ -1,7 +1,7 @@
 """What every test may ask for, and what no test may do.
 
-Nothing but loopback is reachable. With CI=true nothing skips, and a full run must execute at least as many tests as
-`tests/floor.txt` says: a suite that quietly lost its tests fails.
+Nothing but loopback is reachable. With CI=true nothing skips, and a full run must execute at least as many tests, of
+pytest and of dbt, as `tests/floor.txt` says: a suite that quietly lost its tests fails.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from xdist.scheduler import LoadFileScheduling
 from broker_server import BrokerServer, running_broker
 from core.settings import SECRET_NAMES, Home, open_home
 from core.system import SYSTEMS_ROOT
+from floor import Floor
 from orchestration.project import PROJECT, refresh
 from proofs import Proofs
 from servers import ServerAbsentError, mariadb, postgres
 
 ROOT = Path(__file__).resolve().parent.parent
-FLOOR = Path(__file__).with_name("floor.txt")
 IN_CI = os.environ.get("CI") == "true"
 # The machine's own facts; every other variable of ours is hidden from tests.
 KEPT_VARIABLES = ("CITYRISK_SHARED", "CITYRISK_CHROMIUM")
@@ -212,24 +212,6 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Iterator[None]:
         report.outcome = "failed"
         report.longrepr = f"skipped, which CI does not allow: {report.longrepr}"
     return report
-
-
-class Floor:
-    """Counts passed tests in the process that reports them (with xdist: the controller, not the workers)."""
-
-    def __init__(self) -> None:
-        self.n_passed = 0
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Count one passed test."""
-        self.n_passed += report.when == "call" and report.passed
-
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fail a full run in CI that executed fewer tests than agreed."""
-        floor = int(FLOOR.read_text(encoding="ascii"))
-        if self.n_passed < floor and session.exitstatus == pytest.ExitCode.OK:
-            print(f"\n{self.n_passed} tests passed, the floor is {floor} (tests/floor.txt)")
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_configure(config: pytest.Config) -> None:
