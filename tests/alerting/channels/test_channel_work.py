@@ -35,7 +35,7 @@ from datetime import datetime
 home = open_home(os.environ)
 city = found_city(open_ops(home.ops_url), home)
 at = datetime.fromisoformat(sys.argv[2])
-asyncio.run(work(city.engine, home, city.book, lambda: at, asyncio.Event(), RETRY_POLICY))
+asyncio.run(work(city.engine, home, city.channel_config, lambda: at, asyncio.Event(), RETRY_POLICY))
 """
 
 

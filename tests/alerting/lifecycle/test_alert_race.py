@@ -26,11 +26,11 @@ from alerting.policy.notification_policies import load_notification_policies
 from alerting.engine.episode import Change
 from alerting.workflow.changes import apply
 from core.store.database import open_ops
-engine, desk, first = open_ops(sys.argv[1]), load_notification_policies(*SEEDS), int(sys.argv[2])
+engine, policies, first = open_ops(sys.argv[1]), load_notification_policies(*SEEDS), int(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
 for n in range(first, first + 10):
-    apply(engine, desk, [Engineer()(Change.OPENED, device=f"d{n}")], river_station, START)
+    apply(engine, policies, [Engineer()(Change.OPENED, device=f"d{n}")], river_station, START)
 """
 
 
