@@ -115,17 +115,14 @@ def _demo(root: Path, options: argparse.Namespace) -> Iterator[Lines]:
 
 
 def _colours(home: Home, since: float) -> dict[str, dict[str, Any]]:
-    """Colour → its first alert on the page's list: the rule, and seconds after the devices' process began.
-
-    One that stood there at the first look counts from when it was issued.
-    """
+    """Colour → the first look at the page's list that had it, in seconds after an instant, and what it was about."""
     found: dict[str, dict[str, Any]] = {}
     while len(found) < len(WORST_FIRST) and time.time() - since < WITHIN_S:
         with ops_reader(home) as live:
-            listed = board(live, CITY_WIDE, AlertFilter(), limit=None).rows if live else ()
-        for row in sorted(listed, key=lambda row: row["issued_at"]):
-            seen_s = min(time.time(), row["issued_at"].timestamp() + LOOK_EVERY_S) - since
-            found.setdefault(row["colour"], {"after_s": round(seen_s, 1), "rule": row["rule_id"]})
+            listed = board(live, CITY_WIDE, AlertFilter(newest_first=True), limit=None).rows if live else ()
+        for row in listed:
+            after_s = round(time.time() - since, 1)
+            found.setdefault(row["colour"], {"after_s": after_s, "matters": row["matters_en"]})
         time.sleep(LOOK_EVERY_S)
     return found
 

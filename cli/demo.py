@@ -138,6 +138,7 @@ def _batch(home: Home, wait_s: float = 0.0) -> None:
 
 def _serve(home: Home, port: int) -> None:
     """Run every process, the city's departments and devices among them, until the user stops them."""
+    from core.runtime.attend import attend
     from core.runtime.supervisor import stop
 
     # Another demo may run beside this one: every port that is taken gives way to a free one.
@@ -153,7 +154,7 @@ def _serve(home: Home, port: int) -> None:
         _await_readings(home)
         _batch(open_home(os.environ, home.root), GRAPH_BUILDS_S)
         typer.echo("the graph builds again every ten minutes; stop with Ctrl-C")
-        threading.Event().wait()
+        attend(home.root)
     except KeyboardInterrupt:
         stop(home)
 

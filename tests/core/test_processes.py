@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -166,3 +167,17 @@ def test_the_doctor_names_processes_that_should_run_beside_others(managed: Home)
     assert not finding.well
     assert "intake: the manager does not run it" in finding.found
     assert "listen" not in finding.found
+
+
+def test_who_started_a_home_waits_with_little_and_stops_it_when_interrupted(managed: Home) -> None:
+    start(managed, [service(managed, "first")], os.environ, within_s=20)
+    becomes = "import sys, pathlib; from core.runtime.attend import attend; attend(pathlib.Path(sys.argv[1]))"
+    waiting = subprocess.Popen([sys.executable, "-c", becomes, str(managed.root)])
+    try:
+        command = Path(f"/proc/{waiting.pid}/cmdline")
+        until(lambda: b"-m\0core.runtime.attend" in command.read_bytes(), what="the waiting program")
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait(60) == 0
+    finally:
+        waiting.kill()
+    assert [state.state for state in status(managed, [service(managed, "first")])] == ["stopped"]
