@@ -11,9 +11,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from core.settings import Home
-from core.stream.broker import BrokerPorts, broker_command, broker_environment, choose_ports, free_port
+from core.stream.broker import BrokerPorts, broker_command, broker_environment, choose_ports
+from own_ports import own_port
+from waiting import PATIENCE_S
 
-READY_WITHIN_S = 20.0
 PORTS = ("CITYRISK_NATS_PORT", "CITYRISK_MQTT_PORT")
 FREE_PORTS = {f"CITYRISK_{name}_PORT": "0" for name in ("METRICS", "JT808", "HJ212", "SL651", "GB26875", "PUSH")}
 
@@ -22,10 +23,10 @@ class BrokerServer:
     """A running nats-server; `home` is the given one with the ports in its environment, all others free ones."""
 
     def __init__(self, home: Home) -> None:
-        chosen = {name: str(free_port()) for name in PORTS}
+        chosen = {name: str(own_port()) for name in PORTS}
         chosen["CITYRISK_MQTT_BROKER_PORT"] = chosen["CITYRISK_MQTT_PORT"]  # devices come straight to it
         self.home = replace(home, environment={**FREE_PORTS, **home.environment, **chosen})
-        self.ports: BrokerPorts = choose_ports(self.home)
+        self.ports: BrokerPorts = replace(choose_ports(self.home), monitor=own_port())
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -37,7 +38,7 @@ class BrokerServer:
             self.process = subprocess.Popen(
                 ["setpriv", "--pdeathsig", "KILL", *command], env=environment, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + READY_WITHIN_S
+        deadline = time.monotonic() + PATIENCE_S
         while not (_is_open(self.ports.nats) and _is_open(self.ports.mqtt)):
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("nats-server did not come up:\n" + self.log_text())
@@ -59,7 +60,7 @@ class BrokerServer:
         assert self.process is not None
         self.process.terminate()
         try:
-            self.process.wait(10)
+            self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.kill()
 

@@ -28,8 +28,7 @@ from core.stream.broker import our_user
 from core.stream.raw import RawEntry
 from core.stream.streams import RAW
 from ingest.devices.serve import serve
-
-WITHIN_S = 20.0
+from waiting import PATIENCE_S
 
 
 def started_process(home: Home, *feeds: str) -> subprocess.Popen[bytes]:
@@ -66,7 +65,7 @@ async def listening(home: Home, contracts: Mapping[str, Contract]) -> AsyncItera
     stop = asyncio.Event()
     task = asyncio.create_task(serve(home, contracts, now, stop))
     try:
-        async with asyncio.timeout(WITHIN_S):
+        async with asyncio.timeout(PATIENCE_S):
             # While it waits for the broker, a process's note has no port but that of its metrics.
             doors = any(one.server.dialect in ("tcp", "udp") for one in contracts.values() if one.is_stream)
             while not task.done() and (
@@ -96,7 +95,7 @@ async def entries_in_raw(client: Client) -> list[tuple[str, RawEntry]]:
     return found
 
 
-async def raw_holds(client: Client, count: int, within_s: float = WITHIN_S) -> list[tuple[str, RawEntry]]:
+async def raw_holds(client: Client, count: int, within_s: float = PATIENCE_S) -> list[tuple[str, RawEntry]]:
     """What is in RAW as soon as it has at least `count` different bodies."""
     async with asyncio.timeout(within_s):
         while True:
@@ -134,7 +133,7 @@ class Device:
         self.client.on_subscribe = lambda _c, _d, _m, reasons, _p: self.subscribed.extend(reasons)
         self.client.connect("127.0.0.1", int(home.environment["CITYRISK_MQTT_PORT"]), 30)
         self.client.loop_start()
-        assert self.connected.wait(10)
+        assert self.connected.wait(PATIENCE_S)
 
     @property
     def acknowledged(self) -> set[bytes]:
@@ -159,7 +158,7 @@ class Device:
         self.client.loop_stop()
 
 
-async def until(condition: Any, within_s: float = WITHIN_S, what: str = "it") -> None:
+async def until(condition: Any, within_s: float = PATIENCE_S, what: str = "it") -> None:
     """Return as soon as `condition()` holds, while the event loop goes on."""
     try:
         async with asyncio.timeout(within_s):

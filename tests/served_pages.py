@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +14,8 @@ from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_fixe
 
 from core.settings import Home
 from dashboards.serve import command
+from own_ports import own_port
+from waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[1]
 # Silence Chromium itself, so that the log of requests is the page's own.
@@ -39,9 +40,7 @@ class Site:
 @contextmanager
 def served(home: Home) -> Iterator[Site]:
     """Pages of a home, served as the process manager serves them."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = own_port()
     log = home.root / "pages.log"
     with log.open("w", encoding="utf-8") as out:
         process = subprocess.Popen(
@@ -57,14 +56,19 @@ def served(home: Home) -> Iterator[Site]:
         yield Site(url, home)
     finally:
         process.terminate()
-        process.wait(timeout=20)
+        process.wait(timeout=PATIENCE_S)
     said = log.read_text(encoding="utf-8")
     # Streamlit itself tells so of a browser that goes while its socket opens; ours must not fail anywhere.
     ours = [trace for trace in said.split("Traceback")[1:] if f'File "{ROOT}/dashboards/' in trace]
     assert not ours, said
 
 
-@retry(retry=retry_if_exception_type(httpx.HTTPError), stop=stop_after_delay(60), wait=wait_fixed(0.1), reraise=True)
+@retry(
+    retry=retry_if_exception_type(httpx.HTTPError),
+    stop=stop_after_delay(PATIENCE_S),
+    wait=wait_fixed(0.1),
+    reraise=True,
+)
 def _answers(url: str, process: subprocess.Popen[bytes]) -> None:
     assert process.poll() is None, "the pages ended before they answered"
-    httpx.get(f"{url}/_stcore/health", timeout=5, trust_env=False).raise_for_status()
+    httpx.get(f"{url}/_stcore/health", timeout=PATIENCE_S, trust_env=False).raise_for_status()

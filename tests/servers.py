@@ -9,7 +9,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -20,8 +19,9 @@ from pathlib import Path
 import psycopg
 import pymysql
 
-READY_WITHIN_S = 60.0
-STOP_WITHIN_S = 20.0
+from own_ports import own_port
+from waiting import PATIENCE_S
+
 USER = "city"
 STOP_SIGNAL = {"postgres": signal.SIGINT, "mysql": signal.SIGTERM}  # SIGINT is PostgreSQL's fast shutdown
 
@@ -47,7 +47,7 @@ def postgres() -> Iterator[str]:
             folder,
             "postgres",
         )
-        port = _free_port()
+        port = own_port()
         options = {
             "listen_addresses": "127.0.0.1",
             "port": str(port),
@@ -87,7 +87,7 @@ def mariadb() -> Iterator[str]:
         _give(init_file, "mysql")
         installer = _program("mariadb-install-db", Path("/usr/bin"), "mariadb-install-db", "mariadb-server")
         _run([installer, "--no-defaults", f"--datadir={data}", "--skip-test-db"], folder, "mysql")
-        port = _free_port()
+        port = own_port()
         command = [
             server,
             "--no-defaults",
@@ -119,7 +119,7 @@ def _serving(
     with log_path.open("wb") as log:
         process = subprocess.Popen(_as_account(command, account), cwd=folder, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + READY_WITHIN_S
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             try:
                 connect()
@@ -133,7 +133,7 @@ def _serving(
     finally:
         process.send_signal(STOP_SIGNAL[account])
         try:
-            process.wait(STOP_WITHIN_S)
+            process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -178,9 +178,3 @@ def _program(name: str, folder: Path, pattern: str, package: str) -> Path:
 
 def _version(path: Path) -> tuple[int, ...]:
     return tuple(int(part) for part in path.parts if part.isdigit())
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

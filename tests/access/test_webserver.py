@@ -18,6 +18,7 @@ from websockets.exceptions import InvalidHandshake, InvalidStatus
 from access import webserver
 from access.webserver import BrowserConnection, web_server
 from core.settings import Home
+from waiting import PATIENCE_S
 
 pytestmark = pytest.mark.case("security.H3")
 
@@ -94,6 +95,6 @@ async def test_behind_a_proxy_each_source_has_its_share(home: Home, monkeypatch:
                 await connect(stream, additional_headers=greedy, proxy=None)
             assert (await asked(port, "10.0.0.1"))[0] == 429
             assert await asked(port, "10.0.0.2") == (200, "a page")
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while (await asked(port, "10.0.0.1"))[0] == 429:  # until the server has seen both sockets go
                 await asyncio.sleep(0.01)

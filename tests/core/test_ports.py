@@ -18,6 +18,7 @@ from cli.processes import processes_of
 from core.running import write_running
 from core.runtime.ports import LOOPBACK, give_up_taken, settled_port
 from core.settings import Home
+from waiting import PATIENCE_S
 
 AT = datetime(2026, 11, 22, 4, tzinfo=UTC)
 ZEROS = {f"CITYRISK_{name}_PORT": "0" for name in ("PAGES", "GRAPH", "DEPARTMENTS")}
@@ -83,7 +84,7 @@ def test_a_device_goes_where_the_product_listens_now(monkeypatch: pytest.MonkeyP
         where = [ports[0]]
         publisher: Publisher[str] = Publisher("urban", "x", "urban-gateway", lambda *_: None)
         device = asyncio.create_task(publisher.keep_open(lambda: (LOOPBACK, where[0])))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             assert await came.get() == 1
             where[0] = ports[1]
             while await came.get() != 2:

@@ -18,7 +18,7 @@ from core.runtime.supervisor import Process, ProcessError, start, status, stop
 from core.settings import Home
 from core.store.database import open_ops
 from orchestration.doctor import Diagnosis, examine
-from waiting import until
+from waiting import PATIENCE_S, until
 
 # A process that says its port and answers as it is told to.
 SERVICE = """
@@ -69,7 +69,7 @@ def managed(home: Home) -> Iterator[Home]:
 
 def test_all_are_started_and_well(managed: Home) -> None:
     both = [service(managed, "second"), service(managed, "first")]
-    start(managed, both, os.environ, within_s=20)
+    start(managed, both, os.environ, within_s=PATIENCE_S)
     assert {(state.name, state.state, state.health) for state in status(managed, both)} == {
         ("first", "running", "well"),
         ("second", "running", "well"),
@@ -79,17 +79,17 @@ def test_all_are_started_and_well(managed: Home) -> None:
 
 def test_what_dies_is_started_again(managed: Home) -> None:
     one = [service(managed, "mortal")]
-    start(managed, one, os.environ, within_s=20)
+    start(managed, one, os.environ, within_s=PATIENCE_S)
     first = pid_of(managed, "mortal")
     os.kill(first, signal.SIGKILL)
-    until(lambda: status(managed, one)[0].health == "well" and status(managed, one)[0].pid != first, within_s=20)
+    until(lambda: status(managed, one)[0].health == "well" and status(managed, one)[0].pid != first)
 
 
 def test_a_second_start_adds_and_removes(managed: Home) -> None:
-    start(managed, [service(managed, "old"), service(managed, "kept")], os.environ, within_s=20)
+    start(managed, [service(managed, "old"), service(managed, "kept")], os.environ, within_s=PATIENCE_S)
     kept = pid_of(managed, "kept")
     now = [service(managed, "kept"), service(managed, "new")]
-    start(managed, now, os.environ, within_s=20)
+    start(managed, now, os.environ, within_s=PATIENCE_S)
     assert pid_of(managed, "kept") == kept
     assert [state.state for state in status(managed, [*now, service(managed, "old")])] == [
         "running",
@@ -108,7 +108,7 @@ def test_one_that_is_not_well_is_named_with_its_log(managed: Home) -> None:
 
 def test_stopping_leaves_nobody(managed: Home) -> None:
     one = [service(managed, "short")]
-    start(managed, one, os.environ, within_s=20)
+    start(managed, one, os.environ, within_s=PATIENCE_S)
     pid = pid_of(managed, "short")
     assert stop(managed)
     assert not Path(f"/proc/{pid}").exists()
@@ -119,7 +119,7 @@ def test_stopping_leaves_nobody(managed: Home) -> None:
 def kill_manager(home: Home) -> None:
     manager = int((home.run / "supervisord.pid").read_text(encoding="utf-8"))
     os.kill(manager, signal.SIGKILL)
-    until(lambda: not Path(f"/proc/{manager}/cmdline").exists() or not cmdline(manager), within_s=10)
+    until(lambda: not Path(f"/proc/{manager}/cmdline").exists() or not cmdline(manager))
 
 
 def cmdline(pid: int) -> str:
@@ -128,14 +128,14 @@ def cmdline(pid: int) -> str:
 
 def test_what_a_killed_manager_left_is_said_and_taken_over(managed: Home) -> None:
     both = [service(managed, "first"), service(managed, "second")]
-    start(managed, both, os.environ, within_s=20)
+    start(managed, both, os.environ, within_s=PATIENCE_S)
     before = {name: pid_of(managed, name) for name in ("first", "second")}
     kill_manager(managed)
     found = {state.name: state for state in status(managed, both)}
     assert {name: state.pid for name, state in found.items()} == before
     assert {(state.state, state.health) for state in found.values()} == {("orphaned", "unwell")}
     assert "`cityrisk up`" in found["first"].detail
-    start(managed, both, os.environ, within_s=20)
+    start(managed, both, os.environ, within_s=PATIENCE_S)
     after = {state.name: state for state in status(managed, both)}
     assert {(state.state, state.health) for state in after.values()} == {("running", "well")}
     assert not {state.pid for state in after.values()} & set(before.values())
@@ -144,7 +144,7 @@ def test_what_a_killed_manager_left_is_said_and_taken_over(managed: Home) -> Non
 
 def test_what_a_killed_manager_left_can_be_stopped(managed: Home) -> None:
     one = [service(managed, "only")]
-    start(managed, one, os.environ, within_s=20)
+    start(managed, one, os.environ, within_s=PATIENCE_S)
     pid = pid_of(managed, "only")
     kill_manager(managed)
     assert stop(managed)
@@ -161,7 +161,7 @@ def test_the_doctor_names_processes_that_should_run_beside_others(managed: Home)
         return next(f for f in examine(managed, engine, load_contracts(), now) if f.subject == "processes")
 
     assert (processes().well, processes().found) == (True, "none is running")
-    start(managed, [service(managed, "listen")], os.environ, within_s=20)
+    start(managed, [service(managed, "listen")], os.environ, within_s=PATIENCE_S)
     finding = processes()
     engine.dispose()
     assert not finding.well

@@ -12,6 +12,7 @@ from broker_server import BrokerServer
 from core import tasks
 from core.stream import client
 from core.tasks import ended
+from waiting import PATIENCE_S
 
 
 async def test_a_task_that_drops_a_cancellation_is_cancelled_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +28,7 @@ async def test_a_task_that_drops_a_cancellation_is_cancelled_again(monkeypatch: 
     talking = asyncio.create_task(talk())
     await asyncio.sleep(0)
     answer.set_result(None)  # in the same turn of the loop as the first cancellation
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await ended([talking])
     assert dropped.is_set(), "this Python drops none: what is tested here can go"
     assert talking.cancelled()
@@ -45,7 +46,7 @@ async def test_a_broker_that_refuses_us_is_given_up_in_time_by_everyone(
     # On a crowded machine the loop stands still just when time is up, and answers lie there with the cancellation.
     for late_by_s in (0.5, 0.9):
         loop.call_later(late_by_s, time.sleep, 0.2)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         tried = [client.connect(broker.home, "test", "nobody") for _ in range(40)]
         found = await asyncio.gather(*tried, return_exceptions=True)
     assert all(isinstance(one, (nats.errors.Error, OSError)) for one in found), found

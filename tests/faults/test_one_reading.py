@@ -77,8 +77,8 @@ def test_one_reading_of_each_door(tmp_path: Path) -> None:
             phone, edition = fleet.vehicles[0]
             asyncio.run(press_button(home, phone, edition))
 
-            until(lambda: row_of(f"transport:{phone}"), 10, "an alert of the emergency button")
-            until(lambda: row_of(f"urban:{fleet.gas[0]}"), 10, "an alert of methane")
+            until(lambda: row_of(f"transport:{phone}"), what="an alert of the emergency button")
+            until(lambda: row_of(f"urban:{fleet.gas[0]}"), what="an alert of methane")
             sos, gas = row_of(f"transport:{phone}"), row_of(f"urban:{fleet.gas[0]}")
             assert sos is not None
             assert gas is not None
@@ -89,14 +89,14 @@ def test_one_reading_of_each_door(tmp_path: Path) -> None:
             assert gas.contact
             assert gas.measures_zh
             # The first word of a station, judged at once by the limit that its own row of the register has.
-            until(lambda: row_of(f"urban:{station}"), 10, "an alert of the sump")
+            until(lambda: row_of(f"urban:{station}"), what="an alert of the sump")
             sump = row_of(f"urban:{station}")
             assert sump is not None
             assert (sump.state, sump.rule_id) == ("pending", "tunnel_sump")
             assert (sump.value, sump.threshold) == (limit_m, limit_m)
 
-            until(lambda: receiver.first_told().get(sos.alert_id), 30, "the duty desk's being told")
-            until(lambda: row_of(f"urban:{fleet.gas[0]}").state == "open", 30, "the hold's end")  # type: ignore[union-attr]
+            until(lambda: receiver.first_told().get(sos.alert_id), what="the duty desk's being told")
+            until(lambda: row_of(f"urban:{fleet.gas[0]}").state == "open", what="the hold's end")  # type: ignore[union-attr]
             gas = row_of(f"urban:{fleet.gas[0]}")
             assert gas is not None
             assert (gas.colour, gas.threshold) == ("red", 50)

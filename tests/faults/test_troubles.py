@@ -57,7 +57,7 @@ def says(chain: Chain, name: str) -> str:
 def landed_once(chain: Chain, said: set[tuple[str, str, int]]) -> None:
     """Everything that was acknowledged lands, once, and every program is the one that was started."""
     home = chain.home
-    until(lambda: said <= set(landed_rows(home, [POSITIONS]).rows()), 60, "landing of all that was acknowledged")
+    until(lambda: said <= set(landed_rows(home, [POSITIONS]).rows()), what="landing of all that was acknowledged")
     rows = landed_rows(home, [POSITIONS])
     assert compare(rows, rows).twice == 0
     assert {name: used.lives for name, used in chain.used.items()} == dict.fromkeys(chain.names, 1)
@@ -89,7 +89,7 @@ def test_full_raw_holds_devices_back_and_loses_nothing(tmp_path: Path) -> None:
         def starve() -> None:
             chain.signal("intake", signal.SIGSTOP)  # nobody acknowledges: RAW fills up
             try:
-                until(lambda: "raw" in chain.health("listen") and not chain.is_well("listen"), 60, "a full RAW")
+                until(lambda: "raw" in chain.health("listen") and not chain.is_well("listen"), what="a full RAW")
                 refused.append(chain.health("listen")["raw"])
             finally:
                 chain.signal("intake", signal.SIGCONT)
@@ -98,7 +98,7 @@ def test_full_raw_holds_devices_back_and_loses_nothing(tmp_path: Path) -> None:
         assert len(refused) == 1
         assert "maximum bytes" in str(refused[0])
         landed_once(chain, said)
-        until(lambda: chain.is_well("listen"), 20, "listen's getting well")
+        until(lambda: chain.is_well("listen"), what="listen's getting well")
 
 
 @pytest.mark.case("security.held.H8")
@@ -124,16 +124,16 @@ def test_a_full_disk_is_told_and_what_was_said_meanwhile_rings_and_lands_once(tm
         for one in fleet.vehicles:
             asyncio.run(press(*one))
         for name in ("intake", "alerting"):
-            until(lambda name=name: not chain.is_well(name), 30, f"a word of {name} about the disk")
+            until(lambda name=name: not chain.is_well(name), what=f"a word of {name} about the disk")
             assert re.search("disk|File too large", says(chain, name))
         assert ringing() == []
         for name in READERS:
             chain.disk(name, -1)
-        until(lambda: len(ringing()) == len(fleet.vehicles), 30, "alerts of all buttons")
+        until(lambda: len(ringing()) == len(fleet.vehicles), what="alerts of all buttons")
         landed_once(chain, said)
         assert ringing() == sorted(f"transport:{phone}" for phone, _ in fleet.vehicles)
         for name in READERS:
-            until(lambda name=name: chain.is_well(name), 30, f"{name}'s getting well")
+            until(lambda name=name: chain.is_well(name), what=f"{name}'s getting well")
     engine.dispose()
 
 
@@ -144,7 +144,7 @@ def test_programs_wait_for_a_broker_and_say_so(tmp_path: Path) -> None:
         for name in READERS:
             chain.start(name)
         for name in READERS:
-            until(lambda name=name: "broker: " in says(chain, name), 60, f"a word of {name} about the broker")
+            until(lambda name=name: "broker: " in says(chain, name), what=f"a word of {name} about the broker")
             assert not chain.is_well(name)
         for name in ("broker", "mqtt"):
             chain.start(name)

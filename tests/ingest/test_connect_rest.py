@@ -124,10 +124,9 @@ def test_answer_that_never_ends(web: Service) -> None:
         return Response("late")
 
     web.answers = [slow] * 5
-    started = time.monotonic()
     with pytest.raises(ConnectError, match="ReadTimeout"):
         list(web.pull())
-    assert time.monotonic() - started < 2
+    assert web.answers, "it gave up before it had asked five times"
 
 
 def test_records_keep_their_bytes(web: Service) -> None:

@@ -10,12 +10,13 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from core.settings import Home
 from published import publish_city, remember_runs
 from served_pages import CHROMIUM_ARGUMENTS, Site, served
+from waiting import PATIENCE_S
 
 
 @pytest.fixture(scope="module")  # its event loop must not outlive it: tests after it have loops of their own
 def browser(chromium: Path) -> Iterator[Browser]:
     """One headless Chromium."""
-    expect.set_options(timeout=20_000)  # the first page of a process reads the outlines of the whole country
+    expect.set_options(timeout=PATIENCE_S * 1000)  # the first page of a process reads the outlines of the whole country
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(executable_path=str(chromium), args=CHROMIUM_ARGUMENTS)
         yield opened
@@ -38,6 +39,6 @@ def page(browser: Browser) -> Iterator[Page]:
     """A new page of laptop size that remembers every request it makes."""
     context = browser.new_context(viewport={"width": 1366, "height": 768}, locale="zh-CN")
     opened = context.new_page()
-    opened.set_default_timeout(30_000)
+    opened.set_default_timeout(PATIENCE_S * 1000)
     yield opened
     context.close()

@@ -28,7 +28,7 @@ from alerting.notify.channels.form import NotSetUp, NotTaken, Receipt, Refused
 from alerting.notify.channels.message import Message, message_of
 from alerting.notify.channels.registry import open_channel
 from alerting.notify.channels.retry_policy import RetryPolicy
-from core.stream.broker import free_port
+from own_ports import own_port
 
 FROM = "from=duty@city.example"
 
@@ -57,7 +57,7 @@ class Office:
 @contextmanager
 def serving_mail(office: Office, **options: Any) -> Iterator[int]:
     """The port of a running mail server."""
-    controller = Controller(office, hostname="127.0.0.1", port=free_port(), **options)
+    controller = Controller(office, hostname="127.0.0.1", port=own_port(), **options)
     controller.start()
     try:
         yield controller.port

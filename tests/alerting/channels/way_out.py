@@ -30,11 +30,11 @@ from core.settings import Home
 from core.severity import RANKS
 from core.store import tables
 from orchestration.project import PROJECT, seed_folders
+from waiting import PATIENCE_S
 
 SEEDS = seed_folders(PROJECT)
 START = datetime(2026, 6, 1, 0, 0, tzinfo=UTC)
 RETRY_POLICY = RetryPolicy(timeout=timedelta(seconds=5), poll=timedelta(seconds=0.01))
-WITHIN_S = 20.0
 
 
 def gas_space(change: EpisodeChange) -> Subject:
@@ -153,7 +153,7 @@ async def working(city: City, retry_policy: RetryPolicy = RETRY_POLICY) -> Async
 
 async def until(condition: Callable[[], Any], what: str = "it") -> None:
     """Wait for something that another task brings about."""
-    async with asyncio.timeout(WITHIN_S):
+    async with asyncio.timeout(PATIENCE_S):
         while not condition():
             await asyncio.sleep(0.01)
 

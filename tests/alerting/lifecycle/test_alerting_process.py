@@ -71,7 +71,7 @@ class AlertingServer:
                 stdout=log,
                 stderr=log,
             )
-        until(self._is_up, 60, f"alerting's start\n{self.log_text()[-2000:]}")
+        until(self._is_up, what=f"alerting's start\n{self.log_text()[-2000:]}")
 
     def kill(self) -> None:
         """End it as a crash does (SIGKILL)."""
@@ -213,7 +213,7 @@ def test_killed_under_load_it_loses_and_repeats_nothing(broker: BrokerServer) ->
                 broker.start()
             server.start()
         last = asyncio.run(publish(home, range(MESSAGES - 1, MESSAGES)))
-        until(lambda: applied_to(engine) >= last, 60, "catching up")
+        until(lambda: applied_to(engine) >= last, what="catching up")
         wanted = expected(home, engine)
         assert len(wanted) > 300
         assert stored(engine) == wanted
@@ -227,8 +227,8 @@ def test_a_breach_is_durable_and_told_and_the_process_says_so(broker: BrokerServ
     with alerting(home) as server:
         engine = open_ops(home.ops_url)
         last = asyncio.run(publish(home, range(40)))
-        until(lambda: applied_to(engine) >= last, 30, "applying")
-        until(lambda: _told(engine), 10, "a red's notice")
+        until(lambda: applied_to(engine) >= last, what="applying")
+        until(lambda: _told(engine), what="a red's notice")
         status, health = server.health()
         assert status == 200, health
         assert health["rules"] == load_newest(home.root).generation
@@ -263,9 +263,9 @@ def test_it_beats_outside_while_it_judges(broker: BrokerServer) -> None:
         home = replace(broker.home, environment={**broker.home.environment, **settings})
         with alerting(home) as running:
             asyncio.run(publish(home, range(2)))
-            until(lambda: beats, 30, "a beat")
+            until(lambda: beats, what="a beat")
             assert beats[0]["last_judged_at"]
-            until(lambda: running.health()[1]["heartbeat"] == "beating", 10, "saying so")
+            until(lambda: running.health()[1]["heartbeat"] == "beating", what="saying so")
         server.shutdown()
 
 
@@ -288,20 +288,20 @@ def test_newer_rules_are_taken_up_and_ones_that_do_not_load_are_not(broker: Brok
         text = source.read_text("utf-8").replace("可燃气体浓度（爆炸下限百分比）", "可燃气体浓度")
         (milder / "alert_rules.csv").write_text(text, encoding="utf-8")
         done = propose_rules(home, engine, datetime.now(UTC), "li", "a shorter name", milder)
-        until(_runs_in_shadow(server, home, str(done.request_id)), 20, "running in shadow")
+        until(_runs_in_shadow(server, home, str(done.request_id)), what="running in shadow")
         approve = partial(enact, root=home.root, approver="wu", now=datetime.now(UTC))
         approved = requests.approve(
             engine, str(done.request_id), "wu", "", datetime.now(UTC), lambda c, request: approve(c, request=request)
         )
         folder = generation_named(home.root, str(approved.result))
         assert folder is not None
-        until(_has_rules(server, home, folder.name), 20, "taking up the rules")
+        until(_has_rules(server, home, folder.name), what="taking up the rules")
         broken = folder.with_name("99991231T235959999999")
         broken.mkdir()
         asyncio.run(publish(home, range(2, 4)))
-        until(lambda: "newer rules do not load" in str(server.health()[1]["failure"]), 20, "saying so")
+        until(lambda: "newer rules do not load" in str(server.health()[1]["failure"]), what="saying so")
         last = asyncio.run(publish(home, range(4, 30)))
-        until(lambda: applied_to(engine) >= last, 20, "going on")
+        until(lambda: applied_to(engine) >= last, what="going on")
         engine.dispose()
 
 

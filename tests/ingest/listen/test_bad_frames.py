@@ -32,6 +32,7 @@ from ingest.reprocess.frames import BYTES_GONE, NO_FRAME
 from ingest.reprocess.quarantine import replay
 from ingest.reprocess.restore import restore
 from listening import Device, entries_in_raw, listening, open_contracts, until
+from waiting import PATIENCE_S
 
 AT = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 POSITION, BEHAVIOUR, DUST, GAS = (
@@ -100,10 +101,10 @@ async def test_a_bad_frame_of_a_truck_is_kept_and_its_phone_is_not_shown(
     async with listening(broker.home, open_contracts(POSITION)) as ports:
         reader, writer = await asyncio.open_connection("127.0.0.1", ports["jt808"])
         writer.write(truck_frame(1) + broken + truck_frame(3))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await reader.read(4096)
         writer.write(b"noise" + truck_frame(4))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await reader.read(4096)
         writer.close()
     rows = quarantined(engine)
@@ -128,7 +129,7 @@ async def test_bad_datagrams_are_kept_a_few_a_minute_and_the_others_counted(
         for number in range(OF_A_SENDER + 5):
             transport.sendto(b"noise %d" % number)
         transport.sendto(dust_frame(1))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not await entries_in_raw(client):
                 await asyncio.sleep(0.02)
         transport.close()
@@ -169,7 +170,7 @@ def test_a_source_is_tolerated_only_as_its_contract_says(broker: BrokerServer, e
             reader, writer = await asyncio.open_connection("127.0.0.1", ports["hj212"])
             writer.write(dust_frame(1, with_modbus=True) + b"##")
             writer.write_eof()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 said = await reader.read(4096)
             writer.close()
             return bool(said)
@@ -197,7 +198,7 @@ async def test_tolerance_of_one_source_is_none_for_another(broker: BrokerServer,
     async with listening(broker.home, contracts) as ports, connected(broker.home, "t") as client:
         reader, writer = await asyncio.open_connection("127.0.0.1", ports["hj212"])
         writer.write(dust_frame(1, with_modbus=True) + dust_frame(2))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await reader.read(4096)
         assert len(await entries_in_raw(client)) == 1
         writer.close()

@@ -20,6 +20,7 @@ from ingest.parse.frames import tables_of
 from ingest.protocols import Message, codec, gb26875, sl651
 from ingest.protocols.jt808 import encode
 from listening import entries_in_raw, listening, open_contracts
+from waiting import PATIENCE_S
 
 AT = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 POSITION, FIRE, RIVER = "transport.vehicle_position", "fire.device_state", "water.river_reading"
@@ -31,7 +32,7 @@ SMOKE = gb26875.Part("fire_alarm", 1, "smoke_detector", 2, 3)
 async def told(reader: asyncio.StreamReader, protocol: str, count: int) -> list[Message]:
     """The next `count` frames that the platform says."""
     split, found = codec(protocol).splitter(), list[Message]()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while len(found) < count:
             pieces = split.feed(await reader.read(4096))
             found += [codec(protocol).decode(piece) for piece in pieces if isinstance(piece, bytes)]

@@ -21,6 +21,7 @@ from ingest.protocols.hj212 import encode, encode_parts
 from ingest.protocols.jt808 import encode as jt808
 from ingest.protocols.sl651 import encode as sl651
 from listening import entries_in_raw, listening, now, open_contracts, raw_holds, started_process, until
+from waiting import PATIENCE_S
 
 AT = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 TRUCK = jt808.Sender("13800001111")
@@ -116,7 +117,7 @@ async def test_datagrams_are_stored_and_answered(broker: BrokerServer, case: Cas
         transport, _ = await loop.create_datagram_endpoint(Sender, remote_addr=("127.0.0.1", ports[case.protocol]))
         transport.sendto(b"noise")
         transport.sendto(case.frame(1))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             assert await answers.get()
         assert [entry.body for _, entry in await entries_in_raw(client)] == [bare(case.frame(1))]
         transport.close()
@@ -218,7 +219,7 @@ async def test_strangers_and_banned_devices_are_refused(broker: BrokerServer) ->
         # What a stranger says goes to RAW within limits, where it lands nowhere; of a banned device nothing does.
         assert [entry.device_id for _, entry in await entries_in_raw(client)] == ["13800001111", "13800003333"]
         set_access(engine, case.feed, "13800003333", "banned", "duty", "enough", AT)
-        async with asyncio.timeout(10):  # banned while it is connected
+        async with asyncio.timeout(PATIENCE_S):  # banned while it is connected
             while not reader.at_eof():
                 writer.write(jt808.heartbeat(jt808.Sender("13800003333"), 2))
                 await reader.read(4096)

@@ -16,6 +16,7 @@ from starlette.routing import Route
 
 from core.runtime import http
 from core.runtime.http import BoundedConnection, DoorServer, Guesses
+from waiting import PATIENCE_S
 
 NOW = datetime(2026, 11, 30, tzinfo=UTC)
 
@@ -84,7 +85,7 @@ async def test_idle_connections_leave_room_for_others(monkeypatch: pytest.Monkey
         assert closed == 8, "four of one address stay, the others are closed at once"
         for _, writer in idle:
             writer.close()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             while True:
                 try:
                     assert await asked(port) == "well"

@@ -12,6 +12,7 @@ from core.stream import streams
 from core.stream.client import connected
 from ingest.devices.limits import Bucket
 from listening import listening, open_contracts
+from waiting import PATIENCE_S
 
 
 async def test_it_says_how_it_is(broker: BrokerServer) -> None:
@@ -33,11 +34,11 @@ async def test_it_waits_for_the_broker_and_survives_it(broker: BrokerServer) -> 
         await restart
         await asyncio.to_thread(broker.kill)
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{ports['metrics']}") as http:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while (await http.get("/health")).status_code != 503:
                     await asyncio.sleep(0.02)
             await asyncio.to_thread(broker.start)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while (await http.get("/health")).status_code != 200:
                     await asyncio.sleep(0.02)
 
@@ -80,7 +81,7 @@ def test_raw_gives_way_when_its_consumer_has_everything(broker: BrokerServer) ->
             await until_less(client, state.messages)
 
     async def until_less(client: Client, count: int) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(PATIENCE_S):
             while (await client.jsm().stream_info(streams.RAW)).state.messages >= count:
                 await asyncio.sleep(0.1)
 

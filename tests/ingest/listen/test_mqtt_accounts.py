@@ -11,6 +11,7 @@ from core.stream import mqtt_store
 from core.stream.client import connected
 from ingest.devices.mqtt import session_id
 from listening import Device, listening, open_contracts, raw_holds, until
+from waiting import PATIENCE_S
 
 GAS = "urban.gas_reading"
 GAS_TOPIC = "urban/gas_reading/QY-1"
@@ -96,7 +97,7 @@ async def test_an_account_that_refuses_us_closes_no_other_door(two: BrokerServer
             assert health.json()["accounts"].startswith("fire: ")
             await asyncio.to_thread(two.kill)
             await asyncio.to_thread(two.start)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 while (await http.get("/health")).json()["accounts"] != "open":
                     await asyncio.sleep(0.05)
         device.close()

@@ -18,6 +18,7 @@ from listening import (
     started_process,
     until,
 )
+from waiting import PATIENCE_S
 
 TOPIC = "urban/gas_reading/QY-1"
 PASSWORD = "c2FtcGxl"
@@ -97,7 +98,7 @@ async def test_a_full_stream_keeps_messages_waiting(gas: BrokerServer) -> None:
         await streams.ensure_streams(client, gas.set(CITYRISK_RAW_MAX_BYTES="1000000"), now())
         found = await raw_holds(client, 400)
         assert len(found) == 400
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while await waiting_in_sessions(small):
                 await asyncio.sleep(0.05)
         assert {entry.body for _, entry in found} == device.acknowledged

@@ -19,6 +19,7 @@ from core.stream.client import connected
 from core.stream.mqtt_store import PREFIX, STREAM, ensure_mqtt_store, left_behind, make_mqtt_room, unkept
 from listening import Device, listening, open_contracts, raw_holds, until
 from orchestration.doctor import _left_messages
+from waiting import PATIENCE_S
 
 TOPIC = "urban/gas_reading/QY-1"
 FILTER = "urban/gas_reading/+"
@@ -79,7 +80,7 @@ async def test_what_the_session_acknowledged_is_cut(gas: BrokerServer, monkeypat
         await raw_holds(client, 200)
         assert await make_mqtt_room(manager) == 0
         monkeypatch.setattr(mqtt_store, "ROOM_AT_BYTES", 1)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while (await manager.stream_info(STREAM)).state.messages:
                 await make_mqtt_room(manager)
         device.publish(TOPIC, bodies("after"))

@@ -25,6 +25,7 @@ from ingest.devices.mqtt import Bridge
 from ingest.devices.serve import _every
 from ingest.devices.strangers import Strangers
 from listening import now, open_contracts
+from waiting import PATIENCE_S
 
 TOPIC = b"urban/gas_reading/QY-1"
 
@@ -136,7 +137,7 @@ def test_upkeep_goes_on_after_any_fault(caplog: pytest.LogCaptureFixture) -> Non
 
     async def whole() -> None:
         task = asyncio.create_task(_every(0.01, "registers", work))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             await done.wait()
         task.cancel()
 

@@ -33,6 +33,7 @@ from ingest.devices.proxy.serve import serve
 from ingest.intake.unplaced import unreadable
 from ingest.parse.frames import tables_of
 from listening import Device, listening, now, open_contracts, raw_holds, until
+from waiting import PATIENCE_S
 
 GAS = "urban.gas_reading"
 TOPIC = "urban/gas_reading/QY-1"
@@ -236,7 +237,7 @@ async def gone(*writers: asyncio.StreamWriter) -> None:
 async def is_sent_off(reader: asyncio.StreamReader) -> bool:
     """Whether the connection ends, soon and without an answer."""
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             return await reader.read() == b""
     except ConnectionResetError:
         return True
@@ -319,7 +320,7 @@ async def test_whoever_reads_slowly_slows_down_the_writer_and_fills_no_memory() 
             assert device.other is not None
             for transport in (device.transport, device.other):
                 assert transport.get_write_buffer_size() <= 2 * connections.BUFFER_BYTES
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 assert len(await sink.readexactly(taken)) == taken
 
 
@@ -337,7 +338,7 @@ async def test_a_slow_large_message_keeps_its_device_alive(monkeypatch: pytest.M
     ):
         writer.write(HELLO + sent[:100_000])
         broker_reader, _ = await came.get()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             assert await broker_reader.readexactly(len(HELLO)) == HELLO[1:] + sent[:1]
             writer.write(sent[100_000:])
             assert len(await broker_reader.readexactly(HEAD_BYTES)) == HEAD_BYTES

@@ -10,10 +10,11 @@ import pytest
 
 from core.running import read_running
 from core.settings import Home, SettingsError
-from core.stream.broker import free_port
 from ingest.devices.proxy.connections import Proxy
 from ingest.devices.proxy.serve import limits_of, port_of_devices, serve
 from listening import now
+from own_ports import own_port
+from waiting import PATIENCE_S
 
 FREE = {"CITYRISK_MQTT_PORT": "0", "CITYRISK_METRICS_PORT": "0"}
 
@@ -41,7 +42,7 @@ def test_two_ports_of_any_free_number_are_two(home: Home) -> None:
 
 
 def test_a_port_that_is_taken_is_told_in_words(home: Home) -> None:
-    port = free_port()
+    port = own_port()
     with (
         socket.create_server(("127.0.0.1", port)),
         pytest.raises(SettingsError, match=rf"{port}: another process .* CITYRISK_MQTT_PORT"),
@@ -67,7 +68,7 @@ def test_the_process_ends_with_its_sweeps(home: Home, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Proxy, "tend", failing)
 
     async def whole() -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             await serve(with_settings(home, **FREE), now, asyncio.Event())
 
     with pytest.raises(RuntimeError, match="a fault of a sweep"):
@@ -77,7 +78,7 @@ def test_the_process_ends_with_its_sweeps(home: Home, monkeypatch: pytest.Monkey
 async def test_the_process_ends_well_when_it_is_asked_to(home: Home) -> None:
     stop = asyncio.Event()
     task = asyncio.create_task(serve(with_settings(home, **FREE), now, stop))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         while not read_running(home, "mqtt"):
             await asyncio.sleep(0.01)
         stop.set()

@@ -26,10 +26,10 @@ from core.store.landed import live_files
 from core.stream import live, raw
 from core.stream.raw import RawEntry
 from core.stream.streams import LIVE
+from waiting import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[3]
 GAS = "urban.gas_reading"
-READY_WITHIN_S = 60.0
 
 Key = tuple[str, int]
 
@@ -54,7 +54,7 @@ class IntakeServer:
                 stdout=log,
                 stderr=log,
             )
-        deadline = time.monotonic() + READY_WITHIN_S
+        deadline = time.monotonic() + PATIENCE_S
         while read_running(self.home, "intake") is None:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("intake did not come up:\n" + self.log_text())

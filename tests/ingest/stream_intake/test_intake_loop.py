@@ -35,11 +35,11 @@ from ingest.land import landing
 from ingest.pull import Intake, open_intake, pull_feed
 from ingest.reprocess.quarantine import replay
 from ingest.reprocess.restore import restore
+from waiting import PATIENCE_S
 
 NOW = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 AT_MS = int(NOW.timestamp() * 1000) - 5000
 BEHAVIOUR, POSITION = "transport.driver_behaviour", "transport.vehicle_position"
-WITHIN_S = 30.0
 
 
 class Clock:
@@ -105,7 +105,7 @@ async def _is_taken(home: Home, client: Client) -> bool:
 
 async def until(holds: Callable[[], Any | Awaitable[Any]]) -> None:
     """Return once something holds."""
-    deadline = time.monotonic() + WITHIN_S
+    deadline = time.monotonic() + PATIENCE_S
     while True:
         found = holds()
         if isinstance(found, Awaitable):
@@ -422,7 +422,7 @@ def test_a_small_live_stream_runs_as_long_as_alerting_reads(
             reader = StreamReader(client, 0, LIVE, "alerting")
             for number in range(messages):
                 await send(client, *(reading(f"GD{number}-{n}", AT_MS) for n in range(20)))
-                async with asyncio.timeout(WITHIN_S):
+                async with asyncio.timeout(PATIENCE_S):
                     while len(seen) < 20 * (number + 1):
                         taken = await reader.take(1)
                         for one in taken:
