@@ -11,8 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from access.rights import NotAllowedError, Reader
-from access.users import require_role
+from access.rights import NotAllowedError, Reader, require_role
 from alerting.lifecycle.alert import Alert
 from alerting.lifecycle.steps import IllegalStep, Verb
 from alerting.policy.notification_policies import (

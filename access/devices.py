@@ -18,9 +18,8 @@ import sqlalchemy as sa
 from prometheus_client.parser import text_string_to_metric_families
 
 from access.live import OpsReader
-from access.rights import Reader
+from access.rights import Reader, require_role
 from access.serving import GenerationError, Home, NoGenerationError, open_mart
-from access.users import require_role
 from core.catalogue import contract_path, load_contract
 from core.contract import ContractError
 from core.store import database, tables

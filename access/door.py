@@ -17,7 +17,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import Message, Receive, Send
 
-from access import users
+from access import people, users
 from access.web import allowed_hosts, host_of, is_own_origin, source_of
 from core.settings import Home
 
@@ -45,7 +45,7 @@ class DoorKeeper:
         """The address that asks."""
         return source_of(self.home, at.client.host if at.client else None, at.headers)
 
-    async def log_in(self, at: HTTPConnection, form: dict[str, str]) -> tuple[str, users.User]:
+    async def log_in(self, at: HTTPConnection, form: dict[str, str]) -> tuple[str, people.User]:
         """A new session for the `name` and `password` of a form. Raises LoginRefused."""
         name, password = form.get("name", ""), form.get("password", "")
         return await run_in_threadpool(users.log_in, self.home, name, password, self.clock(), self.source(at))
@@ -54,7 +54,7 @@ class DoorKeeper:
         """End a session."""
         await run_in_threadpool(users.log_out, self.home, token, self.clock())
 
-    async def user(self, at: HTTPConnection) -> users.User | None:
+    async def user(self, at: HTTPConnection) -> people.User | None:
         """Whose cookie the request brings."""
         token = self.token(at)
         return await run_in_threadpool(users.user_of, self.home, token, self.clock()) if token else None

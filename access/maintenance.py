@@ -12,8 +12,7 @@ import sqlalchemy as sa
 
 from access.alerts import SILENCE_ROLES, Covered, Quieted, policies_of
 from access.live import OpsReader
-from access.rights import NotAllowedError, Reader
-from access.users import require_role
+from access.rights import NotAllowedError, Reader, require_role
 from alerting.registry import load_registry
 from alerting.rules.generations import load_newest
 from alerting.workflow import commands, requests

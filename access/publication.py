@@ -11,8 +11,7 @@ import sqlalchemy as sa
 from access.alerts import STEP_ROLES, Quieted, whole_id
 from access.alerts_view import marks_of
 from access.live import OpsReader
-from access.rights import Reader
-from access.users import require_role
+from access.rights import Reader, require_role
 from alerting.cap.release import flags_of, is_never_public
 from alerting.lifecycle.steps import Verb
 from alerting.workflow import requests

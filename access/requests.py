@@ -12,8 +12,9 @@ import sqlalchemy as sa
 
 from access.alerts import policies_of
 from access.live import OpsReader
-from access.rights import NotAllowedError, Reader, SecondNameError
-from access.users import password_set_by, require_role, user_named
+from access.people import user_named
+from access.rights import NotAllowedError, Reader, SecondNameError, require_role
+from access.users import password_set_by
 from alerting.shadow.evaluation import Compared, compared
 from alerting.workflow import commands, requests
 from alerting.workflow.requests import STATES, Kind, NotWaiting, Request, principals, require_own_name

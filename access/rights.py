@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from core.area import branch_of, is_within
+from core.errors import ExplainedError
 
 REVEALING_ROLES = frozenset({"duty_officer", "administrator"})
 
 
-class NotAllowedError(PermissionError):
+class NotAllowedError(ExplainedError, PermissionError):
     """A reader asked for what the role or branch does not have; says what is missing."""
 
 
@@ -48,3 +49,9 @@ class Reader:
 
 
 CITY_WIDE = Reader()
+
+
+def require_role(reader: Reader, roles: frozenset[str], act: str) -> None:
+    """Raise NotAllowedError unless the reader has one of the roles."""
+    if reader.role not in roles:
+        raise NotAllowedError(f"role {reader.role!r} may not {act}; needs one of {', '.join(sorted(roles))}")

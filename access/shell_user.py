@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 
-from access import users
+from access.people import anybody, user_named
 from access.rights import NotAllowedError, Reader
-from alerting.workflow.requests import AS
 from core.settings import Home, written_in
+from core.store.request import AS
 
 
 def acting(home: Home, own_name: str, actor: str | None = None) -> Reader:
@@ -33,18 +33,18 @@ def acting(home: Home, own_name: str, actor: str | None = None) -> Reader:
             f"{own_name!r} may not act as {actor!r}: only an administrator may; "
             f"map users of this machine to those of the product by CITYRISK_OS_USERS in {home.root / 'secrets.env'}"
         )
-    other = users.user_named(home, actor)
+    other = user_named(home, actor)
     role, area = (other.role, other.area_code) if other else ("nobody", None)
     return Reader(f"{own.name}{AS}{actor}", role, area)
 
 
 def _reader(home: Home, own_name: str, mapped: str) -> Reader:
-    user = users.user_named(home, mapped)
+    user = user_named(home, mapped)
     if user is not None:
         return user.reader
     # Somebody must let the first person in, and a demo belongs to who made it: the owner of the folder, who can change
     # everything in it anyway.
-    is_open = (home.root / "city" / "build.json").is_file() or not users.anybody(home)
+    is_open = (home.root / "city" / "build.json").is_file() or not anybody(home)
     if is_open and home.root.stat().st_uid == os.getuid():
         return Reader(own_name, "administrator")
     return Reader(own_name, "nobody")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -17,10 +16,11 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from access import logins
-from access.rights import NotAllowedError, Reader
-from alerting.workflow.requests import AS
+from access.people import User, anybody
+from access.rights import Reader, require_role
 from core.settings import Home
 from core.store import database, tables
+from core.store.request import AS
 
 ROLES = ("viewer", "duty_officer", "shift_lead", "department_head", "data_engineer", "administrator")
 LANGUAGES = ("zh", "en")
@@ -35,22 +35,6 @@ _SETTING = ("add user", "change user", "reset password", _CHANGED)  # deeds that
 
 class LoginRefused(PermissionError):
     """Name and password do not belong together, or the account is closed, or this source must wait. Says no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class User:
-    """Somebody who is logged in."""
-
-    name: str
-    display_name: str
-    role: str
-    area_code: str | None
-    language: str
-
-    @property
-    def reader(self) -> Reader:
-        """The person as every query and deed wants it."""
-        return Reader(self.name, self.role, self.area_code)
 
 
 def let_in(
@@ -251,34 +235,12 @@ def password_set_by(engine: sa.Engine, name: str) -> str:
         return connection.scalar(query.order_by(action.id.desc()).limit(1)) or ""
 
 
-def user_named(home: Home, name: str) -> User | None:
-    """Somebody who may log in, None for every other name: for a shell, whose user the machine already knows."""
-    user = tables.app_user.c
-    query = sa.select(user.name, user.display_name, user.role, user.area_code, user.language)
-    with database.opened(home.ops_url) as engine, engine.connect() as connection:
-        row = connection.execute(query.where(user.name == name, user.disabled_at.is_(None))).first()
-    return User(row.name, row.display_name, row.role, row.area_code, row.language) if row else None
-
-
-def anybody(home: Home) -> bool:
-    """Whether the home has any user who may log in."""
-    with database.opened(home.ops_url) as engine, engine.connect() as connection:
-        query = sa.select(sa.func.count()).where(tables.app_user.c.disabled_at.is_(None))
-        return bool(connection.scalar(query))
-
-
 def log_out(home: Home, token: str, now: datetime) -> None:
     """End a session; one that is over already stays so."""
     table = tables.app_session
     with database.opened(home.ops_url) as engine, engine.begin() as connection:
         open_one = (table.c.token_sha256 == _digest(token), table.c.ended_at.is_(None))
         connection.execute(sa.update(table).where(*open_one).values(ended_at=now))
-
-
-def require_role(reader: Reader, roles: frozenset[str], act: str) -> None:
-    """Raise NotAllowedError unless the reader has one of the roles."""
-    if reader.role not in roles:
-        raise NotAllowedError(f"role {reader.role!r} may not {act}; needs one of {', '.join(sorted(roles))}")
 
 
 def _checked(connection: sa.Connection, name: str, password: str, now: datetime, source: str) -> sa.Row[Any] | None:

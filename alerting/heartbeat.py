@@ -10,16 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Protocol
 
 import orjson
 
+from alerting.heartbeat_standing import DEFAULT_EVERY_S, MQTT_URL, URL, Beaten, at, every_of, write_note
 from alerting.notify.channels.form import NotSetUp, NotTaken, Refused
 from alerting.notify.channels.mqtt import Mqtt, MqttConnection
 from alerting.notify.channels.web import Asker
@@ -28,15 +27,11 @@ from core.settings import Home, SettingsError
 
 log = logging.getLogger(__name__)
 
-URL, MQTT_URL, EVERY_S = "CITYRISK_HEARTBEAT_URL", "CITYRISK_HEARTBEAT_MQTT_URL", "CITYRISK_HEARTBEAT_EVERY_S"
-DEFAULT_EVERY_S = 60
 TIMEOUT_S = 10.0
 LOOK_EVERY_S = 1.0
 TICKED_WITHIN = timedelta(seconds=10)
 # The clock message of LIVE comes every second, also when no device says anything.
 JUDGED_WITHIN = timedelta(seconds=30)
-MISSED = 3  # beats that may be missed until it is called failing
-_NOTE = "heartbeat.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +49,10 @@ class Vitals:
     def silence(self, now: datetime) -> str:
         """Why there is nothing to be alive about; empty while alerting judges."""
         if self.ticked_at is None or now - self.ticked_at > TICKED_WITHIN:
-            return f"no beat: the clock of alerting has not ticked since {_at(self.ticked_at)}"
+            return f"no beat: the clock of alerting has not ticked since {at(self.ticked_at)}"
         if self.judged_at is None or now - self.judged_at > JUDGED_WITHIN:
-            return f"no beat: no message of the stream was judged since {_at(self.judged_at)}"
+            return f"no beat: no message of the stream was judged since {at(self.judged_at)}"
         return ""
-
-
-@dataclass(frozen=True, slots=True)
-class Beaten:
-    """How one way out stands."""
-
-    receiver: str
-    delivered_at: datetime | None = None
-    failure: str = ""
 
 
 class HeartbeatReceiver(Protocol):
@@ -161,7 +147,7 @@ class Heartbeat:
         else:
             body = orjson.dumps(body_of(vitals, now, self.every))
             await asyncio.gather(*(self._beat(name, receiver, body, now) for name, receiver in self._receivers.items()))
-        await asyncio.to_thread(_write_note, self.home, self.beaten)
+        await asyncio.to_thread(write_note, self.home, self.beaten)
         return not silence
 
     async def _beat(self, name: str, receiver: HeartbeatReceiver, body: bytes, now: datetime) -> None:
@@ -193,70 +179,3 @@ def body_of(vitals: Vitals, now: datetime, every: timedelta) -> Mapping[str, obj
         "undelivered": dict(vitals.undelivered),
         "is_well": not vitals.failure,
     }
-
-
-# ── how it stands, for status and doctor ──────────────────────────────────────────────────────────────────────────────
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """`state`: not set, dry run, beating, failing."""
-
-    state: str
-    detail: str
-
-
-def standing(home: Home, now: datetime) -> Standing:
-    """Whether somebody outside would notice that alerting is dead, and when it last got a beat."""
-    names = [name for name in (URL, MQTT_URL) if home.environment.get(name)]
-    if not names:
-        return Standing("not set", f"nobody outside this host notices when alerting is dead; set {URL} or {MQTT_URL}")
-    if is_dry_run(home):
-        return Standing("dry run", "CITYRISK_CHANNELS_DRY_RUN: no beat leaves this home")
-    try:
-        every, known = every_of(home), _read_note(home)
-    except SettingsError as error:
-        return Standing("failing", str(error))
-    said, is_failing = [], False
-    for name in names:
-        one = known.get(name, Beaten(name, failure="no beat yet"))
-        is_late = one.delivered_at is None or now - one.delivered_at > MISSED * every
-        is_failing = is_failing or is_late or bool(one.failure)
-        why = f": {one.failure}" if one.failure else ""
-        said.append(f"{name} last delivered {_at(one.delivered_at)}{why}")
-    return Standing("failing" if is_failing else "beating", "; ".join(said))
-
-
-def every_of(home: Home) -> timedelta:
-    """The interval. Raises SettingsError for what is no whole number from 1."""
-    seconds = home.number(EVERY_S, DEFAULT_EVERY_S)
-    if seconds < 1:
-        raise SettingsError(f"{EVERY_S} is {seconds}, expected a whole number of seconds from 1")
-    return timedelta(seconds=seconds)
-
-
-def _note_of(home: Home) -> Path:
-    return home.run / _NOTE
-
-
-def _write_note(home: Home, beaten: Mapping[str, Beaten]) -> None:
-    path = _note_of(home)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(orjson.dumps(list(beaten.values())))
-    os.replace(partial, path)
-
-
-def _read_note(home: Home) -> dict[str, Beaten]:
-    try:
-        rows = orjson.loads(_note_of(home).read_bytes())
-    except (FileNotFoundError, orjson.JSONDecodeError):
-        return {}
-    return {
-        row["way"]: Beaten(
-            row["way"], datetime.fromisoformat(row["delivered_at"]) if row["delivered_at"] else None, row["failure"]
-        )
-        for row in rows
-    }
-
-
-def _at(found: datetime | None) -> str:
-    return f"{found:%Y-%m-%d %H:%M:%S}Z" if found else "never"

@@ -21,7 +21,8 @@ from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
 from alerting.engine_state import EngineState
-from alerting.heartbeat import Heartbeat, Vitals, standing
+from alerting.heartbeat import Heartbeat, Vitals
+from alerting.heartbeat_standing import standing
 from alerting.metrics import Meters
 from alerting.notify.channels.channel_config import load_channel_config
 from alerting.notify.channels.worker import work

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ParamSpec
 import typer
 
 from cli.shell import Json, current_home, failed, now, os_user, print_json, print_rows, verb, wrong_use
+from core.errors import ExplainedError
 from core.settings import Home
 
 app = typer.Typer()
@@ -46,20 +47,9 @@ def action(function: Callable[P, None]) -> Callable[P, None]:
 
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
-        from access import alerts
-        from access.rights import NotAllowedError
-
-        refusals = (
-            alerts.Conflict,
-            alerts.NotificationPolicyError,
-            alerts.NoRulesError,
-            NotAllowedError,
-            LookupError,
-            ValueError,
-        )
         try:
             function(*args, **kwargs)
-        except refusals as error:
+        except (ExplainedError, LookupError, ValueError) as error:
             failed(str(error))
 
     return verb(wrapped)

@@ -49,7 +49,7 @@ def down_command() -> None:
 @verb
 def status_command(as_json: Json = False) -> None:
     """How every process of this home is, and its heartbeat outside; exit 1 when one is not well."""
-    from alerting.heartbeat import standing
+    from alerting.heartbeat_standing import standing
     from core.runtime.supervisor import status
 
     home, at = current_home(), now()

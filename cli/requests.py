@@ -25,7 +25,7 @@ def list_command(
     """Requests that wait, the first to expire first; those that nobody answered expire and hold nothing."""
     from access import requests
     from access.live import ops_reader
-    from access.users import require_role
+    from access.rights import require_role
 
     at, home = now(), current_home()
     reader = reader_of(home, None)

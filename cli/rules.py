@@ -27,7 +27,7 @@ def publish_command(
     then `requests approve`.
     """
     from access.alerts import STEP_ROLES
-    from access.users import require_role
+    from access.rights import require_role
     from alerting.lifecycle.steps import Verb
     from alerting.notify.channels.channel_config import ChannelConfigError
     from alerting.policy.notification_policies import NotificationPolicyError
@@ -56,7 +56,7 @@ def shadow_command(as_json: Json = False) -> None:
     """Rules that wait for a second person: what they opened in shadow, beside those in force, on the same readings."""
     from access import requests
     from access.live import ops_reader
-    from access.users import require_role
+    from access.rights import require_role
 
     home = current_home()
     reader = reader_of(home, None)

@@ -44,8 +44,8 @@ def stop_schedule(name: str, kind: str = "schedule") -> None:
 
 
 def _switch(name: str, kind: str, verb: str) -> None:
+    from access.rights import require_role
     from access.shell_user import acting
-    from access.users import require_role
     from core.store import tables
 
     if kind not in get_args(Kind):

@@ -88,6 +88,11 @@ class Home:
         """SQLAlchemy URL of the ops store."""
         return self.environment.get("CITYRISK_OPS_URL") or f"sqlite:///{self.root / 'ops.db'}"
 
+    @property
+    def has_own_broker(self) -> bool:
+        """Whether the home starts its own broker, or names another one in CITYRISK_NATS_URL."""
+        return not self.environment.get("CITYRISK_NATS_URL")
+
     def require(self, name: str) -> str:
         """The value of an environment variable. Raises SettingsError when it is not set."""
         value = self.environment.get(name)

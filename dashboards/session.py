@@ -11,13 +11,13 @@ from html import escape
 
 import streamlit as st
 
-from access import users
+from access import people, users
 from access.serving import Home
 from dashboards import look
 from dashboards.door import LOG_IN, LOG_OUT, cookie_name
 from dashboards.language import LANGUAGES, Words
 
-User = users.User
+User = people.User
 
 
 def current(home: Home, now: datetime) -> User | None:

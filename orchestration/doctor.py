@@ -13,7 +13,7 @@ import nats.errors
 import sqlalchemy as sa
 
 from access.serving import by_age, published_at, readable
-from alerting.heartbeat import standing as standing_of_heartbeat
+from alerting.heartbeat_standing import standing as standing_of_heartbeat
 from core.contract import Contract
 from core.environment import names_of
 from core.running import read_running
@@ -25,7 +25,6 @@ from core.store import database, tables
 from core.store.archive import Archive, ArchiveError
 from core.store.keys import CHECKED, compare
 from core.store.refusal import standing
-from core.stream.broker import is_ours
 from core.stream.client import connected
 from core.stream.mqtt_store import left_behind
 from orchestration.damage import damage_of, wrecks
@@ -293,7 +292,7 @@ def _processes(home: Home) -> tuple[bool, str, str]:
 
 def _left_messages(home: Home) -> tuple[bool, str, str]:
     """What devices were answered for before each department had an account of its own, and nobody reads now."""
-    if not is_ours(home) or read_running(home, "broker") is None:
+    if not home.has_own_broker or read_running(home, "broker") is None:
         return True, "not asked: no broker of ours is running", ""
 
     async def asked() -> dict[str, int]:

@@ -10,15 +10,17 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from core.contract import Contract
 from core.running import read_running
 from core.runtime.ports import settled_port
 from core.runtime.supervisor import Process
 from core.secrets import add_stream_secrets
 from core.settings import Home
-from core.stream.broker import is_ours
 from dashboards.serve import command as pages_command
+
+if TYPE_CHECKING:
+    from core.contract import Contract
 
 PAGES_PORT, GRAPH_PORT = 8501, 3070
 PROGRAM = Path(sys.executable).with_name("cityrisk")
@@ -30,9 +32,9 @@ def services(home: Home) -> list[Process]:
     A home that names another broker starts none, and no proxy before it; devices come once somebody listens. The graph
     needs its extra to be installed. Raises SettingsError for ports that cannot be used.
     """
-    found = [_ours(home, "broker", 10, "/healthz")] if is_ours(home) else []
+    found = [_ours(home, "broker", 10, "/healthz")] if home.has_own_broker else []
     found.append(_ours(home, "listen", 20))
-    found += [_ours(home, "mqtt", 25)] if is_ours(home) else []
+    found += [_ours(home, "mqtt", 25)] if home.has_own_broker else []
     found += [_ours(home, "intake", 30), _ours(home, "alerting", 40)]
     pages_port = settled_port(home, "pages", "CITYRISK_PAGES_PORT", PAGES_PORT)
     pages = f"http://127.0.0.1:{pages_port}"

@@ -6,8 +6,8 @@ from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
 
-from alerting.engine.marks import LATE, NEEDS_TWO_NAMES, NEVER_PUBLIC
 from alerting.lifecycle.alert import Alert
+from alerting.marks import LATE, NEEDS_TWO_NAMES, NEVER_PUBLIC
 from alerting.workflow.requests import Kind
 from core.store import tables
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from alerting.engine.episode import Change, EpisodeChange, episode_id_of
 from alerting.engine.levels import Transition
-from alerting.engine.marks import LATE, PAST_DANGER
 from alerting.engine.world import Registry
+from alerting.marks import LATE, PAST_DANGER
 from core.severity import COLOURS
 from core.stream.live import instant
 

@@ -15,12 +15,12 @@ from alerting.engine import packing
 from alerting.engine.context import Context
 from alerting.engine.episode import EpisodeChange
 from alerting.engine.evaluators import Evaluator, evaluator_of, watched_by
-from alerting.engine.marks import SENDER
 from alerting.engine.open_episodes import OpenEpisode
 from alerting.engine.rule import MaintenanceWindow, Rule, RuleSet
 from alerting.engine.states import RuleState
 from alerting.engine.usable import Usable
 from alerting.engine.world import Registry
+from alerting.marks import SENDER
 from core.stream.live import LiveBatch, micros
 
 # By feed, the evaluators that take its rows: those of one kind together, in the order of their turns.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from alerting.engine.changes import marks_of
 from alerting.engine.episode import Change, EpisodeChange
-from alerting.engine.marks import OVER_RANGE
+from alerting.marks import OVER_RANGE
 from alerting.spots import Spot
 from core.area import county_of
 from core.severity import COLOURS

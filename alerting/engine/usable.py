@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alerting.engine.marks import Received
 from alerting.engine.rule import MaintenanceWindow
 from alerting.engine.world import FeedShape, Registry
+from alerting.marks import Received
 from core.area import is_within
 from core.stream.live import micros
 

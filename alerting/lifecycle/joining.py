@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from alerting.engine.episode import Change, EpisodeChange, started_at_of
-from alerting.engine.marks import PAST_DANGER
 from alerting.lifecycle.alert import NEW, Alert, Member
 from alerting.lifecycle.steps import STEPS, Action, Step, Verb, move
+from alerting.marks import PAST_DANGER
 from alerting.wording import Pair
 from core.severity import COLOURS
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from core.store import tables
+from core.store import alert as stored
 from core.store.parts import in_parts
 
 SILENCE = "silence_s"  # the metric of silence rules: seconds since the device was last heard
@@ -25,7 +25,7 @@ def silent_since(ask: Ask, alerts: Iterable[tuple[str, str | None, str]]) -> dic
 
     `alerts` are their ids, devices and metrics.
     """
-    member, alert = tables.member.c, tables.alert.c
+    member, alert = stored.member.c, stored.alert.c
     devices: dict[str, set[str]] = defaultdict(set)  # device → alerts that it holds
     for alert_id, device_id, metric in alerts:
         if device_id and metric != SILENCE:
@@ -41,8 +41,8 @@ def silent_since(ask: Ask, alerts: Iterable[tuple[str, str | None, str]]) -> dic
         return {}
     silent = (
         sa.select(member.device_id, member.started_at, member.value)
-        .join(tables.alert, alert.alert_id == member.alert_id)
-        .where(alert.state.in_(tables.OPEN_STATES), alert.metric == SILENCE, member.state == "holding")
+        .join(stored.alert, alert.alert_id == member.alert_id)
+        .where(alert.state.in_(stored.OPEN_STATES), alert.metric == SILENCE, member.state == "holding")
     )
     found: dict[str, datetime] = {}
     for row in ask(silent):

@@ -15,6 +15,7 @@ from alerting.policy.labels import MatcherError
 from alerting.policy.routing import Routing
 from alerting.policy.warning_facts import Guides
 from alerting.wording import Wording
+from core.errors import ExplainedError
 
 TABLES = (
     "areas",
@@ -30,7 +31,7 @@ TABLES = (
 )
 
 
-class NotificationPolicyError(RuntimeError):
+class NotificationPolicyError(ExplainedError, RuntimeError):
     """A table of notification policies is missing or cannot be read; says which and what to do."""
 
 

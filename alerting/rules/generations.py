@@ -11,13 +11,14 @@ from pathlib import Path
 
 from alerting.engine.rule import RuleSet
 from alerting.rules.load import load_rules
+from core.errors import ExplainedError
 
 FOLDER = "rules"
 PARTIAL = ".partial"
 NAME = "%Y%m%dT%H%M%S%f"
 
 
-class NoRulesError(RuntimeError):
+class NoRulesError(ExplainedError, RuntimeError):
     """The home has no rules generation yet."""
 
 

@@ -17,9 +17,9 @@ import sqlalchemy as sa
 
 from alerting.workflow.unit_of_work import in_transaction
 from core.store import tables
+from core.store.request import AS
 
 SOURCE = "request:"  # how the feed of a notice about a request begins
-AS = " as "  # between who acts and the name that is acted under
 _WAITING = "waiting"
 _t = tables.request.c
 

@@ -18,6 +18,7 @@ from alerting.policy.flapping import FLIPS, flipped, is_muted
 from alerting.policy.grouping import TOLD_AS, Announcement, Told, flush_at
 from alerting.policy.notification_policies import NotificationPolicies
 from alerting.workflow.records import ALERTS, GROUPS, MEMBERS
+from core.errors import ExplainedError
 from core.store import tables
 from core.store.parts import in_parts
 
@@ -28,7 +29,7 @@ _TIMED = ("open", "acknowledged", "dispatched", "resolved", "closed")
 _RETRIED = ("40001", "40P01", "23505")  # serialisation, deadlock, somebody else was first
 
 
-class Conflict(RuntimeError):
+class Conflict(ExplainedError, RuntimeError):
     """Somebody changed the alert between our look and our write; tried again, or told to the person."""
 
 

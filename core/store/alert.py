@@ -92,15 +92,6 @@ alert = Table(
     Column("due_at", UtcText),  # by when the present state must be left
     Column("group_key", String(200), nullable=False),
     Column("version", Integer, nullable=False),
-    Index(
-        "ux_alert_open",
-        "object_id",
-        "rule_id",
-        "is_exercise",
-        unique=True,
-        sqlite_where=sa.column("state").in_(OPEN_STATES),
-        postgresql_where=sa.column("state").in_(OPEN_STATES),
-    ),
     Index("ix_alert_state", "state", "severity_rank"),
     Index("ix_alert_step", "next_step_at"),
     Index("ix_alert_flapping", "flapping_until"),

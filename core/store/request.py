@@ -6,6 +6,8 @@ from sqlalchemy import Column, Index, Integer, String, Table, Text
 
 from core.store.database import UtcText, metadata
 
+AS = " as "  # in an actor's name, between who acts and the name that is acted under
+
 # What one person asked for and only a second one may let stand.
 request = Table(
     "approval_request",

@@ -12,21 +12,12 @@ from datetime import datetime
 import sqlalchemy as sa
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from sqlalchemy import Column, LargeBinary, String, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from core.mask import keyed_hash
-from core.store.database import metadata
 from core.store.parts import in_parts
+from core.store.personal import vault
 from core.store.user import operator_action
-
-# Clear values of hashed personal data, encrypted; read only through an audited reveal.
-vault = Table(
-    "vault",
-    metadata,
-    Column("hash", String(64), primary_key=True),
-    Column("sealed", LargeBinary, nullable=False),
-)
 
 NONCE_BYTES = 12
 

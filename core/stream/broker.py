@@ -106,11 +106,6 @@ def departments_of(home: Home) -> list[str]:
     return found
 
 
-def is_ours(home: Home) -> bool:
-    """Whether the home starts its own broker, or names another one in CITYRISK_NATS_URL."""
-    return not home.environment.get("CITYRISK_NATS_URL")
-
-
 def our_user(department: str = "") -> str:
     """Our user in the city's account, or in a department's: no department can have its name."""
     return f"{OUR_USER}-{department}" if department else OUR_USER
@@ -118,7 +113,7 @@ def our_user(department: str = "") -> str:
 
 def mqtt_accounts(home: Home) -> list[str]:
     """The accounts in which devices speak MQTT: one a department; one, '', of a broker that is not ours."""
-    return departments_of(home) if is_ours(home) else [""]
+    return departments_of(home) if home.has_own_broker else [""]
 
 
 def max_message_bytes(home: Home) -> int:
@@ -208,7 +203,7 @@ def run_broker(home: Home, now: datetime, environment: Mapping[str, str]) -> Non
 
     Raises SettingsError when the home uses another broker, or for settings that cannot be used.
     """
-    if not is_ours(home):
+    if not home.has_own_broker:
         raise SettingsError("CITYRISK_NATS_URL names another broker; this home starts none of its own")
     ports = choose_ports(home)
     command = broker_command(home, ports)

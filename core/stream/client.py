@@ -17,7 +17,7 @@ from nats.aio.client import Client
 
 from core.running import port_of
 from core.settings import NATS_PASSWORD, Home
-from core.stream.broker import MQTT_BROKER_PORT, MQTT_PORT, NATS_PORT, is_ours, our_user
+from core.stream.broker import MQTT_BROKER_PORT, MQTT_PORT, NATS_PORT, our_user
 from core.tasks import ended
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def mqtt_address(home: Home) -> tuple[str, int]:
 
     Devices go elsewhere: to the process `mqtt`. Raises SettingsError.
     """
-    if is_ours(home):
+    if home.has_own_broker:
         return "127.0.0.1", port_of(home, "broker", "mqtt", "CITYRISK_MQTT_BROKER_PORT", MQTT_BROKER_PORT)
     host = urlsplit(nats_url(home)).hostname or "127.0.0.1"
     return host, home.number("CITYRISK_MQTT_PORT", MQTT_PORT) or MQTT_PORT

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import streamlit as st
 
 from access import system_page
-from access.alerts_view import wording
+from access.alert_words import wording
 from access.systems import Metric
 from dashboards import charts, look
 from dashboards.frame import BEIJING, age_words, clock

@@ -13,8 +13,8 @@ from typing import Any
 
 import streamlit as st
 
+from access import alert_words, channels, live, publication
 from access import alerts_view as alerts
-from access import live, publication
 from dashboards import commands, live_client, look
 from dashboards.frame import BEIJING, Scene, clock, present
 from dashboards.views import maintenance
@@ -68,7 +68,7 @@ def _pairs(scene: Scene, alert: Mapping[str, Any]) -> list[tuple[str, str]]:
         limit = "" if alert["threshold"] is None else f" / {number(alert['threshold'])}"
         peak = "" if alert["peak_value"] is None else f" · {words('alert.peak')} {number(alert['peak_value'])}"
         pairs.append((words("alerts.value"), escape(f"{number(alert['value'])}{limit} {unit}{peak}")))
-    label = scene.name(*alerts.wording(scene.home).of("source_label", alert["source_label"]))
+    label = scene.name(*alert_words.wording(scene.home).of("source_label", alert["source_label"]))
     pairs += [
         (words("alerts.basis"), f"{basis_of(scene, alert)}<small>{label}</small>{grade(scene, alert)}"),
         (words("alert.area"), scene.name(alert["possible_area_zh"], alert["possible_area_en"])),
@@ -222,13 +222,13 @@ def _event(scene: Scene, event: Mapping[str, Any], unit: str) -> str:
 
 def _deliveries(scene: Scene, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     """One line for each kind of news and what became of it, with the channels that carry it."""
-    words, names = scene.words, alerts.channel_names(scene.home)
+    words, names = scene.words, channels.names(scene.home)
     lines: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for row in rows:
         lines.setdefault((row["kind"], row["state"]), []).append(row)
     said = []
     for (kind, state), carried in lines.items():
-        channels = words("alert.and").join(
+        carriers = words("alert.and").join(
             words.pick(*names.get(row["channel_id"], (row["channel_id"],) * 2))
             + (f" ×{row['n']}" if row["n"] > 1 else "")
             + (words("alert.tries", n=row["attempts"]) if row["attempts"] > 1 else "")
@@ -236,7 +236,7 @@ def _deliveries(scene: Scene, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         )
         head = f"<b>{escape(words(f'told.{kind}'))}</b> · {escape(words(f'delivery.{state}'))}"
         said.append(
-            f'<span class="when">{second(carried[0]["last_at"])}</span> {head}<small>{escape(channels)}</small>'
+            f'<span class="when">{second(carried[0]["last_at"])}</span> {head}<small>{escape(carriers)}</small>'
         )
     return said
 
@@ -278,12 +278,12 @@ def number(value: float) -> str:
 
 def unit_of(scene: Scene, row: Mapping[str, Any]) -> str:
     """The unit as people write it; codes and pure numbers have none."""
-    return scene.words.pick_one(alerts.wording(scene.home).of("unit", row["unit"]))
+    return scene.words.pick_one(alert_words.wording(scene.home).of("unit", row["unit"]))
 
 
 def basis_of(scene: Scene, row: Mapping[str, Any]) -> str:
     """Standard and clause in the page's language, escaped."""
-    return scene.name(*alerts.wording(scene.home).basis(row["standard"], row["clause"])) or "–"
+    return scene.name(*alert_words.wording(scene.home).basis(row["standard"], row["clause"])) or "–"
 
 
 def second(at: datetime) -> str:

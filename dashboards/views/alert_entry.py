@@ -9,6 +9,7 @@ from html import escape
 
 import streamlit as st
 
+from access import alert_words
 from access import alerts_view as alerts
 from dashboards import commands
 from dashboards.frame import Scene
@@ -33,7 +34,7 @@ def draw(scene: Scene, counties: Mapping[str, tuple[str, str | None]]) -> None:
             format_func=lambda one: words(f"colour.{one}"),
             key="entry_colour",
         )
-        kinds = alerts.event_kinds(scene.home)
+        kinds = alert_words.event_kinds(scene.home)
         second.selectbox(
             words("entry.kind"), list(kinds), format_func=lambda one: _kind(scene, one, kinds[one]), key="entry_kind"
         )

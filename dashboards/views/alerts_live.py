@@ -13,8 +13,8 @@ from typing import Any
 import polars as pl
 import streamlit as st
 
+from access import alert_words, channels, live
 from access import alerts_view as alerts
-from access import live
 from access import map as risk
 from dashboards import charts, live_client, look
 from dashboards.frame import BEIJING, Scene, clock, present, title_line
@@ -30,7 +30,7 @@ def draw(scene: Scene) -> None:
     """The page. It needs no published generation: alerts are there before the first one."""
     words = scene.words
     title_line(scene, words("nav.alerts"), [words("alerts.subtitle"), words("edition.zone")])
-    counties = alerts.places(scene.home)
+    counties = alert_words.places(scene.home)
     if asked := st.query_params.get(ASKED):  # once: from then on people choose
         choose(asked)
         del st.query_params[ASKED]
@@ -131,7 +131,7 @@ def _heart(scene: Scene) -> None:
     with live.ops_reader(scene.home) as ops:
         if ops is None:  # the list says so
             return
-        heartbeat, stuck = alerts.heartbeat(ops), alerts.undelivered(ops, present())
+        heartbeat, stuck = alerts.heartbeat(ops), channels.undelivered(ops, present())
     if heartbeat.moved_at is None:
         inside = look.banner("bad", words("alerts.never"))
     elif heartbeat.is_silent(present()):
@@ -143,13 +143,13 @@ def _heart(scene: Scene) -> None:
     st.html(f'<div class="cr heart">{inside}{_stuck(scene, stuck)}</div>')
 
 
-def _stuck(scene: Scene, channels: Sequence[tuple[str, int, datetime]]) -> str:
+def _stuck(scene: Scene, stuck: Sequence[tuple[str, int, datetime]]) -> str:
     """What did not reach those who should know: somebody must call them."""
-    if not channels:
+    if not stuck:
         return ""
-    words, names = scene.words, alerts.channel_names(scene.home)
+    words, names = scene.words, channels.names(scene.home)
     said = []
-    for channel, n, oldest_at in channels:
+    for channel, n, oldest_at in stuck:
         name = words.pick(*names.get(channel, (channel, channel)))
         said.append(words("alerts.stuck_channel", name=name, n=n, at=clock(oldest_at)))
     return look.banner("warn", words("alerts.stuck", said=words("alert.and").join(said)))

@@ -14,7 +14,6 @@ import nats.errors
 from nats.aio.client import Client
 
 from core.settings import Home
-from core.stream.broker import is_ours
 from core.stream.client import connected
 from core.stream.mqtt_store import bound_mqtt_stores, ensure_mqtt_store, make_mqtt_room
 from ingest.devices.mqtt import Bridge
@@ -81,7 +80,7 @@ class Account:
             if not self._has_store:
                 await self._make_store(client)
             await make_mqtt_room(client.jsm())
-            if is_ours(self._home):
+            if self._home.has_own_broker:
                 await bound_mqtt_stores(client.jsm())
         except (nats.errors.Error, OSError) as error:
             self._failed(error)
@@ -96,7 +95,7 @@ class Account:
     async def _make_store(self, client: Client) -> None:
         """Without it the session opens all the same: devices are answered in any case, so somebody must take theirs."""
         try:
-            if is_ours(self._home):
+            if self._home.has_own_broker:
                 await ensure_mqtt_store(client.jsm(), self._home)
         except (nats.errors.Error, OSError) as error:
             self._failed(error)

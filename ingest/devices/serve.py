@@ -27,7 +27,7 @@ from core.settings import ARCHIVE_KEY, Home
 from core.store import database
 from core.store.archive import Archive
 from core.store.keys import checked_key, confirm_keys
-from core.stream.broker import is_ours, mqtt_accounts
+from core.stream.broker import mqtt_accounts
 from core.stream.mqtt_store import left_behind
 from core.stream.packer import Packer
 from core.stream.streams import PARTS, PROBE, PROBE_SUBJECT, RAW, ensure_streams, make_room
@@ -80,7 +80,7 @@ async def serve(
 async def _tell_left_behind(home: Home, client: Client) -> None:
     """Say what devices were answered for and no session of this release reads; it holds up no door."""
     with contextlib.suppress(nats.errors.Error, OSError):
-        if is_ours(home) and (found := await left_behind(client.jsm())):
+        if home.has_own_broker and (found := await left_behind(client.jsm())):
             said = ", ".join(f"{topic}: {count}" for topic, count in sorted(found.items()))
             log.error("messages wait in the session of an earlier release (%s); docs/runbooks.md, Messages left", said)
 

@@ -24,9 +24,9 @@ HEAVY = frozenset({
 STORE = "sqlalchemy"  # half of what a light verb may cost: only where the ops store is read
 LOOKING = [
     ("--help",), ("alerts", "--help"), ("feed", "list"), ("feed", "show", "weather.observation"), ("system", "list"),
-    ("system", "list", "--json"), ("decode", "hj212", "--hex", "00"),
+    ("system", "list", "--json"), ("decode", "hj212", "--hex", "00"), ("status",),
 ]  # fmt: skip
-READING = [("quarantine", "list"), ("quarantine", "show", "1"), ("feed", "held")]
+READING = [("quarantine", "list"), ("quarantine", "show", "1"), ("feed", "held"), ("alerts", "list")]
 
 # Runs one verb in this interpreter and tells which modules it needed.
 PROBE = """

@@ -13,11 +13,11 @@ from alerting.engine.context import Context
 from alerting.engine.evaluators.evaluator import Columns, Evaluator, needs
 from alerting.engine.evaluators.reading import PAST, ReadingEvaluator
 from alerting.engine.limits import RuleLimits
-from alerting.engine.marks import DEVICE_FAULT, FAULT_FLAG, FLAGS, Received
 from alerting.engine.rule import Rule, RuleError, RuleSet
 from alerting.engine.states import RuleState
 from alerting.engine.usable import AT_WORK, FAULT
 from alerting.engine.world import FeedShape
+from alerting.marks import DEVICE_FAULT, FAULT_FLAG, FLAGS, Received
 from core.severity import RANKS
 
 COLUMN = "device_fault"  # the metric of rules of this kind

@@ -12,10 +12,10 @@ from alerting.engine.episode import Change, EpisodeChange
 from alerting.engine.evaluators.evaluator import PART, needs
 from alerting.engine.evaluators.members import MembersEvaluator, check_counted_colours
 from alerting.engine.levels import NO_LEVEL, Hit, Track, Transition
-from alerting.engine.marks import OVER_RANGE
 from alerting.engine.open_episodes import OpenEpisode, as_details, smallest_area
 from alerting.engine.rule import Rule, RuleSet
 from alerting.engine.states import Tracks
+from alerting.marks import OVER_RANGE
 from core.area import county_of
 
 

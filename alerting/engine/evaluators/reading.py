@@ -18,11 +18,11 @@ from alerting.engine.gates import gates_of
 from alerting.engine.judge import Judge, Judgement
 from alerting.engine.levels import NO_LEVEL, Track, Transition
 from alerting.engine.limits import Limit, RuleLimits, word_of
-from alerting.engine.marks import CLOCK_WRONG, OVER_RANGE, Marks, Received
 from alerting.engine.rule import Rule
 from alerting.engine.series import Series
 from alerting.engine.states import Tracks
 from alerting.engine.world import FeedShape
+from alerting.marks import CLOCK_WRONG, OVER_RANGE, Marks, Received
 from alerting.spots import spot_of
 from core.civil_time import CIVIL_OFFSET_US
 from core.stream.live import EPOCH

@@ -16,9 +16,9 @@ from alerting.engine.context import Context
 from alerting.engine.evaluators.evaluator import SECOND_US, Columns, Evaluator, levels_of
 from alerting.engine.evaluators.stranger import BETWEEN, NO_PROOF, sender_object
 from alerting.engine.levels import Hit, Track, Transition
-from alerting.engine.marks import RECEIVED, UNREADABLE
 from alerting.engine.rule import Rule
 from alerting.engine.states import RuleState, Tracks
+from alerting.marks import RECEIVED, UNREADABLE
 
 UNREADABLE_ALARM = "unreadable_alarm"  # rule id
 UNREADABLE_FEED = "intake.unreadable_alarm"  # of intake itself: it has no contract

@@ -17,10 +17,10 @@ from alerting.engine.evaluators.evaluator import PART, Columns, Evaluator
 from alerting.engine.evaluators.reading import ReadingEvaluator
 from alerting.engine.levels import Transition
 from alerting.engine.limits import RuleLimits
-from alerting.engine.marks import SENDER, UNKNOWN_DEVICE
 from alerting.engine.rule import Rule
 from alerting.engine.states import RuleState, Tracks
 from alerting.engine.world import FeedShape, Registry
+from alerting.marks import SENDER, UNKNOWN_DEVICE
 from alerting.spots import spot_of
 
 UNKNOWN_ALARM = "unknown_device_alarm"  # rule id

@@ -14,7 +14,7 @@ from functools import partial
 
 from core.runtime.telemetry import Health, told
 from core.settings import Home, SettingsError
-from core.stream.broker import MQTT_BROKER_PORT, MQTT_PORT, is_ours, max_connections, max_message_bytes
+from core.stream.broker import MQTT_BROKER_PORT, MQTT_PORT, max_connections, max_message_bytes
 from core.stream.client import mqtt_address
 from ingest.devices.limits import raise_file_limit
 from ingest.devices.proxy.connections import DeviceSide, Proxy, ProxyLimits
@@ -61,7 +61,7 @@ async def serve(home: Home, now: Callable[[], datetime], stop: asyncio.Event) ->
     It ends with whatever ends the sweeps of connections: its manager starts it again. Once `$HOME/run/mqtt.json` is
     written, devices may come.
     """
-    if not is_ours(home):
+    if not home.has_own_broker:
         raise SettingsError("CITYRISK_NATS_URL names another broker; devices speak to it, not to a proxy of ours")
     started_at, counts = now(), Counts()
     proxy = Proxy(partial(mqtt_address, home), limits_of(home), counts)

@@ -11,7 +11,8 @@ from urllib.parse import quote
 import pytest
 from way_out import Receiver, receiving
 
-from alerting.heartbeat import EVERY_S, MQTT_URL, URL, Heartbeat, Vitals, standing
+from alerting.heartbeat import Heartbeat, Vitals
+from alerting.heartbeat_standing import EVERY_S, MQTT_URL, URL, standing
 from broker_server import BrokerServer
 from core.contract import Contract
 from core.running import write_running

@@ -13,7 +13,7 @@ from alerting.engine import Engine, Registry
 from alerting.engine.episode import Change, EpisodeChange
 from alerting.engine.evaluators import fault
 from alerting.engine.evaluators.fault import with_faults
-from alerting.engine.marks import NEVER_PUBLIC
+from alerting.marks import NEVER_PUBLIC
 from alerting.rules import RuleError, RuleSet, load_rules
 from alerting.rules.check import check_rules
 from core.stream.live import LiveBatch

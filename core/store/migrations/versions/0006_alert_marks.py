@@ -1,4 +1,4 @@
-"""What a person must know of the readings behind an alert, as marks; see `alerting.engine.marks`."""
+"""What a person must know of the readings behind an alert, as marks; see `alerting.marks`."""
 
 from __future__ import annotations
 
