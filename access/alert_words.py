@@ -12,6 +12,8 @@ from alerting.rules.generations import NoRulesError
 from alerting.wording import Wording
 from core.system import RISK_DOMAINS
 
+ALERTED_DOMAINS = RISK_DOMAINS
+
 
 def places(home: Home) -> dict[str, tuple[str, str | None]]:
     """Counties of the published city, before that those of the notification policies: code → (name_zh, name_en)."""
@@ -35,7 +37,7 @@ def event_kinds(home: Home) -> dict[tuple[str, str], tuple[str, str]]:
     """
     policies = _policies_of(home)
     guides = policies.guides.kinds() if policies else {}
-    return {kind: names for kind, names in guides.items() if kind[0] in RISK_DOMAINS}
+    return {kind: names for kind, names in guides.items() if kind[0] in ALERTED_DOMAINS}
 
 
 def wording(home: Home) -> Wording:

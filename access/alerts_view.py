@@ -17,7 +17,6 @@ from alerting.notify.silent_devices import silent_since
 from core import severity
 from core.store import alert as stored
 from core.store import notice, policy
-from core.system import RISK_DOMAINS
 
 if TYPE_CHECKING:
     from access.systems import CitySystem
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 STATES = ("open", "acknowledged", "dispatched", "resolved", "suppressed", "pending", "closed", "archived", "withdrawn")
 WORKED_ON = (*steps.WORKED_ON, "resolved")
 COLOURS = severity.WORST_FIRST
-ALERTED_DOMAINS = RISK_DOMAINS
 KINDS = tuple(verb.value for verb in steps.Verb)
 ROWS_A_PAGE = 50
 HISTORY_ROWS = 200

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
 from core.settings import Home
-from core.store import tables
+from core.store.user import operator_action
 
 LOGIN, REFUSED = "login", "login refused"
 WINDOW = timedelta(minutes=15)
@@ -28,7 +28,7 @@ KNOWN_FOR = timedelta(days=30)
 
 def must_wait(connection: sa.Connection, name: str, source: str, now: datetime) -> bool:
     """Whether this source has to wait before its next try, right or wrong, at this name."""
-    action = tables.operator_action.c
+    action = operator_action.c
     here = (action.reason == source, action.at <= now)
     wrong: tuple[sa.ColumnElement[bool], ...] = (*here, action.action == REFUSED, action.at > now - WINDOW)
     logged_in = sa.select(sa.func.max(action.id)).where(
@@ -52,14 +52,14 @@ def must_wait(connection: sa.Connection, name: str, source: str, now: datetime) 
 def note(connection: sa.Connection, action: str, name: str, source: str, now: datetime) -> None:
     """Keep one try with its source."""
     values = {"actor": name[:80], "action": action, "target": name[:200], "reason": source[:200], "at": now}
-    connection.execute(sa.insert(tables.operator_action).values(values))
+    connection.execute(sa.insert(operator_action).values(values))
 
 
 def tries(home: Home, reader: Reader, n_newest: int) -> list[dict[str, Any]]:
     """The newest tries with result and source, for administrators. Raises NotAllowedError for everybody else."""
     if reader.role != "administrator":
         raise NotAllowedError(f"role {reader.role!r} may not see who logged in; needs administrator")
-    action = tables.operator_action.c
+    action = operator_action.c
     query = sa.select(
         action.at, action.target.label("name"), action.action.label("result"), action.reason.label("source")
     ).where(action.action.in_((LOGIN, REFUSED)))

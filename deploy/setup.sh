@@ -50,7 +50,7 @@ follow_the_office() {
 install_with_uv() {
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/uv.lock.txt || return 1
     local uv=(.venv/bin/uv pip install --quiet --python .venv/bin/python)
-    UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-180} "${uv[@]}" --require-hashes -r requirements.lock || return 1
+    UV_HTTP_TIMEOUT=${UV_HTTP_TIMEOUT:-180} "${uv[@]}" --compile-bytecode --require-hashes -r requirements.lock || return 1
     "${uv[@]}" --no-deps --no-build-isolation -e . || return 1
 }
 
@@ -62,9 +62,15 @@ install_with_pip() {
     "${pip[@]}" --no-deps --no-build-isolation -e .
 }
 
+# As pip does with what it installs: where an environment forbids Python to keep bytecode, every start would compile.
+compile_rooms() {
+    .venv/bin/python -m compileall -q -j 0 core ingest quality orchestration alerting access dashboards city cli || true
+}
+
 make_venv
 follow_the_office
 say "installing the locked packages"
 install_with_uv || { say "uv could not do it; once more with pip (minutes)"; install_with_pip; }
+compile_rooms
 touch .venv/.setup-done
 say "ready: .venv/bin/cityrisk --help"

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alerting.lifecycle.alert import Alert
+if TYPE_CHECKING:
+    from alerting.lifecycle.alert import Alert
 
 # An alert that lives: people or readings can still change it.
 WORKED_ON = ("open", "acknowledged", "dispatched")

@@ -82,7 +82,7 @@ def _filters(scene: Scene, counties: Mapping[str, tuple[str, str | None]]) -> al
     more = fourth.popover(words("alerts.more"), width="stretch")
     domain = more.selectbox(
         words("alerts.domain"),
-        [None, *alerts.ALERTED_DOMAINS],
+        [None, *alert_words.ALERTED_DOMAINS],
         format_func=lambda one: words(f"domain.{one}") if one else words("alerts.every"),
         key="alert_domain",
     )
