@@ -96,6 +96,7 @@ class Batch:
     notes: tuple[Note, ...]
     rows_in: int
     secrets: Mapping[str, str] = field(default_factory=dict)  # hash → clear value, for the vault only
+    n_tables: int = 1  # conformed one by one: of several each may have its own word on a key
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """Many row places as one short text: numbered ones as runs, the others as they are.
 
-A delivery of 300,000 rows that are refused for one reason must not become 300,000 rows of the ops store. Not here:
-which notes are drawn together (`ingest.land.landing`).
+A delivery of 300,000 rows that are refused for one reason must not become 300,000 rows of the ops store.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from core.contract import Contract
 from core.geo import AreaIndex
 from core.settings import ARCHIVE_KEY, HASH_KEY, Home, SettingsError
 from core.stages import Batch, Landed, Note, Payload, RawTable
-from core.store import tables
+from core.store import ledger, tables
 from core.store.archive import Archive
 from core.store.keys import checked_key
 from core.store.landed import live_files
@@ -30,7 +30,7 @@ from core.stream.bundle import ticks
 from core.stream.live import instant
 from ingest.conform import ConformContext, Conformed, DeviceClocks, conform
 from ingest.connect import TROUBLES, ConnectError, cursor_at, pull
-from ingest.land import landing
+from ingest.land.accept import LandingRequest, LandingZone, accept, record_resent
 from ingest.parse import FileFault, parse
 from ingest.parse.apart import parse_apart
 from ingest.parse.frames import is_bundle
@@ -72,17 +72,20 @@ class Intake:
     def take(self, contract: Contract, payload: Payload) -> Landed | None:
         """Archive, parse, conform and land one payload. None when the same bytes were landed before."""
         sha256 = self.archive.put(payload.body)
-        batch_id = landing.batch_id_of(contract.id, sha256)
-        if self._is_state(contract) and landing.newest_sha256(self.engine, contract.id) != sha256:
+        batch_id = ledger.batch_id_of(contract.id, sha256)
+        if self._is_state(contract) and ledger.newest_sha256(self.engine, contract.id) != sha256:
             # a service tells its present state: what it said before last may be true again, a file stays an old file
-            batch_id = landing.batch_id_of(contract.id, sha256, payload.received_at.isoformat())
-        elif landing.is_known(self.engine, batch_id) or self._is_state(contract):
-            landing.record_resent(self.engine, contract, payload, batch_id, sha256)
+            batch_id = ledger.batch_id_of(contract.id, sha256, payload.received_at.isoformat())
+        elif ledger.is_known(self.engine, batch_id) or self._is_state(contract):
+            record_resent(self.zone, contract, payload, batch_id, sha256)
             return None
         batch = self.shape(contract, payload, batch_id)
-        if batch.secrets:
-            self.vault.keep(batch.secrets)
-        return landing.land(self.home, self.engine, contract, batch, payload, sha256, self.run_id)
+        return accept(self.zone, LandingRequest(contract, batch, payload, sha256, self.run_id))
+
+    @property
+    def zone(self) -> LandingZone:
+        """Where it lands."""
+        return LandingZone(self.home, self.engine, self.vault)
 
     @staticmethod
     def _is_state(contract: Contract) -> bool:
@@ -106,6 +109,7 @@ class Intake:
             tuple(note for one in shaped for note in one.notes),
             sum(raw.frame.height for raw, _ in parsed),
             {hash_: clear for one in shaped for hash_, clear in one.secrets.items()},
+            n_tables=len(shaped),
         )
 
     def conform(
@@ -213,7 +217,7 @@ def dry_pull(
 
 def _from_department(intake: Intake, contract: Contract, since: datetime | None) -> Iterator[Payload]:
     """What the connector gives from the stored cursor on, or again from an instant for feeds that can go back."""
-    cursor = landing.read_cursor(intake.engine, contract.id)
+    cursor = ledger.read_cursor(intake.engine, contract.id)
     if since is None or contract.snapshot == "full" or contract.server.kind == "files":
         yield from pull(contract, intake.home, cursor, intake.now)
         return

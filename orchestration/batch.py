@@ -23,7 +23,7 @@ from core.contract import Contract
 from core.runtime.run_lock import only_run
 from core.settings import Home
 from core.store import tables
-from ingest.land import landing
+from ingest.land.files import sweep_orphans
 from ingest.pull import Intake, Outcome, open_intake, pull_feed
 from ingest.reprocess.restore import restore
 from orchestration import publish as publishing
@@ -95,7 +95,7 @@ def run_batch(
     with only_run(batch.home, wait_s), _recorded(batch) as step:
         intake = open_intake(batch.home, batch.engine, batch.run_id, batch.now)
         step("restore")
-        landing.sweep_orphans(batch.home, batch.engine)
+        sweep_orphans(batch.home, batch.engine)
         restored = restore(intake, batch.contracts, only_new=not full_refresh)
         result.restored = restored.batches
         step("fetch")

@@ -14,9 +14,9 @@ from core.civil_time import CIVIL_ZONE
 from core.contract import Contract
 from core.settings import open_home
 from core.store import database
+from core.store.ledger import read_cursor
 from core.system import systems_root
 from ingest.connect.files import pending
-from ingest.land.landing import read_cursor
 from orchestration.feed_assets import (
     feed_asset,
     feed_checks,

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import Column, ForeignKey, Index, Integer, String, Table, Text
 
 from core.store.database import UtcText, metadata
+from core.store.records import Records
 
 BUNDLE = "raw-"  # how the medium of a batch begins whose archived bytes are a stream's messages
 
@@ -67,6 +71,88 @@ live_waiting = Table(
     Column("id", Integer, primary_key=True, autoincrement=True),
     Column("batch_id", String(32), nullable=False, unique=True),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class BatchRow:
+    """One batch of the ledger; the columns say more."""
+
+    batch_id: str
+    feed_id: str
+    contract_version: str
+    source_ref: str
+    media: str
+    archive_sha256: str
+    received_at: datetime
+    rows_in: int
+    rows_landed: int
+    rows_quarantined: int
+    rows_ignored: int
+    state: str
+    run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """One landed file of the ledger."""
+
+    path: str
+    batch_id: str
+    feed_id: str
+    landed_on: str
+    rows: int
+    bytes: int
+    state: str
+    sha256: str | None
+    built_at: datetime | None = None
+
+
+BATCHES = Records(BatchRow, batch)
+FILES = Records(FileRow, file)
+
+
+def batch_id_of(feed_id: str, archive_sha256: str, variant: str = "") -> str:
+    """The same bytes of the same feed are the same batch, whatever the file was called."""
+    return hashlib.sha256(f"{feed_id}\0{archive_sha256}\0{variant}".encode()).hexdigest()[:32]
+
+
+def batch_of(connection: sa.Connection, batch_id: str) -> BatchRow | None:
+    """A batch by its id, None when the ledger has none."""
+    return next(iter(BATCHES.found(connection, BATCHES.where(batch.c.batch_id == batch_id))), None)
+
+
+def add_batch(connection: sa.Connection, row: BatchRow, files: Iterable[FileRow]) -> None:
+    """A new batch with its files."""
+    connection.execute(sa.insert(batch).values(BATCHES.row(row)))
+    if rows := FILES.rows(files):
+        connection.execute(sa.insert(file), rows)
+
+
+def is_known(engine: sa.Engine, batch_id: str) -> bool:
+    """Whether a batch with these bytes was already looked at."""
+    with engine.connect() as connection:
+        return connection.execute(sa.select(batch.c.batch_id).filter_by(batch_id=batch_id)).first() is not None
+
+
+def newest_sha256(engine: sa.Engine, feed_id: str) -> str | None:
+    """Content hash of the batch that came last, None when there is none."""
+    query = sa.select(batch.c.archive_sha256).where(batch.c.feed_id == feed_id, batch.c.media != "compaction")
+    with engine.connect() as connection:
+        return connection.execute(query.order_by(batch.c.received_at.desc()).limit(1)).scalar()
+
+
+def move_cursor(connection: sa.Connection, feed_id: str, value: str | None, at: datetime) -> None:
+    """Set where the feed's next pull starts; None leaves it."""
+    if value is None:
+        return
+    connection.execute(sa.delete(cursor).where(cursor.c.feed_id == feed_id))
+    connection.execute(sa.insert(cursor).values(feed_id=feed_id, value=value, moved_at=at))
+
+
+def read_cursor(engine: sa.Engine, feed_id: str) -> str | None:
+    """Where the feed's next pull starts, None at the very first."""
+    with engine.connect() as connection:
+        return connection.execute(sa.select(cursor.c.value).where(cursor.c.feed_id == feed_id)).scalar()
 
 
 def held_batches(engine: sa.Engine) -> Sequence[dict[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy import Column, Index, Integer, String, Table, Text
 
 from core.store.database import UtcText, metadata
+from core.store.records import Records
 
 # Everything found that was not clean, whatever became of it; quarantined rows point to their raw bytes.
 quarantine = Table(
@@ -35,6 +37,31 @@ quarantine = Table(
     Index("ix_quarantine_feed", "feed_id", "reason"),
     Index("ix_quarantine_batch", "batch_id"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineRow:
+    """One thing that was found, as it is kept; its number aside."""
+
+    feed_id: str
+    batch_id: str
+    reason: str
+    grain: str
+    outcome: str
+    source_ref: str
+    locator: str
+    column_name: str | None
+    found: str | None
+    expected: str | None
+    n_rows: int
+    archive_sha256: str
+    contract_version: str
+    at: datetime
+    replayed_at: datetime | None = None
+    replayed_batch_id: str | None = None
+
+
+FOUND = Records(QuarantineRow, quarantine)
 
 # A person's word on a value that a feed keeps sending wrong; applied to the raw text before conform.
 override = Table(

@@ -1,6 +1,6 @@
 """Text table → rows in contract shape, or a reason why not. Pure: no file, no socket, no clock.
 
-Not here: reading bytes (`ingest.parse`), rules over sets of rows (`quality`), storing (`ingest.land.landing`).
+Not here: reading bytes (`ingest.parse`), rules over sets of rows (`quality`), storing (`ingest.land.accept`).
 """
 
 from __future__ import annotations

@@ -32,6 +32,12 @@ def landed_schema(contract: Contract) -> dict[str, pl.DataType]:
     return {**columns, **hashed, **{name: kind for name, kind in META_COLUMNS.items() if name != "_batch_id"}}
 
 
+def value_schema(contract: Contract) -> dict[str, pl.DataType]:
+    """Names and types of the columns that make a row what it is, provenance aside."""
+    schema = landed_schema(contract)
+    return {column.landed_name: schema[column.landed_name] for column in contract.landed_columns}
+
+
 def build_frame(
     raw: pl.DataFrame,
     contract: Contract,

@@ -25,6 +25,7 @@ from ingest.parse.cells import SHEET_ERRORS
 from ingest.parse.columns import ROW, physical_names
 from ingest.values.text import is_shortened, without_invisible
 
+LAST_WORD = "the last word on its key"  # expected of a row that another one supersedes
 _DEGREES = "degrees of longitude and latitude; metres need a coordinate system that the file states"
 
 
@@ -295,8 +296,13 @@ def _drop_superseded(work: _Work) -> None:
     rows = _repeated_keys(work, work.findings.kept)
     if len(rows):
         keys = pl.DataFrame(work.values).select(pl.col(name).gather(rows) for name in work.contract.key)
-        is_last = keys.select(last=pl.struct(work.contract.key).is_last_distinct())["last"].to_numpy()
-        work.findings.lose("superseded", rows[~is_last], None, None, "the last word on its key", outcome="ignored")
+        superseded = rows[~is_last_word(keys).to_numpy()]
+        work.findings.lose("superseded", superseded, None, None, LAST_WORD, outcome="ignored")
+
+
+def is_last_word(keys: pl.DataFrame) -> pl.Series:
+    """Which rows are the last of all with their key."""
+    return keys.select(last=pl.struct(pl.all()).is_last_distinct())["last"]
 
 
 def _repeated_keys(work: _Work, rows: npt.NDArray[np.bool_]) -> Rows:

@@ -21,10 +21,11 @@ from core.mask import mask_numbers
 from core.settings import Home
 from core.stages import Batch, Note, Payload
 from core.store.archive import Archive
+from core.store.ledger import batch_id_of
 from core.stream.bundle import StoredMessage, bundle
 from core.stream.live import micros
 from core.stream.raw import RawEntry, pack
-from ingest.land import landing
+from ingest.land.accept import LandingRequest, LandingZone, accept
 from ingest.parse.frames import BAD_FRAME, JSON, medium_of
 
 OF_A_SENDER, OF_ALL = 6, 30  # kept a minute
@@ -131,10 +132,10 @@ def write_bad_frames(
     if sheet.n_others:
         found = f"{sheet.n_others} more"
         notes.append(Note(BAD_FRAME, "batch", "ignored", "", None, found, _ONLY_COUNTED, sheet.n_others))
-    batch_id = landing.batch_id_of(contract.id, sha256, f"{sheet.carrier} {sequence}")
+    batch_id = batch_id_of(contract.id, sha256, f"{sheet.carrier} {sequence}")
     batch = Batch(batch_id, contract.id, pl.DataFrame(), tuple(notes), len(sheet.kept) + sheet.n_others)
     payload = Payload(contract.id, b"", medium_of(protocol), f"{protocol}-{sheet.carrier}", now)
-    landing.land(home, engine, contract, batch, payload, sha256, f"listen-{now:%Y%m%dT%H}", is_new=True)
+    accept(LandingZone(home, engine), LandingRequest(contract, batch, payload, sha256, f"listen-{now:%Y%m%dT%H}"))
 
 
 def _said(bad: BadEntry) -> str:

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from core.contract import Contract
 from core.stages import Payload
 from core.store import tables
-from ingest.land import landing
+from core.store.ledger import batch_id_of
 from ingest.pull import Intake
 
 
@@ -33,7 +33,7 @@ def deliver_into(intake: Intake, contracts: Mapping[str, Contract]) -> Callable[
         contract = contracts[payload.feed_id]
         landed = intake.take(contract, payload)
         if landed is None:
-            return Receipt(landing.batch_id_of(contract.id, intake.archive.put(payload.body)), "ignored")
+            return Receipt(batch_id_of(contract.id, intake.archive.put(payload.body)), "ignored")
         return Receipt(
             batch_id=landed.batch_id,
             result="landed" if landed.rows_landed else "rejected" if landed.rows_quarantined else "ignored",

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 import polars as pl
 import sqlalchemy as sa
 
-from core.civil_time import civil_date
 from core.contract import Contract
 from core.stages import Batch, Landed, Payload
-from core.store import tables
+from core.store import ledger, tables
 from core.store.landed import live_files
 from core.stream.bundle import StoredMessage, bundle
 from core.stream.streams import RAW
-from ingest.intake.seen import value_schema
 from ingest.intake.tick import PendingRows, Ticker
-from ingest.land import landing
+from ingest.land.accept import LandingRequest, Recognized, accept
+from ingest.land.repeats import landed_values
 from ingest.parse.frames import medium_of
 from ingest.pull import Intake
 
@@ -76,31 +75,28 @@ class Lander:
             if key not in bundles:
                 source = f"raw:{fresh[0].sequence}-{fresh[-1].sequence}"
                 bundles[key] = self._intake.archive.put(bundle(fresh)), source
-            done[feed_id] = self._land_feed(contract, waiting, load.position, *bundles[key], now)
+            landed = self._land_feed(contract, waiting, load.position, *bundles[key], now)
+            if landed is not None:
+                done[feed_id] = landed
             self.cursors[feed_id] = load.position
         move_position(self._intake.engine, load.position, now)
 
     def _land_feed(
         self, contract: Contract, waiting: PendingRows, position: int, sha256: str, source: str, now: datetime
-    ) -> Landed:
-        intake, repeats, superseded = self._intake, waiting.repeats, list[str]()
-        frame = pl.concat(waiting.frames) if waiting.frames else pl.DataFrame()
-        if waiting.has_unknown:
-            frame, more = _split_unknown(intake, contract, frame, now)
-            repeats = repeats + more
-        if not frame.is_empty():
-            frame, superseded = landing.split_superseded(frame, contract)
-        notes = [
-            *waiting.all_notes(),
-            *landing.listing("duplicate", landing.NOT_LANDED_BEFORE, repeats),
-            *landing.listing("superseded", landing.LAST_WORD, superseded),
-        ]
-        if waiting.secrets:
-            intake.vault.keep(waiting.secrets)
-        batch_id = landing.batch_id_of(contract.id, sha256)
-        batch = Batch(batch_id, contract.id, frame, tuple(notes), waiting.rows_in)
+    ) -> Landed | None:
+        batch = Batch(
+            ledger.batch_id_of(contract.id, sha256),
+            contract.id,
+            pl.concat(waiting.frames) if waiting.frames else pl.DataFrame(),
+            tuple(waiting.all_notes()),
+            waiting.rows_in,
+            waiting.secrets,
+            n_tables=len(waiting.frames),
+        )
         payload = Payload(contract.id, b"", medium_of(str(contract.server.file_format)), source, now, str(position))
-        return landing.land(intake.home, intake.engine, contract, batch, payload, sha256, run_of(now), is_new=True)
+        recognized = Recognized(waiting.repeats, frozenset(waiting.unknown_days))
+        request = LandingRequest(contract, batch, payload, sha256, run_of(now), recognized)
+        return accept(self._intake.zone, request)
 
 
 def run_of(now: datetime) -> str:
@@ -136,30 +132,10 @@ def move_position(engine: sa.Engine, sequence: int, now: datetime) -> None:
 
 def read_cursors(engine: sa.Engine, feed_ids: Sequence[str]) -> dict[str, int]:
     """How far each feed has landed, 0 for one that never did."""
-    return {feed_id: int(landing.read_cursor(engine, feed_id) or 0) for feed_id in feed_ids}
+    return {feed_id: int(ledger.read_cursor(engine, feed_id) or 0) for feed_id in feed_ids}
 
 
 def landed_rows(intake: Intake, contract: Contract, day: date | None) -> pl.DataFrame:
     """The values of what landed of a feed on a Beijing day; of all days when it is None."""
-    schema = value_schema(contract)
     files = live_files(intake.engine, intake.home, contract.id, None if day is None else [day.isoformat()])
-    files = [path for path in files if path.exists()]
-    if not files:
-        return pl.DataFrame(schema=schema)
-    return (
-        pl.scan_parquet(files, schema=schema, missing_columns="insert", extra_columns="ignore")
-        .select(list(schema))
-        .collect()
-    )
-
-
-def _split_unknown(
-    intake: Intake, contract: Contract, frame: pl.DataFrame, now: datetime
-) -> tuple[pl.DataFrame, list[str]]:
-    """Take out rows of days that no hash is kept for, when they stand in landed files of those days."""
-    today = civil_date(now)
-    kept = {(today + timedelta(days=n)).isoformat() for n in (-1, 0, 1)}
-    days = set(landing.with_landed_on(frame, contract)["landed_on"].unique().to_list()) - kept
-    files = live_files(intake.engine, intake.home, contract.id, sorted(days))
-    frame, notes = landing.split_duplicates(frame, contract, [path for path in files if path.exists()])
-    return frame, [note.locator for note in notes]
+    return landed_values(contract, files).collect()

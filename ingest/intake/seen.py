@@ -5,7 +5,8 @@ neighbours, and no other day. The first row of a day that a process sees loads t
 cost of a tick does not grow with history. The same key with other values is another row: a correction, which stays.
 
 Hashes live in one process only; two different rows share one once in 10^12 rows at a million rows a day, and a row
-taken for a repeat is noted with its place. Not here: rows of older days (`landing.split_duplicates` looks at those).
+taken for a repeat is noted with its place. Rows of older days are compared with files where they land
+(`ingest.land.repeats`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import polars as pl
 
 from core.civil_time import CIVIL_ZONE_NAME
 from core.contract import Contract
-from ingest.conform.output import landed_schema
+from ingest.conform.output import value_schema
 
 Hashes = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]
@@ -110,20 +111,9 @@ class SeenRows:
                 del self._tables[feed_id, day]
 
 
-def value_names(contract: Contract) -> list[str]:
-    """The landed columns that make a row what it is, provenance aside."""
-    return [column.landed_name for column in contract.landed_columns]
-
-
-def value_schema(contract: Contract) -> dict[str, pl.DataType]:
-    """Names and types of those columns."""
-    schema = landed_schema(contract)
-    return {name: schema[name] for name in value_names(contract)}
-
-
 def row_hashes(frame: pl.DataFrame, contract: Contract) -> Hashes:
     """The hash of every row's values."""
-    return frame.select(value_names(contract)).hash_rows(seed=_SEED).to_numpy()
+    return frame.select(value_schema(contract).keys()).hash_rows(seed=_SEED).to_numpy()
 
 
 def _civil_days(moments: pl.Series) -> npt.NDArray[np.int64]:

@@ -27,6 +27,7 @@ from ingest.intake.offsets import ClockTracker
 from ingest.intake.seen import SeenRows
 from ingest.intake.unplaced import FEED as UNPLACED
 from ingest.intake.unplaced import unreadable, with_protocol_alarms
+from ingest.land.files import with_landed_on
 from ingest.parse.frames import BAD_FRAME, tables_of
 from ingest.pull import Intake, apply_overrides, known_places, read_overrides
 from ingest.values.times import INSTANT
@@ -44,7 +45,7 @@ class PendingRows:
     notes: list[Note] = field(default_factory=list)
     repeats: list[str] = field(default_factory=list)  # places of rows that were seen before
     secrets: dict[str, str] = field(default_factory=dict)
-    has_unknown: bool = False  # rows of days that nobody remembers: landing must look into its files
+    unknown_days: set[str] = field(default_factory=set)  # that nobody remembers: landing must look into its files
     rows_in: int = 0
     rows: int = 0
     watermark_at: datetime | None = None  # the newest event time
@@ -221,7 +222,8 @@ class Ticker:
             waiting.repeats += repeats
             ignored += len(repeats)
             frame = frame.filter(pl.Series(fresh))
-        waiting.has_unknown |= bool(unknown.any())
+        if unknown.any():
+            waiting.unknown_days |= set(with_landed_on(done.frame.filter(pl.Series(unknown)), contract)["landed_on"])
         waiting.secrets |= done.secrets
         if frame.is_empty():
             return Shaped(contract.id, frame, rows_in, quarantined, ignored, 0)

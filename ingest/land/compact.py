@@ -8,8 +8,8 @@ what a busy stream lands in an hour costs that hour and not its whole day, in ti
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -17,9 +17,11 @@ import sqlalchemy as sa
 from core.contract import Contract
 from core.settings import Home
 from core.stages import LandedFile
-from core.store import tables
+from core.store import ledger, tables
+from core.store.ledger import FileRow
 from core.store.parts import in_parts
-from ingest.land import landing
+from ingest.land.accept import live_file
+from ingest.land.files import write_files, writing
 
 FILES_WORTH_MERGING = 8
 LARGE_ROWS = 1_000_000
@@ -65,13 +67,11 @@ def _crowded(engine: sa.Engine) -> list[tuple[str, str]]:
         return [(str(feed_id), str(day)) for feed_id, day in connection.execute(query)]
 
 
-def _parts(engine: sa.Engine, feed_id: str, day: str) -> Sequence[sa.Row[Any]]:
+def _parts(engine: sa.Engine, feed_id: str, day: str) -> Sequence[FileRow]:
     """The files to merge, in landing order."""
     f = tables.file.c
     query = (
-        sa.select(tables.file)
-        .join(tables.batch, tables.batch.c.batch_id == f.batch_id)
-        .where(
+        ledger.FILES.where(
             f.feed_id == feed_id,
             f.landed_on == day,
             f.state == "live",
@@ -79,15 +79,16 @@ def _parts(engine: sa.Engine, feed_id: str, day: str) -> Sequence[sa.Row[Any]]:
             f.rows < LARGE_ROWS,
             tables.batch.c.state == "admitted",
         )
+        .join(tables.batch, tables.batch.c.batch_id == f.batch_id)
         .order_by(tables.batch.c.received_at, f.path)
     )
     with engine.connect() as connection:
-        return connection.execute(query).all()
+        return ledger.FILES.found(connection, query)
 
 
-def _portions(parts: Sequence[sa.Row[Any]]) -> Iterator[list[sa.Row[Any]]]:
+def _portions(parts: Sequence[FileRow]) -> Iterator[list[FileRow]]:
     """Neighbours that make one file of at most `MERGED_ROWS`; a file that has none stays as it is."""
-    portion: list[sa.Row[Any]] = []
+    portion: list[FileRow] = []
     rows = 0
     for part in parts:
         if portion and rows + part.rows > MERGED_ROWS:
@@ -101,13 +102,13 @@ def _portions(parts: Sequence[sa.Row[Any]]) -> Iterator[list[sa.Row[Any]]]:
 
 
 def _merge(
-    home: Home, engine: sa.Engine, contract: Contract, day: str, parts: Sequence[sa.Row[Any]], now: datetime
+    home: Home, engine: sa.Engine, contract: Contract, day: str, parts: Sequence[FileRow], now: datetime
 ) -> None:
     parents = " ".join(dict.fromkeys(part.batch_id for part in parts))
-    batch_id = landing.batch_id_of(contract.id, "", f"compaction {day} {parents}")
+    batch_id = ledger.batch_id_of(contract.id, "", f"compaction {day} {parents}")
     frame = pl.concat([pl.read_parquet(home.landing / part.path) for part in parts], how="diagonal_relaxed")
-    with landing.writing(home):
-        (written,) = landing.write_files(home, contract, batch_id, frame)
+    with writing(home):
+        (written,) = write_files(home, contract, batch_id, frame)
         _record(engine, contract, batch_id, parents, written, parts, now)
 
 
@@ -117,42 +118,28 @@ def _record(
     batch_id: str,
     parents: str,
     written: LandedFile,
-    parts: Sequence[sa.Row[Any]],
+    parts: Sequence[FileRow],
     now: datetime,
 ) -> None:
     """In one transaction the merged file is live and its parts are replaced."""
     paths = [part.path for part in parts]
+    merged = ledger.BatchRow(
+        batch_id=batch_id,
+        feed_id=contract.id,
+        contract_version=contract.version,
+        source_ref=parents,
+        media="compaction",
+        archive_sha256="",
+        received_at=now,
+        rows_in=written.rows,
+        rows_landed=written.rows,
+        rows_quarantined=0,
+        rows_ignored=0,
+        state="admitted",
+        run_id="upkeep",
+    )
     with engine.begin() as connection:
-        connection.execute(
-            sa.insert(tables.batch).values(
-                batch_id=batch_id,
-                feed_id=contract.id,
-                contract_version=contract.version,
-                source_ref=parents,
-                media="compaction",
-                archive_sha256="",
-                received_at=now,
-                rows_in=written.rows,
-                rows_landed=written.rows,
-                rows_quarantined=0,
-                rows_ignored=0,
-                state="admitted",
-                run_id="upkeep",
-            )
-        )
-        connection.execute(
-            sa.insert(tables.file).values(
-                path=str(written.path),
-                batch_id=batch_id,
-                feed_id=contract.id,
-                landed_on=written.landed_on,
-                rows=written.rows,
-                bytes=written.bytes,
-                state="live",
-                sha256=written.sha256,
-                built_at=now,
-            )
-        )
+        ledger.add_batch(connection, merged, [replace(live_file(batch_id, contract, written), built_at=now)])
         for part in in_parts(paths):
             connection.execute(
                 sa.update(tables.file)

@@ -2,26 +2,27 @@
 
 What can be read becomes a bundle of its own and lands in every feed that its stream carries, as if it had come through
 RAW; LIVE is for the present and does not hear of it. Frames of devices that may not speak stay where they are.
-
-Not here: rows that could be read and were refused (`ingest.reprocess.quarantine`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from datetime import datetime
 
+import polars as pl
 import sqlalchemy as sa
 
 from core.contract import Contract
-from core.stages import Payload
+from core.stages import Batch, Payload
 from core.store import tables
+from core.store.ledger import BatchRow, batch_id_of, is_known
+from core.store.parts import in_parts
 from core.stream.bundle import StoredMessage, bundle, unbundle
 from core.stream.live import micros
 from core.stream.raw import RawEntry, pack, unpack
 from ingest.devices.known import KnownDevices
-from ingest.land import landing
+from ingest.land.accept import LandingRequest, accept
 from ingest.parse.frames import BAD_FRAME, JSON, is_bundle
 from ingest.protocols import BadFrame, codec
 from ingest.pull import Intake
@@ -41,13 +42,13 @@ class Replayed:
     why: str = ""
 
 
-def has_frames(source: sa.Row[Any], contract: Contract) -> bool:
+def has_frames(source: BatchRow, contract: Contract) -> bool:
     """Whether bad frames of a batch may be read again: JSON that came through RAW never changes its meaning."""
-    is_from_raw = str(source.source_ref).startswith("raw:")
+    is_from_raw = source.source_ref.startswith("raw:")
     return is_bundle(source.media) and not (is_from_raw and contract.server.file_format == JSON)
 
 
-def read_again(intake: Intake, contracts: Mapping[str, Contract], source: sa.Row[Any]) -> list[Replayed]:
+def read_again(intake: Intake, contracts: Mapping[str, Contract], source: BatchRow) -> list[Replayed]:
     """Land what can be read now of a batch's bad frames; empty when it has none that wait."""
     contract = contracts[source.feed_id]
     places = _waiting(intake.engine, source.batch_id)
@@ -63,31 +64,42 @@ def read_again(intake: Intake, contracts: Mapping[str, Contract], source: sa.Row
     again = bundle([StoredMessage(at_us, pack(list(chosen.values())), at_us)])
     sha256 = intake.archive.put(again)
     payload = Payload(contract.id, again, source.media, f"{source.source_ref} (replay)", source.received_at)
-    others = [one for one in contracts.values() if one.raw_feed == contract.raw_feed and one.id != contract.id]
-    done = [
-        Replayed(one.id, source.batch_id, len(chosen), _land(intake, one, replace(payload, feed_id=one.id), sha256))
-        for one in (contract, *others)
+
+    def mark(connection: sa.Connection) -> None:
+        _mark(connection, source.batch_id, list(chosen), batch_id_of(contract.id, sha256), intake.now())
+
+    done = {contract.id: 0}
+    for one in contracts.values():  # a death among them leaves the frames waiting; what landed is known then
+        if one.raw_feed == contract.raw_feed and one.id != contract.id:
+            done[one.id] = _land(intake, one, replace(payload, feed_id=one.id), sha256)
+    done[contract.id] = _land(intake, contract, payload, sha256, mark)
+    return [
+        Replayed(feed_id, source.batch_id, len(chosen), rows)
+        for feed_id, rows in done.items()
+        if feed_id == contract.id or rows
     ]
-    _mark(intake, source.batch_id, list(chosen), landing.batch_id_of(contract.id, sha256))
-    return [one for one in done if one.feed_id == contract.id or one.rows_landed]
 
 
-def _land(intake: Intake, contract: Contract, payload: Payload, sha256: str) -> int:
-    """Rows that landed; none the second time."""
-    batch_id = landing.batch_id_of(contract.id, sha256)
-    if landing.is_known(intake.engine, batch_id):
-        return 0
-    shaped = intake.shape(contract, payload, batch_id)
-    if shaped.frame.is_empty() and not shaped.notes:
-        return 0
-    frame, superseded = shaped.frame, list[str]()
-    if not frame.is_empty():
-        frame, superseded = landing.split_superseded(frame, contract)
-    if shaped.secrets:
-        intake.vault.keep(shaped.secrets)
-    notes = (*shaped.notes, *landing.listing("superseded", landing.LAST_WORD, superseded))
-    batch = replace(shaped, frame=frame, notes=notes)
-    return landing.land(intake.home, intake.engine, contract, batch, payload, sha256, intake.run_id).rows_landed
+def _land(
+    intake: Intake,
+    contract: Contract,
+    payload: Payload,
+    sha256: str,
+    together: Callable[[sa.Connection], None] | None = None,
+) -> int:
+    """Rows that landed, none the second time; `together` is done whatever became of them."""
+    batch_id = batch_id_of(contract.id, sha256)
+    batch = Batch(batch_id, contract.id, pl.DataFrame(), (), 0)
+    if not is_known(intake.engine, batch_id):
+        batch = intake.shape(contract, payload, batch_id)
+        if batch.frame.is_empty() and not batch.notes:
+            if together is not None:
+                with intake.engine.begin() as connection:
+                    together(connection)
+            return 0
+    request = LandingRequest(contract, batch, payload, sha256, intake.run_id, together=together)
+    landed = accept(intake.zone, request)
+    return 0 if landed is None else landed.rows_landed
 
 
 def _entries(body: bytes) -> Iterator[tuple[str, RawEntry]]:
@@ -135,7 +147,7 @@ def _waiting(engine: sa.Engine, batch_id: str) -> frozenset[str]:
         return frozenset(connection.scalars(sa.select(tables.quarantine.c.locator).where(*_frames(batch_id))))
 
 
-def _mark(intake: Intake, batch_id: str, places: Sequence[str], replay_batch_id: str) -> None:
-    done = sa.update(tables.quarantine).values(replayed_at=intake.now(), replayed_batch_id=replay_batch_id)
-    with intake.engine.begin() as connection:
-        connection.execute(done.where(*_frames(batch_id), tables.quarantine.c.locator.in_(places)))
+def _mark(connection: sa.Connection, batch_id: str, places: Sequence[str], replay_batch_id: str, now: datetime) -> None:
+    done = sa.update(tables.quarantine).values(replayed_at=now, replayed_batch_id=replay_batch_id)
+    for part in in_parts(places):
+        connection.execute(done.where(*_frames(batch_id), tables.quarantine.c.locator.in_(part)))

@@ -1,25 +1,28 @@
 """Give quarantined rows another chance after a new contract version or an override row.
 
 The raw bytes come from the archive, so nothing depends on the department still having them. Rows that pass land as
-a batch of their own; rows that fail again keep their place in quarantine. Not here: frames that could not be read
-(`ingest.reprocess.frames`).
+a batch of their own, with notes on those that turn out to be repeats; rows that fail again keep their place in
+quarantine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Any
+from datetime import datetime
 
 import polars as pl
 import sqlalchemy as sa
 
 from core.contract import Contract
-from core.stages import Batch, Payload
+from core.stages import Payload
 from core.store import tables
+from core.store.ledger import BATCHES, BatchRow, batch_id_of
 from core.store.parts import in_parts
+from core.store.quarantine import FOUND, QuarantineRow
 from ingest.intake.identity import IDENTITY_REASONS
-from ingest.land import landing
+from ingest.land.accept import LandingRequest, accept
+from ingest.land.notes import places_of
 from ingest.parse.frames import BAD_FRAME
 from ingest.places import pack_places
 from ingest.pull import Intake
@@ -45,40 +48,41 @@ def replay(intake: Intake, contracts: Mapping[str, Contract], feed_id: str | Non
     return done
 
 
-def replay_batch(intake: Intake, contract: Contract, source: sa.Row[Any]) -> Replayed:
+def replay_batch(intake: Intake, contract: Contract, source: BatchRow) -> Replayed:
     """Conform one batch again and land the rows that were waiting and now pass."""
     body = intake.archive.get(source.archive_sha256)
     payload = Payload(contract.id, body, source.media, source.source_ref, source.received_at)
     waiting = _waiting_places(intake.engine, source.batch_id)
     shaped = intake.shape(contract, payload, source.batch_id)
-    frame = shaped.frame
-    if waiting and not frame.is_empty():  # a lost file or batch group waits as a whole and has no places
-        frame = frame.filter(pl.col("_row").is_in(waiting)) if "" not in waiting else frame
-    if frame.is_empty():
+    frame, repeats = shaped.frame, [note for note in shaped.notes if note.grain == "row" and note.outcome == "ignored"]
+    if waiting and "" not in waiting:  # a lost file or batch group waits as a whole and has no places
+        frame = frame if frame.is_empty() else frame.filter(pl.col("_row").is_in(waiting))
+        asked = frozenset(waiting)
+        repeats = [note for note in repeats if note.locator in asked]
+    if frame.is_empty() and not repeats:
         return Replayed(contract.id, source.batch_id, len(waiting), 0)
-    frame, _ = landing.split_superseded(frame, contract)
-    variant = f"replay {contract.version} {sorted(frame['_row'].to_list())!r}"
-    batch_id = landing.batch_id_of(contract.id, source.archive_sha256, variant)
-    if landing.is_known(intake.engine, batch_id):  # landed by a run that died before it could mark the rows
-        _mark(intake, source.batch_id, frame["_row"].to_list(), batch_id)
-        return Replayed(contract.id, source.batch_id, len(waiting), 0)
-    if shaped.secrets:
-        intake.vault.keep(shaped.secrets)
-    batch = Batch(batch_id, contract.id, frame, (), rows_in=frame.height)
+    places = [*([] if frame.is_empty() else frame["_row"]), *(note.locator for note in repeats)]
+    variant = f"replay {contract.version} {sorted(places)!r}"
+    batch_id = batch_id_of(contract.id, source.archive_sha256, variant)
+    batch = replace(shaped, batch_id=batch_id, frame=frame, notes=tuple(repeats), rows_in=len(places))
     fresh = replace(payload, source_ref=f"{payload.source_ref} (replay)")
-    done = landing.land(intake.home, intake.engine, contract, batch, fresh, source.archive_sha256, intake.run_id)
-    _mark(intake, source.batch_id, frame["_row"].to_list(), batch_id)
-    return Replayed(contract.id, source.batch_id, len(waiting), done.rows_landed)
+
+    def mark(connection: sa.Connection) -> None:
+        _mark(connection, source.batch_id, places, batch_id, intake.now())
+
+    request = LandingRequest(contract, batch, fresh, source.archive_sha256, intake.run_id, together=mark)
+    landed = accept(intake.zone, request)
+    return Replayed(contract.id, source.batch_id, len(waiting), 0 if landed is None else landed.rows_landed)
 
 
-def _waiting_batches(engine: sa.Engine, feed_id: str | None) -> list[sa.Row[Any]]:
+def _waiting_batches(engine: sa.Engine, feed_id: str | None) -> list[BatchRow]:
     q = tables.quarantine.c
     waiting = sa.select(q.batch_id).where(q.outcome == "quarantined", q.replayed_at.is_(None), q.reason.not_in(REFUSED))
     if feed_id:
         waiting = waiting.where(q.feed_id == feed_id)
-    query = sa.select(tables.batch).where(tables.batch.c.batch_id.in_(waiting)).order_by(tables.batch.c.received_at)
+    query = BATCHES.where(tables.batch.c.batch_id.in_(waiting)).order_by(tables.batch.c.received_at)
     with engine.connect() as connection:
-        return list(connection.execute(query))
+        return BATCHES.found(connection, query)
 
 
 def _waiting_places(engine: sa.Engine, batch_id: str, but: str = "") -> list[str]:
@@ -88,40 +92,31 @@ def _waiting_places(engine: sa.Engine, batch_id: str, but: str = "") -> list[str
     query = sa.select(q.locator, q.grain).where(waits, q.reason.not_in((*REFUSED, but)))
     with engine.connect() as connection:
         notes = connection.execute(query).all()
-    return [place for note in notes for place in landing.places_of(note.grain, note.locator) or [""]]
+    return [place for note in notes for place in places_of(note.grain, note.locator) or [""]]
 
 
-def _mark(intake: Intake, batch_id: str, places: Collection[str], replay_batch_id: str) -> None:
+def _mark(
+    connection: sa.Connection, batch_id: str, places: Collection[str], replay_batch_id: str, now: datetime
+) -> None:
     """Rows that landed wait no longer, nor does a lost file or group; of a note on many rows a part may still wait."""
-    q, landed = tables.quarantine.c, frozenset(places)
-    done = sa.update(tables.quarantine).values(replayed_at=intake.now(), replayed_batch_id=replay_batch_id)
-    waits = sa.select(tables.quarantine).where(
-        q.batch_id == batch_id, q.outcome == "quarantined", q.replayed_at.is_(None)
-    )
-    with intake.engine.begin() as connection:
-        whole: list[int] = []
-        for note in connection.execute(waits).all():
-            waiting = landing.places_of(note.grain, note.locator)
-            left = [place for place in waiting if place not in landed]
-            if not left:
-                whole.append(note.id)
-            elif len(left) < len(waiting):
-                _part(connection, note, left)
-                gone = [place for place in waiting if place in landed]
-                values = {
-                    **note._mapping,
-                    **_of_places(gone),
-                    "replayed_at": intake.now(),
-                    "replayed_batch_id": replay_batch_id,
-                }
-                connection.execute(sa.insert(tables.quarantine), [{k: v for k, v in values.items() if k != "id"}])
-        for part in in_parts(whole):
-            connection.execute(done.where(q.id.in_(part)))
+    q, landed, whole = tables.quarantine.c, frozenset(places), list[int]()
+    waits = (q.batch_id == batch_id, q.outcome == "quarantined", q.replayed_at.is_(None))
+    for row in connection.execute(sa.select(*FOUND.columns, q.id).where(*waits)).all():
+        note = FOUND.record(row)
+        waiting = places_of(note.grain, note.locator)
+        left = [place for place in waiting if place not in landed]
+        if not left:
+            whole.append(row.id)
+        elif len(left) < len(waiting):
+            connection.execute(sa.update(tables.quarantine).where(q.id == row.id).values(_of(note, left)))
+            done = replace(note, replayed_at=now, replayed_batch_id=replay_batch_id)
+            gone = _of(done, [place for place in waiting if place in landed])
+            connection.execute(sa.insert(tables.quarantine).values(gone))
+    marked = sa.update(tables.quarantine).values(replayed_at=now, replayed_batch_id=replay_batch_id)
+    for part in in_parts(whole):
+        connection.execute(marked.where(q.id.in_(part)))
 
 
-def _part(connection: sa.Connection, note: sa.Row[Any], left: list[str]) -> None:
-    connection.execute(sa.update(tables.quarantine).where(tables.quarantine.c.id == note.id).values(**_of_places(left)))
-
-
-def _of_places(places: list[str]) -> dict[str, object]:
-    return {"locator": pack_places(places), "n_rows": len(places)}
+def _of(note: QuarantineRow, places: Collection[str]) -> dict[str, object]:
+    """The row of a note on many rows as one on some of them."""
+    return FOUND.row(replace(note, locator=pack_places(places), n_rows=len(places)))

@@ -1,7 +1,7 @@
 """Take a landed batch back, and land a feed again from the archive under today's contract.
 
-Both are one ledger transaction: killed before it, nothing has happened; killed after it, `landing.sweep_orphans` of the
-next run removes the files that no longer count. The days concerned are rebuilt by the next build, because the ledger
+Both are one ledger transaction: killed before it, nothing has happened; killed after it, the next run sweeps the files
+that no longer count (`ingest.land.files`). The days concerned are rebuilt by the next build, because the ledger
 says that the warehouse holds files which are no longer live. Alerts stay: what rang has rung.
 
 Not here: streams. A message of a stream lands in several feeds at once and its devices are judged at the door.
@@ -9,18 +9,19 @@ Not here: streams. A message of a stream lands in several feeds at once and its 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 
 from core.contract import Contract
-from core.stages import Landed, LandedFile, Note, Payload
+from core.stages import Payload
 from core.store import tables
+from core.store.ledger import BATCHES, FILES, BatchRow, batch_id_of, batch_of
 from core.store.parts import in_parts
 from core.store.refusal import RELANDED, WITHDRAWN
-from ingest.land import landing
+from ingest.land.accept import LandingRequest, accept_all
+from ingest.land.files import WITHDRAWN_FILE
 from ingest.pull import Intake
 
 
@@ -39,16 +40,6 @@ class Relanded:
     rows_quarantined: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Shaped:
-    """One batch in its new shape: files on disk that the ledger does not know yet."""
-
-    source: sa.Row[Any]
-    payload: Payload
-    landed: Landed
-    notes: tuple[Note, ...]
-
-
 def withdraw(intake: Intake, contract: Contract | None, batch_id: str, actor: str, reason: str) -> list[str]:
     """Take a batch back with what was replayed from it; gives the Beijing days to be rebuilt.
 
@@ -57,7 +48,7 @@ def withdraw(intake: Intake, contract: Contract | None, batch_id: str, actor: st
     """
     _reasoned(reason)
     with intake.engine.connect() as connection:
-        row = connection.execute(sa.select(tables.batch).where(tables.batch.c.batch_id == batch_id)).first()
+        row = batch_of(connection, batch_id)
         if row is None:
             raise RelandError(f"batch {batch_id} is not in the ledger; see `cityrisk sql` or the page Feed health")
         if row.media == "compaction" or row.state in (WITHDRAWN, RELANDED):
@@ -67,8 +58,8 @@ def withdraw(intake: Intake, contract: Contract | None, batch_id: str, actor: st
         replays = sa.select(q.replayed_batch_id).where(q.batch_id == batch_id, q.replayed_batch_id.is_not(None))
         replayed: list[str] = list(connection.scalars(replays.distinct()))
         batch_ids = [batch_id, *sorted(replayed)]
-        files = connection.execute(sa.select(tables.file).where(tables.file.c.batch_id.in_(batch_ids))).all()
-    days = sorted({str(file.landed_on) for file in files})
+        files = FILES.found(connection, FILES.where(tables.file.c.batch_id.in_(batch_ids)))
+    days = sorted({file.landed_on for file in files})
     if any(file.state == "replaced" for file in files):
         if contract is None:
             raise RelandError(f"{row.feed_id}: batch {batch_id} was merged and its feed has no contract")
@@ -114,72 +105,47 @@ def _land_again(
     old = [row for row in rows if row.state != RELANDED and row.batch_id not in without]
     if not with_withdrawn:
         old = [row for row in old if row.state != WITHDRAWN]
-    with landing.writing(intake.home):
-        shaped = _shape(intake, contract, sources)
-        with intake.engine.begin() as connection:
-            _take_back(connection, [row.batch_id for row in old], RELANDED)
-            _take_back(connection, list(without), WITHDRAWN)
-            for one in shaped:
-                _record(connection, intake, contract, one)
-            action = "withdraw" if without else "reland"
-            _audit(connection, intake, actor, action, " ".join([contract.id, *without]), reason)
+
+    def take_back(connection: sa.Connection) -> None:
+        _take_back(connection, [row.batch_id for row in old], RELANDED)
+        _take_back(connection, list(without), WITHDRAWN)
+        _audit(
+            connection, intake, actor, "withdraw" if without else "reland", " ".join([contract.id, *without]), reason
+        )
+
+    done = accept_all(intake.zone, _requests(intake, contract, sources), replacing=True, together=take_back)
     return Relanded(
         contract.id,
-        len(shaped),
+        len(done),
         sum(row.rows_landed for row in sources),
-        sum(one.landed.rows_landed for one in shaped),
-        sum(one.landed.rows_quarantined for one in shaped),
+        sum(one.rows_landed for one in done),
+        sum(one.rows_quarantined for one in done),
     )
 
 
-def _shape(intake: Intake, contract: Contract, sources: Sequence[sa.Row[Any]]) -> list[_Shaped]:
-    """Read, conform and write every batch in the order in which they came; repeats are those of the new files."""
-    shaped, files = [], list[LandedFile]()
+def _requests(intake: Intake, contract: Contract, sources: Sequence[BatchRow]) -> Iterator[LandingRequest]:
+    """Every batch read and conformed again, in the order in which they came.
+
+    What was admitted stays admitted: its rows were judged, and conform applies today's row rules to each again.
+    """
     for row in sources:
         body = intake.archive.get(row.archive_sha256)
         payload = Payload(contract.id, body, row.media, row.source_ref, row.received_at)
         variant = f"reland {row.batch_id} {intake.run_id}"
-        batch = intake.shape(contract, payload, landing.batch_id_of(contract.id, row.archive_sha256, variant))
-        frame, notes = batch.frame, batch.notes
-        if contract.snapshot == "incremental" and not frame.is_empty():
-            days = set(landing.with_landed_on(frame, contract)["landed_on"])
-            before = [intake.home.landing / f.path for f in files if contract.is_register or f.landed_on in days]
-            frame, repeats = landing.split_duplicates(frame, contract, before)
-            notes = (*notes, *repeats)
-        if batch.secrets:
-            intake.vault.keep(batch.secrets)
-        written = landing.write_files(intake.home, contract, batch.batch_id, frame) if not frame.is_empty() else ()
-        files += written
-        landed = landing.landed_of(replace(batch, frame=frame, notes=notes), written)
-        shaped.append(_Shaped(row, replace(payload, body=b""), landed, notes))
-    return shaped
+        batch = intake.shape(contract, payload, batch_id_of(contract.id, row.archive_sha256, variant))
+        state = "admitted" if row.state == "admitted" else "landed"
+        yield LandingRequest(contract, batch, payload, row.archive_sha256, intake.run_id, state=state, is_history=True)
 
 
-def _record(connection: sa.Connection, intake: Intake, contract: Contract, one: _Shaped) -> None:
-    """What was admitted stays admitted: its rows were judged, and conform applies today's row rules to each again."""
-    landing.record(
-        connection,
-        contract,
-        one.landed,
-        one.notes,
-        one.payload,
-        one.source.archive_sha256,
-        intake.run_id,
-        state="admitted" if one.source.state == "admitted" and one.landed.files else None,
-        is_told=False,
-    )
-
-
-def _batches(engine: sa.Engine, feed_id: str) -> Sequence[sa.Row[Any]]:
+def _batches(engine: sa.Engine, feed_id: str) -> Sequence[BatchRow]:
     b = tables.batch.c
     with engine.connect() as connection:
-        query = sa.select(tables.batch).where(b.feed_id == feed_id).order_by(b.received_at, b.batch_id)
-        return connection.execute(query).all()
+        return BATCHES.found(connection, BATCHES.where(b.feed_id == feed_id).order_by(b.received_at, b.batch_id))
 
 
-def _is_replay(row: sa.Row[Any], among: Sequence[sa.Row[Any]]) -> bool:
+def _is_replay(row: BatchRow, among: Sequence[BatchRow]) -> bool:
     """Whether a batch holds rows of another one's bytes: landing that one again brings them."""
-    if not str(row.source_ref).endswith("(replay)"):
+    if not row.source_ref.endswith("(replay)"):
         return False
     return any(o.archive_sha256 == row.archive_sha256 and o.batch_id != row.batch_id for o in among)
 
@@ -191,7 +157,7 @@ def _take_back(connection: sa.Connection, batch_ids: Sequence[str], state: str) 
         connection.execute(
             sa.update(tables.file)
             .where(tables.file.c.batch_id.in_(chunk), tables.file.c.state != "expired")
-            .values(state=landing.WITHDRAWN_FILE)
+            .values(state=WITHDRAWN_FILE)
         )
         connection.execute(
             sa.update(tables.quarantine).where(tables.quarantine.c.batch_id.in_(chunk)).values(outcome=WITHDRAWN)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -17,8 +16,10 @@ from core.contract import Contract
 from core.stages import Payload
 from core.store import tables
 from core.store.archive import ArchiveError
+from core.store.ledger import BatchRow, batch_of
 from ingest.conform import DeviceClocks
-from ingest.land import landing
+from ingest.land.files import Damaged, verify_landed, with_landed_on, write_files, writing
+from ingest.land.notes import NOT_LANDED_BEFORE, ROWS, is_listing, places_of
 from ingest.pull import Intake, apply_overrides, read, read_overrides
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def restore(intake: Intake, contracts: Mapping[str, Contract], *, only_new: bool
 
     `only_new` compares the digests of files alone that no build has read. A feed that cannot come back stops no other.
     """
-    damaged = landing.verify_landed(intake.home, intake.engine, only_new=only_new)
+    damaged = verify_landed(intake.home, intake.engine, only_new=only_new)
     if only_new:
         damaged += _missing(intake, {one.path for one in damaged})
     lost: dict[str, str] = {}
@@ -62,14 +63,14 @@ def restore(intake: Intake, contracts: Mapping[str, Contract], *, only_new: bool
     return Restored(batches, lost, tuple(lost_paths))
 
 
-def _missing(intake: Intake, known: Collection[str]) -> list[landing.Damaged]:
+def _missing(intake: Intake, known: Collection[str]) -> list[Damaged]:
     """Files that a build has read and that are gone since: looking for them costs next to nothing."""
     f = tables.file.c
     query = sa.select(f.path, f.batch_id, f.feed_id).where(f.state == "live", f.built_at.is_not(None)).order_by(f.path)
     with intake.engine.connect() as connection:
         rows = connection.execute(query).all()
     return [
-        landing.Damaged(row.path, row.batch_id, row.feed_id, "not on disk")
+        Damaged(row.path, row.batch_id, row.feed_id, "not on disk")
         for row in rows
         if row.path not in known and not (intake.home.landing / str(row.path)).exists()
     ]
@@ -81,7 +82,7 @@ def _restore_batch(intake: Intake, contracts: Mapping[str, Contract], batch_id: 
     if row.feed_id not in contracts:
         raise RestoreError(f"{row.feed_id}: batch {batch_id} is lost and the feed has no contract; restore a backup")
     contract, expected = contracts[row.feed_id], _live_rows(intake.engine, batch_id)
-    stamped = landing.with_landed_on(frame_of(intake, contract, row), contract)
+    stamped = with_landed_on(frame_of(intake, contract, row), contract)
     frame = stamped.filter(pl.col("landed_on").is_in(list(expected))).drop("landed_on")
     if frame.height != sum(expected.values()):
         raise RestoreError(
@@ -89,15 +90,15 @@ def _restore_batch(intake: Intake, contracts: Mapping[str, Contract], batch_id: 
             f"{sum(expected.values())}; the contract changed since {row.contract_version}: "
             f"`cityrisk reland {row.feed_id}`, or `cityrisk withdraw {batch_id}`"
         )
-    with landing.writing(intake.home):
-        written = landing.write_files(intake.home, contract, batch_id, frame)
+    with writing(intake.home):
+        written = write_files(intake.home, contract, batch_id, frame)
         with intake.engine.begin() as connection:
             for file in written:
                 again = sa.update(tables.file).where(tables.file.c.path == str(file.path))
                 connection.execute(again.values(bytes=file.bytes, sha256=file.sha256))
 
 
-def frame_of(intake: Intake, contract: Contract, row: sa.Row[Any]) -> pl.DataFrame:
+def frame_of(intake: Intake, contract: Contract, row: BatchRow) -> pl.DataFrame:
     """The rows of one ledger batch as they landed, from the archive (or from its parts for a compacted one)."""
     if row.media == "compaction":
         parts = [frame_of(intake, contract, _batch_row(intake.engine, part)) for part in row.source_ref.split()]
@@ -118,7 +119,7 @@ def frame_of(intake: Intake, contract: Contract, row: sa.Row[Any]) -> pl.DataFra
     return frame.with_columns(pl.lit(row.batch_id).alias("_batch_id"))
 
 
-def _places(engine: sa.Engine, batch: sa.Row[Any]) -> tuple[list[str], list[str], list[str]]:
+def _places(engine: sa.Engine, batch: BatchRow) -> tuple[list[str], list[str], list[str]]:
     """Row places that landing left out as repeats, that were refused, and that a replay batch holds alone.
 
     A replay batch of frames has bytes of its own, all of which are its rows.
@@ -132,12 +133,12 @@ def _places(engine: sa.Engine, batch: sa.Row[Any]) -> tuple[list[str], list[str]
                 sa.or_(q.batch_id == batch_id, is_replay)
             )
         ).all()
-    told = [(r, landing.places_of(r.grain, r.locator)) for r in rows]
-    repeats = [place for r, places in told if r.expected == landing.NOT_LANDED_BEFORE for place in places]
-    repeats += [place for r in rows if landing.is_listing(r.grain, r.expected) for place in r.locator.split()]
+    told = [(r, places_of(r.grain, r.locator)) for r in rows]
+    repeats = [place for r, places in told if r.expected == NOT_LANDED_BEFORE for place in places]
+    repeats += [place for r in rows if is_listing(r.grain, r.expected) for place in r.locator.split()]
     refused = [place for r, places in told if r.outcome == "quarantined" for place in places]
     replayed = [(r, places) for r, places in told if r.replayed_batch_id == batch_id]
-    whole = any(r.grain not in ("row", landing.ROWS) for r, _ in replayed)
+    whole = any(r.grain not in ("row", ROWS) for r, _ in replayed)
     return repeats, refused, [] if whole else [place for _, places in replayed for place in places]
 
 
@@ -150,6 +151,9 @@ def _live_rows(engine: sa.Engine, batch_id: str) -> dict[str, int]:
         return {str(row.landed_on): int(row.rows) for row in connection.execute(query)}
 
 
-def _batch_row(engine: sa.Engine, batch_id: str) -> sa.Row[Any]:
+def _batch_row(engine: sa.Engine, batch_id: str) -> BatchRow:
     with engine.connect() as connection:
-        return connection.execute(sa.select(tables.batch).where(tables.batch.c.batch_id == batch_id)).one()
+        row = batch_of(connection, batch_id)
+    if row is None:
+        raise RestoreError(f"batch {batch_id} is not in the ledger, though files or a merge name it; restore a backup")
+    return row

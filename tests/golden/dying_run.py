@@ -20,8 +20,8 @@ import orchestration.upkeep
 import quality.admit
 from core.catalogue import load_contracts
 from core.settings import open_home
+from core.store import ledger
 from core.store.database import open_ops
-from ingest.land import landing
 from orchestration.batch import Batch, run_batch
 
 RECORDED, MODELS = 3, 20  # how many go well before
@@ -51,7 +51,7 @@ def after(calls: int, real: Callable[..., Any] = lambda *_, **__: None) -> Calla
 
 def die_in_fetch() -> None:
     """Inside the transaction that makes a batch live."""
-    landing.move_cursor = after(RECORDED, landing.move_cursor)
+    ledger.move_cursor = after(RECORDED, ledger.move_cursor)
 
 
 def die_in_check() -> None:

@@ -20,7 +20,7 @@ from core.store import tables
 from core.store.database import open_ops
 from golden.conftest import AS_OF, RunCity
 from golden.test_runs import assert_same, marts, run
-from ingest.land.landing import verify_landed
+from ingest.land.files import verify_landed
 from orchestration.publish import generations
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]

@@ -18,8 +18,9 @@ from core.stages import Payload
 from core.store import tables
 from core.store.database import open_ops
 from core.store.landed import live_files
-from ingest.land import landing
+from core.store.ledger import read_cursor
 from ingest.land.compact import FILES_WORTH_MERGING, compact, delete_replaced
+from ingest.land.files import sweep_orphans, verify_landed
 from ingest.land.retention import expire, expire_archive
 from ingest.pull import Intake, open_intake, pull_feed
 from ingest.reprocess.quarantine import replay
@@ -119,13 +120,13 @@ def test_crash_before_the_ledger_leaves_nothing_live(
 
     one = payload(contract, "a.csv", line("P1", "2026-06-14 08:00:00"))
     with monkeypatch.context() as patch:
-        patch.setattr(landing, "_record_notes", crash)
+        patch.setattr("ingest.land.accept.record_notes", crash)
         with pytest.raises(KeyboardInterrupt):
             pull_feed(intake, contract, [one])
     assert live_files(intake.engine, intake.home, contract.id) == []
-    assert len(landing.sweep_orphans(intake.home, intake.engine)) == 1
+    assert len(sweep_orphans(intake.home, intake.engine)) == 1
     assert pull(intake, contract, one) == ("landed", 1)
-    assert landing.sweep_orphans(intake.home, intake.engine) == []
+    assert sweep_orphans(intake.home, intake.engine) == []
 
 
 def test_lost_files_come_back_from_the_archive(intake: Intake, contract: Contract) -> None:
@@ -140,7 +141,7 @@ def test_lost_files_come_back_from_the_archive(intake: Intake, contract: Contrac
         path.unlink()
     assert restore(intake, {contract.id: contract}).batches == 2
     assert landed(intake, contract).equals(before)
-    assert landing.verify_landed(intake.home, intake.engine) == []
+    assert verify_landed(intake.home, intake.engine) == []
 
 
 def test_replay_after_an_override_lands_the_row_once(intake: Intake, contract: Contract) -> None:
@@ -250,4 +251,4 @@ def test_file_by_hand_leaves_the_cursor(intake: Intake, contract: Contract, tmp_
     path = tmp_path / "hand.csv"
     path.write_bytes(payload(contract, "x", line("P1", "2026-06-14 08:00:00")).body)
     assert pull(intake, contract, file_payload(contract, path, NOW)) == ("landed", 1)
-    assert landing.read_cursor(intake.engine, contract.id) is None
+    assert read_cursor(intake.engine, contract.id) is None

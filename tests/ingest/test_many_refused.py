@@ -15,7 +15,7 @@ from core.stages import Note, Payload
 from core.store import tables
 from core.store.database import open_ops
 from core.store.landed import live_files
-from ingest.land import landing
+from ingest.land.notes import NOTES_A_REASON, drawn_together, places_of
 from ingest.parse.columns import expected_names
 from ingest.places import pack_places, unpack_places
 from ingest.pull import Intake, open_intake, pull_feed
@@ -31,7 +31,7 @@ N_BAD, N_GOOD = 20, 3
 @pytest.fixture
 def intake(home: Home, monkeypatch: pytest.MonkeyPatch) -> Iterator[Intake]:
     """Twenty rows refused for one reason among three good ones; five of a reason get a note of their own."""
-    monkeypatch.setattr(landing, "NOTES_A_REASON", 5)
+    monkeypatch.setattr("ingest.land.notes.NOTES_A_REASON", 5)
     engine = open_ops(home.ops_url)
     made = open_intake(home, engine, "run-1", lambda: NOW)
     values = ["x" if n % 2 else "y" for n in range(N_BAD)] + ["82.1"] * N_GOOD
@@ -67,11 +67,11 @@ def lose_and_restore(intake: Intake) -> None:
 @pytest.mark.case("security.H5")
 def test_three_hundred_thousand_refused_rows_are_samples_and_a_count() -> None:
     notes = [Note("missing_key", "row", "quarantined", f"#{n}", "id", None, "a value") for n in range(1, 300_002)]
-    kept = landing.drawn_together(notes)
-    assert len(kept) == landing.NOTES_A_REASON + 1
+    kept = drawn_together(notes)
+    assert len(kept) == NOTES_A_REASON + 1
     assert sum(note.n_rows for note in kept) == 300_001
     assert len(kept[-1].locator) < 100
-    places = [place for note in kept for place in landing.places_of(note.grain, note.locator)]
+    places = [place for note in kept for place in places_of(note.grain, note.locator)]
     assert places == [note.locator for note in notes]
 
 

@@ -18,9 +18,9 @@ from core.stages import Payload
 from core.store.archive import Archive
 from core.store.database import open_ops
 from core.store.landed import live_files
+from core.store.ledger import batch_id_of
 from ingest.devices.push import push_app, token_name
 from ingest.devices.receipt import Receipt, deliver_into
-from ingest.land import landing
 from ingest.pull import open_intake
 
 NOW = datetime(2026, 11, 20, 4, tzinfo=UTC)
@@ -260,7 +260,7 @@ def test_pushed_rows_land_once_and_are_archived(home: Home, contracts: dict[str,
     assert (again.result, again.batch_id, again.rows_landed) == ("ignored", first.batch_id, 0)
     assert len(live_files(engine, home, FEED)) == 1
     sha256 = Archive(home.archive, home.secret(ARCHIVE_KEY)).put(body)
-    assert landing.batch_id_of(FEED, sha256) == first.batch_id
+    assert batch_id_of(FEED, sha256) == first.batch_id
     lost = deliver(Payload(CSV_FEED, b"\xc3\xfb\n", "csv", "push:k2", NOW))
     assert (lost.result, lost.reasons) == ("rejected", {"empty_file": 1})
     engine.dispose()

@@ -16,7 +16,7 @@ from core.stages import Payload
 from core.store import tables
 from core.store.database import open_ops
 from core.store.landed import live_files
-from ingest.land import landing
+from ingest.land.files import sweep_orphans, verify_landed
 from ingest.parse.columns import expected_names
 from ingest.pull import Intake, open_intake, pull_feed
 from ingest.reprocess.reland import RelandError, reland, withdraw
@@ -67,7 +67,7 @@ def test_a_batch_is_taken_back_and_comes_back(intake: Intake) -> None:
         withdraw(intake, CONTRACT, batch_id, "li", " ")
     assert withdraw(intake, CONTRACT, batch_id, "li", "wrong month") == ["2026-06-14"]
     assert points(intake) == ["P3"]
-    landing.sweep_orphans(intake.home, intake.engine)
+    sweep_orphans(intake.home, intake.engine)
     assert len(list(intake.home.landing.rglob("*.parquet"))) == 1
     with intake.engine.connect() as connection:
         action = connection.execute(sa.select(tables.operator_action)).one()
@@ -97,7 +97,7 @@ def test_a_feed_lands_again_under_todays_contract(intake: Intake) -> None:
     assert {state for _, state in batches(intake).values()} == {"admitted"}
     files = live_files(intake.engine, intake.home, CONTRACT.id)
     assert {pl.read_parquet_schema(path)["dry_beach_m"] for path in files} == {pl.String()}
-    landing.sweep_orphans(intake.home, intake.engine)
+    sweep_orphans(intake.home, intake.engine)
     assert restore(again, {CONTRACT.id: changed}).batches == 0
     body = intake.archive.get(_sha(intake))
     assert pull_feed(again, changed, [Payload(CONTRACT.id, body, "csv", "a.csv", NOW)]).result == "nothing_new"
@@ -113,9 +113,9 @@ def test_killed_before_its_end_nothing_has_happened(intake: Intake, monkeypatch:
         patch.setattr("ingest.reprocess.reland._audit", killed)
         with pytest.raises(KeyboardInterrupt):
             reland(open_intake(intake.home, intake.engine, "run-2", lambda: NOW), CONTRACT, "li", "try")
-    landing.sweep_orphans(intake.home, intake.engine)
+    sweep_orphans(intake.home, intake.engine)
     assert points(intake) == before
-    assert landing.verify_landed(intake.home, intake.engine) == []
+    assert verify_landed(intake.home, intake.engine) == []
 
 
 @pytest.mark.case("security.M5")
@@ -126,12 +126,12 @@ def test_a_flipped_bit_and_a_cut_file_are_found_and_mended(intake: Intake) -> No
     body[len(body) // 2] ^= 1
     first.write_bytes(bytes(body))
     second.write_bytes(second.read_bytes()[:200])
-    found = landing.verify_landed(intake.home, intake.engine, only_new=True)
+    found = verify_landed(intake.home, intake.engine, only_new=True)
     assert {one.found for one in found} == {"not what was written: its digest differs"}
     assert len(found) == 2
     restored = restore(intake, FEEDS, only_new=True)
     assert (restored.batches, restored.lost) == (2, {})
-    assert landing.verify_landed(intake.home, intake.engine) == []
+    assert verify_landed(intake.home, intake.engine) == []
     assert pl.read_parquet(first).equals(good)
 
 

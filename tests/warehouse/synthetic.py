@@ -15,7 +15,7 @@ from core.contract import Column, Contract
 from core.settings import Home
 from core.stages import META_COLUMNS
 from core.store import tables
-from ingest.land import landing
+from ingest.land.files import write_files
 
 LANDED_META = {**META_COLUMNS, "_lon": pl.Float64(), "_lat": pl.Float64()}
 POLARS_TYPES = {
@@ -48,7 +48,7 @@ def land_rows(
     state: str = "admitted",
 ) -> None:
     """Write a frame as one batch and put it into the ledger, as ingest does after its checks."""
-    files = landing.write_files(home, contract, batch_id, frame.with_columns(pl.lit(batch_id).alias("_batch_id")))
+    files = write_files(home, contract, batch_id, frame.with_columns(pl.lit(batch_id).alias("_batch_id")))
     received_at = frame["_received_at"][0] if frame.height else datetime(2026, 1, 1, tzinfo=UTC)
     with engine.begin() as connection:
         connection.execute(

@@ -19,6 +19,7 @@ from alerting.workflow.subjects import Subjects
 from core.settings import Home
 from core.stages import Batch, Payload
 from core.store import database, tables
+from core.store.ledger import batch_id_of
 from ingest.devices.bad_frames import BadFrames
 from ingest.devices.counts import Counts
 from ingest.devices.frame_handler import FrameHandler, Peer, Refused
@@ -26,7 +27,7 @@ from ingest.devices.gateway import frame_handlers_of
 from ingest.devices.known import KnownDevices
 from ingest.devices.links import LinkTracker
 from ingest.devices.strangers import Strangers
-from ingest.land import landing
+from ingest.land.accept import LandingRequest, LandingZone, accept
 from ingest.protocols import gb26875, sl651
 from ingest.protocols.jt808 import encode as jt808
 from ingest.pull import open_intake
@@ -47,8 +48,9 @@ def store(home: Home) -> Iterator[sa.Engine]:
             pl.lit(T0).dt.convert_time_zone("UTC").alias("_received_at"),
             *(pl.lit(None, pl.String).alias(c.landed_name) for c in contract.landed_columns if c.landed_name != column),
         )
-        batch = Batch(landing.batch_id_of(feed_id, "1"), feed_id, frame, (), 1)
-        landing.land(home, engine, contract, batch, Payload(feed_id, b"", "json", "test", T0), "0" * 64, "run")
+        batch = Batch(batch_id_of(feed_id, "1"), feed_id, frame, (), 1)
+        payload = Payload(feed_id, b"", "json", "test", T0)
+        accept(LandingZone(home, engine), LandingRequest(contract, batch, payload, "0" * 64, "run"))
     yield engine
     engine.dispose()
 

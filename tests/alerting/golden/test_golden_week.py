@@ -29,7 +29,7 @@ from core.settings import Home, open_home
 from core.stages import Batch, Payload
 from core.store.database import open_ops
 from core.stream.live import LiveBatch, of_frame
-from ingest.land.landing import land
+from ingest.land.accept import LandingRequest, LandingZone, accept
 from rule_parts import CONTRACTS, SEEDS, rules_folder, set_cell
 
 EXPECTED = Path(__file__).with_name("expected.csv")
@@ -71,7 +71,7 @@ def store(home: Home) -> Iterator[sa.Engine]:
         frame = frame_of(contracts[feed_id], rows, 0)
         payload = Payload(feed_id, b"", "json", "test", came(rows[-1]))
         batch = Batch(f"{number:032d}", feed_id, frame, (), len(rows))
-        land(home, engine, contracts[feed_id], batch, payload, "", "golden")
+        accept(LandingZone(home, engine), LandingRequest(contracts[feed_id], batch, payload, "", "golden"))
     yield engine
     engine.dispose()
 

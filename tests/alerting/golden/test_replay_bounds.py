@@ -23,8 +23,8 @@ from core.stages import Batch, Payload
 from core.store import tables
 from core.store.database import open_ops
 from ingest.intake.lander import read_position
+from ingest.land.accept import LandingRequest, LandingZone, accept
 from ingest.land.compact import compact
-from ingest.land.landing import land
 from orchestration.backtest import Trial, tried
 from orchestration.rules import publish_rules
 from rule_parts import CONTRACTS, rules_folder, set_cell
@@ -50,7 +50,8 @@ def landed(home: Home, store: sa.Engine, rows: Sequence[tuple[float, float]], ca
     with store.connect() as connection:
         number = connection.scalar(sa.select(sa.func.count()).select_from(tables.batch))
     payload = Payload(GAS, b"", "json", "test", came)
-    land(home, store, CONTRACTS[GAS], Batch(f"{number:032d}", GAS, frame, (), len(rows)), payload, "", "test")
+    batch = Batch(f"{number:032d}", GAS, frame, (), len(rows))
+    accept(LandingZone(home, store), LandingRequest(CONTRACTS[GAS], batch, payload, "", "test"))
 
 
 def leaking(home: Home, store: sa.Engine, start: float) -> None:

@@ -13,9 +13,10 @@ from core.settings import Home
 from core.stages import Batch, Payload
 from core.store import database
 from core.store.device import list_access, list_links, set_access
+from core.store.ledger import batch_id_of
 from core.stream.client import connected
 from ingest.devices.known import KnownDevices, register_of
-from ingest.land import landing
+from ingest.land.accept import LandingRequest, LandingZone, accept
 from listening import Device, entries_in_raw, listening, open_contracts, raw_holds, until
 
 AT = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
@@ -30,9 +31,10 @@ def land(home: Home, engine: sa.Engine, feed_id: str, column: str, ids: list[str
         pl.lit(at).dt.convert_time_zone("UTC").alias("_received_at"),
         *(value.alias(name) for name, value in names.items() if name != column),
     )
-    batch_id = landing.batch_id_of(feed_id, f"{at}{ids}")
+    batch_id = batch_id_of(feed_id, f"{at}{ids}")
     payload = Payload(feed_id, b"", "json", "test", at)
-    landing.land(home, engine, contract, Batch(batch_id, feed_id, frame, (), len(ids)), payload, "0" * 64, "run")
+    batch = Batch(batch_id, feed_id, frame, (), len(ids))
+    accept(LandingZone(home, engine), LandingRequest(contract, batch, payload, "0" * 64, "run"))
 
 
 @pytest.fixture

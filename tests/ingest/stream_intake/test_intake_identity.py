@@ -17,12 +17,13 @@ from core.contract import Contract
 from core.settings import Home
 from core.stages import Batch, Payload
 from core.store import database
+from core.store.ledger import batch_id_of
 from core.stream.raw import RawEntry, pack
 from core.stream.reader import Taken
 from ingest.devices.known import KnownDevices
 from ingest.intake.seen import SeenRows
 from ingest.intake.tick import Feed, Shaped, Ticker
-from ingest.land import landing
+from ingest.land.accept import LandingRequest, LandingZone, accept
 from ingest.protocols.jt808 import encode as jt808
 from ingest.protocols.sl651 import encode
 from ingest.protocols.sl651.wire import build, take_apart
@@ -50,8 +51,9 @@ def register(home: Home, engine: sa.Engine, feed_id: str, rows: list[dict[str, s
             if c.landed_name not in rows[0]
         ),
     )
-    batch = Batch(landing.batch_id_of(feed_id, mark), feed_id, frame, (), len(rows))
-    landing.land(home, engine, contract, batch, Payload(feed_id, b"", "json", "test", NOW), "0" * 64, "run")
+    batch = Batch(batch_id_of(feed_id, mark), feed_id, frame, (), len(rows))
+    payload = Payload(feed_id, b"", "json", "test", NOW)
+    accept(LandingZone(home, engine), LandingRequest(contract, batch, payload, "0" * 64, "run"))
 
 
 @pytest.fixture

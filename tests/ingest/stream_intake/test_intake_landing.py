@@ -15,14 +15,16 @@ from intake_process import GAS, landed, message, reading
 from core.catalogue import load_contracts
 from core.contract import Contract, ContractError
 from core.settings import Home
+from core.stages import Landed
 from core.store import database, tables
 from core.store.landed import live_files
 from core.stream.publish import place_of, raw_messages
 from core.stream.reader import Taken
+from ingest.intake import lander
 from ingest.intake.lander import Lander, landed_rows, read_cursors, read_position, run_of, take_load
 from ingest.intake.seen import SeenRows
 from ingest.intake.tick import NOTES_KEPT, Feed, Shaped, Ticker
-from ingest.land import landing
+from ingest.land.accept import LandingRequest, LandingZone
 from ingest.land.compact import FILES_WORTH_MERGING, compact, delete_replaced
 from ingest.protocols.jt808 import encode
 from ingest.pull import Intake, open_intake
@@ -85,15 +87,15 @@ def test_a_failure_between_two_feeds_lands_each_once(
     intake: Intake, stream: Stream, contracts: dict[str, Contract], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream.tick(*frames(1), feed=POSITION)
-    load, real = take_load(stream.ticker, stream.sequence, ""), landing.land
+    load, real = take_load(stream.ticker, stream.sequence, ""), lander.accept
 
-    def full_disk(home: Home, engine: sa.Engine, contract: Contract, *rest: Any, **more: Any) -> Any:
-        if contract.id == POSITION:
+    def full_disk(zone: LandingZone, request: LandingRequest) -> Landed | None:
+        if request.contract.id == POSITION:
             raise OSError("no space left")
-        return real(home, engine, contract, *rest, **more)
+        return real(zone, request)
 
     with monkeypatch.context() as patch:
-        patch.setattr(landing, "land", full_disk)
+        patch.setattr(lander, "accept", full_disk)
         with pytest.raises(OSError, match="no space"):
             stream.lander.land(load, NOW, {})
     assert read_position(intake.engine, NOW)[0] == 0

@@ -26,12 +26,13 @@ from core.settings import Home, SettingsError
 from core.stages import Payload
 from core.store import database, tables
 from core.store.landed import live_files
+from core.store.ledger import read_cursor
 from core.stream import live
 from core.stream.client import connected
 from core.stream.reader import StreamReader
 from core.stream.streams import LIVE, RAW, ensure_streams
 from ingest.intake.process import serve
-from ingest.land import landing
+from ingest.land.files import verify_landed
 from ingest.pull import Intake, open_intake, pull_feed
 from ingest.reprocess.quarantine import replay
 from ingest.reprocess.restore import restore
@@ -171,7 +172,7 @@ def test_a_reading_is_in_live_and_lands(
     with intake.engine.connect() as connection:
         batch = connection.execute(sa.select(tables.batch)).one()
     assert (batch.media, batch.state, batch.rows_in, batch.rows_landed) == ("raw-json", "landed", 3, 3)
-    cursor = landing.read_cursor(intake.engine, GAS)
+    cursor = read_cursor(intake.engine, GAS)
     assert batch.source_ref == f"raw:{cursor}-{cursor}"
     row = progress(intake)
     assert (row.rows_in, row.rows_landed, row.late, row.lag) == (3, 3, 1, 0)
@@ -275,7 +276,7 @@ def test_lost_files_of_a_stream_come_back(
     for path in live_files(intake.engine, home, GAS):
         path.unlink()
     assert restore(intake, contracts).batches >= 1
-    assert landing.verify_landed(home, intake.engine) == []
+    assert verify_landed(home, intake.engine) == []
     assert values(landed(home, GAS)).equals(before)
 
 
