@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -29,6 +28,7 @@ from core.catalogue import load_contracts, owners_of
 from core.settings import Home
 from core.store import tables
 from core.store.database import opened
+from core.store.records import Records
 from core.system import systems_root
 
 __all__ = [
@@ -72,6 +72,21 @@ class Quieted:
     waits: bool
     covers: tuple[str, str]  # in Chinese and in English
     until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedSilence:
+    """A silence that holds or is to come."""
+
+    silence_id: str
+    matchers: str  # JSON: label -> value; every one must match
+    reason: str
+    actor: str
+    starts_at: datetime
+    ends_at: datetime
+
+
+_SILENCES = Records(ListedSilence, tables.silence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,13 +200,12 @@ def end_silence(home: Home, reader: Reader, silence_id: str, now: datetime) -> N
         commands.end_silence(engine, policies_of(home), silence_id, reader.name, now)
 
 
-def silences(home: Home, now: datetime) -> list[dict[str, Any]]:
-    """Silences that hold or are to come: silence_id, matchers, reason, actor, starts_at, ends_at."""
+def silences(home: Home, now: datetime) -> list[ListedSilence]:
+    """Silences that hold or are to come, the first to end first."""
     s = tables.silence.c
-    columns = (s.silence_id, s.matchers, s.reason, s.actor, s.starts_at, s.ends_at)
-    query = sa.select(*columns).where(s.ended_at.is_(None), s.ends_at > now).order_by(s.ends_at)
+    query = _SILENCES.where(s.ended_at.is_(None), s.ends_at > now).order_by(s.ends_at)
     with opened(home.ops_url) as engine, engine.connect() as connection:
-        return [dict(row._mapping) for row in connection.execute(query)]
+        return _SILENCES.found(connection, query)
 
 
 def policies_of(home: Home) -> NotificationPolicies:

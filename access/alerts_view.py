@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
 from access.live import OpsReader
 from access.rights import Reader
 from alerting.lifecycle import steps
+from alerting.lifecycle.alert import Alert
+from alerting.lifecycle.alert import AlertEvent as AlertEvent
 from alerting.marks import LATE, WORDS
 from alerting.notify.silent_devices import silent_since
 from core import severity
 from core.store import alert as stored
 from core.store import notice, policy
+from core.store.records import Records
 
 if TYPE_CHECKING:
     from access.systems import CitySystem
@@ -27,53 +30,100 @@ COLOURS = severity.WORST_FIRST
 KINDS = tuple(verb.value for verb in steps.Verb)
 ROWS_A_PAGE = 50
 HISTORY_ROWS = 200
-REDS_TOLD = 20
+MOST_REDS = 20
 # The clock message of LIVE moves the position every second, also when no device says anything.
 SILENT_AFTER = timedelta(seconds=15)
 
-_LISTED = (
-    "alert_id",
-    "origin",
-    "state",
-    "colour",
-    "severity_rank",
-    "object_id",
-    "object_name_zh",
-    "matters_zh",
-    "matters_en",
-    "value",
-    "threshold",
-    "unit",
-    "standard",
-    "clause",
-    "evidence_grade",
-    "domain",
-    "area_code",
-    "lon",
-    "lat",
-    "starts_at",
-    "opened_at",
-    "due_at",
-    "acknowledged_by",
-    "is_exercise",
-    "is_late",
-    "marks",
-    "is_flapping",
-    "n_reports",
-    "n_reopened",
-    "escalation_level",
-    "disposing_unit_zh",
-    "disposing_unit_en",
-    "contact",
-    "device_id",
-    "metric",
-)
 _NEWEST = (stored.alert.c.opened_at.desc(), stored.alert.c.alert_id)
 _WORST = (
     stored.alert.c.severity_rank.desc(),
     sa.case({name: n for n, name in enumerate(STATES)}, value=stored.alert.c.state),
     *_NEWEST,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedAlert:
+    """An alert as lists show it."""
+
+    alert_id: str
+    origin: str
+    state: str
+    colour: str
+    severity_rank: int
+    object_id: str
+    object_name_zh: str
+    matters_zh: str
+    matters_en: str
+    value: float | None
+    threshold: float | None
+    unit: str
+    standard: str
+    clause: str
+    evidence_grade: str
+    domain: str
+    area_code: str
+    lon: float | None
+    lat: float | None
+    starts_at: datetime
+    opened_at: datetime | None
+    due_at: datetime | None
+    acknowledged_by: str | None
+    is_exercise: bool
+    is_late: bool
+    marks: str
+    is_flapping: bool
+    n_reports: int
+    n_reopened: int
+    escalation_level: int
+    disposing_unit_zh: str
+    disposing_unit_en: str
+    contact: str
+    device_id: str | None
+    metric: str
+    last_heard_at: datetime | None = None  # of a device that is silent under it
+
+    @property
+    def call_key(self) -> str:
+        """The same as long as it is the same call for a person."""
+        return f"{self.alert_id}/{self.n_reopened}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingSilence:
+    """The silence that keeps an alert quiet."""
+
+    silence_id: str
+    reason: str
+    actor: str
+    ends_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlertDetail(Alert):
+    """Everything about one alert, and what stands around it."""
+
+    n_in_group: int = 0  # living alerts that share its notices
+    silenced: StandingSilence | None = None
+    last_heard_at: datetime | None = None  # of a device that is silent under it
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryCount:
+    """Deliveries of an alert's notices through one channel, of one kind and in one state."""
+
+    channel_id: str
+    kind: str
+    state: str
+    n: int
+    attempts: int
+    last_at: datetime
+
+
+_LISTED = Records(ListedAlert, stored.alert, beside=("last_heard_at",))
+_DETAILS = Records(AlertDetail, stored.alert, beside=("n_in_group", "silenced", "last_heard_at"))
+_EVENTS = Records(AlertEvent, stored.alert_event)
+_SILENCES = Records(StandingSilence, policy.silence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +158,16 @@ class Heartbeat:
 class Board:
     """One look: the rows of one page of the list, how many the filter matched, and all living alerts in numbers."""
 
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[ListedAlert]
     n_matching: int
     counts: Mapping[tuple[str, str], int]  # (colour, state) → alerts, no filter applied
     heartbeat: Heartbeat
 
 
-def marks_of(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+def marks_of(alert: Alert | ListedAlert) -> list[tuple[str, str]]:
     """What to know of the readings behind an alert, in Chinese and in English."""
-    told = set(row["marks"].split()) | ({LATE} if row["is_late"] else set())
-    return [WORDS.get(mark, (mark, mark)) for mark in sorted(told)]
+    found = set(alert.marks.split()) | ({LATE} if alert.is_late else set())
+    return [WORDS.get(mark, (mark, mark)) for mark in sorted(found)]
 
 
 def board(
@@ -131,13 +181,9 @@ def board(
     ids = sa.select(table.c.alert_id).where(*conditions).order_by(*order)
     if limit is not None:
         ids = ids.limit(limit).offset(page * limit)
-    found = live.execute(
-        sa.select(*(table.c[name] for name in _LISTED)).where(table.c.alert_id.in_(ids)).order_by(*order)
-    )
-    rows = [dict(row) for row in found.mappings()]
-    heard_at = silent_since(live.execute, [(row["alert_id"], row["device_id"], row["metric"]) for row in rows])
-    for row in rows:
-        row["last_heard_at"] = heard_at.get(row["alert_id"])
+    found = _LISTED.found(live, _LISTED.where(table.c.alert_id.in_(ids)).order_by(*order))
+    heard_at = silent_since(live.execute, [(one.alert_id, one.device_id, one.metric) for one in found])
+    rows = [replace(one, last_heard_at=heard_at.get(one.alert_id)) for one in found]
     n_matching = live.scalar(sa.select(sa.func.count()).select_from(table).where(*conditions)) or 0
     return Board(rows, n_matching, _counts(live), heartbeat(live))
 
@@ -157,68 +203,53 @@ def heartbeat(live: OpsReader) -> Heartbeat:
     return Heartbeat(*(instant_of(one) if one else None for one in row))
 
 
-def unanswered_reds(live: OpsReader, reader: Reader) -> list[dict[str, Any]]:
-    """Red alerts that nobody acknowledged, newest first, at most `REDS_TOLD`.
-
-    Columns: `ring`, the same as long as it is the same call for a person, and those of the list.
-    """
-    table = stored.alert
+def unanswered_reds(live: OpsReader, reader: Reader) -> list[ListedAlert]:
+    """Red alerts that nobody acknowledged, newest first, at most `MOST_REDS`."""
     wanted = AlertFilter(states=("open",), colours=("red",))
-    query = sa.select(*(table.c[name] for name in _LISTED)).where(*_where(reader, wanted))
-    rows = live.execute(query.order_by(*_NEWEST).limit(REDS_TOLD)).mappings()
-    return [{**row, "ring": f"{row['alert_id']}/{row['n_reopened']}"} for row in rows]
+    query = _LISTED.where(*_where(reader, wanted))
+    return _LISTED.found(live, query.order_by(*_NEWEST).limit(MOST_REDS))
 
 
-def alert(live: OpsReader, reader: Reader, alert_id: str) -> dict[str, Any] | None:
-    """Everything about one alert; None when there is none in the reader's branch. `n_in_group`: living ones told alike.
-
-    `silenced`: reason, actor and end of the silence that keeps it quiet, when it is one. `last_heard_at`: of a device
-    that is silent under it.
-    """
+def alert(live: OpsReader, reader: Reader, alert_id: str) -> AlertDetail | None:
+    """Everything about one alert; None when there is none in the reader's branch."""
     table = stored.alert
     in_branch = table.c.area_code.like(reader.area_pattern)
-    row = live.execute(sa.select(table).where(table.c.alert_id == alert_id, in_branch)).mappings().one_or_none()
-    if row is None:
+    found = next(iter(_DETAILS.found(live, _DETAILS.where(table.c.alert_id == alert_id, in_branch))), None)
+    if found is None:
         return None
-    grouped = (table.c.group_key == row["group_key"], table.c.state.in_(WORKED_ON))
-    n_in_group = live.scalar(sa.select(sa.func.count()).select_from(table).where(*grouped))
-    return {
-        **row,
-        "n_in_group": n_in_group,
-        "silenced": _silenced(live, row["suppressed_by"]),
-        "last_heard_at": silent_since(live.execute, [(alert_id, row["device_id"], row["metric"])]).get(alert_id),
-    }
+    grouped = (table.c.group_key == found.group_key, table.c.state.in_(WORKED_ON))
+    heard_at = silent_since(live.execute, [(alert_id, found.device_id, found.metric)])
+    return replace(
+        found,
+        n_in_group=live.scalar(sa.select(sa.func.count()).select_from(table).where(*grouped)) or 0,
+        silenced=_silenced(live, found.suppressed_by),
+        last_heard_at=heard_at.get(alert_id),
+    )
 
 
-def history(live: OpsReader, alert_id: str) -> list[dict[str, Any]]:
-    """What happened to an alert, newest first: columns of `alert_event`, at most `HISTORY_ROWS`."""
-    table = stored.alert_event
-    query = sa.select(table).where(table.c.alert_id == alert_id).order_by(table.c.event_id.desc()).limit(HISTORY_ROWS)
-    return [dict(row) for row in live.execute(query).mappings()]
+def history(live: OpsReader, alert_id: str) -> list[AlertEvent]:
+    """What happened to an alert, newest first, at most `HISTORY_ROWS`."""
+    event = stored.alert_event.c
+    query = _EVENTS.where(event.alert_id == alert_id).order_by(event.event_id.desc())
+    return _EVENTS.found(live, query.limit(HISTORY_ROWS))
 
 
-def deliveries(live: OpsReader, alert_id: str) -> list[dict[str, Any]]:
-    """How people were told of an alert: channel_id, kind, state, n, attempts, last_at; newest first."""
+def deliveries(live: OpsReader, alert_id: str) -> list[DeliveryCount]:
+    """How people were notified of an alert, newest first."""
     table = notice.alert_delivery
+    n, attempts = sa.func.count().label("n"), sa.func.max(table.c.attempts).label("attempts")
     last_at = sa.func.max(sa.func.coalesce(table.c.sent_at, table.c.created_at)).label("last_at")
     query = (
-        sa.select(
-            table.c.channel_id,
-            table.c.kind,
-            table.c.state,
-            sa.func.count().label("n"),
-            sa.func.max(table.c.attempts).label("attempts"),
-            last_at,
-        )
+        sa.select(table.c.channel_id, table.c.kind, table.c.state, n, attempts, last_at)
         .where(table.c.alert_id == alert_id)
         .group_by(table.c.channel_id, table.c.kind, table.c.state)
         .order_by(last_at.desc())
         .limit(HISTORY_ROWS)
     )
-    rows = [dict(row) for row in live.execute(query).mappings()]
-    for row in rows:
-        row["last_at"] = instant_of(row["last_at"])
-    return rows
+    return [
+        DeliveryCount(row.channel_id, row.kind, row.state, row.n, row.attempts, instant_of(row.last_at))
+        for row in live.execute(query)
+    ]
 
 
 def allowed(state: str) -> tuple[str, ...]:
@@ -265,11 +296,8 @@ def _counts(live: OpsReader) -> dict[tuple[str, str], int]:
     return {(severity.COLOURS[row[0]], str(row[1])): int(row[2]) for row in live.execute(query)}
 
 
-def _silenced(live: OpsReader, cause: str | None) -> dict[str, Any] | None:
+def _silenced(live: OpsReader, cause: str | None) -> StandingSilence | None:
     kind, _, silence_id = (cause or "").partition(":")
     if kind != "silence":
         return None
-    table = policy.silence
-    columns = (table.c.silence_id, table.c.reason, table.c.actor, table.c.ends_at)
-    row = live.execute(sa.select(*columns).where(table.c.silence_id == silence_id)).mappings().one_or_none()
-    return dict(row) if row else None
+    return next(iter(_SILENCES.found(live, _SILENCES.where(policy.silence.c.silence_id == silence_id))), None)

@@ -23,7 +23,8 @@ from access.serving import GenerationError, Home, NoGenerationError, open_mart
 from core.catalogue import contract_path, load_contract
 from core.contract import ContractError
 from core.store import database, tables
-from core.store.device import Verdict, set_access
+from core.store.device import ACCESSES, CLOCKS, LINKS, ClockOffset, DeviceAccess, DeviceLink, Verdict, set_access
+from core.store.stream import PROGRESS, StreamProgress
 from core.system import systems_root
 
 __all__ = [
@@ -31,9 +32,12 @@ __all__ = [
     "DEVICE_ROLES",
     "LIMITS",
     "STATUSES",
+    "ClockOffset",
+    "Device",
     "DeviceFeed",
     "DeviceFilter",
     "DevicePage",
+    "FeedProgress",
     "Gateway",
     "Verdict",
     "decide",
@@ -103,17 +107,38 @@ class DeviceFilter:
     text: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One device as a gateway hears it, what a person said about it, and how its clock stands."""
+
+    link: DeviceLink
+    access: DeviceAccess | None  # a person's word
+    clock: ClockOffset | None  # of a clock that is or was off
+    status: str
+    last_observed_at: datetime | None  # newest reading of the published generation, when it knows a device of that id
+
+    @property
+    def deviations(self) -> Mapping[str, int]:
+        """Lenient options, and how many frames needed each."""
+        found: Mapping[str, int] = json.loads(self.link.deviations)
+        return found
+
+
 @dataclass(frozen=True, slots=True)
 class DevicePage:
-    """One page of devices, and how many the filter matched.
+    """One page of devices, and how many the filter matched."""
 
-    Rows: columns of `device_link`, and verdict, verdict_by, verdict_reason (a person's word, else None), deviations as
-    a mapping, status, last_observed_at (newest reading of the published generation, None when it knows no device of
-    that id), and clock_off, clock_offset_s, clock_since_at, clock_jumped_at (None for a clock that was never off).
-    """
-
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Device]
     n_matching: int
+
+
+@dataclass(frozen=True, slots=True)
+class FeedProgress:
+    """How far intake is with one feed of the stream."""
+
+    progress: StreamProgress
+    name_zh: str
+    name_en: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,46 +162,63 @@ def device_page(live: OpsReader, home: Home, wanted: DeviceFilter, now: datetime
     joined = link.outerjoin(access, _same_device(access)).outerjoin(clock, _same_device(clock))
     conditions = _where(live, wanted, now)
     n_matching = live.scalar(sa.select(sa.func.count()).select_from(joined).where(*conditions)) or 0
-    words = (access.c.verdict, access.c.actor.label("verdict_by"), access.c.reason.label("verdict_reason"))
-    told = (
-        clock.c.is_off.label("clock_off"),
-        clock.c.offset_s.label("clock_offset_s"),
-        clock.c.since_at.label("clock_since_at"),
-        clock.c.jumped_at.label("clock_jumped_at"),
-    )
     query = (
-        sa.select(link, *words, *told)
+        sa.select(*LINKS.columns, *ACCESSES.columns, *CLOCKS.columns)
         .select_from(joined)
         .where(*conditions)
         .order_by(link.c.last_frame_at, link.c.raw_feed, link.c.device_id)
         .limit(DEVICES_A_PAGE)
         .offset(page * DEVICES_A_PAGE)
     )
-    rows = [dict(row) for row in live.execute(query).mappings()]
-    observed = _last_readings(home, [_city_wide_id(row) for row in rows])
-    for row in rows:
-        row["deviations"] = json.loads(row["deviations"])
-        row["status"] = status_of(row, now - silent_after(row["raw_feed"]))
-        row["last_observed_at"] = observed.get(_city_wide_id(row))
-    return DevicePage(rows, n_matching)
+    found = [_parts(row) for row in live.execute(query)]
+    observed = _last_readings(home, [_city_wide_id(link) for link, _, _ in found])
+    return DevicePage([_device(*parts, observed, now) for parts in found], n_matching)
 
 
-def status_of(row: Mapping[str, Any], silent_before: datetime) -> str:
+def _parts(row: sa.Row[Any]) -> tuple[DeviceLink, DeviceAccess | None, ClockOffset | None]:
+    """The records that one row of the join holds; one that is not there has no key."""
+    n_link, n_access = len(LINKS.columns), len(ACCESSES.columns)
+    access, clock = row[n_link : n_link + n_access], row[n_link + n_access :]
+    return (
+        LINKS.record(row),
+        ACCESSES.record(access) if access[0] is not None else None,
+        CLOCKS.record(clock) if clock[0] is not None else None,
+    )
+
+
+def _device(
+    link: DeviceLink,
+    access: DeviceAccess | None,
+    clock: ClockOffset | None,
+    observed: Mapping[str, datetime],
+    now: datetime,
+) -> Device:
+    return Device(
+        link=link,
+        access=access,
+        clock=clock,
+        status=status_of(link, access, now - silent_after(link.raw_feed)),
+        last_observed_at=observed.get(_city_wide_id(link)),
+    )
+
+
+def status_of(link: DeviceLink, access: DeviceAccess | None, silent_before: datetime) -> str:
     """How a device stands: banned, unknown, silent, connected or heard (lately, without an open connection)."""
-    if row.get("verdict") == "banned" or row["standing"] == "banned":
+    verdict = access.verdict if access is not None else None
+    if verdict == "banned" or link.standing == "banned":
         return "banned"
-    if row["standing"] != "known" and row.get("verdict") != "allowed":
+    if link.standing != "known" and verdict != "allowed":
         return "unknown"
-    if row["last_frame_at"] is None or row["last_frame_at"] < silent_before:
+    if link.last_frame_at is None or link.last_frame_at < silent_before:
         return "silent"
-    return "connected" if row["is_connected"] else "heard"
+    return "connected" if link.is_connected else "heard"
 
 
-def streams(live: OpsReader) -> list[dict[str, Any]]:
-    """How far intake is with each feed of the stream: columns of `stream_progress`, and name_zh, name_en."""
-    progress = tables.stream_progress
-    rows = live.execute(sa.select(progress).order_by(progress.c.feed_id)).mappings()
-    return [{**row, **_names(row["feed_id"])} for row in rows]
+def streams(live: OpsReader) -> list[FeedProgress]:
+    """How far intake is with each feed of the stream."""
+    order = tables.stream_progress.c.feed_id
+    found = PROGRESS.found(live, PROGRESS.where().order_by(order))
+    return [FeedProgress(one, *_contract_words(one.feed_id)[:2]) for one in found]
 
 
 def gateway(home: Home) -> Gateway:
@@ -310,8 +352,8 @@ def _is_silent(live: OpsReader, raw_feed: str | None, now: datetime) -> sa.Colum
     return sa.or_(link.last_frame_at.is_(None), *old)
 
 
-def _city_wide_id(row: Mapping[str, Any]) -> str:
-    return f"{row['raw_feed'].partition('.')[0]}:{row['device_id']}"
+def _city_wide_id(link: DeviceLink) -> str:
+    return f"{link.raw_feed.partition('.')[0]}:{link.device_id}"
 
 
 def _last_readings(home: Home, device_ids: Sequence[str]) -> dict[str, datetime]:
@@ -325,11 +367,6 @@ def _last_readings(home: Home, device_ids: Sequence[str]) -> dict[str, datetime]
     except (NoGenerationError, GenerationError):
         return {}
     return dict(frame.iter_rows())
-
-
-def _names(feed_id: str) -> dict[str, str]:
-    name_zh, name_en, _ = _contract_words(feed_id)
-    return {"name_zh": name_zh, "name_en": name_en}
 
 
 @cache

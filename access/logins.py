@@ -7,8 +7,8 @@ for seconds at most, and only after wrong tries since: behind a proxy everybody 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -24,6 +24,16 @@ LONGEST_WAIT = timedelta(seconds=60)
 LONGEST_WAIT_KNOWN = timedelta(seconds=15)  # where that name logged in lately
 TRIES_OF_A_SOURCE = 20  # wrong ones in the window, over all names
 KNOWN_FOR = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class LoginTry:
+    """One try to log in."""
+
+    at: datetime
+    name: str
+    result: str  # LOGIN or REFUSED
+    source: str
 
 
 def must_wait(connection: sa.Connection, name: str, source: str, now: datetime) -> bool:
@@ -55,15 +65,14 @@ def note(connection: sa.Connection, action: str, name: str, source: str, now: da
     connection.execute(sa.insert(operator_action).values(values))
 
 
-def tries(home: Home, reader: Reader, n_newest: int) -> list[dict[str, Any]]:
+def tries(home: Home, reader: Reader, n_newest: int) -> list[LoginTry]:
     """The newest tries with result and source, for administrators. Raises NotAllowedError for everybody else."""
     if reader.role != "administrator":
         raise NotAllowedError(f"role {reader.role!r} may not see who logged in; needs administrator")
     action = operator_action.c
-    query = sa.select(
-        action.at, action.target.label("name"), action.action.label("result"), action.reason.label("source")
-    ).where(action.action.in_((LOGIN, REFUSED)))
+    query = sa.select(action.at, action.target, action.action, action.reason).where(action.action.in_((LOGIN, REFUSED)))
     with ops_reader(home) as live:
         if live is None:
             return []
-        return [dict(row) for row in live.execute(query.order_by(action.id.desc()).limit(n_newest)).mappings()]
+        rows = live.execute(query.order_by(action.id.desc()).limit(n_newest))
+        return [LoginTry(row.at, row.target, row.action, row.reason) for row in rows]

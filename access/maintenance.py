@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import sqlalchemy as sa
 
@@ -22,10 +23,29 @@ from core.contract import Contract
 from core.settings import Home
 from core.store import tables
 from core.store.database import opened
+from core.store.records import Records
 from core.system import systems_root
 
 TargetKind = Literal["device", "object", "area", "feed"]
 TARGET_KINDS: tuple[TargetKind, ...] = get_args(TargetKind)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaintenanceWindow:
+    """Work that somebody announced."""
+
+    window_id: str
+    target_kind: str
+    target: str
+    starts_at: datetime
+    ends_at: datetime
+    reason: str
+    actor: str
+    created_at: datetime
+    cancelled_at: datetime | None
+
+
+_WINDOWS = Records(MaintenanceWindow, tables.maintenance_window)
 
 
 class UnknownTargetError(ValueError):
@@ -122,11 +142,11 @@ def cancel(home: Home, reader: Reader, window_id: str, now: datetime) -> None:
         commands.cancel_maintenance(engine, window_id, now)
 
 
-def windows(live: OpsReader, now: datetime) -> list[dict[str, Any]]:
-    """What people announced and is on or to come: columns of `maintenance_window`, the first to end first."""
-    table = tables.maintenance_window
-    query = sa.select(table).where(table.c.cancelled_at.is_(None), table.c.ends_at > now)
-    return [dict(row) for row in live.execute(query.order_by(table.c.ends_at, table.c.window_id)).mappings()]
+def windows(live: OpsReader, now: datetime) -> list[MaintenanceWindow]:
+    """What people announced and is on or to come, the first to end first."""
+    window = tables.maintenance_window.c
+    query = _WINDOWS.where(window.cancelled_at.is_(None), window.ends_at > now)
+    return _WINDOWS.found(live, query.order_by(window.ends_at, window.window_id))
 
 
 def _area_of(home: Home, engine: sa.Engine, kind: str, target: str) -> str | None:

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from access.rights import Reader
 from core.settings import Home
 from core.store.database import opened
+from core.store.records import Records
 from core.store.user import app_user
 
 
@@ -31,13 +32,15 @@ class User:
         return Reader(self.name, self.role, self.area_code)
 
 
+USERS = Records(User, app_user)
+
+
 def user_named(home: Home, name: str) -> User | None:
     """Somebody who may log in, None for every other name: for a shell, whose user the machine already knows."""
     user = app_user.c
-    query = sa.select(user.name, user.display_name, user.role, user.area_code, user.language)
+    query = USERS.where(user.name == name, user.disabled_at.is_(None))
     with opened(home.ops_url) as engine, engine.connect() as connection:
-        row = connection.execute(query.where(user.name == name, user.disabled_at.is_(None))).first()
-    return User(row.name, row.display_name, row.role, row.area_code, row.language) if row else None
+        return next(iter(USERS.found(connection, query)), None)
 
 
 def anybody(home: Home) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import sqlalchemy as sa
 
@@ -13,9 +13,11 @@ from access.alerts_view import marks_of
 from access.live import OpsReader
 from access.rights import Reader, require_role
 from alerting.cap.release import flags_of, is_never_public
+from alerting.lifecycle.alert import Alert
 from alerting.lifecycle.steps import Verb
 from alerting.workflow import requests
 from alerting.workflow.quiet_limits import limits_of
+from alerting.workflow.records import ALERTS
 from core.settings import Home
 from core.store import tables
 from core.store.database import opened
@@ -24,17 +26,17 @@ State = Literal["free", "held", "asked", "released", "refused", "never"]
 ASKING_ROLES = STEP_ROLES[Verb.ACKNOWLEDGED]
 
 
-def state_of(live: OpsReader, alert: Mapping[str, Any]) -> State:
+def state_of(live: OpsReader, alert: Alert) -> State:
     """Whether an alert goes out by itself, is held, asked for, released, refused, or never leaves."""
-    if is_never_public(alert["marks"]):
+    if is_never_public(alert.marks):
         return "never"
-    if not flags_of(alert["marks"], alert["is_late"]):
+    if not flags_of(alert.marks, alert.is_late):
         return "free"
     r = tables.request.c
-    query = sa.select(r.state).where(r.kind == requests.Kind.CAP, r.result == alert["alert_id"])
+    query = sa.select(r.state).where(r.kind == requests.Kind.CAP, r.result == alert.alert_id)
     if live.scalar(query.where(r.state == "approved")) is not None:
         return "released"
-    newest = next((one for one in _asked(live) if one.subject["alert_id"] == alert["alert_id"]), None)
+    newest = next((one for one in _asked(live) if one.subject["alert_id"] == alert.alert_id), None)
     if newest is None or newest.state == "expired":
         return "held"
     return "asked" if newest.state == "waiting" else "refused"
@@ -50,21 +52,20 @@ def ask(home: Home, reader: Reader, alert_id: str, reason: str, now: datetime) -
     found = whole_id(home, reader, alert_id)
     with opened(home.ops_url) as engine:
         with engine.connect() as connection:
-            query = sa.select(tables.alert).where(tables.alert.c.alert_id == found)
-            row = dict(connection.execute(query).mappings().one())
-            state = state_of(connection, row)
+            (alert,) = ALERTS.found(connection, ALERTS.where(tables.alert.c.alert_id == found))
+            state = state_of(connection, alert)
         if state not in ("held", "refused"):
             raise ValueError(f"alert {found} is {_SAID[state]}; there is nothing to ask for")
-        marks = marks_of(row)
+        marks = marks_of(alert)
         covers = (
-            f"{row['object_name_zh']}（{'、'.join(zh for zh, _ in marks)}）",
-            f"{row['object_name_zh']} ({', '.join(en for _, en in marks)})",
+            f"{alert.object_name_zh}（{'、'.join(zh for zh, _ in marks)}）",
+            f"{alert.object_name_zh} ({', '.join(en for _, en in marks)})",
         )
-        subject = {"alert_id": found, "name": row["object_name_zh"], "colour": row["colour"]}
+        subject = {"alert_id": found, "name": alert.object_name_zh, "colour": alert.colour}
         expires_at = now + limits_of(home).answer_within
         with engine.begin() as connection:
             request_id = requests.ask(
-                connection, requests.Kind.CAP, subject, covers, row["area_code"], reason, reader.name, now, expires_at
+                connection, requests.Kind.CAP, subject, covers, alert.area_code, reason, reader.name, now, expires_at
             )
     return Quieted(request_id, True, covers, expires_at)
 

@@ -9,14 +9,13 @@ import hashlib
 import secrets
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
 
 import sqlalchemy as sa
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from access import logins
-from access.people import User, anybody
+from access.people import USERS, User, anybody
 from access.rights import Reader, require_role
 from core.settings import Home
 from core.store import database, tables
@@ -156,8 +155,8 @@ def add_demo_users(home: Home, city_code: str, county_code: str, now: datetime) 
 def log_in(home: Home, name: str, password: str, now: datetime, source: str = "loopback") -> tuple[str, User]:
     """A new session: its token, which is shown to nobody else, and the user. Raises LoginRefused."""
     with database.opened(home.ops_url) as engine, engine.begin() as connection:
-        row = _checked(connection, name, password, now, source)
-        if row is not None:
+        user = _checked(connection, name, password, now, source)
+        if user is not None:
             token = secrets.token_urlsafe(32)
             connection.execute(
                 sa.insert(tables.app_session).values(
@@ -167,7 +166,7 @@ def log_in(home: Home, name: str, password: str, now: datetime, source: str = "l
                     expires_at=now + min(session_length(home), idle_length(home)),
                 )
             )
-            return token, User(row.name, row.display_name, row.role, row.area_code, row.language)
+            return token, user
     raise LoginRefused("name and password do not belong together, or this source must wait a while")
 
 
@@ -185,15 +184,7 @@ def user_of(home: Home, token: str, now: datetime) -> User | None:
     """Whose session this is, None when it is over or none. Asking keeps an idle session open, up to its full length."""
     user, session = tables.app_user.c, tables.app_session.c
     query = (
-        sa.select(
-            user.name,
-            user.display_name,
-            user.role,
-            user.area_code,
-            user.language,
-            session.created_at,
-            session.expires_at,
-        )
+        sa.select(*USERS.columns, session.created_at, session.expires_at)
         .join_from(tables.app_session, tables.app_user, session.user_name == user.name)
         .where(session.token_sha256 == _digest(token), session.ended_at.is_(None), session.expires_at > now)
         .where(user.disabled_at.is_(None))
@@ -208,7 +199,7 @@ def user_of(home: Home, token: str, now: datetime) -> User | None:
             with engine.begin() as connection:
                 own = sa.update(tables.app_session).where(session.token_sha256 == _digest(token))
                 connection.execute(own.values(expires_at=end))
-    return User(row.name, row.display_name, row.role, row.area_code, row.language)
+    return USERS.record(row)
 
 
 def change_password(home: Home, name: str, old: str, new: str, now: datetime, source: str = "shell") -> None:
@@ -243,10 +234,11 @@ def log_out(home: Home, token: str, now: datetime) -> None:
         connection.execute(sa.update(table).where(*open_one).values(ended_at=now))
 
 
-def _checked(connection: sa.Connection, name: str, password: str, now: datetime, source: str) -> sa.Row[Any] | None:
-    """The user's row when name and password fit. Every try leaves a row with its source."""
+def _checked(connection: sa.Connection, name: str, password: str, now: datetime, source: str) -> User | None:
+    """The user when name and password fit. Every try leaves a row with its source."""
     table = tables.app_user
-    row = connection.execute(sa.select(table).where(table.c.name == name)).first()
+    query = sa.select(*USERS.columns, table.c.password_hash, table.c.disabled_at)
+    row = connection.execute(query.where(table.c.name == name)).first()
     if logins.must_wait(connection, name, source, now):
         return None  # not looked at and not counted: waiting must not grow by asking
     fits = _fits(row.password_hash if row else _nobodys_hash(), password)
@@ -258,7 +250,7 @@ def _checked(connection: sa.Connection, name: str, password: str, now: datetime,
     connection.execute(change.values(n_failed=0, locked_until=None, last_login_at=now))
     if _hasher().check_needs_rehash(row.password_hash):
         connection.execute(change.values(password_hash=_hasher().hash(password)))
-    return row
+    return USERS.record(row)
 
 
 def _fits(stored: str, password: str) -> bool:

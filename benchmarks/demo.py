@@ -122,7 +122,7 @@ def _colours(home: Home, since: float) -> dict[str, dict[str, Any]]:
             listed = board(live, CITY_WIDE, AlertFilter(newest_first=True), limit=None).rows if live else ()
         for row in listed:
             after_s = round(time.time() - since, 1)
-            found.setdefault(row["colour"], {"after_s": after_s, "matters": row["matters_en"]})
+            found.setdefault(row.colour, {"after_s": after_s, "matters": row.matters_en})
         time.sleep(LOOK_EVERY_S)
     return found
 

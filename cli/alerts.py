@@ -6,17 +6,20 @@ The actor is the user of the machine; an administrator may act for another with 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import wraps
-from typing import Annotated, Any, ParamSpec
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec
 
 import typer
 
 from cli.shell import Json, current_home, failed, now, os_user, print_json, print_rows, verb, wrong_use
 from core.errors import ExplainedError
 from core.settings import Home
+
+if TYPE_CHECKING:
+    from access.alerts_view import AlertDetail, ListedAlert
 
 app = typer.Typer()
 
@@ -86,8 +89,8 @@ def list_alerts(
     with ops_reader(home) as live:
         reader = reader_of(home, actor)
         board = alerts_view.board(live, reader, wanted, page, limit or None) if live is not None else None
-    rows = list(board.rows) if board else []
-    shown = [{**{name: row[name] for name in _LISTED}, "marks": _marks(row)} for row in rows]
+    rows = [asdict(one) for one in board.rows] if board else []
+    shown = [] if board is None else [{**_cells(one), "marks": _marks(one)} for one in board.rows]
     print_rows(rows if as_json else shown, as_json, empty="no alert")
     n_left = board.n_matching - page * limit - len(rows) if board else 0
     if n_left > 0:
@@ -105,26 +108,29 @@ def show_alert(alert_id: str, actor: Actor = None, as_json: Json = False) -> Non
     reader = reader_of(home, actor)
     whole_id = alerts.whole_id(home, reader, alert_id)
     with ops_reader(home) as live:
-        row = alerts_view.alert(live, reader, whole_id) if live is not None else None
-        if row is not None and live is not None:
-            row["publication"] = publication.state_of(live, row)
-        history = alerts_view.history(live, whole_id) if live is not None else []
-    if row is None:
-        failed(f"no alert {alert_id}")
+        alert = alerts_view.alert(live, reader, whole_id) if live is not None else None
+        if alert is None or live is None:
+            failed(f"no alert {alert_id}")
+        row = {**asdict(alert), "publication": publication.state_of(live, alert)}
+        history = [asdict(event) for event in alerts_view.history(live, whole_id)]
     if as_json:
         print_json({**row, "history": history})
         return
-    for name, value in {**row, "marks": _marks(row)}.items():
+    for name, value in {**row, "marks": _marks(alert)}.items():
         typer.echo(f"{name:20}{'-' if value is None else value}")
     names = ("at", "kind", "to_state", "colour", "value", "actor", "reason")
     print_rows([{name: event[name] for name in names} for event in history], False)
-    typer.echo(f"next: {', '.join(alerts_view.allowed(row['state'])) or 'nothing'}")
+    typer.echo(f"next: {', '.join(alerts_view.allowed(alert.state)) or 'nothing'}")
 
 
-def _marks(row: Mapping[str, Any]) -> str:
+def _cells(alert: ListedAlert) -> dict[str, object]:
+    return {name: getattr(alert, name) for name in _LISTED}
+
+
+def _marks(alert: ListedAlert | AlertDetail) -> str:
     from access.alerts_view import marks_of
 
-    return ", ".join(" ".join(mark) for mark in marks_of(row))
+    return ", ".join(" ".join(mark) for mark in marks_of(alert))
 
 
 # ── steps ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -312,7 +318,7 @@ def list_silences(as_json: Json = False) -> None:
     """Silences that hold or are to come."""
     from access import alerts
 
-    print_rows(alerts.silences(current_home(), now()), as_json, empty="nothing is silenced")
+    print_rows([asdict(one) for one in alerts.silences(current_home(), now())], as_json, empty="nothing is silenced")
 
 
 @app.command("end-silence")
@@ -360,7 +366,7 @@ def list_windows(as_json: Json = False) -> None:
 
     with ops_reader(current_home()) as live:
         found = announced.windows(live, now()) if live is not None else []
-    print_rows(found, as_json, empty="no work is announced")
+    print_rows([asdict(one) for one in found], as_json, empty="no work is announced")
 
 
 @app.command("end-maintenance")

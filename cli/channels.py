@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import orjson
 import typer
@@ -77,10 +77,11 @@ def deliveries_command(
 
     if state is not None and state not in STATES:
         wrong_use(f"no state {state!r}; expected one of {', '.join(STATES)}")
-    rows: list[dict[str, Any]] = newest(ops_engine(current_home()), channel_id, state, limit)
-    for row in rows:
-        receipt = orjson.loads(row["receipt"] or "{}")
-        row["receipt"] = receipt if as_json else receipt.get("reason") or receipt.get("answer") or receipt.get("result")
+    rows = []
+    for one in newest(ops_engine(current_home()), channel_id, state, limit):
+        receipt = orjson.loads(one.receipt or "{}")
+        shown = receipt if as_json else receipt.get("reason") or receipt.get("answer") or receipt.get("result")
+        rows.append({**asdict(one), "receipt": shown})
     print_rows(rows, as_json)
 
 

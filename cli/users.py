@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -83,4 +84,5 @@ def logins_command(limit: int = 50, as_json: Json = False) -> None:
     from access.shell_user import acting
 
     home = current_home()
-    print_rows(logins.tries(home, acting(home, os_user()), limit), as_json, empty="nobody tried yet")
+    tries = logins.tries(home, acting(home, os_user()), limit)
+    print_rows([asdict(one) for one in tries], as_json, empty="nobody tried yet")

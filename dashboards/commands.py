@@ -6,7 +6,7 @@ Called by widgets before the page is drawn again.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from html import escape
 from typing import Any
@@ -40,7 +40,7 @@ def show_said(scene: Scene, place: str = "alert") -> None:
     st.html(f'<div class="cr"><div class="said{kind}" role="{role}">{escape(text)}</div></div>')
 
 
-def take_step(scene: Scene, alert: Mapping[str, Any], step: str, comment_key: str) -> None:
+def take_step(scene: Scene, alert: alerts_view.AlertDetail, step: str, comment_key: str) -> None:
     """One step of an alert's life, with the comment that stands in the form."""
     words, comment = scene.words, st.session_state.get(comment_key, "")
     name = words(f"step.{step}")
@@ -49,13 +49,13 @@ def take_step(scene: Scene, alert: Mapping[str, Any], step: str, comment_key: st
         return
 
     def done(reader: rights.Reader, now: datetime) -> None:
-        alerts.act(scene.home, reader, alert["alert_id"], step, comment, now)
+        alerts.act(scene.home, reader, alert.alert_id, step, comment, now)
 
-    if _try(scene, "alert", done, words(f"done.{step}"), name, alert["alert_id"]):
+    if _try(scene, "alert", done, words(f"done.{step}"), name, alert.alert_id):
         st.session_state[comment_key] = ""
 
 
-def silence(scene: Scene, alert: Mapping[str, Any], reason_key: str) -> None:
+def silence(scene: Scene, alert: alerts_view.AlertDetail, reason_key: str) -> None:
     """Keep this rule at this object quiet for a while."""
     reason, length = st.session_state.get(reason_key, ""), st.session_state.get("silence_length") or DEFAULT_LENGTH
     if not reason.strip():
@@ -71,7 +71,7 @@ def silence(scene: Scene, alert: Mapping[str, Any], reason_key: str) -> None:
         _say("alert", True, _quieted(scene, done_quiet[0], "done.silenced"))
 
 
-def ask_publication(scene: Scene, alert: Mapping[str, Any], comment_key: str) -> None:
+def ask_publication(scene: Scene, alert: alerts_view.AlertDetail, comment_key: str) -> None:
     """Ask that a flagged alert be published, with the comment that stands in the form; another person releases it."""
     comment = st.session_state.get(comment_key, "")
     if not comment.strip():
@@ -79,13 +79,13 @@ def ask_publication(scene: Scene, alert: Mapping[str, Any], comment_key: str) ->
         return
 
     def done(reader: rights.Reader, now: datetime) -> None:
-        publication.ask(scene.home, reader, alert["alert_id"], comment, now)
+        publication.ask(scene.home, reader, alert.alert_id, comment, now)
 
     if _try(scene, "alert", done, scene.words("done.asked")):
         st.session_state[comment_key] = ""
 
 
-def silence_covers(scene: Scene, alert: Mapping[str, Any]) -> str:
+def silence_covers(scene: Scene, alert: alerts_view.AlertDetail) -> str:
     """What a silence of this rule at this object would cover, for the length that is chosen."""
     length = LENGTHS[st.session_state.get("silence_length") or DEFAULT_LENGTH]
     found: list[alerts.Covered] = []
@@ -98,8 +98,8 @@ def silence_covers(scene: Scene, alert: Mapping[str, Any]) -> str:
     return str(st.session_state["said_covers"][1])
 
 
-def _labels(alert: Mapping[str, Any]) -> dict[str, str]:
-    return {"rule_id": alert["rule_id"], "object_id": alert["object_id"]}
+def _labels(alert: alerts_view.AlertDetail) -> dict[str, str]:
+    return {"rule_id": alert.rule_id, "object_id": alert.object_id}
 
 
 def end_silence(scene: Scene, silence_id: str) -> None:
@@ -290,7 +290,7 @@ def _why_not(scene: Scene, step: str, alert_id: str | None) -> str:
     words = scene.words
     with live.ops_reader(scene.home) as ops:
         found = alerts_view.alert(ops, scene.reader, alert_id) if ops is not None and alert_id else None
-    state = found["state"] if found else "closed"
+    state = found.state if found else "closed"
     advice = words(f"advice.{state}" if state in ADVISED else "advice.other")
     return words("refused.step", step=step, state=words(f"state.{state}"), advice=advice)
 

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -126,10 +125,11 @@ def _bring_up(
         for one in CAP_MESSAGES.found(connection, query.order_by(message.number)):
             earlier[one.alert_id].append(one)
         free = released(connection, alert_ids)
-    rows, refused = _rows(cap, outlet, alerts, earlier, free, delivery_id, now)
+    due_now, refused = _due_now(cap, outlet, alerts, earlier, free, delivery_id, now)
     try:
         with engine.begin() as connection:
-            if rows:
+            if due_now:
+                rows = [{**CAP_MESSAGES.row(one), "body": body} for one, body in due_now]
                 connection.execute(sa.insert(tables.cap_message), rows)
             for alert_id, reason in refused.items():
                 ring(connection, outlet.channel_id, alert_id, reason, now)
@@ -138,7 +138,7 @@ def _bring_up(
     return refused
 
 
-def _rows(
+def _due_now(
     cap: CapTables,
     outlet: Outlet,
     alerts: Iterable[Alert],
@@ -146,9 +146,9 @@ def _rows(
     free: frozenset[str],
     delivery_id: str,
     now: datetime,
-) -> tuple[list[dict[str, Any]], dict[str, str]]:
-    """The messages that are due, and by alert why one must not leave: one bad message never holds up the others."""
-    rows: list[dict[str, Any]] = []
+) -> tuple[list[tuple[CapMessage, str]], dict[str, str]]:
+    """Messages that are due with their XML, and by alert why one must not leave: a bad one holds up no other."""
+    due_now: list[tuple[CapMessage, str]] = []
     refused: dict[str, str] = {}
     for alert in alerts:
         before = earlier[alert.alert_id]
@@ -164,27 +164,25 @@ def _rows(
         if faults:
             refused[alert.alert_id] = f"message {head.identifier} is no CAP 1.2: {'; '.join(faults)}"
             continue
-        rows.append(
-            {
-                "identifier": head.identifier,
-                "channel_id": outlet.channel_id,
-                "alert_id": alert.alert_id,
-                "number": number,
-                "chain": chain,
-                "msg_type": msg_type,
-                "status": head.status,
-                "sender": head.sender,
-                "sent_at": head.sent_at,
-                "expires_at": head.sent_at + cap.levels[alert.colour].valid,
-                "colour": alert.colour,
-                "says": says(alert),
-                "delivery_id": delivery_id,
-                "title_zh": headline(alert, msg_type, head.status, "zh"),
-                "title_en": headline(alert, msg_type, head.status, "en"),
-                "body": body.decode(),
-            }
+        message = CapMessage(
+            identifier=head.identifier,
+            channel_id=outlet.channel_id,
+            alert_id=alert.alert_id,
+            number=number,
+            chain=chain,
+            msg_type=msg_type,
+            status=head.status,
+            sender=head.sender,
+            sent_at=head.sent_at,
+            expires_at=head.sent_at + cap.levels[alert.colour].valid,
+            colour=alert.colour,
+            says=says(alert),
+            delivery_id=delivery_id,
+            title_zh=headline(alert, msg_type, head.status, "zh"),
+            title_en=headline(alert, msg_type, head.status, "en"),
         )
-    return rows, refused
+        due_now.append((message, body.decode()))
+    return due_now, refused
 
 
 def ring(connection: sa.Connection, channel_id: str, alert_id: str, reason: str, now: datetime) -> None:

@@ -219,12 +219,26 @@ class Notice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Notification:
+    """What is wrong with a feed, a request or a channel, and whether somebody was notified of it."""
+
+    id: int
+    feed_id: str
+    kind: str
+    text_zh: str
+    text_en: str
+    raised_at: datetime
+    cleared_at: datetime | None
+    delivered_at: datetime | None
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """A notice on its way to one target through one channel."""
 
     delivery_id: str
     notice_id: str | None
-    notification_id: int | None = None  # of a feed's fault
     alert_id: str | None
     channel_id: str
     target: str
@@ -236,6 +250,7 @@ class Delivery:
     receipt: str | None
     created_at: datetime
     sent_at: datetime | None
+    notification_id: int | None = None  # of a feed's fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

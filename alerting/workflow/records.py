@@ -13,6 +13,7 @@ from alerting.lifecycle.alert import (
     Delivery,
     Member,
     Notice,
+    Notification,
     QueuedAnnouncement,
     StreamPosition,
 )
@@ -29,6 +30,7 @@ EVENTS = Records(AlertEvent, tables.alert_event)
 GROUPS = Records(AlertGroup, tables.alert_group)
 ANNOUNCEMENTS = Records(QueuedAnnouncement, tables.notification_queue)
 NOTICES = Records(Notice, tables.alert_notice)
+NOTIFICATIONS = Records(Notification, tables.notification)
 DELIVERIES = Records(Delivery, tables.alert_delivery)
 CAP_MESSAGES = Records(CapMessage, tables.cap_message)
 POSITIONS = Records(StreamPosition, tables.alert_position)

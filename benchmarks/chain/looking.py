@@ -29,7 +29,7 @@ def looking(home: Home) -> Iterator[dict[str, float]]:
                 rows = board(live, CITY_WIDE, wanted).rows
             at = time.time()
             for row in rows:
-                found.setdefault(row["alert_id"], at)
+                found.setdefault(row.alert_id, at)
 
     thread = threading.Thread(target=look, daemon=True)
     thread.start()

@@ -6,13 +6,15 @@ Each word of a person is an `operator_action` row as well.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 import sqlalchemy as sa
 from sqlalchemy import BigInteger, Column, String, Table, Text
 
 from core.store.database import UtcText, metadata
+from core.store.records import Records
 from core.store.user import operator_action
 
 # A person's word on one device of a gateway: banned, or allowed although no register lists it.
@@ -63,6 +65,56 @@ device_clock = Table(
 Verdict = Literal["banned", "allowed"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceAccess:
+    """A person's word on one device of a gateway."""
+
+    raw_feed: str
+    device_id: str
+    verdict: Verdict
+    actor: str
+    reason: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceLink:
+    """How one device was last heard; counts run since it was first heard."""
+
+    raw_feed: str
+    device_id: str
+    carrier: str
+    standing: str
+    address: str
+    is_connected: bool
+    first_heard_at: datetime
+    last_frame_at: datetime | None
+    last_bad_at: datetime | None
+    last_bad_reason: str | None
+    frames: int
+    bad_frames: int
+    refused: int
+    deviations: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockOffset:
+    """How one device's clock, which is or was off, stands against receipt."""
+
+    raw_feed: str
+    device_id: str
+    offset_s: int | None
+    is_off: bool
+    since_at: datetime
+    seen_at: datetime
+    jumped_at: datetime | None
+
+
+ACCESSES = Records(DeviceAccess, device_access)
+LINKS = Records(DeviceLink, device_link)
+CLOCKS = Records(ClockOffset, device_clock)
+
+
 def set_access(
     engine: sa.Engine, raw_feed: str, device_id: str, verdict: Verdict | None, actor: str, reason: str, now: datetime
 ) -> None:
@@ -74,8 +126,10 @@ def set_access(
     with engine.begin() as connection:
         connection.execute(sa.delete(access).where(access.c.raw_feed == raw_feed, access.c.device_id == device_id))
         if verdict is not None:
-            row = {"raw_feed": raw_feed, "device_id": device_id, "verdict": verdict}
-            connection.execute(sa.insert(access).values(**row, actor=actor, reason=reason, at=now))
+            word = DeviceAccess(
+                raw_feed=raw_feed, device_id=device_id, verdict=verdict, actor=actor, reason=reason, at=now
+            )
+            connection.execute(sa.insert(access).values(ACCESSES.row(word)))
         action = {"banned": "ban_device", "allowed": "allow_device", None: "forget_device_access"}[verdict]
         connection.execute(
             sa.insert(operator_action).values(
@@ -84,18 +138,15 @@ def set_access(
         )
 
 
-def list_access(engine: sa.Engine) -> Sequence[dict[str, Any]]:
-    """Every device that a person banned or allowed, newest first; columns of `device_access`."""
-    query = sa.select(device_access).order_by(device_access.c.at.desc())
+def list_access(engine: sa.Engine) -> Sequence[DeviceAccess]:
+    """Every device that a person banned or allowed, newest first."""
     with engine.connect() as connection:
-        return [dict(row) for row in connection.execute(query).mappings()]
+        return ACCESSES.found(connection, ACCESSES.where().order_by(device_access.c.at.desc()))
 
 
-def list_links(engine: sa.Engine, raw_feed: str | None = None) -> Sequence[dict[str, Any]]:
-    """How each device was last heard, by feed and device; columns of `device_link`. `raw_feed` None: all feeds."""
-    link = device_link
-    query = sa.select(link).order_by(link.c.raw_feed, link.c.device_id)
-    if raw_feed is not None:
-        query = query.where(link.c.raw_feed == raw_feed)
+def list_links(engine: sa.Engine, raw_feed: str | None = None) -> Sequence[DeviceLink]:
+    """How each device was last heard, by feed and device. `raw_feed` None: all feeds."""
+    link = device_link.c
+    of_feed = () if raw_feed is None else (link.raw_feed == raw_feed,)
     with engine.connect() as connection:
-        return [dict(row) for row in connection.execute(query).mappings()]
+        return LINKS.found(connection, LINKS.where(*of_feed).order_by(link.raw_feed, link.device_id))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from sqlalchemy import BigInteger, Column, String, Table
 
 from core.store.database import UtcText, metadata
+from core.store.records import Records
 
 # How far intake has come in a stream: everything up to `sequence` is landed. One row a stream.
 stream_position = Table(
@@ -31,3 +35,22 @@ stream_progress = Table(
     Column("late", BigInteger, nullable=False),  # rows that came longer after their event than the feed's agreement
     Column("updated_at", UtcText, nullable=False),
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamProgress:
+    """How one feed of a stream stands; counts run since intake first saw it."""
+
+    feed_id: str
+    raw_sequence: int
+    watermark_at: datetime | None
+    lag: int
+    rows_in: int
+    rows_landed: int
+    rows_quarantined: int
+    rows_ignored: int
+    late: int
+    updated_at: datetime
+
+
+PROGRESS = Records(StreamProgress, stream_progress)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from html import escape
-from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
@@ -67,21 +65,21 @@ def _list(view: View) -> None:
         view.quiet(view.say("more", n=f"{found.n_matching:,}", shown=len(found.rows)))
 
 
-def _cells(view: View, row: Mapping[str, Any]) -> list[str]:
+def _cells(view: View, row: alerts_view.ListedAlert) -> list[str]:
     scene, words = view.scene, view.scene.words
-    level = look.risk_mark(row["colour"], words(f"colour_short.{row['colour']}"))
-    state = look.state_mark(row["state"], words(f"state.{row['state']}"))
-    address = f"alerts?{urlencode({'lang': words.language, alerts_live.ASKED: row['alert_id']})}"
+    level = look.risk_mark(row.colour, words(f"colour_short.{row.colour}"))
+    state = look.state_mark(row.state, words(f"state.{row.state}"))
+    address = f"alerts?{urlencode({'lang': words.language, alerts_live.ASKED: row.alert_id})}"
     what = (
-        f'<a href="{escape(address)}" target="_self">{escape(row["object_name_zh"])}</a>'
-        f"<small>{scene.name(row['matters_zh'], row['matters_en'])}</small>{alert_detail.marks(scene, row)}"
+        f'<a href="{escape(address)}" target="_self">{escape(row.object_name_zh)}</a>'
+        f"<small>{scene.name(row.matters_zh, row.matters_en)}</small>{alert_detail.marks(scene, row)}"
     )
     value = "–"
-    if row["value"] is not None:
-        limit = "" if row["threshold"] is None else f"<small>/ {alert_detail.number(row['threshold'])}</small>"
-        value = f"<b>{alert_detail.number(row['value'])}</b> {escape(alert_detail.unit_of(scene, row))}{limit}"
-    unit = f"{scene.name(row['disposing_unit_zh'], row['disposing_unit_en'])}<small>{escape(row['contact'])}</small>"
-    return [f"{level}<small>{state}</small>", what, value, clock(row["opened_at"] or row["starts_at"]), unit]
+    if row.value is not None:
+        limit = "" if row.threshold is None else f"<small>/ {alert_detail.number(row.threshold)}</small>"
+        value = f"<b>{alert_detail.number(row.value)}</b> {escape(alert_detail.unit_of(scene, row))}{limit}"
+    unit = f"{scene.name(row.disposing_unit_zh, row.disposing_unit_en)}<small>{escape(row.contact)}</small>"
+    return [f"{level}<small>{state}</small>", what, value, clock(row.opened_at or row.starts_at), unit]
 
 
 PART = Part(draw, TEXTS)

@@ -6,10 +6,9 @@ refused says why in words.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from html import escape
-from typing import Any
 
 import streamlit as st
 
@@ -22,106 +21,110 @@ from dashboards.views import maintenance
 REFRESH_S = 1.0
 # The steps in the order of the life cycle; the first one that is possible is the one to take next.
 STEPS = ("acknowledged", "dispatched", "resolved", "closed", "commented")
+ShownAlert = alerts.AlertDetail | alerts.ListedAlert
 _EVIDENCE = ("text read", "secondary", "unconfirmed", "design", "reported")
 
 
 def draw(scene: Scene, alert_id: str) -> None:
     """Facts and form of the chosen alert."""
     with live.ops_reader(scene.home) as ops:
-        alert = _read(scene, ops, alert_id)
+        alert, published = _read(scene, ops, alert_id)
     if alert is None:
         st.html(f'<div class="cr">{look.banner("warn", scene.words("alert.gone"))}</div>')
         st.session_state["alert_chosen"] = None
         return
-    _facts(scene, alert_id, alert["state"])
-    _form(scene, alert)
+    _facts(scene, alert_id, alert.state)
+    _form(scene, alert, published)
 
 
-def _read(scene: Scene, ops: live.OpsReader | None, alert_id: str) -> dict[str, Any] | None:
-    """An alert with how its publication stands."""
+def _read(
+    scene: Scene, ops: live.OpsReader | None, alert_id: str
+) -> tuple[alerts.AlertDetail | None, publication.State]:
+    """An alert, and how its publication stands."""
     alert = alerts.alert(ops, scene.reader, alert_id) if ops is not None else None
-    return {**alert, "publication": publication.state_of(ops, alert)} if ops is not None and alert else None
+    return alert, publication.state_of(ops, alert) if ops is not None and alert is not None else "free"
 
 
 # ── facts ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 @st.fragment(run_every=REFRESH_S)
 def _facts(scene: Scene, alert_id: str, drawn_state: str) -> None:
     with live.ops_reader(scene.home) as ops:
-        alert = _read(scene, ops, alert_id)
-    if alert is None or alert["state"] != drawn_state:  # the form must follow
+        alert, published = _read(scene, ops, alert_id)
+    if alert is None or alert.state != drawn_state:  # the form must follow
         st.rerun()
     words = scene.words
-    level = look.risk_mark(alert["colour"], words(f"colour.{alert['colour']}"))
-    state = look.state_mark(alert["state"], words(f"state.{alert['state']}"))
+    level = look.risk_mark(alert.colour, words(f"colour.{alert.colour}"))
+    state = look.state_mark(alert.state, words(f"state.{alert.state}"))
     head = (
-        f'<h2>{escape(alert["object_name_zh"])}</h2><div class="marks" style="font-size:.95rem">{level} {state}</div>'
-        f"<div>{scene.name(alert['matters_zh'], alert['matters_en'])}</div>{marks(scene, alert)}"
+        f'<h2>{escape(alert.object_name_zh)}</h2><div class="marks" style="font-size:.95rem">{level} {state}</div>'
+        f"<div>{scene.name(alert.matters_zh, alert.matters_en)}</div>{marks(scene, alert)}"
     )
-    st.html(f'<div class="cr alert-facts">{head}{look.facts(_pairs(scene, alert))}</div>')
+    st.html(f'<div class="cr alert-facts">{head}{look.facts(_pairs(scene, alert, published))}</div>')
 
 
-def _pairs(scene: Scene, alert: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _pairs(scene: Scene, alert: alerts.AlertDetail, published: publication.State) -> list[tuple[str, str]]:
     words = scene.words
     unit = unit_of(scene, alert)
     pairs = []
-    if alert["value"] is not None:
-        limit = "" if alert["threshold"] is None else f" / {number(alert['threshold'])}"
-        peak = "" if alert["peak_value"] is None else f" · {words('alert.peak')} {number(alert['peak_value'])}"
-        pairs.append((words("alerts.value"), escape(f"{number(alert['value'])}{limit} {unit}{peak}")))
-    label = scene.name(*alert_words.wording(scene.home).of("source_label", alert["source_label"]))
+    if alert.value is not None:
+        limit = "" if alert.threshold is None else f" / {number(alert.threshold)}"
+        peak = "" if alert.peak_value is None else f" · {words('alert.peak')} {number(alert.peak_value)}"
+        pairs.append((words("alerts.value"), escape(f"{number(alert.value)}{limit} {unit}{peak}")))
+    label = scene.name(*alert_words.wording(scene.home).of("source_label", alert.source_label))
     pairs += [
         (words("alerts.basis"), f"{basis_of(scene, alert)}<small>{label}</small>{grade(scene, alert)}"),
-        (words("alert.area"), scene.name(alert["possible_area_zh"], alert["possible_area_en"])),
-        *([(words("alert.spot"), scene.name(alert["spot_zh"], alert["spot_en"]))] if alert["spot_zh"] else []),
-        (words("alert.unit"), scene.name(alert["disposing_unit_zh"], alert["disposing_unit_en"])),
-        (words("alert.contact"), f"<b>{escape(alert['contact'])}</b>"),
+        (words("alert.area"), scene.name(alert.possible_area_zh, alert.possible_area_en)),
+        *([(words("alert.spot"), scene.name(alert.spot_zh, alert.spot_en))] if alert.spot_zh else []),
+        (words("alert.unit"), scene.name(alert.disposing_unit_zh, alert.disposing_unit_en)),
+        (words("alert.contact"), f"<b>{escape(alert.contact)}</b>"),
         (words("alert.clocks"), _clocks(scene, alert)),
         (
             words("alert.count"),
-            words("alert.counted", reports=alert["n_reports"], holding=alert["n_holding"], group=alert["n_in_group"]),
+            words("alert.counted", reports=alert.n_reports, holding=alert.n_holding, group=alert.n_in_group),
         ),
     ]
-    if alert["dispatched_to"]:
-        pairs.append((words("alert.sent_to"), escape(alert["dispatched_to"])))
-    if alert["suppressed_by"]:
+    if alert.dispatched_to:
+        pairs.append((words("alert.sent_to"), escape(alert.dispatched_to)))
+    if alert.suppressed_by:
         pairs.append((words("alert.quiet_by"), _quiet_by(scene, alert)))
-    if alert["publication"] != "free":
-        pairs.append((words("alert.publication"), escape(words(f"publication.{alert['publication']}"))))
-    guide = scene.name(alert["measures_zh"], alert["measures_en"])
+    if published != "free":
+        pairs.append((words("alert.publication"), escape(words(f"publication.{published}"))))
+    guide = scene.name(alert.measures_zh, alert.measures_en)
+    issued = clock(alert.issued_at) if alert.issued_at else "–"
     return [
         *pairs,
         (words("alert.guide"), guide),
-        (words("alert.issuer"), f"{scene.name(alert['issuer_zh'], alert['issuer_en'])} · {clock(alert['issued_at'])}"),
-        ("ID", f"<small>{escape(alert['object_id'])} · {escape(alert['rule_id'])}<br>{alert['alert_id']}</small>"),
+        (words("alert.issuer"), f"{scene.name(alert.issuer_zh, alert.issuer_en)} · {issued}"),
+        ("ID", f"<small>{escape(alert.object_id)} · {escape(alert.rule_id)}<br>{alert.alert_id}</small>"),
     ]
 
 
-def _clocks(scene: Scene, alert: Mapping[str, Any]) -> str:
+def _clocks(scene: Scene, alert: alerts.AlertDetail) -> str:
     words = scene.words
-    began = alert["opened_at"] or alert["starts_at"]
+    began = alert.opened_at or alert.starts_at
     lines = [f"{second(began)} · {words('alerts.since')} {live_client.since(began)}"]
-    if alert["due_at"] is not None and alert["state"] in alerts.WORKED_ON:
-        due = words(f"due.{alert['state']}")
-        lines.append(f"{due} {live_client.until(alert['due_at'])}")
+    if alert.due_at is not None and alert.state in alerts.WORKED_ON:
+        due = words(f"due.{alert.state}")
+        lines.append(f"{due} {live_client.until(alert.due_at)}")
     for state in ("acknowledged", "dispatched", "resolved", "closed"):
-        at = alert[f"{state}_at"]
+        at = getattr(alert, f"{state}_at")
         if at is not None:
-            by = f" · {escape(alert['acknowledged_by'] or '')}" if state == "acknowledged" else ""
+            by = f" · {escape(alert.acknowledged_by or '')}" if state == "acknowledged" else ""
             lines.append(f"{escape(words(f'state.{state}'))} {second(at)}{by}")
     return "<br>".join(lines)
 
 
-def _quiet_by(scene: Scene, alert: Mapping[str, Any]) -> str:
-    silence = alert["silenced"]
+def _quiet_by(scene: Scene, alert: alerts.AlertDetail) -> str:
+    silence = alert.silenced
     if silence is None:
         return escape(scene.words("alert.inhibited"))
-    said = scene.words("alert.silenced", until=clock(silence["ends_at"]), actor=silence["actor"])
-    return f"{escape(said)}<small>{escape(silence['reason'])}</small>"
+    said = scene.words("alert.silenced", until=clock(silence.ends_at), actor=silence.actor)
+    return f"{escape(said)}<small>{escape(silence.reason)}</small>"
 
 
 # ── form ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-def _form(scene: Scene, alert: Mapping[str, Any]) -> None:
-    words, alert_id = scene.words, alert["alert_id"]
+def _form(scene: Scene, alert: alerts.AlertDetail, published: publication.State) -> None:
+    words, alert_id = scene.words, alert.alert_id
     commands.show_said(scene)
     if scene.user is None:
         st.html(f'<div class="cr"><p class="quiet">{escape(words("login.needed"))}</p></div>')
@@ -133,7 +136,7 @@ def _form(scene: Scene, alert: Mapping[str, Any]) -> None:
         disabled=is_locked,
         placeholder=words("alert.comment_hint"),
     )
-    possible = alerts.allowed(alert["state"])
+    possible = alerts.allowed(alert.state)
     following = next((step for step in STEPS if step in possible), None)
     with st.container(horizontal=True, gap="small"):
         for step in STEPS:
@@ -146,7 +149,7 @@ def _form(scene: Scene, alert: Mapping[str, Any]) -> None:
                 args=(scene, alert, step, f"alert_comment_{alert_id}"),
             )
     if not is_locked:
-        if alert["publication"] in ("held", "refused"):
+        if published in ("held", "refused"):
             st.button(
                 words("publication.ask"),
                 key="alert_publish",
@@ -157,17 +160,17 @@ def _form(scene: Scene, alert: Mapping[str, Any]) -> None:
         maintenance.of_alert(scene, alert)
 
 
-def _quieten(scene: Scene, alert: Mapping[str, Any]) -> None:
-    words, alert_id = scene.words, alert["alert_id"]
-    if alert["silenced"] is not None:
+def _quieten(scene: Scene, alert: alerts.AlertDetail) -> None:
+    words, alert_id = scene.words, alert.alert_id
+    if alert.silenced is not None:
         st.button(
             words("silence.end"),
             key="silence_end",
             on_click=commands.end_silence,
-            args=(scene, alert["silenced"]["silence_id"]),
+            args=(scene, alert.silenced.silence_id),
         )
         return
-    if alert["state"] not in ("open", "acknowledged", "dispatched"):
+    if alert.state not in ("open", "acknowledged", "dispatched"):
         return
     with st.expander(words("silence.title"), key=f"silence_box_{alert_id}"):
         st.html(f'<div class="cr"><p class="quiet">{escape(words("silence.note"))}</p></div>')
@@ -206,64 +209,61 @@ def story(scene: Scene, alert_id: str) -> None:
     st.html(f'<div class="cr"><h2>{words("alert.history")}</h2><ul class="history">{lines}</ul>{told}</div>')
 
 
-def _event(scene: Scene, event: Mapping[str, Any], unit: str) -> str:
+def _event(scene: Scene, event: alerts.AlertEvent, unit: str) -> str:
     words = scene.words
-    actor = event["actor"]
+    actor = event.actor
     by_us = actor in ("rule", "clock", "silence", "inhibition")
     who = words(f"actor.{actor}") if by_us else actor
-    measured = "" if event["value"] is None or not by_us else f"{number(event['value'])} {unit}".rstrip()
+    measured = "" if event.value is None or not by_us else f"{number(event.value)} {unit}".rstrip()
     value = f" · {escape(measured)}" if measured else ""
-    colour = look.risk_mark(event["colour"], words(f"colour_short.{event['colour']}"))
+    colour = look.risk_mark(event.colour, words(f"colour_short.{event.colour}"))
     # What the engine writes as a reason stands in the facts already; what people wrote is kept to the letter.
-    said = "" if by_us or not event["reason"] else f"<q>{escape(event['reason'])}</q>"
-    kind = escape(words(f"event.{event['kind']}"))
-    return f'<span class="when">{second(event["at"])}</span> <b>{kind}</b> {colour}{value} · {escape(who)}{said}'
+    said = "" if by_us or not event.reason else f"<q>{escape(event.reason)}</q>"
+    kind = escape(words(f"event.{event.kind}"))
+    return f'<span class="when">{second(event.at)}</span> <b>{kind}</b> {colour}{value} · {escape(who)}{said}'
 
 
-def _deliveries(scene: Scene, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def _deliveries(scene: Scene, rows: Sequence[alerts.DeliveryCount]) -> list[str]:
     """One line for each kind of news and what became of it, with the channels that carry it."""
     words, names = scene.words, channels.names(scene.home)
-    lines: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    lines: dict[tuple[str, str], list[alerts.DeliveryCount]] = {}
     for row in rows:
-        lines.setdefault((row["kind"], row["state"]), []).append(row)
+        lines.setdefault((row.kind, row.state), []).append(row)
     said = []
     for (kind, state), carried in lines.items():
         carriers = words("alert.and").join(
-            words.pick(*names.get(row["channel_id"], (row["channel_id"],) * 2))
-            + (f" ×{row['n']}" if row["n"] > 1 else "")
-            + (words("alert.tries", n=row["attempts"]) if row["attempts"] > 1 else "")
+            words.pick(*names.get(row.channel_id, (row.channel_id,) * 2))
+            + (f" ×{row.n}" if row.n > 1 else "")
+            + (words("alert.tries", n=row.attempts) if row.attempts > 1 else "")
             for row in carried
         )
         head = f"<b>{escape(words(f'told.{kind}'))}</b> · {escape(words(f'delivery.{state}'))}"
-        said.append(
-            f'<span class="when">{second(carried[0]["last_at"])}</span> {head}<small>{escape(carriers)}</small>'
-        )
+        said.append(f'<span class="when">{second(carried[0].last_at)}</span> {head}<small>{escape(carriers)}</small>')
     return said
 
 
 # ── pieces ────────────────────────────────────────────────────────────────────────────────────────────────────────────
-def marks(scene: Scene, row: Mapping[str, Any]) -> str:
+def marks(scene: Scene, row: ShownAlert) -> str:
     """The marks that change how an alert is read: silent, exercise, late, flapping, phoned in, again, escalated."""
     words = scene.words
     said: Sequence[tuple[bool, str, str]] = [
-        (row["is_exercise"], "exercise", words("mark.exercise")),
+        (row.is_exercise, "exercise", words("mark.exercise")),
         *((True, "flag", words.pick(*mark)) for mark in alerts.marks_of(row)),
-        (row["is_flapping"], "flag", words("mark.flapping")),
-        (row["origin"] == "person", "", words("mark.reported")),
-        (row["n_reopened"] > 0, "flag", words("mark.again", n=row["n_reopened"])),
-        (row["escalation_level"] > 0, "low", words("mark.escalated", n=row["escalation_level"])),
-        (row["n_reports"] > 1, "", f"×{row['n_reports']}"),
+        (row.is_flapping, "flag", words("mark.flapping")),
+        (row.origin == "person", "", words("mark.reported")),
+        (row.n_reopened > 0, "flag", words("mark.again", n=row.n_reopened)),
+        (row.escalation_level > 0, "low", words("mark.escalated", n=row.escalation_level)),
+        (row.n_reports > 1, "", f"×{row.n_reports}"),
     ]
-    heard_at = row.get("last_heard_at")
-    if heard_at is not None:
-        said = [(True, "low", words("mark.unheard", at=second(heard_at))), *said]
+    if row.last_heard_at is not None:
+        said = [(True, "low", words("mark.unheard", at=second(row.last_heard_at))), *said]
     inside = "".join(look.badge(kind, text) for holds, kind, text in said if holds)
     return f'<div class="marks">{inside}</div>' if inside else ""
 
 
-def grade(scene: Scene, row: Mapping[str, Any]) -> str:
+def grade(scene: Scene, row: ShownAlert) -> str:
     """How well the threshold's source is known; one that is not confirmed stands out."""
-    found = row["evidence_grade"]
+    found = row.evidence_grade
     if found not in _EVIDENCE:
         return f'<div class="marks">{look.badge("", found)}</div>' if found else ""
     is_doubtful = found == "unconfirmed"
@@ -276,14 +276,14 @@ def number(value: float) -> str:
     return f"{value:,.6g}"
 
 
-def unit_of(scene: Scene, row: Mapping[str, Any]) -> str:
+def unit_of(scene: Scene, row: ShownAlert) -> str:
     """The unit as people write it; codes and pure numbers have none."""
-    return scene.words.pick_one(alert_words.wording(scene.home).of("unit", row["unit"]))
+    return scene.words.pick_one(alert_words.wording(scene.home).of("unit", row.unit))
 
 
-def basis_of(scene: Scene, row: Mapping[str, Any]) -> str:
+def basis_of(scene: Scene, row: ShownAlert) -> str:
     """Standard and clause in the page's language, escaped."""
-    return scene.name(*alert_words.wording(scene.home).basis(row["standard"], row["clause"])) or "–"
+    return scene.name(*alert_words.wording(scene.home).basis(row.standard, row.clause)) or "–"
 
 
 def second(at: datetime) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from html import escape
-from typing import Any
 
 import polars as pl
 import streamlit as st
@@ -113,7 +112,7 @@ def _board(scene: Scene, wanted: alerts.AlertFilter, chosen: str | None) -> None
             return
         found = alerts.board(ops, scene.reader, wanted, st.session_state.get("alert_page", 0))
         reds = alerts.unanswered_reds(ops, scene.reader)
-    live_client.beat(scene.words, now, [{"ring": row["ring"], "text": _call(scene, row)} for row in reds], choose)
+    live_client.beat(scene.words, now, [{"ring": row.call_key, "text": _call(scene, row)} for row in reds], choose)
     st.html(f'<div class="cr">{_tiles(scene, found.counts)}</div>')
     _list(scene, found, chosen)
     _pages(scene, found.n_matching)
@@ -183,43 +182,43 @@ def _list(scene: Scene, found: alerts.Board, chosen: str | None) -> None:
         (words("alerts.clock"), ""),
         (words("alerts.unit"), ""),
     ]
-    rows = [(row["alert_id"], row["colour"], row["alert_id"] == chosen, _cells(scene, row)) for row in found.rows]
+    rows = [(row.alert_id, row.colour, row.alert_id == chosen, _cells(scene, row)) for row in found.rows]
     st.html(f'<div class="cr">{look.board(heads, rows)}</div>')
 
 
-def _cells(scene: Scene, row: Mapping[str, Any]) -> list[str]:
+def _cells(scene: Scene, row: alerts.ListedAlert) -> list[str]:
     words = scene.words
-    level = look.risk_mark(row["colour"], words(f"colour_short.{row['colour']}"))
-    state = look.state_mark(row["state"], words(f"state.{row['state']}"))
-    pick = f'<button type="button" class="pick">{escape(row["object_name_zh"])}</button>'
-    what = f"{pick}<small>{scene.name(row['matters_zh'], row['matters_en'])}</small>{alert_detail.marks(scene, row)}"
+    level = look.risk_mark(row.colour, words(f"colour_short.{row.colour}"))
+    state = look.state_mark(row.state, words(f"state.{row.state}"))
+    pick = f'<button type="button" class="pick">{escape(row.object_name_zh)}</button>'
+    what = f"{pick}<small>{scene.name(row.matters_zh, row.matters_en)}</small>{alert_detail.marks(scene, row)}"
     basis = alert_detail.basis_of(scene, row) + alert_detail.grade(scene, row)
-    unit = f"{scene.name(row['disposing_unit_zh'], row['disposing_unit_en'])}<small>{escape(row['contact'])}</small>"
+    unit = f"{scene.name(row.disposing_unit_zh, row.disposing_unit_en)}<small>{escape(row.contact)}</small>"
     return [f"{level}<br><small>{state}</small>", what, _value(scene, row), basis, _clocks(scene, row), unit]
 
 
-def _value(scene: Scene, row: Mapping[str, Any]) -> str:
-    if row["value"] is None:
+def _value(scene: Scene, row: alerts.ListedAlert) -> str:
+    if row.value is None:
         return "–"
-    limit = "" if row["threshold"] is None else f"<small>/ {alert_detail.number(row['threshold'])}</small>"
-    return f"<b>{alert_detail.number(row['value'])}</b> {escape(alert_detail.unit_of(scene, row))}{limit}"
+    limit = "" if row.threshold is None else f"<small>/ {alert_detail.number(row.threshold)}</small>"
+    return f"<b>{alert_detail.number(row.value)}</b> {escape(alert_detail.unit_of(scene, row))}{limit}"
 
 
-def _clocks(scene: Scene, row: Mapping[str, Any]) -> str:
+def _clocks(scene: Scene, row: alerts.ListedAlert) -> str:
     words = scene.words
-    began = row["opened_at"] or row["starts_at"]
+    began = row.opened_at or row.starts_at
     lines = [f"{clock(began)}<small>{words('alerts.since')} {live_client.since(began)}</small>"]
-    if row["due_at"] is not None and row["state"] in alerts.WORKED_ON:
-        due = words(f"due.{row['state']}")
-        lines.append(f"<small>{due} {live_client.until(row['due_at'])}</small>")
+    if row.due_at is not None and row.state in alerts.WORKED_ON:
+        due = words(f"due.{row.state}")
+        lines.append(f"<small>{due} {live_client.until(row.due_at)}</small>")
     return "".join(lines)
 
 
-def _call(scene: Scene, row: Mapping[str, Any]) -> str:
+def _call(scene: Scene, row: alerts.ListedAlert) -> str:
     """What a notice on a red alert says."""
     words = scene.words
-    said = f"{row['object_name_zh']} {words.pick(row['matters_zh'], row['matters_en'])}"
-    return f"[{words('mark.exercise')}] {said}" if row["is_exercise"] else said
+    said = f"{row.object_name_zh} {words.pick(row.matters_zh, row.matters_en)}"
+    return f"[{words('mark.exercise')}] {said}" if row.is_exercise else said
 
 
 def _pages(scene: Scene, n_matching: int) -> None:
@@ -245,9 +244,9 @@ def _map(scene: Scene, wanted: alerts.AlertFilter, counties: tuple[tuple[str, tu
     with live.ops_reader(scene.home) as ops:
         page = st.session_state.get("alert_page", 0)
         rows = alerts.board(ops, scene.reader, wanted, page).rows if ops is not None else []
-    placed = [row for row in rows if row["lon"] is not None and row["lat"] is not None]
+    placed = [row for row in rows if row.lon is not None and row.lat is not None]
     names = dict(counties)
-    codes = [wanted.area_code] if wanted.area_code else sorted(names or {row["area_code"][:6] for row in placed})
+    codes = [wanted.area_code] if wanted.area_code else sorted(names or {row.area_code[:6] for row in placed})
     outlines = risk.county_polygons(tuple(codes))
     if not outlines["features"]:
         return
@@ -267,7 +266,7 @@ def _map(scene: Scene, wanted: alerts.AlertFilter, counties: tuple[tuple[str, tu
         st.rerun()
 
 
-def _points(rows: list[Mapping[str, Any]]) -> pl.DataFrame:
+def _points(rows: list[alerts.ListedAlert]) -> pl.DataFrame:
     columns = {
         "object_id": "alert_id",
         "name_zh": "object_name_zh",
@@ -276,4 +275,4 @@ def _points(rows: list[Mapping[str, Any]]) -> pl.DataFrame:
         "lat": "lat",
     }
     kinds = {name: pl.Float64 if name in ("lon", "lat") else pl.String for name in columns}
-    return pl.DataFrame([{name: row[of] for name, of in columns.items()} for row in rows], schema=kinds)
+    return pl.DataFrame([{name: getattr(row, of) for name, of in columns.items()} for row in rows], schema=kinds)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from html import escape
-from typing import Any
 
 import streamlit as st
 
@@ -151,7 +150,7 @@ def _listing(scene: Scene, wanted: devices.DeviceFilter) -> None:
         (words("devices.clock"), ""),
         (words("devices.heard_by"), ""),
     ]
-    rows = [_row(scene, row) for row in page.rows]
+    rows = [_row(scene, one) for one in page.rows]
     st.html(f'<div class="cr">{title}{look.table(heads, rows)}</div>')
     if n_pages > 1:
         st.selectbox(
@@ -164,50 +163,53 @@ def _listing(scene: Scene, wanted: devices.DeviceFilter) -> None:
     _decide(scene, page.rows)
 
 
-def _row(scene: Scene, row: Mapping[str, Any]) -> list[str]:
+def _row(scene: Scene, device: devices.Device) -> list[str]:
     words = scene.words
-    bad = f"{row['bad_frames']:,}"
-    if row["last_bad_reason"]:
-        at = clock(row["last_bad_at"]) if row["last_bad_at"] else ""
-        bad += f"<small>{escape(row['last_bad_reason'])} · {at}</small>"
+    bad = f"{device.link.bad_frames:,}"
+    if device.link.last_bad_reason:
+        at = clock(device.link.last_bad_at) if device.link.last_bad_at else ""
+        bad += f"<small>{escape(device.link.last_bad_reason)} · {at}</small>"
     said = ""
-    if row["verdict"] is not None:
-        word = words(f"verdict_of.{row['verdict']}", actor=row["verdict_by"])
-        said = f"<small>{escape(word)}: {escape(row['verdict_reason'])}</small>"
-    options = ", ".join(f"{name} ×{n:,}" for name, n in row["deviations"].items())
+    if device.access is not None:
+        word = words(f"verdict_of.{device.access.verdict}", actor=device.access.actor)
+        said = f"<small>{escape(word)}: {escape(device.access.reason)}</small>"
+    options = ", ".join(f"{name} ×{n:,}" for name, n in device.deviations.items())
     return [
-        look.state_mark(row["status"], words(f"device.{row['status']}")),
-        f"{escape(row['device_id'])}<small>{escape(row['raw_feed'])}</small>{said}",
-        clock(row["last_frame_at"]) if row["last_frame_at"] else "–",
-        clock(row["last_observed_at"]) if row["last_observed_at"] else "–",
-        f"{row['frames']:,}",
+        look.state_mark(device.status, words(f"device.{device.status}")),
+        f"{escape(device.link.device_id)}<small>{escape(device.link.raw_feed)}</small>{said}",
+        clock(device.link.last_frame_at) if device.link.last_frame_at else "–",
+        clock(device.last_observed_at) if device.last_observed_at else "–",
+        f"{device.link.frames:,}",
         bad,
-        _count("late", row["refused"]),
+        _count("late", device.link.refused),
         escape(options or "–"),
-        _clock(scene, row),
-        f"{escape(row['carrier'] or '–')}<small>{escape(row['address'])}</small>",
+        _clock(scene, device.clock),
+        f"{escape(device.link.carrier or '–')}<small>{escape(device.link.address)}</small>",
     ]
 
 
-def _clock(scene: Scene, row: Mapping[str, Any]) -> str:
+def _clock(scene: Scene, offset: devices.ClockOffset | None) -> str:
     """How far a device's clock is from receipt, since when, and when it jumped."""
-    words, jumped_at = scene.words, row["clock_jumped_at"]
-    has_jumped = jumped_at is not None and jumped_at > present() - devices.JUMP_SHOWN
-    told = f"<small>{escape(words('clock.jumped', at=clock(jumped_at)))}</small>" if has_jumped else ""
-    if not row["clock_off"]:
-        return look.state_mark("late", words("clock.right_again")) + told if has_jumped else "–"
-    offset_s = row["clock_offset_s"]
+    if offset is None:  # never off
+        return "–"
+    words, jumped_at = scene.words, offset.jumped_at
+    jumped = ""
+    if jumped_at is not None and jumped_at > present() - devices.JUMP_SHOWN:
+        jumped = f"<small>{escape(words('clock.jumped', at=clock(jumped_at)))}</small>"
+    if not offset.is_off:
+        return look.state_mark("late", words("clock.right_again")) + jumped if jumped else "–"
+    offset_s = offset.offset_s
     if offset_s is None:
         said = words("clock.unset")
     else:
         said = words(
             "clock.ahead" if offset_s > 0 else "clock.behind", by=age_words(words, timedelta(seconds=abs(offset_s)))
         )
-    since = escape(words("clock.since", at=clock(row["clock_since_at"])))
-    return f"{look.state_mark('late', said)}<small>{since}</small>{told}"
+    since = escape(words("clock.since", at=clock(offset.since_at)))
+    return f"{look.state_mark('late', said)}<small>{since}</small>{jumped}"
 
 
-def _decide(scene: Scene, rows: Sequence[Mapping[str, Any]]) -> None:
+def _decide(scene: Scene, found: Sequence[devices.Device]) -> None:
     """Ban, allow, or leave to the register; with a reason, by somebody who is logged in."""
     words = scene.words
     commands.show_said(scene, "device")
@@ -215,11 +217,11 @@ def _decide(scene: Scene, rows: Sequence[Mapping[str, Any]]) -> None:
         if scene.user is None:
             st.html(f'<div class="cr"><p class="quiet">{escape(words("login.needed"))}</p></div>')
             return
-        listed = {(row["raw_feed"], row["device_id"]): row for row in rows}
+        listed = [(one.link.raw_feed, one.link.device_id) for one in found]
         if not listed:
             return
         st.selectbox(
-            words("devices.device"), list(listed), format_func=lambda one: f"{one[1]} · {one[0]}", key="device_choice"
+            words("devices.device"), listed, format_func=lambda one: f"{one[1]} · {one[0]}", key="device_choice"
         )
         st.text_input(words("silence.reason"), key="device_reason")
         with st.container(horizontal=True):
@@ -236,8 +238,8 @@ def _decide(scene: Scene, rows: Sequence[Mapping[str, Any]]) -> None:
 def _streams(scene: Scene) -> None:
     words = scene.words
     with live.ops_reader(scene.home) as ops:
-        rows = devices.streams(ops) if ops is not None else []
-    if not rows:
+        feeds = devices.streams(ops) if ops is not None else []
+    if not feeds:
         return
     heads = [
         (words("feeds.feed"), ""),
@@ -251,16 +253,16 @@ def _streams(scene: Scene) -> None:
     ]
     cells = [
         [
-            f"{scene.name(row['name_zh'], row['name_en'])}<small>{escape(row['feed_id'])}</small>",
-            _count("late", row["lag"]),
-            clock(row["watermark_at"]) if row["watermark_at"] else "–",
-            f"{row['rows_in']:,}",
-            f"{row['rows_landed']:,}",
-            _count("late", row["rows_quarantined"]),
-            _count("late", row["late"]),
-            clock(row["updated_at"]),
+            f"{scene.name(feed.name_zh, feed.name_en)}<small>{escape(feed.progress.feed_id)}</small>",
+            _count("late", feed.progress.lag),
+            clock(feed.progress.watermark_at) if feed.progress.watermark_at else "–",
+            f"{feed.progress.rows_in:,}",
+            f"{feed.progress.rows_landed:,}",
+            _count("late", feed.progress.rows_quarantined),
+            _count("late", feed.progress.late),
+            clock(feed.progress.updated_at),
         ]
-        for row in rows
+        for feed in feeds
     ]
     st.html(f'<div class="cr"><h2>{escape(words("devices.streams"))}</h2>{look.table(heads, cells)}</div>')
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from html import escape
-from typing import Any
 
 import streamlit as st
 
 from access import live
 from access import maintenance as announced
+from access.alerts_view import AlertDetail
 from dashboards import commands, look
 from dashboards.frame import Scene, clock
 
@@ -42,16 +42,16 @@ def draw(scene: Scene) -> None:
             _take_back(scene, rows)
 
 
-def of_alert(scene: Scene, alert: Mapping[str, Any]) -> None:
+def of_alert(scene: Scene, alert: AlertDetail) -> None:
     """The form for the device or the object of an alert: what alarms may be what somebody is working on."""
-    if alert["origin"] == "person":  # no reading is behind it
+    if alert.origin == "person":  # no reading is behind it
         return
     words = scene.words
-    form = f"alert_{alert['alert_id']}"
-    kind = alert["object_type"] if alert["object_type"] in ("area", "feed") else "object"
-    choices = [f"{kind}:{alert['object_id']}"]
-    if alert["device_id"]:
-        choices.insert(0, f"device:{alert['device_id']}")
+    form = f"alert_{alert.alert_id}"
+    kind = alert.object_type if alert.object_type in ("area", "feed") else "object"
+    choices = [f"{kind}:{alert.object_id}"]
+    if alert.device_id:
+        choices.insert(0, f"device:{alert.device_id}")
     with st.expander(words("maintenance.announce"), key=f"{form}_work_box"):  # a key keeps it open
         st.radio(
             words("maintenance.target"),
@@ -78,9 +78,9 @@ def _rest(scene: Scene, place: str, form: str) -> None:
             st.button(words(f"maintenance.{key}"), key=f"{form}_work_{key}", on_click=act, args=(scene, place, form))
 
 
-def _take_back(scene: Scene, rows: list[dict[str, Any]]) -> None:
+def _take_back(scene: Scene, rows: list[announced.MaintenanceWindow]) -> None:
     words = scene.words
-    said = {row["window_id"]: f"{_target(scene, row)} · {row['reason']}" for row in rows}
+    said = {row.window_id: f"{_target(scene, row)} · {row.reason}" for row in rows}
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     left.selectbox(
         words("maintenance.title"), list(said), format_func=lambda one: said.get(one, one), key=f"{PLACE}_work_window"
@@ -90,7 +90,7 @@ def _take_back(scene: Scene, rows: list[dict[str, Any]]) -> None:
     )
 
 
-def _table(scene: Scene, rows: list[dict[str, Any]]) -> str:
+def _table(scene: Scene, rows: list[announced.MaintenanceWindow]) -> str:
     words = scene.words
     if not rows:
         return f'<p class="quiet">{escape(words("maintenance.none"))}</p>'
@@ -104,18 +104,18 @@ def _table(scene: Scene, rows: list[dict[str, Any]]) -> str:
     cells = [
         [
             escape(_target(scene, row)),
-            clock(row["starts_at"]),
-            clock(row["ends_at"]),
-            escape(row["reason"]),
-            escape(row["actor"]),
+            clock(row.starts_at),
+            clock(row.ends_at),
+            escape(row.reason),
+            escape(row.actor),
         ]
         for row in rows
     ]
     return look.table(heads, cells)
 
 
-def _target(scene: Scene, row: Mapping[str, Any]) -> str:
-    return _choice(scene, f"{row['target_kind']}:{row['target']}")
+def _target(scene: Scene, row: announced.MaintenanceWindow) -> str:
+    return _choice(scene, f"{row.target_kind}:{row.target}")
 
 
 def _choice(scene: Scene, choice: str, form: Callable[[str], str] = str) -> str:

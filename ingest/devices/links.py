@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter, OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
 from core.store import tables
+from core.store.device import LINKS, DeviceLink
 
 STRANGERS_KEPT = 200
 ROWS_A_WRITE = 2000
@@ -53,11 +54,9 @@ class LinkTracker:
         """Go on from what was written before; nobody is connected yet."""
         with engine.begin() as connection:
             connection.execute(sa.update(tables.device_link).values(is_connected=False))
-            for row in connection.execute(sa.select(tables.device_link)).mappings():
-                kept = {name: row[name] for name in row if name not in ("is_connected", "deviations")}
-                link = Link(**kept, deviations=Counter(json.loads(row["deviations"])))
-                self._links[(link.raw_feed, link.device_id)] = link
-                self._strangers += link.standing != "known"
+            for known in LINKS.found(connection, LINKS.where()):
+                self._links[(known.raw_feed, known.device_id)] = _link(known)
+                self._strangers += known.standing != "known"
 
     def heard(self, raw_feed: str, device_id: str, carrier: str, address: str, at: datetime) -> Link:
         """Note a good frame of a known device."""
@@ -87,10 +86,10 @@ class LinkTracker:
         """Note that a device came (+1) or went (-1)."""
         self._link(raw_feed, device_id, at).connections += change
 
-    def take_changed(self) -> list[dict[str, Any]]:
-        """Rows of links that changed since they were last taken, those first that have waited longest."""
+    def take_changed(self) -> list[DeviceLink]:
+        """Links that changed since they were last taken, those first that have waited longest."""
         keys = [self._changed.popitem(last=False)[0] for _ in range(min(ROWS_A_WRITE, len(self._changed)))]
-        return [_row(self._links[key]) for key in keys]
+        return [_record(self._links[key]) for key in keys]
 
     def _link(self, raw_feed: str, device_id: str, at: datetime) -> Link:
         key = (raw_feed, device_id)
@@ -101,32 +100,51 @@ class LinkTracker:
         return link
 
 
-def write_links(engine: sa.Engine, rows: list[dict[str, Any]]) -> None:
+def write_links(engine: sa.Engine, links: Sequence[DeviceLink]) -> None:
     """Replace the rows of these devices, in one transaction."""
-    if not rows:
+    if not links:
         return
     link = tables.device_link
-    keys = [{"feed": row["raw_feed"], "device": row["device_id"]} for row in rows]
+    keys = [{"feed": one.raw_feed, "device": one.device_id} for one in links]
     with engine.begin() as connection:
         where = (link.c.raw_feed == sa.bindparam("feed"), link.c.device_id == sa.bindparam("device"))
         connection.execute(sa.delete(link).where(*where), keys)
-        connection.execute(sa.insert(link), rows)
+        connection.execute(sa.insert(link), LINKS.rows(links))
 
 
-def _row(link: Link) -> dict[str, Any]:
-    return {
-        "raw_feed": link.raw_feed,
-        "device_id": link.device_id,
-        "carrier": link.carrier,
-        "standing": link.standing,
-        "address": link.address,
-        "is_connected": link.connections > 0,
-        "first_heard_at": link.first_heard_at,
-        "last_frame_at": link.last_frame_at,
-        "last_bad_at": link.last_bad_at,
-        "last_bad_reason": link.last_bad_reason,
-        "frames": link.frames,
-        "bad_frames": link.bad_frames,
-        "refused": link.refused,
-        "deviations": json.dumps(link.deviations, sort_keys=True),
-    }
+def _link(known: DeviceLink) -> Link:
+    """A device that was written before, as it is tracked on: not connected yet."""
+    return Link(
+        raw_feed=known.raw_feed,
+        device_id=known.device_id,
+        first_heard_at=known.first_heard_at,
+        carrier=known.carrier,
+        standing=known.standing,
+        address=known.address,
+        last_frame_at=known.last_frame_at,
+        last_bad_at=known.last_bad_at,
+        last_bad_reason=known.last_bad_reason,
+        frames=known.frames,
+        bad_frames=known.bad_frames,
+        refused=known.refused,
+        deviations=Counter(json.loads(known.deviations)),
+    )
+
+
+def _record(link: Link) -> DeviceLink:
+    return DeviceLink(
+        raw_feed=link.raw_feed,
+        device_id=link.device_id,
+        carrier=link.carrier,
+        standing=link.standing,
+        address=link.address,
+        is_connected=link.connections > 0,
+        first_heard_at=link.first_heard_at,
+        last_frame_at=link.last_frame_at,
+        last_bad_at=link.last_bad_at,
+        last_bad_reason=link.last_bad_reason,
+        frames=link.frames,
+        bad_frames=link.bad_frames,
+        refused=link.refused,
+        deviations=json.dumps(link.deviations, sort_keys=True),
+    )

@@ -49,7 +49,7 @@ def test_the_whole_way_under_the_actors_names(ruled: Home) -> None:
     with ops_reader(ruled) as live:
         assert live is not None
         history = alerts_view.history(live, alert_id)
-    assert [(one["kind"], one["actor"]) for one in reversed(history)] == [
+    assert [(one.kind, one.actor) for one in reversed(history)] == [
         ("opened", "li"),
         ("acknowledged", "li"),
         ("dispatched", "li"),
@@ -88,12 +88,12 @@ def test_a_branch_sees_and_silences_only_itself(ruled: Home) -> None:
         alerts.enter(ruled, elsewhere, report(2), NOW)
     alerts.silence(ruled, elsewhere, {"object_id": "reported:call-1"}, "exercise", NOW + timedelta(hours=1), NOW)
     (found,) = alerts.silences(ruled, NOW)
-    assert json.loads(found["matchers"]) == {"object_id": "reported:call-1", "area_code": "420503"}
+    assert json.loads(found.matchers) == {"object_id": "reported:call-1", "area_code": "420503"}
     with ops_reader(ruled) as live:
         assert live is not None
-        row = alerts_view.alert(live, DUTY, alert_id)
-    assert row is not None
-    assert row["state"] == "open"
+        found_alert = alerts_view.alert(live, DUTY, alert_id)
+    assert found_alert is not None
+    assert found_alert.state == "open"
 
 
 @pytest.mark.case("live.F4")
@@ -179,12 +179,12 @@ def test_wrong_passwords_slow_their_source_and_never_lock_the_person(home: Home)
     for source in ("10.0.0.7", "10.0.0.8"):  # known, and never seen before
         assert users.log_in(home, "li", PASSWORD, later, source)[1].name == "li"
     tries = logins.tries(home, Reader("root", "administrator"), 1000)
-    assert [(one["name"], one["result"], one["source"]) for one in tries[:3]] == [
+    assert [(one.name, one.result, one.source) for one in tries[:3]] == [
         ("li", "login", "10.0.0.8"),
         ("li", "login", "10.0.0.7"),
         ("li", "login refused", "10.9.9.9"),
     ]
-    n_looked_at = sum(one["result"] == "login refused" for one in tries)
+    n_looked_at = sum(one.result == "login refused" for one in tries)
     assert logins.FREE_TRIES < n_looked_at <= 20, "guesses of a source are few"
     with pytest.raises(NotAllowedError):
         logins.tries(home, DUTY, 10)
@@ -197,7 +197,7 @@ def test_a_source_that_is_known_is_slowed_too(home: Home) -> None:
     for second in range(1, 201):
         with pytest.raises(users.LoginRefused):
             users.log_in(home, "li", "guess", NOW + timedelta(seconds=second), "127.0.0.1")
-    refused = [one for one in logins.tries(home, Reader("root", "administrator"), 1000) if one["result"] != "login"]
+    refused = [one for one in logins.tries(home, Reader("root", "administrator"), 1000) if one.result != "login"]
     assert logins.FREE_TRIES < len(refused) <= 25
     at = NOW + timedelta(seconds=200) + logins.LONGEST_WAIT_KNOWN
     assert users.log_in(home, "li", PASSWORD, at, "127.0.0.1")[1].name == "li"

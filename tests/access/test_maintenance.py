@@ -65,7 +65,7 @@ def registered(ruled: Home) -> Home:
 def announced(home: Home) -> list[tuple[str, str, str]]:
     with ops_reader(home) as live:
         assert live is not None
-        return [(row["target_kind"], row["target"], row["actor"]) for row in maintenance.windows(live, NOW)]
+        return [(one.target_kind, one.target, one.actor) for one in maintenance.windows(live, NOW)]
 
 
 def test_work_is_announced_and_taken_back(ruled: Home) -> None:

@@ -76,8 +76,8 @@ def test_a_silence_beyond_the_limit_waits_for_a_second_name(staffed: Home, wante
     assert (alerts.silences(staffed, NOW), states(staffed)) == ([], ["open"])
     done = requests.approve(staffed, LEAD, asked.id, "seen", NOW + timedelta(minutes=5))
     (standing,) = alerts.silences(staffed, NOW + timedelta(minutes=5))
-    assert (done.result, standing["actor"], json.loads(standing["matchers"])) == (
-        standing["silence_id"],
+    assert (done.result, standing.actor, json.loads(standing.matchers)) == (
+        standing.silence_id,
         "li, wu",
         wanted,
     )

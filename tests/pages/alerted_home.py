@@ -17,6 +17,7 @@ from alerting.workflow.changes import Position, apply
 from core.severity import RANKS
 from core.store import tables
 from core.store.database import open_ops
+from core.store.device import DeviceLink
 from ingest.devices.links import write_links
 from orchestration.rules import publish_rules
 from published import publish_city
@@ -111,7 +112,7 @@ class AlertedHome:
 
     def links(self, *devices: dict[str, Any]) -> None:
         """Devices as the gateways heard them."""
-        write_links(self.engine, [{**_link(self.now), **device} for device in devices])
+        write_links(self.engine, [DeviceLink(**{**_link(self.now), **device}) for device in devices])
 
     def rows(self, query: sa.Select[Any]) -> list[dict[str, Any]]:
         """Rows of the store by column."""

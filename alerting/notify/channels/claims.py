@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 import orjson
 import sqlalchemy as sa
@@ -21,6 +20,7 @@ from alerting.notify.channels.retry_policy import RetryPolicy
 from alerting.workflow.records import DELIVERIES
 from alerting.workflow.unit_of_work import in_transaction
 from core.store import tables
+from core.store.records import Records
 
 WAITING = ("waiting", "failed")
 LATE_AFTER = timedelta(minutes=2)
@@ -34,6 +34,28 @@ class Claim:
     message: Message
     attempts: int  # this one counted
     until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedDelivery:
+    """A delivery as lists show it: without its body."""
+
+    delivery_id: str
+    notice_id: str | None
+    alert_id: str | None
+    channel_id: str
+    target: str
+    kind: str
+    state: str
+    attempts: int
+    next_at: datetime
+    receipt: str | None
+    created_at: datetime
+    sent_at: datetime | None
+    notification_id: int | None
+
+
+_LISTED = Records(ListedDelivery, tables.alert_delivery)
 
 
 def due_channels(engine: sa.Engine, now: datetime) -> set[str]:
@@ -155,16 +177,15 @@ def undelivered_query(now: datetime) -> sa.Select[tuple[str, int, datetime]]:
     )
 
 
-def newest(engine: sa.Engine, channel_id: str | None, state: str | None, limit: int) -> list[dict[str, Any]]:
-    """The newest deliveries, without their bodies."""
-    columns = [column for column in _d if column.name != "body"]
-    query = sa.select(*columns).order_by(_d.created_at.desc(), _d.delivery_id).limit(limit)
+def newest(engine: sa.Engine, channel_id: str | None, state: str | None, limit: int) -> list[ListedDelivery]:
+    """The newest deliveries."""
+    query = _LISTED.where().order_by(_d.created_at.desc(), _d.delivery_id).limit(limit)
     if channel_id is not None:
         query = query.where(_d.channel_id == channel_id)
     if state is not None:
         query = query.where(_d.state == state)
     with engine.connect() as connection:
-        return [dict(row) for row in connection.execute(query).mappings()]
+        return _LISTED.found(connection, query)
 
 
 def _settle(engine: sa.Engine, taken: Claim, values: Mapping[str, object]) -> None:

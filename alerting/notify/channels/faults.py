@@ -6,14 +6,15 @@ Not here: what is the matter with a feed (`quality.troubles` opens and clears th
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
 
 import orjson
 import sqlalchemy as sa
 
+from alerting.lifecycle.alert import Delivery, Notification
+from alerting.workflow.records import DELIVERIES, NOTIFICATIONS
 from core.store import tables
 
 KIND = "feed_fault"
@@ -45,16 +46,17 @@ def carry(engine: sa.Engine, channel_ids: Sequence[str], now: datetime) -> int:
         has_one = sa.select(_d.delivery_id).where(is_its).exists()
         rows = _waiting(engine, ~has_one)
         if rows:
-            _say(rows if channel_id == channel_ids[0] else ())
+            _log(rows if channel_id == channel_ids[0] else ())
             # Another worker may have put the same ones at this very moment; the next turn puts the others.
             with suppress(sa.exc.IntegrityError), engine.begin() as connection:
-                connection.execute(sa.insert(tables.alert_delivery), [_delivery(row, channel_id, now) for row in rows])
+                queued = [_delivery(one, channel_id, now) for one in rows]
+                connection.execute(sa.insert(tables.alert_delivery), DELIVERIES.rows(queued))
         n_put += len(rows)
     if not channel_ids:
         rows = _waiting(engine, sa.true())
-        _say(rows)
+        _log(rows)
         if rows:
-            done = sa.update(tables.notification).where(_n.id.in_([row["id"] for row in rows]))
+            done = sa.update(tables.notification).where(_n.id.in_([one.id for one in rows]))
             with engine.begin() as connection:
                 connection.execute(done.values(delivered_at=now))
     return n_put
@@ -92,46 +94,43 @@ def mark_delivered(engine: sa.Engine, channel_ids: Sequence[str]) -> int:
     return n_marked
 
 
-def _waiting(engine: sa.Engine, condition: sa.ColumnElement[bool]) -> list[dict[str, Any]]:
-    query = (
-        sa.select(tables.notification).where(_n.delivered_at.is_(None), condition).order_by(_n.id).limit(MOST_AT_ONCE)
-    )
+def _waiting(engine: sa.Engine, condition: sa.ColumnElement[bool]) -> list[Notification]:
+    query = NOTIFICATIONS.where(_n.delivered_at.is_(None), condition).order_by(_n.id).limit(MOST_AT_ONCE)
     with engine.connect() as connection:
-        return [dict(row) for row in connection.execute(query).mappings()]
+        return NOTIFICATIONS.found(connection, query)
 
 
-def _say(rows: Iterable[Mapping[str, Any]]) -> None:
-    for row in rows:
-        log.log(logging.INFO if row["kind"] == "recovered" else logging.WARNING, "%s", row["text_en"])
+def _log(notifications: Iterable[Notification]) -> None:
+    for one in notifications:
+        log.log(logging.INFO if one.kind == "recovered" else logging.WARNING, "%s", one.text_en)
 
 
-def _body_of(row: Mapping[str, Any]) -> dict[str, object]:
-    cleared_at = row["cleared_at"]
+def _body_of(one: Notification) -> dict[str, object]:
     return {
-        "id": row["id"],
-        "feed_id": row["feed_id"],
-        "kind": row["kind"],
-        "text_zh": row["text_zh"],
-        "text_en": row["text_en"],
-        "raised_at": row["raised_at"].isoformat(),
-        "cleared_at": cleared_at.isoformat() if cleared_at else None,
+        "id": one.id,
+        "feed_id": one.feed_id,
+        "kind": one.kind,
+        "text_zh": one.text_zh,
+        "text_en": one.text_en,
+        "raised_at": one.raised_at.isoformat(),
+        "cleared_at": one.cleared_at.isoformat() if one.cleared_at else None,
     }
 
 
-def _delivery(row: Mapping[str, Any], channel_id: str, now: datetime) -> dict[str, Any]:
-    return {
-        "delivery_id": key_of(row["id"], channel_id),
-        "notice_id": None,
-        "alert_id": None,
-        "channel_id": channel_id,
-        "target": "data_engineer",
-        "kind": KIND,
-        "body": orjson.dumps(_body_of(row)).decode(),
-        "state": "waiting",
-        "attempts": 0,
-        "next_at": now,
-        "receipt": None,
-        "created_at": now,
-        "sent_at": None,
-        "notification_id": row["id"],
-    }
+def _delivery(one: Notification, channel_id: str, now: datetime) -> Delivery:
+    return Delivery(
+        delivery_id=key_of(one.id, channel_id),
+        notice_id=None,
+        alert_id=None,
+        channel_id=channel_id,
+        target="data_engineer",
+        kind=KIND,
+        body=orjson.dumps(_body_of(one)).decode(),
+        state="waiting",
+        attempts=0,
+        next_at=now,
+        receipt=None,
+        created_at=now,
+        sent_at=None,
+        notification_id=one.id,
+    )

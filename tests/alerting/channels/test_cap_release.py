@@ -51,9 +51,9 @@ def published(city: City) -> list[tuple[str, str]]:
 def state(city: City, alert_id: str) -> str:
     with ops_reader(city.home) as live:
         assert live is not None
-        row = alerts_view.alert(live, DUTY, alert_id)
-        assert row is not None
-        return publication.state_of(live, row)
+        alert = alerts_view.alert(live, DUTY, alert_id)
+        assert alert is not None
+        return publication.state_of(live, alert)
 
 
 @pytest.mark.case("live.B7")

@@ -116,7 +116,7 @@ async def test_a_bad_frame_of_a_truck_is_kept_and_its_phone_is_not_shown(
     assert not any(PHONE in str(value) for row in rows for value in row)
     assert kept(broker.home, rows[0].archive_sha256) == [(PHONE, broken), (PHONE, b"~noise~")]
     (link,) = list_links(engine)
-    assert (link["frames"], link["bad_frames"]) == (3, 2)
+    assert (link.frames, link.bad_frames) == (3, 2)
 
 
 async def test_bad_datagrams_are_kept_a_few_a_minute_and_the_others_counted(
@@ -180,7 +180,7 @@ def test_a_source_is_tolerated_only_as_its_contract_says(broker: BrokerServer, e
     assert "crc" in quarantined(engine)[0].found
     assert asyncio.run(answered(open_contracts(DUST, lenient=["crc_modbus"])))
     (link,) = list_links(engine)
-    assert (link["device_id"], json.loads(link["deviations"])) == (MONITOR, {"crc_modbus": 1})
+    assert (link.device_id, json.loads(link.deviations)) == (MONITOR, {"crc_modbus": 1})
 
 
 async def test_tolerance_of_one_source_is_none_for_another(broker: BrokerServer, engine: sa.Engine) -> None:
@@ -205,7 +205,7 @@ async def test_tolerance_of_one_source_is_none_for_another(broker: BrokerServer,
     (row,) = quarantined(engine)
     assert (row.feed_id, row.expected) == (DUST, "a frame to the standard; option crc_modbus takes it")
     (link,) = list_links(engine)
-    assert (link["frames"], link["bad_frames"]) == (1, 1)
+    assert (link.frames, link.bad_frames) == (1, 1)
 
 
 # ── the book ──────────────────────────────────────────────────────────────────────────────────────────────────────────

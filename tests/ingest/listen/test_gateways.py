@@ -225,7 +225,7 @@ async def test_strangers_and_banned_devices_are_refused(broker: BrokerServer) ->
                 await reader.read(4096)
                 await asyncio.sleep(0.1)
         writer.close()
-    standing = {row["device_id"]: row["standing"] for row in list_links(engine)}
+    standing = {row.device_id: row.standing for row in list_links(engine)}
     assert standing == {"13800001111": "unknown", "13800002222": "banned", "13800003333": "banned"}
     with engine.connect() as connection:
         assert connection.scalar(sa.select(sa.func.count()).select_from(tables.operator_action)) == 3
@@ -244,8 +244,8 @@ async def test_links_tell_how_a_device_is_heard(broker: BrokerServer) -> None:
         assert await answer(reader)
         writer.close()
     (link,) = list_links(engine)
-    assert (link["frames"], link["bad_frames"], link["is_connected"]) == (2, 1, False)
-    assert (link["carrier"], link["address"], link["standing"]) == ("tcp", "127.0.0.1", "known")
-    assert link["last_bad_reason"]
-    assert json.loads(link["deviations"]) == {}
+    assert (link.frames, link.bad_frames, link.is_connected) == (2, 1, False)
+    assert (link.carrier, link.address, link.standing) == ("tcp", "127.0.0.1", "known")
+    assert link.last_bad_reason
+    assert json.loads(link.deviations) == {}
     engine.dispose()

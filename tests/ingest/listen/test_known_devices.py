@@ -57,7 +57,7 @@ def test_a_device_of_the_newest_snapshot_is_known(home: Home, engine: sa.Engine)
     set_access(engine, GAS, "G2", "banned", "duty", "broken", AT)
     known.refresh()
     assert [known.standing([GAS], one)[1] for one in ("G1", "G2")] == ["known", "banned"]
-    assert [(row["device_id"], row["verdict"]) for row in list_access(engine)] == [("G1", "allowed"), ("G2", "banned")]
+    assert [(row.device_id, row.verdict) for row in list_access(engine)] == [("G1", "allowed"), ("G2", "banned")]
     set_access(engine, GAS, "G2", None, "duty", "repaired", AT)
     known.refresh()
     assert known.standing([GAS], "G2") == (GAS, "known")
@@ -116,7 +116,7 @@ async def test_messages_wait_until_the_register_has_landed(broker: BrokerServer)
             ("G9", b"stranger"),
         ]
         device.close()
-    assert [(row["device_id"], row["standing"]) for row in list_links(engine)] == [("G1", "known"), ("G9", "unknown")]
+    assert [(row.device_id, row.standing) for row in list_links(engine)] == [("G1", "known"), ("G9", "unknown")]
     engine.dispose()
 
 
