@@ -93,7 +93,7 @@ _SILENCES = Records(ListedSilence, tables.silence)
 class Covered:
     """What quiet would cover, in Chinese and in English, and whether one person is not enough."""
 
-    said: tuple[str, str]
+    description: tuple[str, str]
     needs_second: bool
 
 
@@ -163,15 +163,23 @@ def silence(
             silence_id = commands.silence(
                 engine, policies_of(home), narrowed, reader.name, reason, begins_at, ends_at, now
             )
-            return Quieted(silence_id, False, coverage.said, ends_at)
+            return Quieted(silence_id, False, coverage.description, ends_at)
         subject = {"labels": narrowed, "starts_at": begins_at, "ends_at": ends_at}
         expires_at = min(now + limits.answer_within, ends_at)
         branch = reader.area_code or narrowed.get("area_code") or narrowed.get("county")
         with engine.begin() as connection:
             request_id = requests.ask(
-                connection, requests.Kind.SILENCE, subject, coverage.said, branch, reason, reader.name, now, expires_at
+                connection,
+                requests.Kind.SILENCE,
+                subject,
+                coverage.description,
+                branch,
+                reason,
+                reader.name,
+                now,
+                expires_at,
             )
-        return Quieted(request_id, True, coverage.said, expires_at)
+        return Quieted(request_id, True, coverage.description, expires_at)
 
 
 def covered(home: Home, reader: Reader, wanted: Mapping[str, str], length: timedelta, now: datetime) -> Covered:
@@ -180,7 +188,7 @@ def covered(home: Home, reader: Reader, wanted: Mapping[str, str], length: timed
     with opened(home.ops_url) as engine:
         coverage = covered_by_labels(engine, narrowed, now)
         before = quiet_before(engine, narrowed, reader.name, now, now + length)
-    return Covered(coverage.said, beyond(coverage, length, limits_of(home), before=before))
+    return Covered(coverage.description, beyond(coverage, length, limits_of(home), before=before))
 
 
 def _narrowed(reader: Reader, wanted: Mapping[str, str]) -> dict[str, str]:

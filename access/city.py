@@ -12,6 +12,7 @@ import polars as pl
 
 from access.rights import Reader
 from access.serving import Mart
+from core.civil_time import CIVIL_ZONE as CIVIL_ZONE
 from core.system import RISK_DOMAINS
 
 DOMAINS = ("all", *RISK_DOMAINS)

@@ -83,7 +83,7 @@ def announce(
             window_id = commands.announce_maintenance(
                 engine, kind, target, reader.name, reason, starts_at, ends_at, now
             )
-            return Quieted(window_id, False, coverage.said, ends_at)
+            return Quieted(window_id, False, coverage.description, ends_at)
         subject = {"target_kind": kind, "target": target, "starts_at": starts_at, "ends_at": ends_at}
         expires_at = min(now + limits.answer_within, ends_at)
         with engine.begin() as connection:
@@ -91,14 +91,14 @@ def announce(
                 connection,
                 requests.Kind.MAINTENANCE,
                 subject,
-                coverage.said,
+                coverage.description,
                 area_code,
                 reason,
                 reader.name,
                 now,
                 expires_at,
             )
-        return Quieted(request_id, True, coverage.said, expires_at)
+        return Quieted(request_id, True, coverage.description, expires_at)
 
 
 def covered(home: Home, reader: Reader, kind: str, target: str, length: timedelta, now: datetime) -> Covered:
@@ -107,7 +107,7 @@ def covered(home: Home, reader: Reader, kind: str, target: str, length: timedelt
         if not reader.may_see(_area_of(home, engine, kind, target)):
             raise NotAllowedError(f"{kind} {target} is outside {reader.name}'s branch {reader.area_code}")
         coverage = _coverage(home, engine, kind, target, now)
-    return Covered(coverage.said, beyond(coverage, length, limits_of(home)))
+    return Covered(coverage.description, beyond(coverage, length, limits_of(home)))
 
 
 def _coverage(home: Home, engine: sa.Engine, kind: str, target: str, now: datetime) -> Coverage:

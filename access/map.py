@@ -70,7 +70,7 @@ def objects(mart: Mart, reader: Reader, wanted: ObjectFilter, limit: int = MAX_O
         left join mart.area as a on a.area_code = left(o.area_code, 6)
         left join ({_KINDS}) as k using (department_code, subdomain)
         where {conditions}
-        order by array_position(['red', 'orange', 'yellow', 'blue'], o.residual_colour) nulls last,
+        order by array_position({list(WORST_FIRST)}, o.residual_colour) nulls last,
                  o.score desc nulls last, o.object_id
         limit {int(limit)}
         """,

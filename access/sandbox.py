@@ -107,10 +107,10 @@ def syntax_tree(text: str) -> dict[str, Any]:
             said = ", ".join(kinds) or "nothing"
             if "pivot" in text.lower():
                 raise SqlRefusedError(
-                    "PIVOT without its values needs a type of its own, which this door does not make; write them: "
+                    "PIVOT without its values needs a type of its own, which the sandbox does not make; write them: "
                     "PIVOT … ON column IN ('a', 'b') USING …"
                 )
-            raise SqlRefusedError(f"found {said}; expected one SELECT: this door reads and does nothing else")
+            raise SqlRefusedError(f"found {said}; expected one SELECT: the sandbox reads and does nothing else")
         row = parser.execute("select json_serialize_sql(?::varchar)", [text]).fetchone()
     parsed: dict[str, Any] = json.loads(row[0]) if row else {}
     if parsed.get("error", True):

@@ -13,13 +13,12 @@ from typing import Any
 from access.rights import Reader
 from access.serving import Mart
 from access.systems import CitySystem
+from core.severity import WORST_FIRST
 
 ROWS_A_PAGE = 20
 DEVICE_STATES = ("faulty", "silent", "online")  # worst first
 FACTORS = ("hazard", "exposure", "vulnerability", "lack_of_capacity")
-_WORST_FIRST = (
-    "array_position(['red', 'orange', 'yellow', 'blue'], o.residual_colour) nulls last, o.score desc nulls last"
-)
+_WORST_FIRST = f"array_position({list(WORST_FIRST)}, o.residual_colour) nulls last, o.score desc nulls last"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What every web door of ours asks of a request: a host name that is served here, and where it came from.
+"""What every web server of ours asks of a request: a host name that is served here, and where it came from.
 
 A page elsewhere can point its own name at this machine (DNS rebinding); only the Host it sends tells.
 """
@@ -14,7 +14,7 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def allowed_hosts(home: Home) -> frozenset[str]:
-    """Host names that doors of this home answer to: loopback, and those of the setting `CITYRISK_HOSTS`."""
+    """Host names that servers of this home answer to: loopback, and those of the setting `CITYRISK_HOSTS`."""
     named = home.environment.get("CITYRISK_HOSTS") or ""
     return frozenset({*_LOOPBACK, *(name.strip().lower() for name in named.split(",") if name.strip())})
 
@@ -32,7 +32,7 @@ def host_of(header: str) -> str:
 
 
 def is_own_origin(headers: Mapping[str, str]) -> bool:
-    """Whether a browser says that the request comes from a page of this very door; programs send no Origin."""
+    """Whether a browser says that the request comes from a page of this very server; programs send no Origin."""
     if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         return False
     origin = headers.get("origin")
@@ -40,7 +40,7 @@ def is_own_origin(headers: Mapping[str, str]) -> bool:
 
 
 def is_behind_proxy(home: Home) -> bool:
-    """Whether a proxy of ours stands before every web door for people."""
+    """Whether a proxy of ours stands before every web server for people."""
     return home.environment.get("CITYRISK_BEHIND_PROXY") == "1"
 
 

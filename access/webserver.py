@@ -1,4 +1,4 @@
-"""The web server of pages and consoles: uvicorn, with the limits on connections that every door of ours has.
+"""The web server of pages and consoles: uvicorn, with the limits on connections that every server of ours has.
 
 A browser keeps a socket for each open page and half a dozen connections while it loads one, so people are given more
 than programs are.

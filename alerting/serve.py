@@ -33,7 +33,7 @@ from alerting.timers import Timers
 from alerting.workflow.changes import Applied, Position, apply, note_snapshot, position_of
 from core.contract import Contract
 from core.runtime.process import running_alone
-from core.runtime.telemetry import Health, told
+from core.runtime.telemetry import Health, exposed_telemetry
 from core.settings import Home
 from core.store import database
 from core.store.keys import confirm_keys
@@ -65,7 +65,7 @@ async def serve(
         confirm_keys(home, engine)
         process = AlertingProcess(home, contracts, now, engine)
         try:
-            with told(home, "alerting", {}, started_at, process.registry, process.health):
+            with exposed_telemetry(home, "alerting", {}, started_at, process.registry, process.health):
                 await process.run(stop)
         finally:
             engine.dispose()

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
-BEIJING = ZoneInfo("Asia/Shanghai")
+from core.civil_time import CIVIL_ZONE
+
+BEIJING = CIVIL_ZONE
 
 
 def whole_hour(now: datetime) -> datetime:

@@ -405,9 +405,9 @@ def _say_quieted(done: Any, as_json: bool) -> None:
 
 def _say_covered(found: Any, as_json: bool) -> None:
     if as_json:
-        print_json({"covers": found.said[1], "needs_second": found.needs_second})
+        print_json({"covers": found.description[1], "needs_second": found.needs_second})
         return
-    typer.echo(f"{found.said[1]}; {'needs a second person' if found.needs_second else 'one person may'}")
+    typer.echo(f"{found.description[1]}; {'needs a second person' if found.needs_second else 'one person may'}")
 
 
 def _labels(texts: list[str]) -> dict[str, str]:

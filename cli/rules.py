@@ -43,7 +43,7 @@ def publish_command(
         failed(f"not published: {error}")
     if done.request_id is not None:
         until = f"{done.until:%Y-%m-%d %H:%M}Z"
-        typer.echo(f"{done.request_id}: not in force, runs in shadow until {until} ({done.changes.said[1]})")
+        typer.echo(f"{done.request_id}: not in force, runs in shadow until {until} ({done.changes.description[1]})")
         typer.echo(f"`cityrisk rules shadow` compares; a second person: `cityrisk requests approve {done.request_id}`")
         return
     name = done.folder.name

@@ -187,7 +187,7 @@ def tell_schema_changes(root: Path) -> None:
     if not home.landing.is_dir():
         return
     for change in schema_changes(home, ops_engine(home), load_contracts(root / "systems")):
-        typer.echo(change.told, err=True)
+        typer.echo(change.description, err=True)
 
 
 def _instant(text: str | None) -> datetime | None:

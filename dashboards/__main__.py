@@ -1,4 +1,4 @@
-"""`python -m dashboards PORT` serves the pages of CITYRISK_HOME: Streamlit's application behind a door of ours.
+"""`python -m dashboards PORT` serves the pages of CITYRISK_HOME: Streamlit's application behind a login of ours.
 
 Streamlit alone sets no cookie that scripts cannot read, and lets anybody hold as many connections as they like.
 """
@@ -16,7 +16,7 @@ from streamlit.web.bootstrap import load_config_options
 
 from access.serving import open_home
 from access.webserver import web_server
-from dashboards.door import PagesDoor
+from dashboards.guarded_pages import GuardedPages
 
 
 def main() -> None:
@@ -25,7 +25,7 @@ def main() -> None:
     home, port = open_home(os.environ), int(sys.argv[1])
     pages = st.App(Path(__file__).with_name("app.py"))
     load_config_options({"server.port": port})  # the rest stands beside the script, in .streamlit/config.toml
-    web_server(PagesDoor(pages, home, port, lambda: datetime.now(UTC)), home, port, lifespan="on").run()
+    web_server(GuardedPages(pages, home, port, lambda: datetime.now(UTC)), home, port, lifespan="on").run()
 
 
 if __name__ == "__main__":

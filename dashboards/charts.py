@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from access.alerts_view import COLOURS
 from dashboards import look
 from dashboards.language import Words
 
@@ -215,7 +216,7 @@ def risk_map(
         for county in counties
     ]
     series = []
-    for colour in ("blue", "yellow", "orange", "red", None):
+    for colour in (*reversed(COLOURS), None):
         chosen = objects.filter(pl.col("residual_colour").eq_missing(pl.lit(colour, pl.String)))
         series.append(
             {

@@ -159,7 +159,7 @@ def look_at_maintenance(scene: Scene, place: str, form: str) -> None:
 def covered_said(scene: Scene, covered: alerts.Covered) -> str:
     """What quiet would cover, and whether a second person would have to approve it."""
     needs = scene.words("request.needs_second" if covered.needs_second else "request.alone")
-    return f"{scene.words.pick(*covered.said)}. {needs}"
+    return f"{scene.words.pick(*covered.description)}. {needs}"
 
 
 def answer_request(scene: Scene, place: str, is_yes: bool) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import escape
-from zoneinfo import ZoneInfo
 
 import streamlit as st
 
@@ -16,7 +15,7 @@ from access import city, feeds, live, rights, serving
 from dashboards import look, session
 from dashboards.language import DEFAULT, LANGUAGES, Language, Words, words_of
 
-BEIJING = ZoneInfo("Asia/Shanghai")
+BEIJING = city.CIVIL_ZONE
 # An open page looks for a new generation this often: one listing of a folder.
 WATCH_EVERY_S = 2.0
 

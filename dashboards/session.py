@@ -14,7 +14,7 @@ import streamlit as st
 from access import people, users
 from access.serving import Home
 from dashboards import look
-from dashboards.door import LOG_IN, LOG_OUT, cookie_name
+from dashboards.guarded_pages import LOG_IN, LOG_OUT, cookie_name
 from dashboards.language import LANGUAGES, Words
 
 User = people.User

@@ -120,9 +120,9 @@ def _unfit(batch: Batch, result: BatchResult) -> dict[str, str]:
         if change.is_broken
     ]
     for change in changes:
-        log.error("%s", change.told)
+        log.error("%s", change.description)
         result.unfit |= change.as_text
-    return {change.feed_id: change.told for change in changes}
+    return {change.feed_id: change.description for change in changes}
 
 
 def fetch(

@@ -28,7 +28,7 @@ from dagster_webserver.app import create_app_from_workspace_process_context
 
 from access.webserver import web_server
 from core.settings import Home
-from orchestration.door import Door
+from orchestration.guarded_console import GuardedConsole
 
 DEFINITIONS = "orchestration.definitions"
 # Dagster's own telemetry is off, finished runs go after a month, and two runs at most work at a time: the machine is
@@ -80,7 +80,7 @@ def serve_console(home: Home, port: int, clock: Callable[[], datetime]) -> int:
             instance, WorkspaceFileTarget([str(workspace_file)]), version=dg.__version__, read_only=True
         ) as workspace,
     ):
-        app = Door(create_app_from_workspace_process_context(workspace), home, port, clock)
+        app = GuardedConsole(create_app_from_workspace_process_context(workspace), home, port, clock)
         server = web_server(app, home, port, lifespan="on")
         for child in (code, daemon):
             threading.Thread(target=_end_with, args=(child, server), daemon=True).start()

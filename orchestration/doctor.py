@@ -276,7 +276,7 @@ def _contracts(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract])
     if said := [f"{feed}: {'; '.join(one.unused)}" for feed, one in contracts.items() if one.unused]:
         return False, "; ".join(said), "`cityrisk feed check FEED`, then mend its file: what stands there has no effect"
     broken = [change for change in schema_changes(home, engine, contracts) if change.is_broken]
-    found = "; ".join(change.told for change in broken) or "what has landed fits them"
+    found = "; ".join(change.description for change in broken) or "what has landed fits them"
     return not broken, found, "`cityrisk reland FEED` lands it again from the archive"
 
 

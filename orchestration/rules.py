@@ -114,7 +114,9 @@ def _propose(
     try:
         with engine.begin() as connection:
             requests.replace_waiting(connection, Kind.RULES, actor, now)
-            request_id = requests.ask(connection, Kind.RULES, subject, changes.said, None, reason, actor, now, until)
+            request_id = requests.ask(
+                connection, Kind.RULES, subject, changes.description, None, reason, actor, now, until
+            )
     except ValueError:
         shutil.rmtree(folder)
         raise

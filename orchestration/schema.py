@@ -48,7 +48,7 @@ class SchemaChange:
         return bool(self.retyped or self.key)
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """What differs, what it breaks and the command that mends it, in one line."""
         parts = [
             f"{name} landed as {was}, the contract says {now}: read where it can be" for name, was, now in self.retyped

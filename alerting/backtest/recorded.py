@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from alerting.backtest.evaluation import Episode, Outcome, by_start
 from alerting.engine.evaluators.sender import UNREADABLE_ALARM
-from alerting.engine.evaluators.stranger import UNKNOWN_ALARM
+from alerting.engine.evaluators.unknown_device import UNKNOWN_ALARM
 from alerting.lifecycle.alert import AlertEvent, Member
 from alerting.lifecycle.steps import Verb
 from alerting.workflow.records import EVENTS, MEMBERS
@@ -41,12 +41,12 @@ def fired(store: sa.Engine, rule_ids: Collection[str], start: datetime, end: dat
     )
     with store.connect() as connection:
         rows = [row for row in connection.execute(query) if row.rule_id in rule_ids]
-        told = _told(connection, sorted({row.alert_id for row in rows}))
+        history = _histories(connection, sorted({row.alert_id for row in rows}))
     found = ((MEMBERS.record(row), row.rule_id, row.object_id) for row in rows)
-    return sorted((_episode(*one, told[one[0].alert_id]) for one in found), key=by_start)
+    return sorted((_episode(*one, history[one[0].alert_id]) for one in found), key=by_start)
 
 
-def _told(connection: sa.Connection, alert_ids: Sequence[str]) -> Mapping[str, list[AlertEvent]]:
+def _histories(connection: sa.Connection, alert_ids: Sequence[str]) -> Mapping[str, list[AlertEvent]]:
     """The history of some alerts, oldest first."""
     event, found = tables.alert_event, defaultdict[str, list[AlertEvent]](list)
     for part in in_parts(alert_ids):
@@ -56,10 +56,10 @@ def _told(connection: sa.Connection, alert_ids: Sequence[str]) -> Mapping[str, l
     return found
 
 
-def _episode(member: Member, rule_id: str, object_id: str, told: Iterable[AlertEvent]) -> Episode:
+def _episode(member: Member, rule_id: str, object_id: str, history: Iterable[AlertEvent]) -> Episode:
     """An episode from its newest state and the steps that it caused."""
     colour, opened_at, peak = member.colour, None, member.value
-    steps = [event for event in told if event.at >= member.started_at]
+    steps = [event for event in history if event.at >= member.started_at]
     for event in steps:
         if event.episode_id != member.episode_id:
             continue

@@ -1,6 +1,6 @@
-"""The CAP feed of a channel: one file a message, an Atom index and a JSON index, newest first; and the door to it.
+"""The CAP feed of a channel: one file a message, an Atom index and a JSON index, newest first; and how it is served.
 
-Files come from the store and can always be written again. The door only reads: a public feed is open, any other asks
+Files come from the store and can always be written again. It only reads: a public feed is open, any other asks
 for the bearer token of CITYRISK_CAP_TOKEN.
 """
 
@@ -138,7 +138,7 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-# ── door ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── http ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 def feed_app(home: Home, is_public: Mapping[str, bool], now: Callable[[], datetime]) -> Starlette:
     """`GET /cap/<channel>/atom.xml`, `index.json` and `<identifier>.xml`, for the CAP channels that `is_public` names.
 

@@ -48,7 +48,7 @@ class Outlet:
     sender: str
 
 
-def tell(
+def publish_notice(
     engine: sa.Engine,
     cap: CapTables,
     outlet: Outlet,
@@ -132,7 +132,7 @@ def _bring_up(
                 rows = [{**CAP_MESSAGES.row(one), "body": body} for one, body in due_now]
                 connection.execute(sa.insert(tables.cap_message), rows)
             for alert_id, reason in refused.items():
-                ring(connection, outlet.channel_id, alert_id, reason, now)
+                note_refusal(connection, outlet.channel_id, alert_id, reason, now)
     except sa.exc.IntegrityError as error:
         raise TakenMeanwhile("another worker told the same alerts; looked at again") from error
     return refused
@@ -185,7 +185,7 @@ def _due_now(
     return due_now, refused
 
 
-def ring(connection: sa.Connection, channel_id: str, alert_id: str, reason: str, now: datetime) -> None:
+def note_refusal(connection: sa.Connection, channel_id: str, alert_id: str, reason: str, now: datetime) -> None:
     """Tell the house that a message did not leave, once: those outside wait for it, and other channels go on."""
     log.error("CAP of alert %s on %s is refused: %s", alert_id, channel_id, reason)
     n = tables.notification.c

@@ -59,7 +59,7 @@ class Engine:
         """Take one batch and say what changed, timers that went off before it first."""
         received = micros(batch.received_at)
         self._advance(received)
-        routes = self._stranger_routes if SENDER in batch.columns else self._routes
+        routes = self._unknown_device_routes if SENDER in batch.columns else self._routes
         for kind, evaluators in routes.get(batch.feed_id, ()) if batch.height else ():
             columns = kind.rows_for(evaluators, batch.columns, received)
             if columns is not None:
@@ -147,8 +147,8 @@ class Engine:
         for place, evaluator in enumerate(self._evaluators):
             evaluator.place = place
         self._watchers = [one for one in self._evaluators if one.watched(one.rule)]
-        self._routes = _routes(one for one in self._evaluators if not one.is_for_strangers)
-        self._stranger_routes = _routes(one for one in self._evaluators if one.is_for_strangers)
+        self._routes = _routes(one for one in self._evaluators if not one.is_for_unknown_devices)
+        self._unknown_device_routes = _routes(one for one in self._evaluators if one.is_for_unknown_devices)
 
     def _resume(self, shown: Mapping[str, dict[tuple[str, str | None], OpenEpisode]]) -> None:
         """Timers from the states alone, and the open episodes that rules on episodes have seen."""

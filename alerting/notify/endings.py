@@ -15,13 +15,13 @@ from core.store import tables
 from core.store.parts import in_parts
 
 END = "resolved"
-NOT_TOLD = "kept quiet"  # in place of a notice: the alert was quiet before anybody was told
+NOT_NOTIFIED = "kept quiet"  # in place of a notice: the alert was quiet before anybody was told
 _queue = tables.notification_queue.c
 
 
-def alerts_owed_an_end(connection: sa.Connection, alert_ids: Collection[str]) -> set[str]:
+def alerts_awaiting_end(connection: sa.Connection, alert_ids: Collection[str]) -> set[str]:
     """Alerts of which people were told something after the last end that they were told."""
-    is_told = sa.and_(_queue.notice_id.is_not(None), _queue.notice_id != NOT_TOLD)
+    is_told = sa.and_(_queue.notice_id.is_not(None), _queue.notice_id != NOT_NOTIFIED)
     last = sa.func.max(sa.case((_queue.kind != END, _queue.announcement_id)))
     ended = sa.func.coalesce(sa.func.max(sa.case((_queue.kind == END, _queue.announcement_id))), 0)
     found: set[str] = set()
@@ -32,10 +32,10 @@ def alerts_owed_an_end(connection: sa.Connection, alert_ids: Collection[str]) ->
 
 
 def worth_sending(
-    waiting: Sequence[QueuedAnnouncement], quiet: Collection[str], is_owed: Collection[str]
+    waiting: Sequence[QueuedAnnouncement], quiet: Collection[str], awaiting_end: Collection[str]
 ) -> list[QueuedAnnouncement]:
     """Of one group's news those to tell: nothing of what is quiet, and an end to those who know of a beginning."""
-    begun = {one.alert_id for one in waiting if one.kind != END and one.alert_id not in quiet} | set(is_owed)
+    begun = {one.alert_id for one in waiting if one.kind != END and one.alert_id not in quiet} | set(awaiting_end)
     return [one for one in waiting if (one.alert_id in begun if one.kind == END else one.alert_id not in quiet)]
 
 

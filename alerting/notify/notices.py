@@ -11,7 +11,7 @@ import orjson
 import sqlalchemy as sa
 
 from alerting.lifecycle.alert import Alert, AlertGroup, Notice, QueuedAnnouncement
-from alerting.notify.endings import END, NOT_TOLD, alerts_owed_an_end, sent_about, worth_sending
+from alerting.notify.endings import END, NOT_NOTIFIED, alerts_awaiting_end, sent_about, worth_sending
 from alerting.notify.silent_devices import silent_since
 from alerting.policy.dispatch import EVERY, body_of, deliveries_of
 from alerting.policy.grouping import STORM, URGENCY, Policy, may_notify, title_of
@@ -89,13 +89,13 @@ def _due(connection: sa.Connection, policies: NotificationPolicies, now: datetim
     found_alerts = ALERTS.found(connection, ALERTS.where(alert.alert_id.in_(concerned)))
     alerts = {one.alert_id: one for one in found_alerts}
     quiet, held_until = _quiet(connection, alerts, now)
-    is_owed = alerts_owed_an_end(
+    awaiting_end = alerts_awaiting_end(
         connection, {one.alert_id for found in waiting.values() for one in found if one.kind == END}
     )
     due, struck = [], []
     for group in groups:
         found = waiting[group.group_key]
-        telling = worth_sending(found, quiet, is_owed)
+        telling = worth_sending(found, quiet, awaiting_end)
         held = [one for one in found if one.alert_id in held_until and one not in telling]
         struck += [one.announcement_id for one in found if one not in telling and one not in held]
         again_at = min((held_until[one.alert_id] for one in held), default=None)
@@ -132,7 +132,7 @@ def _quiet(
 def _strike_out(connection: sa.Connection, announcement_ids: Sequence[int]) -> None:
     table = tables.notification_queue
     if announcement_ids:
-        query = sa.update(table).where(table.c.announcement_id == sa.bindparam("b_id")).values(notice_id=NOT_TOLD)
+        query = sa.update(table).where(table.c.announcement_id == sa.bindparam("b_id")).values(notice_id=NOT_NOTIFIED)
         connection.execute(query, [{"b_id": one} for one in announcement_ids])
 
 
@@ -173,12 +173,12 @@ def _notify(
     query = sa.update(groups).where(groups.c.group_key == sa.bindparam("b_key"))
     connection.execute(
         query.values(flush_at=sa.bindparam("b_again"), last_notice_at=now, told_rank=sa.bindparam("b_rank")),
-        [{"b_key": one.group.group_key, "b_rank": _told_rank(one, now), "b_again": one.again_at} for one in told],
+        [{"b_key": one.group.group_key, "b_rank": _notified_rank(one, now), "b_again": one.again_at} for one in told],
     )
     return notice.notice_id
 
 
-def _told_rank(due: _Due, now: datetime) -> int:
+def _notified_rank(due: _Due, now: datetime) -> int:
     last = due.group.last_notice_at
     is_quiet = last is None or now - last >= due.policy.interval
     return due.rank if is_quiet else max(due.rank, due.group.told_rank)

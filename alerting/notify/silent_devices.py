@@ -1,4 +1,4 @@
-"""Which alerts speak of devices that are silent now: a detector that fell dumb under its own alarm is no good news.
+"""Which alerts speak of devices that are silent now: a detector that fell silent under its own alarm is no good news.
 
 Its "not heard" alert may be kept quiet by the very alarm that it burnt in, so the alarm itself says it.
 """

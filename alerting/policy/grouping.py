@@ -32,7 +32,7 @@ URGENCY = (
     "resolved",
 )
 # What a verb of the life cycle is called when people are told; other verbs are not told.
-TOLD_AS = {
+NOTIFIED_AS = {
     Verb.OPENED: "opened",
     Verb.NEW_EPISODE: "new_episode",
     Verb.NEW_MEMBER: "new_member",
@@ -90,7 +90,7 @@ class Announcement:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LastNotified:
     """When a group last heard something, and the highest rank in that interval."""
 
     last_at: datetime | None = None
@@ -119,7 +119,9 @@ class Grouping:
         return key[:200], policy, common
 
 
-def flush_at(policy: Policy, told: Told, waiting_until: datetime | None, announcement: Announcement) -> datetime:
+def flush_at(
+    policy: Policy, told: LastNotified, waiting_until: datetime | None, announcement: Announcement
+) -> datetime:
     """When a group with a new announcement is told; never later than what already waits.
 
     A red in a group that was not told of one goes at once, and what the clock reminds of is late already.

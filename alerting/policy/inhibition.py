@@ -104,7 +104,7 @@ def inhibited(alerts: Iterable[Standing]) -> dict[str, tuple[str, Inhibition]]:
     before its targets.
     """
     standing = sorted((one for one in alerts if one.as_source or one.as_target), key=attrgetter("order"))
-    told = _Told()
+    told = _NotifiedSources()
     found: dict[str, tuple[str, Inhibition]] = {}
     for one in standing:
         hit = told.source_of(one) if one.as_target else None
@@ -115,7 +115,7 @@ def inhibited(alerts: Iterable[Standing]) -> dict[str, tuple[str, Inhibition]]:
     return found
 
 
-class _Told:
+class _NotifiedSources:
     """Sources that are told so far, by what their targets must share with them."""
 
     def __init__(self) -> None:

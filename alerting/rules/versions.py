@@ -47,7 +47,7 @@ class Changes:
         return frozenset((*self.added, *self.changed, *self.removed))
 
     @property
-    def said(self) -> tuple[str, str]:
+    def description(self) -> tuple[str, str]:
         """In Chinese and in English."""
         parts = (
             ("新增", "added", self.added),
@@ -107,8 +107,8 @@ def check_approved(engine: sa.Engine, ruleset: RuleSet, folder: Path) -> None:
         found = replace(found, tables=("who is told",))
     if found:
         raise UnapprovedRules(
-            f"generation {ruleset.generation} was not approved ({found.said[1]}); `cityrisk rules publish` proposes it,"
-            " a second person lets it in"
+            f"generation {ruleset.generation} was not approved ({found.description[1]}); `cityrisk rules publish`"
+            " proposes it, a second person lets it in"
         )
 
 

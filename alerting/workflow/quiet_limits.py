@@ -65,7 +65,7 @@ class Coverage:
     is_wide: bool
 
     @property
-    def said(self) -> tuple[str, str]:
+    def description(self) -> tuple[str, str]:
         """In Chinese and in English."""
         return (
             f"覆盖未了结预警 {self.n_open} 条（红色 {self.n_red} 条），近 {LOOKED_BACK_DAYS} 天 {self.n_recent} 条，"
@@ -88,7 +88,7 @@ def beyond(coverage: Coverage, length: timedelta, limits: QuietLimits, *, before
         found_h, longest_h = (span.total_seconds() / 3600 for span in (length, limits.longest))
         raise TooLong(
             f"{found_h:.0f} h found, expected at most {longest_h:.0f} h (CITYRISK_QUIET_LONGEST_H);"
-            f" this one {coverage.said[1]}"
+            f" this one {coverage.description[1]}"
         )
     return (
         coverage.is_wide

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alerting.lifecycle.alert import Alert, AlertGroup, Member
 from alerting.lifecycle.steps import Action, Event, Step, Verb, move
 from alerting.policy.flapping import FLIPS, flipped, is_muted
-from alerting.policy.grouping import TOLD_AS, Announcement, Told, flush_at
+from alerting.policy.grouping import NOTIFIED_AS, Announcement, LastNotified, flush_at
 from alerting.policy.notification_policies import NotificationPolicies
 from alerting.workflow.records import ALERTS, GROUPS, MEMBERS
 from core.errors import ExplainedError
@@ -106,8 +106,8 @@ class UnitOfWork:
         if verb in FLIPS:
             self._flip(alert, step.event)
         alert = self.set_timers(self.alerts[alert_id])
-        if verb in TOLD_AS and alert.state not in ("suppressed", "pending") and not muted and _concerns(step.event):
-            self.announcements.append(Announcement(alert_id, TOLD_AS[verb], alert.severity_rank, to_role, self.now))
+        if verb in NOTIFIED_AS and alert.state not in ("suppressed", "pending") and not muted and _concerns(step.event):
+            self.announcements.append(Announcement(alert_id, NOTIFIED_AS[verb], alert.severity_rank, to_role, self.now))
 
     def change(self, alert_id: str, **columns: Any) -> Alert:
         """Set columns of an alert that are no step of its life."""
@@ -192,7 +192,7 @@ class UnitOfWork:
         new_keys, rows = keys - known.keys(), []
         for announcement, (key, policy, common) in placed:
             group = known.get(key) or _new_group(key, policy.policy_id, common, self.alerts[announcement.alert_id])
-            told = Told(group.last_notice_at, group.told_rank)
+            told = LastNotified(group.last_notice_at, group.told_rank)
             known[key] = replace(group, flush_at=flush_at(policy, told, group.flush_at, announcement))
             rows.append(
                 {

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from city.declared import DeviceKind
+from core.civil_time import BEIJING
 from core.contract import Column, Contract
 from core.declarations import DeclarationError
 from ingest.protocols import hj212, sl651
 
-_BEIJING = timezone(timedelta(hours=8))
 _HJ212_FLAGS = {"normal": "N", "maintenance": "M", "calibration": "C", "fault": "D"}
 _HJ212_REALTIME, _SL651_TIMED = "2011", 0x32
 
@@ -148,5 +148,5 @@ def written(column: Column, at: float) -> int | str:
         return int(at) * 1000
     if form == "epoch_s":
         return int(at)
-    moment = datetime.fromtimestamp(int(at), UTC).astimezone(_BEIJING)
+    moment = datetime.fromtimestamp(int(at), UTC).astimezone(BEIJING)
     return moment.isoformat() if form == "%Y-%m-%dT%H:%M:%S%z" else moment.strftime(form)

@@ -13,7 +13,7 @@ _LOCK = "telling.lock"
 
 
 @contextmanager
-def telling(home: Home) -> Iterator[None]:
+def live_worker(home: Home) -> Iterator[None]:
     """Be one of those who tell, for the length of a block."""
     home.run.mkdir(parents=True, exist_ok=True)
     with (home.run / _LOCK).open("a") as lock:
@@ -21,7 +21,7 @@ def telling(home: Home) -> Iterator[None]:
         yield
 
 
-def is_told_by_others(home: Home) -> bool:
+def has_live_worker(home: Home) -> bool:
     """Whether a channel worker of this home is alive."""
     path = home.run / _LOCK
     if not path.exists():

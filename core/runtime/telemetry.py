@@ -43,7 +43,7 @@ def metrics_port(home: Home, process: str) -> int:
 
 
 @contextmanager
-def told(
+def exposed_telemetry(
     home: Home,
     process: str,
     ports: Mapping[str, int],

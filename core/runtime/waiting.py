@@ -11,7 +11,7 @@ import nats.errors
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
-from core.runtime.telemetry import Health, told
+from core.runtime.telemetry import Health, exposed_telemetry
 from core.settings import Home, SettingsError
 from core.stream.client import connect, nats_url
 
@@ -34,7 +34,7 @@ async def connect_at_last(home: Home, process: str, started_at: datetime, stop: 
     def health() -> Health:
         return Health(False, {"broker": said[0]})
 
-    with told(home, process, {}, started_at, CollectorRegistry(), health):
+    with exposed_telemetry(home, process, {}, started_at, CollectorRegistry(), health):
         while client is None and not stop.is_set():
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), AGAIN_AFTER_S)

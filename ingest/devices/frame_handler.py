@@ -18,7 +18,7 @@ from ingest.devices.bad_frames import BadEntry, BadFrames
 from ingest.devices.counts import Counts
 from ingest.devices.known import KnownDevices, Standing
 from ingest.devices.links import LinkTracker
-from ingest.devices.strangers import Strangers
+from ingest.devices.unknown_devices import UnknownDevices
 from ingest.protocols import BadFrame, Codec, Message, codec
 
 DEVICE_ID_CHARACTERS = 64
@@ -94,7 +94,7 @@ class FrameHandler:
         known: KnownDevices,
         links: LinkTracker,
         bad: BadFrames,
-        strangers: Strangers,
+        unknown_devices: UnknownDevices,
         counts: Counts,
         now: Callable[[], datetime],
     ) -> None:
@@ -102,7 +102,7 @@ class FrameHandler:
         self.codec: Codec = codec(protocol)
         self.now = now
         self.links, self.counts = links, counts
-        self._known, self._bad, self._strangers = known, bad, strangers
+        self._known, self._bad, self._unknown_devices = known, bad, unknown_devices
         self.raw_feeds = tuple(sorted({contract.raw_feed for contract in contracts}))
         self._lenient = {feed: _lenient_of(feed, contracts) for feed in self.raw_feeds}
         self._begun: OrderedDict[tuple[object, ...], Begun] = OrderedDict()
@@ -221,7 +221,7 @@ class FrameHandler:
         return tuple(
             TakenFrame(feed, device_id, entry, ())
             for feed in self.raw_feeds
-            if self._strangers.may_speak(feed, device_id, values, now, is_alarm=is_alarm)
+            if self._unknown_devices.may_speak(feed, device_id, values, now, is_alarm=is_alarm)
         )
 
     def _collect(self, message: Message, frame: bytes) -> Begun:

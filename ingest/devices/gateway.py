@@ -20,7 +20,7 @@ from ingest.devices.known import KnownDevices
 from ingest.devices.limits import GatewayLimits, raise_file_limit
 from ingest.devices.links import LinkTracker
 from ingest.devices.session import Session
-from ingest.devices.strangers import Strangers
+from ingest.devices.unknown_devices import UnknownDevices
 from ingest.protocols import PROTOCOLS
 
 log = logging.getLogger(__name__)
@@ -116,7 +116,7 @@ def frame_handlers_of(
     known: KnownDevices,
     links: LinkTracker,
     bad: BadFrames,
-    strangers: Strangers,
+    unknown_devices: UnknownDevices,
     counts: Counts,
     now: Callable[[], datetime],
 ) -> dict[str, FrameHandler]:
@@ -126,5 +126,5 @@ def frame_handlers_of(
     for protocol in PROTOCOLS:
         own = [contract for contract in framed if contract.server.file_format == protocol]
         if own:
-            handlers[protocol] = FrameHandler(protocol, own, known, links, bad, strangers, counts, now)
+            handlers[protocol] = FrameHandler(protocol, own, known, links, bad, unknown_devices, counts, now)
     return handlers

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from core.store import tables
 from core.store.device import LINKS, DeviceLink
 
-STRANGERS_KEPT = 200
+UNKNOWN_KEPT = 200
 ROWS_A_WRITE = 2000
 
 Key = tuple[str, str]
@@ -48,7 +48,7 @@ class LinkTracker:
     def __init__(self) -> None:
         self._links: dict[Key, Link] = {}
         self._changed: OrderedDict[Key, None] = OrderedDict()
-        self._strangers = 0
+        self._n_unknown = 0
 
     def load(self, engine: sa.Engine) -> None:
         """Go on from what was written before; nobody is connected yet."""
@@ -56,7 +56,7 @@ class LinkTracker:
             connection.execute(sa.update(tables.device_link).values(is_connected=False))
             for known in LINKS.found(connection, LINKS.where()):
                 self._links[(known.raw_feed, known.device_id)] = _link(known)
-                self._strangers += known.standing != "known"
+                self._n_unknown += known.standing != "known"
 
     def heard(self, raw_feed: str, device_id: str, carrier: str, address: str, at: datetime) -> Link:
         """Note a good frame of a known device."""
@@ -69,9 +69,9 @@ class LinkTracker:
     def refused(self, raw_feed: str, device_id: str, standing: str, carrier: str, address: str, at: datetime) -> None:
         """Note a frame of a device that may not speak; of strangers beyond the limit nothing is kept."""
         if (raw_feed, device_id) not in self._links:
-            if self._strangers >= STRANGERS_KEPT:
+            if self._n_unknown >= UNKNOWN_KEPT:
                 return
-            self._strangers += 1
+            self._n_unknown += 1
         link = self._link(raw_feed, device_id, at)
         link.carrier, link.address, link.standing = carrier, address, standing
         link.refused += 1

@@ -39,7 +39,7 @@ from ingest.devices.bad_frames import BadEntry, BadFrames
 from ingest.devices.counts import Counts
 from ingest.devices.known import KnownDevices
 from ingest.devices.links import LinkTracker
-from ingest.devices.strangers import Strangers
+from ingest.devices.unknown_devices import UnknownDevices
 from ingest.parse.lenient_json import load_json
 
 log = logging.getLogger(__name__)
@@ -67,7 +67,7 @@ class Bridge:
         known: KnownDevices,
         links: LinkTracker,
         bad: BadFrames,
-        strangers: Strangers,
+        unknown_devices: UnknownDevices,
         counts: Counts,
         archive: Archive,
         broker: Broker,
@@ -79,7 +79,7 @@ class Bridge:
         self._bad, self._counts, self._archive, self._now = bad, counts, archive, now
         self._filters = filters_of(contracts, department)
         self._alarming = {one.raw_feed for one in contracts.values() if one.alarm_columns}
-        self._strangers = strangers
+        self._unknown_devices = unknown_devices
         self._places: dict[str, tuple[str, str]] = {}
         self._loop = asyncio.get_running_loop()
         self._lost = asyncio.Event()
@@ -277,7 +277,9 @@ class Bridge:
         elif standing != "known":
             self._links.refused(feed, device, standing, "mqtt", "", now)
             self._counts.refused.labels("mqtt", standing).inc()
-            if standing == "unknown" and self._strangers.may_speak(feed, device, records_in(message.payload), now):
+            if standing == "unknown" and self._unknown_devices.may_speak(
+                feed, device, records_in(message.payload), now
+            ):
                 self._keep(message, feed, RawEntry(device, micros(now), bytes(message.payload)), now)
             else:
                 self._drop(message, standing)

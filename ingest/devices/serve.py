@@ -21,7 +21,7 @@ from nats.js.errors import NotFoundError
 
 from core.contract import Contract
 from core.runtime.http import DoorServer
-from core.runtime.telemetry import Health, told
+from core.runtime.telemetry import Health, exposed_telemetry
 from core.runtime.waiting import connect_at_last
 from core.settings import ARCHIVE_KEY, Home
 from core.store import database
@@ -43,7 +43,7 @@ from ingest.devices.links import LinkTracker, write_links
 from ingest.devices.mqtt import Bridge
 from ingest.devices.push import push_app
 from ingest.devices.receipt import deliver_into
-from ingest.devices.strangers import Strangers
+from ingest.devices.unknown_devices import UnknownDevices
 from ingest.pull import open_intake
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class _Listening:
     ) -> None:
         self._home, self._contracts, self._now, self._engine, self._client = home, contracts, now, engine, client
         self._counts, self._links, self._bad = Counts(), LinkTracker(), BadFrames()
-        self._strangers = Strangers(contracts)
+        self._unknown_devices = UnknownDevices(contracts)
         self._store_failure = ""
         self._known = KnownDevices(home, engine, contracts)
         self._room_wanted = asyncio.Event()
@@ -118,7 +118,7 @@ class _Listening:
             self._known,
             self._links,
             self._bad,
-            self._strangers,
+            self._unknown_devices,
             self._counts,
             self._archive,
             account,
@@ -131,7 +131,7 @@ class _Listening:
         await asyncio.to_thread(self._known.refresh)
         await asyncio.to_thread(self._links.load, self._engine)
         handlers = frame_handlers_of(
-            self._contracts, self._known, self._links, self._bad, self._strangers, self._counts, self._now
+            self._contracts, self._known, self._links, self._bad, self._unknown_devices, self._counts, self._now
         )
         try:
             await remember_parts(self._client, handlers.values())
@@ -146,7 +146,7 @@ class _Listening:
                     ports["push"] = await _port_of(door)
                 await self._wait_for_session()
                 await self._tend_accounts()
-                with told(self._home, "listen", ports, started_at, self._counts.registry, self._health):
+                with exposed_telemetry(self._home, "listen", ports, started_at, self._counts.registry, self._health):
                     await stop.wait()
                 if door is not None:
                     door.should_exit = True

@@ -20,7 +20,7 @@ from prometheus_client import CollectorRegistry
 
 from core.contract import Contract
 from core.runtime.process import run_process, running_alone
-from core.runtime.telemetry import Health, told
+from core.runtime.telemetry import Health, exposed_telemetry
 from core.runtime.waiting import connect_at_last
 from core.settings import Home
 from core.stages import Landed
@@ -65,7 +65,7 @@ async def serve(
             return
         try:
             process = IntakeProcess(home, contracts, now, engine, client)
-            with told(home, "intake", {}, started_at, process.registry, process.health):
+            with exposed_telemetry(home, "intake", {}, started_at, process.registry, process.health):
                 await process.run(stop)
         finally:
             await client.close()

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from access import users
 from core.settings import Home
-from orchestration.door import Door
+from orchestration.guarded_console import GuardedConsole
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the client asks for the next httpx, which nothing else here does
@@ -47,7 +47,7 @@ def client(home: Home) -> TestClient:
     for name, role in (("wang", "data_engineer"), ("duty", "duty_officer")):
         users.add_user(home, name, PASSWORD, role, NOW)
     routes = [WebSocketRoute("/graphql", _listen), Route("/{path:path}", _look, methods=["GET", "POST", "PUT"])]
-    door = Door(Starlette(routes=routes), home, 3070, lambda: NOW)
+    door = GuardedConsole(Starlette(routes=routes), home, 3070, lambda: NOW)
     return TestClient(door, base_url=URL, follow_redirects=False)
 
 

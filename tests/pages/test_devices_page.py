@@ -236,7 +236,7 @@ def test_only_some_roles_may_ban(listened: AlertedHome) -> None:
 
 def test_the_gateway_is_asked_for_its_limits(listened: AlertedHome) -> None:
     """A real metrics page of the listening process, with one limit hit."""
-    from core.runtime.telemetry import Health, told
+    from core.runtime.telemetry import Health, exposed_telemetry
     from ingest.devices.counts import Counts
 
     home = Home(listened.home.root, {"CITYRISK_METRICS_PORT": "0"})
@@ -244,7 +244,7 @@ def test_the_gateway_is_asked_for_its_limits(listened: AlertedHome) -> None:
     counts.turned_away.labels("per_address").inc(3)
     counts.closed.labels("idle").inc()
     counts.closed.labels("peer").inc()  # which is no doing of the gateway's
-    with told(home, "listen", {}, listened.now, counts.registry, lambda: Health(True)):
+    with exposed_telemetry(home, "listen", {}, listened.now, counts.registry, lambda: Health(True)):
         found = devices.gateway(home)
     assert found == devices.Gateway({"per_address": 3}, {"idle": 1})
     assert devices.gateway(home) == devices.Gateway(None, None)

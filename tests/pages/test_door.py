@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from access import users
 from core.settings import Home
-from dashboards.door import PagesDoor
+from dashboards.guarded_pages import GuardedPages
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # the client asks for the next httpx, which nothing else here does
@@ -34,7 +34,7 @@ def client(home: Home) -> TestClient:
     """A browser before pages that would take anything."""
     users.add_user(home, "zhang", PASSWORD, "duty_officer", NOW)
     pages = Starlette(routes=[Route("/{path:path}", _page, methods=["GET", "POST", "PUT", "DELETE"])])
-    return TestClient(PagesDoor(pages, home, 8501, lambda: NOW), base_url=URL, follow_redirects=False)
+    return TestClient(GuardedPages(pages, home, 8501, lambda: NOW), base_url=URL, follow_redirects=False)
 
 
 def logged_in(client: TestClient, back: str = "/alerts", headers: dict[str, str] = OWN) -> tuple[int, str, str]:

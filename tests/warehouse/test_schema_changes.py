@@ -53,7 +53,7 @@ def edited(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
 def test_a_retyped_column_costs_itself_and_no_other_feed(edited: Warehouse) -> None:
     (change,) = schema_changes(edited.home, edited.engine, edited.contracts)
     assert (change.feed_id, change.retyped, change.is_broken) == (REGISTER, ((COLUMN, "integer", "date"),), True)
-    assert "`cityrisk reland transport.vehicle`" in change.told
+    assert "`cityrisk reland transport.vehicle`" in change.description
     write_manifest(
         edited.home,
         edited.engine,
@@ -63,7 +63,7 @@ def test_a_retyped_column_costs_itself_and_no_other_feed(edited: Warehouse) -> N
         "420500",
         True,
         unfit=change.as_text,
-        left_out={change.feed_id: change.told},
+        left_out={change.feed_id: change.description},
     )
     built = build(edited.home, full_refresh=True, select=LOWER_HALF, project=edited.project)
     assert built.success, built.message
@@ -72,7 +72,7 @@ def test_a_retyped_column_costs_itself_and_no_other_feed(edited: Warehouse) -> N
     ]
     assert edited.ask("select count(*) > 0 from core.reading where feed_id = 'weather.observation'") == [(True,)]
     left_out = pl.read_parquet(edited.home.build / "left_out.parquet")
-    assert left_out.rows() == [(REGISTER, change.told)]
+    assert left_out.rows() == [(REGISTER, change.description)]
 
 
 @pytest.mark.case("engineer.2")
@@ -88,7 +88,7 @@ def test_what_a_change_of_contract_breaks_is_said(edited: Warehouse) -> None:
     assert set(change.lost) == {key.name, "rain_1h_mm"}
     assert change.is_broken
     for said in ("key column elsewhere_id has not landed", "column rain_1h_mm is read no more"):
-        assert said in change.told
+        assert said in change.description
 
 
 def test_wider_types_and_damaged_files_are_no_change(edited: Warehouse, tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ class Evaluator(ABC):
 
     kinds: ClassVar[tuple[str, ...]] = ()
     turn: ClassVar[int] = 2  # evaluators of a feed take a batch in this order
-    is_for_strangers: ClassVar[bool] = False  # takes rows of devices in no register instead of all others
+    is_for_unknown_devices: ClassVar[bool] = False  # takes rows of devices in no register instead of all others
     marks: ClassVar[frozenset[str]] = frozenset()  # of every change
 
     def __init__(self, rule: Rule, context: Context, tracks: Tracks, levels: Levels, feed_id: str = "") -> None:

@@ -1,6 +1,6 @@
 """Danger that belongs to nothing we know, told under the name of who sent it: alarms that could not become a row.
 
-The other rule of this kind, `unknown_device_alarm`, has no rows of its own: `alerting.engine.evaluators.stranger`
+The other rule of this kind, `unknown_device_alarm`, has no rows of its own: `alerting.engine.evaluators.unknown_device`
 tells under it what any rule says of a device that no register knows.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from alerting.engine.changes import Subject
 from alerting.engine.context import Context
 from alerting.engine.evaluators.evaluator import SECOND_US, Columns, Evaluator, levels_of
-from alerting.engine.evaluators.stranger import BETWEEN, NO_PROOF, sender_object
+from alerting.engine.evaluators.unknown_device import BETWEEN, NO_PROOF, sender_object
 from alerting.engine.levels import Hit, Track, Transition
 from alerting.engine.rule import Rule
 from alerting.engine.states import RuleState, Tracks

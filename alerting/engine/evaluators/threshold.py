@@ -9,7 +9,7 @@ from alerting.engine.context import Context
 from alerting.engine.episode import EpisodeChange
 from alerting.engine.evaluators.evaluator import Columns, Evaluator, needs
 from alerting.engine.evaluators.reading import PAST, ReadingEvaluator
-from alerting.engine.evaluators.stranger import STRANGER, Stranger
+from alerting.engine.evaluators.unknown_device import UNKNOWN_PREFIX, UnknownDeviceEvaluator
 from alerting.engine.levels import Transition
 from alerting.engine.limits import RuleLimits
 from alerting.engine.rule import Rule, RuleSet
@@ -34,10 +34,11 @@ class Threshold(ReadingEvaluator):
             department = shape.department
             limits = RuleLimits(rule, context.ruleset.overrides, context.registry)
             tracks, past, unknown, unknown_past = (
-                state.tracks.setdefault(prefix + department, {}) for prefix in ("", PAST, STRANGER, PAST + STRANGER)
+                state.tracks.setdefault(prefix + department, {})
+                for prefix in ("", PAST, UNKNOWN_PREFIX, PAST + UNKNOWN_PREFIX)
             )
             yield cls(rule, context, shape, limits, tracks, past)
-            yield Stranger(rule, context, shape, unknown, unknown_past)
+            yield UnknownDeviceEvaluator(rule, context, shape, unknown, unknown_past)
 
     @classmethod
     def rows_for(cls, group: Sequence[Self], columns: Columns, received: int) -> Columns | None:

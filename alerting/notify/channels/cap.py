@@ -9,7 +9,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from alerting.cap.feed import write_feed
-from alerting.cap.publish import BadMessage, Outlet, TakenMeanwhile, sweep, tell
+from alerting.cap.publish import BadMessage, Outlet, TakenMeanwhile, publish_notice, sweep
 from alerting.cap.tables import CapTables
 from alerting.notify.channels.form import NotSetUp, NotTaken, Receipt, Refused
 from alerting.notify.channels.message import Message
@@ -59,8 +59,10 @@ class CapFeed:
         self._threads.close()
 
     def _publish(self, notice_id: str, delivery_id: str, now: datetime) -> tuple[list[str], int]:
-        told = tell(self._engine, self._cap, self._outlet, notice_id, delivery_id, now, lambda: self._write(now))
-        return told, self._write(now)
+        written = publish_notice(
+            self._engine, self._cap, self._outlet, notice_id, delivery_id, now, lambda: self._write(now)
+        )
+        return written, self._write(now)
 
     def _write(self, now: datetime) -> int:
         return write_feed(self._engine, self._home, self._outlet.channel_id, self._title, now)

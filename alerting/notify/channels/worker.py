@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
-from alerting.cap.door import open_door
+from alerting.cap.server import serve_feeds
 from alerting.notify.channels import claims, faults
 from alerting.notify.channels.cap import CapFeed
 from alerting.notify.channels.channel_config import ChannelConfig, ChannelRow
@@ -26,7 +26,7 @@ from alerting.notify.channels.message import title
 from alerting.notify.channels.registry import is_dry, open_channel
 from alerting.notify.channels.retry_policy import RetryPolicy
 from alerting.notify.channels.threads import Threads
-from core.runtime.notice_lock import is_told_by_others, telling
+from core.runtime.notice_lock import has_live_worker, live_worker
 from core.settings import Home
 
 log = logging.getLogger(__name__)
@@ -49,10 +49,10 @@ async def work(
     retry_policy: RetryPolicy = RETRY_POLICY,
 ) -> None:
     """Send what is due and serve the CAP feeds until `stop` is set. What is under way then gets one time-out to end."""
-    with telling(home):
+    with live_worker(home):
         exchange = Exchange(engine, home, channel_config, now, retry_policy)
         try:
-            async with open_door(home, exchange.feeds(), now()):
+            async with serve_feeds(home, exchange.feeds(), now()):
                 await _until(stop, exchange)
         finally:
             await exchange.aclose()
@@ -66,11 +66,11 @@ async def drain(
     A batch from a shell tells so what it found. What a receiver does not take is due again as the workers' patience
     says: for the next run, or for a worker.
     """
-    if is_told_by_others(home):
+    if has_live_worker(home):
         return 0
     at, n_tried = now(), 0  # one moment for all of it: what fails is due later, and not tried again here
     end = asyncio.get_running_loop().time() + DRAIN_WITHIN_S
-    with telling(home):
+    with live_worker(home):
         # This shell may lack an address that a worker has, so it gives up nothing for want of one.
         exchange = Exchange(engine, home, channel_config, lambda: at, retry_policy, gives_up=False)
         try:

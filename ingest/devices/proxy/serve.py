@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from core.runtime.telemetry import Health, told
+from core.runtime.telemetry import Health, exposed_telemetry
 from core.settings import Home, SettingsError
 from core.stream.broker import MQTT_BROKER_PORT, MQTT_PORT, max_connections, max_message_bytes
 from core.stream.client import mqtt_address
@@ -76,7 +76,7 @@ async def serve(home: Home, now: Callable[[], datetime], stop: asyncio.Event) ->
 
     tending = asyncio.create_task(proxy.tend())
     try:
-        with told(home, "mqtt", ports, started_at, counts.registry, health):
+        with exposed_telemetry(home, "mqtt", ports, started_at, counts.registry, health):
             await _first_of(stop, tending)
     finally:
         tending.cancel()

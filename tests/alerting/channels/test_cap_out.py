@@ -19,7 +19,7 @@ from way_out import START, City, until, working
 from alerting.cap.build import NAMESPACE, Head, build
 from alerting.cap.check import faults_of
 from alerting.cap.feed import feed_folder, write_feed
-from alerting.cap.publish import BadMessage, Outlet, TakenMeanwhile, sweep, tell
+from alerting.cap.publish import BadMessage, Outlet, TakenMeanwhile, publish_notice, sweep
 from alerting.cap.read import read
 from alerting.cap.tables import CapTables
 from alerting.engine.episode import Change
@@ -54,7 +54,7 @@ def newest_notice(city: City) -> str:
 
 
 def publish(city: City, delivery_id: str, outlet: Outlet = PUBLIC) -> list[str]:
-    return tell(city.engine, city.channel_config.cap, outlet, newest_notice(city), delivery_id, city.at)
+    return publish_notice(city.engine, city.channel_config.cap, outlet, newest_notice(city), delivery_id, city.at)
 
 
 def warned_and_lifted(city: City, outlet: Outlet = PUBLIC, *, is_exercise: bool = False) -> list[Any]:
@@ -297,7 +297,7 @@ def test_a_late_delivery_says_what_holds_now(city: City) -> None:
     city.happen(Change.OPENED, "yellow")
     opened = newest_notice(city)
     city.happen(Change.CLEARED, "yellow")
-    assert tell(city.engine, city.channel_config.cap, PUBLIC, opened, "d", city.at) == [], (
+    assert publish_notice(city.engine, city.channel_config.cap, PUBLIC, opened, "d", city.at) == [], (
         "it is over before anybody was warned"
     )
     assert messages(city) == []

@@ -11,7 +11,7 @@ from way_out import START, City
 from access import alerts_view, publication, requests, users
 from access.live import ops_reader
 from access.rights import NotAllowedError, Reader
-from alerting.cap.publish import Outlet, sweep, tell
+from alerting.cap.publish import Outlet, publish_notice, sweep
 from alerting.engine.episode import Change
 from alerting.lifecycle.steps import Verb
 from alerting.workflow import commands
@@ -37,7 +37,7 @@ def look(city: City) -> None:
         notices = connection.scalars(sa.select(tables.alert_notice.c.notice_id)).all()
     for outlet in (PUBLIC, PARTNERS):
         for notice_id in notices:
-            tell(city.engine, city.channel_config.cap, outlet, notice_id, f"d{city.at}", city.at)
+            publish_notice(city.engine, city.channel_config.cap, outlet, notice_id, f"d{city.at}", city.at)
         sweep(city.engine, city.channel_config.cap, outlet, city.at)
 
 

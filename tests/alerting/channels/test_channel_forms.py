@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from way_out import START, City, Receiver, Told, receiving, until, working
+from way_out import START, City, Received, Receiver, receiving, until, working
 
 from alerting.engine.episode import Change
 from alerting.lifecycle.alert import Delivery
@@ -22,14 +22,14 @@ from alerting.notify.channels.robot import MOST_BYTES, markdown
 from alerting.notify.channels.sms import parts_of
 
 DONE = '{"errcode":0,"errmsg":"ok"}'
-Send = Callable[[City, Receiver], Awaitable[Told]]
+Send = Callable[[City, Receiver], Awaitable[Received]]
 
 
 def message(city: City, channel_id: str, index: int = 0) -> Message:
     return message_of(Delivery(**city.deliveries(channel_id)[index]._mapping))
 
 
-async def sent(city: City, channel_id: str, receiver: Receiver) -> list[Told]:
+async def sent(city: City, channel_id: str, receiver: Receiver) -> list[Received]:
     """What one worker's pass sends on a channel."""
     async with working(city):
         await until(lambda: {row.state for row in city.deliveries(channel_id)} == {"sent"})

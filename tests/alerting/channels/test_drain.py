@@ -8,7 +8,7 @@ from way_out import RETRY_POLICY, START, City, Receiver, receiving, until, worki
 
 from alerting.engine.episode import Change
 from alerting.notify.channels.worker import drain
-from core.runtime.notice_lock import is_told_by_others
+from core.runtime.notice_lock import has_live_worker
 from core.store import tables
 
 
@@ -86,7 +86,7 @@ async def test_a_living_worker_tells_alone(city: City) -> None:
     async with receiving(receiver):
         city.set(CITYRISK_NOTIFY_WEBHOOK=receiver.url)
         async with working(city):
-            await until(lambda: is_told_by_others(city.home))
+            await until(lambda: has_live_worker(city.home))
             find_trouble(city, "first")
             assert await a_run(city) == 0
             city.later(seconds=2)

@@ -159,7 +159,7 @@ async def until(condition: Callable[[], Any], what: str = "it") -> None:
 
 
 @dataclass
-class Told:
+class Received:
     """One request that a receiver got."""
 
     method: str
@@ -179,12 +179,12 @@ class Receiver:
     answers: list[tuple[int, str]] = field(default_factory=lambda: [(200, "ok")])
     headers: dict[str, str] = field(default_factory=dict)
     before: Callable[[], Any] | None = None
-    got: list[Told] = field(default_factory=list)
+    got: list[Received] = field(default_factory=list)
     url: str = ""
 
     async def answer(self, request: Request) -> Response:
         path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        self.got.append(Told(request.method, path, dict(request.headers), await request.body()))
+        self.got.append(Received(request.method, path, dict(request.headers), await request.body()))
         if self.before is not None:
             found = self.before()
             if asyncio.iscoroutine(found):

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from frames import T0, Chain, rules
 
-from alerting.cap.publish import Outlet, tell
+from alerting.cap.publish import Outlet, publish_notice
 from alerting.notify.channels.channel_config import load_channel_config
 from alerting.notify.notices import flush
 from alerting.policy.notification_policies import load_notification_policies
@@ -26,7 +26,7 @@ from ingest.devices.frame_handler import FrameHandler, Peer, Refused
 from ingest.devices.gateway import frame_handlers_of
 from ingest.devices.known import KnownDevices
 from ingest.devices.links import LinkTracker
-from ingest.devices.strangers import Strangers
+from ingest.devices.unknown_devices import UnknownDevices
 from ingest.land.accept import LandingRequest, LandingZone, accept
 from ingest.protocols import gb26875, sl651
 from ingest.protocols.jt808 import encode as jt808
@@ -64,7 +64,7 @@ def known(home: Home, store: sa.Engine) -> KnownDevices:
 
 @pytest.fixture
 def handlers(known: KnownDevices) -> dict[str, FrameHandler]:
-    strangers = Strangers(CONTRACTS)
+    strangers = UnknownDevices(CONTRACTS)
     return frame_handlers_of(CONTRACTS, known, LinkTracker(), BadFrames(), strangers, Counts(), lambda: T0)
 
 
@@ -125,7 +125,9 @@ def test_an_alarm_of_an_unknown_terminal_rings_under_its_sender(
     assert said in str(title)
     assert sender in str(title)
     for outlet in (Outlet("cap", True, "a@b.example"), Outlet("cap_partners", False, "a@b.example")):
-        assert tell(store, book.cap, outlet, notice_id, "d", T0 + timedelta(minutes=6)) == [], "in no CAP message"
+        assert publish_notice(store, book.cap, outlet, notice_id, "d", T0 + timedelta(minutes=6)) == [], (
+            "in no CAP message"
+        )
 
 
 def test_a_heartbeat_of_an_unknown_terminal_goes_nowhere(handlers: dict[str, FrameHandler]) -> None:

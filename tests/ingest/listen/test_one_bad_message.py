@@ -23,7 +23,7 @@ from ingest.devices.known import KnownDevices
 from ingest.devices.links import LinkTracker
 from ingest.devices.mqtt import Bridge
 from ingest.devices.serve import _every
-from ingest.devices.strangers import Strangers
+from ingest.devices.unknown_devices import UnknownDevices
 from listening import now, open_contracts
 from waiting import PATIENCE_S
 
@@ -47,7 +47,7 @@ async def test_a_message_that_cannot_be_judged_goes_to_quarantine(home: Home, mo
         known,
         LinkTracker(),
         bad,
-        Strangers(contracts),
+        UnknownDevices(contracts),
         counts,
         Archive(home.archive, home.secret(ARCHIVE_KEY)),
         Client(),
@@ -102,7 +102,7 @@ async def test_a_message_too_large_is_acknowledged_when_its_note_is_stored_too(
         known,
         LinkTracker(),
         bad,
-        Strangers(contracts),
+        UnknownDevices(contracts),
         counts,
         archive,
         Client(),

@@ -46,7 +46,7 @@ from core.settings import open_home
 asyncio.run(serve(open_home(os.environ), lambda: datetime.now(UTC), asyncio.Event()))
 """
 MUCH = 64 * 1024**2
-STRANGER = b"\x10\x10\x00\x04MQTT\x04\x02\x00\x1e\x00\x04abcd"  # a CONNECT without a password
+UNKNOWN_PREFIX = b"\x10\x10\x00\x04MQTT\x04\x02\x00\x1e\x00\x04abcd"  # a CONNECT without a password
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 LARGE = b"[" + b" " * (2 * MESSAGE_BYTES)
 
@@ -106,7 +106,7 @@ def test_a_message_larger_than_the_broker_takes_costs_itself_only(urban: BrokerS
             assert "cityrisk_mqtt_connections 2.0" in metrics
             assert "cityrisk_mqtt_refused_total 0.0" in metrics
             async with dialled(running.ports["mqtt"]) as (reader, writer):
-                writer.write(STRANGER)
+                writer.write(UNKNOWN_PREFIX)
                 assert await reader.read() == b"\x20\x02\x00\x05"
             metrics = httpx.get(f"http://127.0.0.1:{running.ports['metrics']}/metrics").text
             assert "cityrisk_mqtt_refused_total 1.0" in metrics

@@ -24,15 +24,15 @@ from alerting.marks import SENDER, UNKNOWN_DEVICE
 from alerting.spots import spot_of
 
 UNKNOWN_ALARM = "unknown_device_alarm"  # rule id
-STRANGER = "\x02"  # before a department: the states of devices that are in no register
+UNKNOWN_PREFIX = "\x02"  # before a department: the states of devices that are in no register
 BETWEEN = "|"  # sender and device in a key
 NO_PROOF = "rule"  # evidence that ends an episode without saying that the danger is over
 
 
-class Stranger(ReadingEvaluator):
+class UnknownDeviceEvaluator(ReadingEvaluator):
     """A rule as it holds for devices of which no register says anything: its own numbers, for all kinds of objects."""
 
-    is_for_strangers: ClassVar[bool] = True
+    is_for_unknown_devices: ClassVar[bool] = True
 
     def __init__(self, rule: Rule, context: Context, shape: FeedShape, tracks: Tracks, past: Tracks) -> None:
         anywhere = replace(rule, conditions=tuple(replace(c, applies_to={}) for c in rule.conditions))

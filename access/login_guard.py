@@ -1,7 +1,7 @@
-"""What a web door for people does before anything behind it is asked: host names, origins, logging in and out.
+"""What a web server for people checks before it answers: host names, origins, logging in and out.
 
 Who logged in is remembered by a cookie that no script can read and that no page elsewhere makes a browser send. Not
-here: who somebody is (`access.users`), what stands behind a door, how many may stand before it (`access.webserver`).
+here: who somebody is (`access.users`), how many may connect (`access.webserver`).
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _LARGEST_FORM_BYTES = 8 << 10
 
 
 @dataclass(frozen=True)
-class DoorKeeper:
-    """One door: the home whose people pass it, and the name of the cookie by which it knows them."""
+class LoginGuard:
+    """The login of one web server: the home whose people may pass, and the cookie by which it knows them."""
 
     home: Home
     cookie: str

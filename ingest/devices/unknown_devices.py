@@ -90,7 +90,7 @@ class _Department:
         self.furthest.clear()
 
 
-class Strangers:
+class UnknownDevices:
     """Remembers one minute of each department."""
 
     def __init__(self, contracts: Mapping[str, Contract]) -> None:

@@ -1,4 +1,4 @@
-"""The door before the pages: Host and Origin checked, people logged in and out, and nothing else sent to Streamlit.
+"""The login before the pages: Host and Origin checked, people logged in and out, and nothing else sent to Streamlit.
 
 Anybody may look; who may act is asked where they act.
 """
@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from access import users
-from access.door import DoorKeeper, guarded, read_form
+from access.login_guard import LoginGuard, guarded, read_form
 from access.serving import Home
 from dashboards import look
 from dashboards.language import DEFAULT, LANGUAGES, Language, Words, words_of
@@ -29,12 +29,12 @@ def cookie_name(port: int) -> str:
     return f"cityrisk_{port}"
 
 
-class PagesDoor:
+class GuardedPages:
     """Streamlit behind a login of ours."""
 
     def __init__(self, pages: ASGIApp, home: Home, port: int, clock: Callable[[], datetime]) -> None:
         self._pages = pages
-        self._keeper = DoorKeeper(home, cookie_name(port), clock)
+        self._guard = LoginGuard(home, cookie_name(port), clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse one request; a websocket that is refused is closed before it opens."""
@@ -43,7 +43,7 @@ class PagesDoor:
             return
         send = guarded(send, "SAMEORIGIN")  # charts are frames of the page itself
         at = HTTPConnection(scope)
-        answer = self._keeper.refusal(at) or await self._own(at, receive)
+        answer = self._guard.refusal(at) or await self._own(at, receive)
         if answer is None:
             await self._pages(scope, receive, send)
         elif scope["type"] == "websocket":
@@ -52,7 +52,7 @@ class PagesDoor:
             await answer(scope, receive, send)
 
     async def _own(self, at: HTTPConnection, receive: Receive) -> Response | None:
-        """The answer of the door itself; None for what is asked of the pages."""
+        """The answer of the login itself; None for what is asked of the pages."""
         method, path = at.scope.get("method", "websocket"), at.url.path
         if method in ("GET", "HEAD"):
             words = words_of(_language(at.query_params.get("lang")))
@@ -70,18 +70,18 @@ class PagesDoor:
     async def _log_in(self, at: HTTPConnection, form: dict[str, str]) -> Response:
         back = _local(form.get("back", ""))
         try:
-            token, _ = await self._keeper.log_in(at, form)
+            token, _ = await self._guard.log_in(at, form)
         except users.LoginRefused:
             return _form(words_of(_language(form.get("lang"))), back, is_refused=True)
         # Pages speak the language of who came, not the one in which they were looked at before.
         answer = RedirectResponse(_without_language(back), 303)
-        self._keeper.remember(answer, at, token, users.session_length(self._keeper.home))
+        self._guard.remember(answer, at, token, users.session_length(self._guard.home))
         return answer
 
     async def _log_out(self, at: HTTPConnection) -> Response:
-        await self._keeper.log_out(self._keeper.token(at))
+        await self._guard.log_out(self._guard.token(at))
         answer = RedirectResponse(_back_to(at.headers.get("referer", "")), 303)
-        self._keeper.remember(answer, at, "")
+        self._guard.remember(answer, at, "")
         return answer
 
 
@@ -108,7 +108,7 @@ def _language(asked: str | None) -> Language:
 
 
 def _back_to(referer: str) -> str:
-    """The page from which somebody came to the door; the first page when it was none of ours."""
+    """The page from which somebody came to log in; the first page when it was none of ours."""
     from_page = urlsplit(referer)
     is_own = from_page.path not in (LOG_IN, LOG_OUT)
     return _local(f"{from_page.path}?{from_page.query}" if from_page.query else from_page.path) if is_own else "/"

@@ -1,4 +1,4 @@
-"""The door before Dagster's console: a login of ours, Host and Origin checked, and nothing changed through the web.
+"""The login before Dagster's console: a login of ours, Host and Origin checked, and nothing changed through the web.
 
 It wraps the console as an ASGI application in the same process, so that no port leads around it.
 """
@@ -15,7 +15,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, RedirectRespons
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from access import users
-from access.door import DoorKeeper, guarded, read_body, read_form
+from access.login_guard import LoginGuard, guarded, read_body, read_form
 from core.settings import Home
 
 ROLES = frozenset({"administrator", "data_engineer"})
@@ -30,12 +30,12 @@ input,button{{width:100%;margin:.3rem 0;padding:.5rem;box-sizing:border-box}}</s
 _WRONG = "用户名或密码不对，或无权进入 · Wrong name or password, or not your page"
 
 
-class Door:
+class GuardedConsole:
     """Lets only people of `ROLES` pass to the console behind it, and only to look."""
 
     def __init__(self, console: ASGIApp, home: Home, port: int, clock: Callable[[], datetime]) -> None:
         self._console = console
-        self._keeper = DoorKeeper(home, f"cityrisk_console_{port}", clock)
+        self._guard = LoginGuard(home, f"cityrisk_console_{port}", clock)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer or refuse one request; a websocket that is refused is closed before it opens."""
@@ -62,7 +62,7 @@ class Door:
     async def _before_login(self, scope: Scope, receive: Receive) -> Response | None:
         """What is answered to anybody; None lets the request go on to the question who asks."""
         at = HTTPConnection(scope)
-        refusal = self._keeper.refusal(at)
+        refusal = self._guard.refusal(at)
         if refusal is not None:
             return refusal
         method = scope.get("method", "websocket")
@@ -83,18 +83,18 @@ class Door:
     async def _log_in(self, at: HTTPConnection, receive: Receive) -> Response:
         form = await read_form(receive)
         try:
-            token, user = await self._keeper.log_in(at, form or {})
+            token, user = await self._guard.log_in(at, form or {})
         except users.LoginRefused:
             return HTMLResponse(_FORM.format(said=_WRONG), 401)
         if user.role not in ROLES:
-            await self._keeper.log_out(token)
+            await self._guard.log_out(token)
             return HTMLResponse(_FORM.format(said=_WRONG), 403)
         answer = RedirectResponse("/", 303)
-        self._keeper.remember(answer, at, token)
+        self._guard.remember(answer, at, token)
         return answer
 
     async def _may_look(self, at: HTTPConnection) -> bool:
-        user = await self._keeper.user(at)
+        user = await self._guard.user(at)
         return user is not None and user.role in ROLES
 
 

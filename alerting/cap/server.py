@@ -1,6 +1,6 @@
-"""The HTTP door of the CAP feeds, open while the channel workers run; on loopback unless CITYRISK_CAP_HOST is set.
+"""The HTTP server of the CAP feeds, up while the channel workers run; on loopback unless CITYRISK_CAP_HOST is set.
 
-A second process of the same home finds the port taken and leaves the door to the first: both would serve the same
+A second process of the same home finds the port taken and leaves serving to the first: both would serve the same
 files.
 """
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
-async def open_door(home: Home, is_public: Mapping[str, bool], now: datetime) -> AsyncIterator[int | None]:
+async def serve_feeds(home: Home, is_public: Mapping[str, bool], now: datetime) -> AsyncIterator[int | None]:
     """Serve the feeds that `is_public` names; gives the port (0 in CITYRISK_CAP_PORT chooses a free one), or None."""
     listener = _listener(home) if is_public else None
     if listener is None:
@@ -46,5 +46,5 @@ def _listener(home: Home) -> socket.socket | None:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
-        log.warning("the CAP feed's door stays shut: %s:%s: %s; set CITYRISK_CAP_PORT", host, port, error)
+        log.warning("the CAP feed is not served: %s:%s: %s; set CITYRISK_CAP_PORT", host, port, error)
         return None
