@@ -1,5 +1,6 @@
 -- One row per day and sign of the city: its value and where that stands against its normal bounds.
 -- green: within; yellow: outside; red: beyond the wider bounds. A day without data has no row.
+-- Days that are over are whole; the day of the build is the 24 hours up to it.
 with device_sign as (
   select
     daily.landed_on as as_of_date,
@@ -10,7 +11,7 @@ with device_sign as (
       when 'reading_hour_sum_max' then max(daily.hour_sum)
       when 'reading_range_max' then max(daily.range_value)
     end as value
-  from {{ ref('device_value_day') }} as daily
+  from {{ ref('device_value') }} as daily
   inner join {{ ref('feeds') }} as feeds on daily.feed_id = feeds.feed_id
   inner join {{ ref('vital_signs') }} as signs
     on daily.metric = signs.input and feeds.subdomain = signs.subdomain
@@ -19,13 +20,13 @@ with device_sign as (
 
 reporting as (
   select
-    device_day.landed_on as as_of_date,
+    seen.as_of_date,
     device.subdomain,
-    count(distinct device_day.device_id) as n
-  from {{ ref('device_day') }} as device_day
-  inner join {{ ref('device') }} as device on device_day.device_id = device.device_id
+    count(distinct seen.device_id) as n
+  from {{ looked_at(ref('device_day'), 'last_observed_at') }} as seen
+  inner join {{ ref('device') }} as device on seen.device_id = device.device_id
   where device.is_registered
-  group by device_day.landed_on, device.subdomain
+  group by seen.as_of_date, device.subdomain
 ),
 
 registered as (
@@ -45,14 +46,14 @@ online_sign as (
 
 inspected as (
   select
-    landed_on as as_of_date,
+    as_of_date,
     subdomain,
     count(*) as n,
     100.0 * avg(case when result = 'pass' then 1.0 else 0.0 end) as pass_pct,
     100.0 * avg(case when result = 'fail' then case when rectified_at is null then 0.0 else 1.0 end end)
       as rectified_pct
-  from {{ ref('inspection') }}
-  group by landed_on, subdomain
+  from {{ looked_at(ref('inspection'), 'inspected_at') }} as seen
+  group by as_of_date, subdomain
 ),
 
 inspection_sign as (
@@ -71,10 +72,10 @@ inspection_sign as (
 
 event_sign as (
   select
-    event.landed_on as as_of_date,
+    event.as_of_date,
     signs.sign_code,
     count(*) as value
-  from {{ ref('event') }} as event
+  from {{ looked_at(ref('event'), 'occurred_at') }} as event
   inner join {{ ref('vital_signs') }} as signs
     on
       event.subdomain = signs.subdomain
@@ -82,7 +83,7 @@ event_sign as (
         (signs.kind = 'event_count' and signs.input = event.event_type)
         or (signs.kind = 'warning_count' and event.colour is not null)
       )
-  group by event.landed_on, signs.sign_code
+  group by event.as_of_date, signs.sign_code
 ),
 
 index_sign as (
@@ -125,4 +126,4 @@ select
   signs.red_high
 from told
 inner join {{ ref('vital_signs') }} as signs on told.sign_code = signs.sign_code
-where told.value is not null and told.as_of_date <= {{ as_of_date() }}
+where told.value is not null

@@ -1,5 +1,5 @@
 -- One row per day, area and domain: how far its index can be trusted, A to D. Freshness of the domain's feeds times the
--- share of the area's devices that reported that day or the day before. It never touches the index itself.
+-- share of the area's devices that reported lately (`online_days`). It never touches the index itself.
 {{ config(
   materialized='incremental', incremental_strategy='delete+insert', unique_key='as_of_date', on_schema_change='fail'
 ) }}
@@ -17,8 +17,8 @@ reported as (
   inner join {{ ref('method') }} as method on risk_day.method_version = method.method_version
   inner join {{ ref('device_day') }} as device_day
     on
-      device_day.landed_on <= risk_day.as_of_date
-      and device_day.landed_on > {{ days_later('risk_day.as_of_date', '-method.online_days') }}
+      device_day.last_observed_at < risk_day.ends_at
+      and device_day.last_observed_at >= {{ seconds_later('risk_day.ends_at', '-86400 * method.online_days') }}
 ),
 
 covered as (

@@ -1,11 +1,24 @@
 -- One row per computed day and feed of facts: the newest day up to it that the feed has data for.
--- Windows end there and not at the computed day, so that a quiet feed neither calms nor alarms the city.
+-- Windows end there and not at the computed day, so that a quiet feed neither calms nor alarms the city; where that day is
+-- the day of the build, they end at the build.
+with newest as (
+  select
+    risk_day.as_of_date,
+    risk_day.method_version,
+    risk_day.ends_at,
+    feed_day.feed_id,
+    max(feed_day.landed_on) as reference_on,
+    max(feed_day.last_observed_at) as last_observed_at
+  from {{ ref('risk_day') }} as risk_day
+  inner join {{ ref('feed_day') }} as feed_day on feed_day.landed_on <= risk_day.as_of_date
+  group by risk_day.as_of_date, risk_day.method_version, risk_day.ends_at, feed_day.feed_id
+)
+
 select
-  risk_day.as_of_date,
-  risk_day.method_version,
-  feed_day.feed_id,
-  max(feed_day.landed_on) as reference_on,
-  max(feed_day.last_observed_at) as last_observed_at
-from {{ ref('risk_day') }} as risk_day
-inner join {{ ref('feed_day') }} as feed_day on feed_day.landed_on <= risk_day.as_of_date
-group by risk_day.as_of_date, risk_day.method_version, feed_day.feed_id
+  as_of_date,
+  method_version,
+  feed_id,
+  reference_on,
+  last_observed_at,
+  least({{ beijing_midnight(days_later('reference_on', 1)) }}, ends_at) as window_ends_at
+from newest

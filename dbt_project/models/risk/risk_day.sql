@@ -1,5 +1,7 @@
 -- One row per Beijing day whose risk this build computes: from the first day whose facts changed to the day of the
 -- build. Days before it keep what was computed then. The newest days are always computed: they were not over before.
+-- A day that is over is looked at whole. The day of the build is the 24 hours up to the build: at ten in the morning it
+-- is compared with as many hours as the day before has, and nothing changes at midnight but the name of the day.
 with facts as (
   select feed_id
   from {{ ref('feeds') }}
@@ -52,15 +54,21 @@ days as (
   union
   select as_of_date
   from {{ this_build() }}
+),
+
+ended as (
+  select days.as_of_date, least({{ beijing_midnight(days_later('days.as_of_date', 1)) }}, build.as_of) as ends_at
+  from days
+  cross join {{ this_build() }} as build
 )
 
 select
   days.as_of_date,
-  {{ beijing_midnight('days.as_of_date') }} as starts_at,
-  least({{ beijing_midnight(days_later('days.as_of_date', 1)) }}, build.as_of) as ends_at,
+  {{ seconds_later('days.ends_at', -86400) }} as starts_at,
+  days.ends_at,
   days.as_of_date = build.as_of_date as is_today,
   method_day.method_version
-from days
+from ended as days
 cross join {{ this_build() }} as build
 cross join today
 cross join changed

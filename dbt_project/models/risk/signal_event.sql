@@ -14,7 +14,7 @@ witnessed as (
     bounds.signal_code,
     bounds.aggregate,
     n_classes.n as n_classes,
-    event.landed_on,
+    {{ days_back('event.occurred_at', 'reference.window_ends_at') }} as days_back,
     event.person_key,
     classes.class,
     {{ read_as(json_text_of('event.attributes', 'bounds.input'), 'date') }} < event.landed_on as is_expired
@@ -23,8 +23,8 @@ witnessed as (
   inner join {{ ref('event') }} as event
     on
       reference.feed_id = event.feed_id
-      and event.landed_on <= reference.reference_on
-      and event.landed_on > {{ days_later('reference.reference_on', '-method.attendance_window_days') }}
+      and event.occurred_at < reference.window_ends_at
+      and event.occurred_at >= {{ seconds_later('reference.window_ends_at', '-86400 * method.attendance_window_days') }}
   inner join {{ ref('subject') }} as subject on event.object_id = subject.subject_id
   inner join {{ ref('signal_bounds') }} as bounds
     on
@@ -75,8 +75,8 @@ select
   signal_code,
   case aggregate
     when 'classes_share'
-      then count(distinct case when class is not null then (landed_on, class) end)
-        / (max(n_classes) * count(distinct landed_on))
+      then count(distinct case when class is not null then (days_back, class) end)
+        / (max(n_classes) * count(distinct days_back))
     else count(distinct case when is_expired then person_key end)
   end as raw_value,
   cast(null as {{ sql_type('string') }}) as raw_class

@@ -4,21 +4,21 @@ with windowed as (
   select
     reference.as_of_date,
     reference.method_version,
-    reference.reference_on,
     inspection.object_id as subject_id,
     inspection.landed_on,
     inspection.result,
     inspection.findings,
-    coalesce(inspection.rectified_at < {{ beijing_midnight(days_later('reference.reference_on', 1)) }}, false)
-      as is_rectified,
-    inspection.landed_on > {{ days_later('reference.reference_on', '-method.inspection_count_days') }} as is_counted
+    coalesce(inspection.rectified_at < reference.window_ends_at, false) as is_rectified,
+    inspection.inspected_at
+    >= {{ seconds_later('reference.window_ends_at', '-86400 * method.inspection_count_days') }} as is_counted
   from {{ ref('feed_reference') }} as reference
   inner join {{ ref('method') }} as method on reference.method_version = method.method_version
   inner join {{ ref('inspection') }} as inspection
     on
       reference.feed_id = inspection.feed_id
-      and inspection.landed_on <= reference.reference_on
-      and inspection.landed_on > {{ days_later('reference.reference_on', '-method.inspection_window_days') }}
+      and inspection.inspected_at < reference.window_ends_at
+      and inspection.inspected_at
+      >= {{ seconds_later('reference.window_ends_at', '-86400 * method.inspection_window_days') }}
 ),
 
 counted as (

@@ -17,7 +17,7 @@ with device_value as (
     ) as place
   from {{ ref('feed_reference') }} as reference
   inner join {{ ref('method') }} as method on reference.method_version = method.method_version
-  inner join {{ ref('device_value_day') }} as daily
+  inner join {{ ref('device_value') }} as daily
     on
       reference.feed_id = daily.feed_id
       and daily.landed_on <= reference.reference_on
