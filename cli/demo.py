@@ -140,6 +140,7 @@ def _serve(home: Home, port: int) -> None:
     """Run every process, the city's departments and devices among them, until the user stops them."""
     from core.runtime.attend import attend
     from core.runtime.supervisor import stop
+    from ingest.parse.apart import end_child
 
     # Another demo may run beside this one: every port that is taken gives way to a free one.
     ports = {name: _free_port(wanted) for name, wanted in DEMO_PORTS.items()}
@@ -154,6 +155,7 @@ def _serve(home: Home, port: int) -> None:
         _await_readings(home)
         _batch(open_home(os.environ, home.root), GRAPH_BUILDS_S)
         typer.echo("the graph builds again every ten minutes; stop with Ctrl-C")
+        end_child()  # what it holds is cleared up by this program, not by the one that waits
         attend(home.root)
     except KeyboardInterrupt:
         stop(home)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import polars as pl
 
 from core.settings import Home
+from orchestration.manifest import LAST_BUILT_ON, day_of_build
 from orchestration.parsed import SOURCES, keep, parsed
 from orchestration.project import DERIVED, digest_of, open_project
 
@@ -101,6 +102,8 @@ def _build(home: Home, project: Path, full_refresh: bool, select: Sequence[str] 
             _close()
     if not select:
         _remember(home, BUILT, models if built.success else "")
+        if built.success:
+            _remember(home, LAST_BUILT_ON, day_of_build(home).isoformat())
     return BuildResult(built.success, _message(built, nodes), tuple(nodes))
 
 

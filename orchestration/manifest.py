@@ -56,6 +56,10 @@ class Manifest:
     lost: tuple[str, ...]  # ledger paths that are in the warehouse and no longer live
 
 
+# Of a build folder: the facts of the build, and what `orchestration.build` leaves there when one is finished.
+FACTS, LAST_BUILT_ON = "build.parquet", "last_built_on"
+
+
 @dataclass(frozen=True, slots=True)
 class _File:
     path: str
@@ -93,7 +97,7 @@ def write_manifest(
     affected -= set() if full_refresh else kept
     (home.build / "ops").mkdir(parents=True, exist_ok=True)
     _landed(home, files, affected, unfit or {}).write_parquet(home.build / "landed.parquet")
-    _this_build(as_of, run_id, city_code, full_refresh).write_parquet(home.build / "build.parquet")
+    _this_build(home, as_of, run_id, city_code, full_refresh).write_parquet(home.build / FACTS)
     left = pl.DataFrame(sorted((left_out or {}).items()), schema=LEFT_OUT_SCHEMA, orient="row")
     left.write_parquet(home.build / "left_out.parquet")
     for table in SNAPSHOT_TABLES:
@@ -195,12 +199,25 @@ def _landed(
     return pl.DataFrame(rows, schema=LANDED_SCHEMA, orient="row")
 
 
-def _this_build(as_of: datetime, run_id: str, city_code: str, full_refresh: bool) -> pl.DataFrame:
+def day_of_build(home: Home) -> date:
+    """The Beijing day that the build of this manifest looks from."""
+    day: date = pl.read_parquet(home.build / FACTS, columns=["as_of_date"]).item()
+    return day
+
+
+def _last_built_on(home: Home) -> date | None:
+    """The day that the last finished build of this home looked from: it was not over then."""
+    path = home.build / LAST_BUILT_ON
+    return date.fromisoformat(path.read_text(encoding="utf-8")) if path.is_file() else None
+
+
+def _this_build(home: Home, as_of: datetime, run_id: str, city_code: str, full_refresh: bool) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "run_id": [run_id],
             "as_of": [as_of],
             "as_of_date": [as_of.astimezone(CIVIL_ZONE).date()],
+            "last_built_on": [_last_built_on(home)],
             "city_code": [city_code],
             "is_full_refresh": [full_refresh],
         },
@@ -208,6 +225,7 @@ def _this_build(as_of: datetime, run_id: str, city_code: str, full_refresh: bool
             "run_id": pl.String(),
             "as_of": pl.Datetime("us", "UTC"),
             "as_of_date": pl.Date(),
+            "last_built_on": pl.Date(),
             "city_code": pl.String(),
             "is_full_refresh": pl.Boolean(),
         },

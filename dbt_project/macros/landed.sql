@@ -101,7 +101,8 @@
     {{- parquet_file(build_folder() ~ '/left_out.parquet') -}}
 {%- endmacro -%}
 
-{#- The one row of facts of this build: run_id, as_of, as_of_date, city_code, is_full_refresh. -#}
+{#- The one row of facts of this build: run_id, as_of, as_of_date, last_built_on (null before the first finished build),
+    city_code, is_full_refresh. -#}
 {%- macro this_build() -%}
     {{- parquet_file(build_folder() ~ '/build.parquet') -}}
 {%- endmacro -%}

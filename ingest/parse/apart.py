@@ -44,6 +44,13 @@ def _child() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_bound)
 
 
+def end_child() -> None:
+    """End the child, if there is one; the next foreign file gets a new one."""
+    if _child.cache_info().currsize:
+        _child().shutdown()
+        _child.cache_clear()
+
+
 def _bound() -> None:
     """The bounds of the child, set before it has read anything."""
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))

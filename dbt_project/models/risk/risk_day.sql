@@ -1,5 +1,6 @@
 -- One row per Beijing day whose risk this build computes: from the first day whose facts changed to the day of the
--- build. Days before it keep what was computed then. The newest days are always computed: they were not over before.
+-- build. Days before it keep what was computed then. The newest days, and those from the last build on, are always
+-- computed: they were not over before.
 -- A day that is over is looked at whole. The day of the build is the 24 hours up to the build: at ten in the morning it
 -- is compared with as many hours as the day before has, and nothing changes at midnight but the name of the day.
 with facts as (
@@ -79,5 +80,6 @@ where
   and (
     build.is_full_refresh
     or days.as_of_date >= changed.first_day
+    or days.as_of_date >= build.last_built_on
     or days.as_of_date >= {{ days_later('build.as_of_date', '-today.settle_days') }}
   )
