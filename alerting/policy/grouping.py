@@ -47,7 +47,7 @@ NOTIFIED_AS = {
 }
 _COLOURS_ZH = {"red": "红色", "orange": "橙色", "yellow": "黄色", "blue": "蓝色"}
 _KINDS_ZH = {
-    "escalated": "升级督办",
+    "escalated": "上报督办",
     "opened": "预警",
     "new_episode": "再次发生",
     "upgraded": "预警升级",

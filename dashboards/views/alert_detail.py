@@ -53,7 +53,7 @@ def _facts(scene: Scene, alert_id: str, drawn_state: str) -> None:
     if alert is None or alert.state != drawn_state:  # the form must follow
         st.rerun()
     words = scene.words
-    level = look.risk_mark(alert.colour, words(f"colour.{alert.colour}"))
+    level = look.risk_mark(alert.colour, words(f"warning.{alert.colour}"))
     state = look.state_mark(alert.state, words(f"state.{alert.state}"))
     head = (
         f'<h2>{escape(alert.object_name_zh)}</h2><div class="marks" style="font-size:.95rem">{level} {state}</div>'

@@ -31,7 +31,7 @@ def draw(scene: Scene, counties: Mapping[str, tuple[str, str | None]]) -> None:
             words("alerts.colour"),
             alerts.COLOURS,
             index=1,
-            format_func=lambda one: words(f"colour.{one}"),
+            format_func=lambda one: words(f"warning.{one}"),
             key="entry_colour",
         )
         kinds = alert_words.event_kinds(scene.home)

@@ -23,6 +23,7 @@ FAMILIES = {
     "domain": (*DOMAINS, "command"),
     "colour": (*COLOURS, "none"),
     "colour_short": (*COLOURS, "none"),
+    "warning": COLOURS,
     "confidence": ("A", "B", "C", "D"),
     "freshness": ("fresh", "late", "refused", "silent"),
     "verdict": ("passed", "failed", "raised"),
@@ -73,6 +74,19 @@ def used_keys() -> set[str]:
             elif isinstance(node, ast.Constant) and isinstance(node.value, str) and KEY.fullmatch(node.value):
                 found.add(node.value)
     return {key for key in found if key.split(".")[0] in heads and key not in ("app.py", "live_client.js")}
+
+
+@pytest.mark.case("pages.9")
+def test_a_warning_and_a_risk_class_have_words_of_their_own() -> None:
+    # Levels: National Overall Emergency Plan of 2006, 3.1.1. Classes: the four colours of graded risk control (2016).
+    levels = {"red": "特别严重", "orange": "严重", "yellow": "较重", "blue": "一般"}
+    classes = {"red": "重大", "orange": "较大", "yellow": "一般", "blue": "低"}
+    zh = words_of("zh")
+    for colour in COLOURS:
+        assert zh(f"warning.{colour}").split(" · ")[1].split("（")[0] == levels[colour]
+        assert zh(f"colour.{colour}").split(" · ")[1] == classes[colour]
+    assert "升级" not in zh("mark.escalated", n=2)
+    assert "升级" in zh("event.upgraded")
 
 
 def test_languages_have_the_keys_that_are_used_and_no_other() -> None:
