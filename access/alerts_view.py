@@ -35,7 +35,10 @@ MOST_REDS = 20
 SILENT_AFTER = timedelta(seconds=15)
 
 _NEWEST = (stored.alert.c.opened_at.desc(), stored.alert.c.alert_id)
+# What somebody must deal with stands above what is over, and what is no exercise above what is one.
 _WORST = (
+    stored.alert.c.is_exercise,
+    sa.case((stored.alert.c.state.in_(steps.WORKED_ON), 0), else_=1),
     stored.alert.c.severity_rank.desc(),
     sa.case({name: n for n, name in enumerate(STATES)}, value=stored.alert.c.state),
     *_NEWEST,
@@ -160,7 +163,8 @@ class Board:
 
     rows: Sequence[ListedAlert]
     n_matching: int
-    counts: Mapping[tuple[str, str], int]  # (colour, state) → alerts, no filter applied
+    counts: Mapping[tuple[str, str], int]  # (colour, state) → alerts that are no exercises, no filter applied
+    n_exercises: int  # living ones
     heartbeat: Heartbeat
 
 
@@ -185,7 +189,7 @@ def board(
     heard_at = silent_since(live.execute, [(one.alert_id, one.device_id, one.metric) for one in found])
     rows = [replace(one, last_heard_at=heard_at.get(one.alert_id)) for one in found]
     n_matching = live.scalar(sa.select(sa.func.count()).select_from(table).where(*conditions)) or 0
-    return Board(rows, n_matching, _counts(live), heartbeat(live))
+    return Board(rows, n_matching, *_counts(live), heartbeat(live))
 
 
 def open_counts(live: OpsReader, reader: Reader, system: CitySystem) -> Mapping[str, int]:
@@ -285,15 +289,20 @@ def instant_of(found: datetime | str) -> datetime:
     return datetime.fromisoformat(found) if isinstance(found, str) else found
 
 
-def _counts(live: OpsReader) -> dict[tuple[str, str], int]:
-    """Living alerts by colour and state, from the index alone."""
+def _counts(live: OpsReader) -> tuple[dict[tuple[str, str], int], int]:
+    """Living alerts by colour and state, exercises apart: an exercise is nothing that the city must deal with."""
     table = stored.alert
+    n_played = sa.func.sum(table.c.is_exercise.cast(sa.Integer))
     query = (
-        sa.select(table.c.severity_rank, table.c.state, sa.func.count())
+        sa.select(table.c.severity_rank, table.c.state, sa.func.count(), n_played)
         .where(table.c.state.in_(stored.OPEN_STATES))
         .group_by(table.c.state, table.c.severity_rank)
     )
-    return {(severity.COLOURS[row[0]], str(row[1])): int(row[2]) for row in live.execute(query)}
+    counts, n_exercises = {}, 0
+    for rank, state, n_all, n_of_them in live.execute(query):
+        counts[severity.COLOURS[rank], str(state)] = int(n_all) - int(n_of_them)
+        n_exercises += int(n_of_them)
+    return counts, n_exercises
 
 
 def _silenced(live: OpsReader, cause: str | None) -> StandingSilence | None:

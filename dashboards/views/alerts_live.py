@@ -113,7 +113,7 @@ def _board(scene: Scene, wanted: alerts.AlertFilter, chosen: str | None) -> None
         found = alerts.board(ops, scene.reader, wanted, st.session_state.get("alert_page", 0))
         reds = alerts.unanswered_reds(ops, scene.reader)
     live_client.beat(scene.words, now, [{"ring": row.call_key, "text": _call(scene, row)} for row in reds], choose)
-    st.html(f'<div class="cr">{_tiles(scene, found.counts)}</div>')
+    st.html(f'<div class="cr">{_tiles(scene, found)}</div>')
     _list(scene, found, chosen)
     _pages(scene, found.n_matching)
 
@@ -154,9 +154,9 @@ def _stuck(scene: Scene, stuck: Sequence[tuple[str, int, datetime]]) -> str:
     return look.banner("warn", words("alerts.stuck", said=words("alert.and").join(said)))
 
 
-def _tiles(scene: Scene, counts: Mapping[tuple[str, str], int]) -> str:
-    """Alerts that somebody must deal with by colour, of them those nobody answered; and those that wait."""
-    words = scene.words
+def _tiles(scene: Scene, found: alerts.Board) -> str:
+    """What somebody must deal with by colour, of it what nobody answered; what waits; exercises apart."""
+    words, counts = scene.words, found.counts
     pairs = []
     for colour in alerts.COLOURS:
         n_living = sum(counts.get((colour, state), 0) for state in ("open", "acknowledged", "dispatched"))
@@ -166,6 +166,8 @@ def _tiles(scene: Scene, counts: Mapping[tuple[str, str], int]) -> str:
     for state in ("resolved", "suppressed", "pending"):
         n_all = sum(counts.get((colour, state), 0) for colour in alerts.COLOURS)
         pairs.append((look.state_mark(state, f"{n_all:,}"), escape(words(f"state.{state}"))))
+    if found.n_exercises:
+        pairs.append((f"{found.n_exercises:,}", escape(words("mark.exercise"))))
     return look.tiles(pairs)
 
 

@@ -96,6 +96,22 @@ def test_a_branch_sees_and_silences_only_itself(ruled: Home) -> None:
     assert found_alert.state == "open"
 
 
+@pytest.mark.case("pages.5", "pages.10")
+def test_what_must_be_dealt_with_stands_above_what_is_over_and_above_exercises(ruled: Home) -> None:
+    played = alerts.enter(ruled, DUTY, report(1, is_exercise=True), NOW)
+    over = alerts.enter(ruled, DUTY, report(2), NOW)
+    for step in ("acknowledged", "resolved"):
+        alerts.act(ruled, DUTY, over, step, "put right", NOW + timedelta(minutes=1))
+    orange = alerts.Report("call-3", "lifeline", "gas", "orange", "420502001", "云集路", "闻到燃气味")
+    waiting = alerts.enter(ruled, DUTY, orange, NOW)
+    with ops_reader(ruled) as live:
+        assert live is not None
+        board = alerts_view.board(live, DUTY, alerts_view.AlertFilter(states=alerts_view.STATES))
+    assert [row.alert_id for row in board.rows] == [waiting, over, played]
+    assert {key: n for key, n in board.counts.items() if n} == {("orange", "open"): 1, ("red", "resolved"): 1}
+    assert board.n_exercises == 1
+
+
 @pytest.mark.case("live.F4")
 @pytest.mark.parametrize(
     ("wanted", "length", "reason"),
