@@ -298,10 +298,11 @@ def _counts(live: OpsReader) -> tuple[dict[tuple[str, str], int], int]:
         .where(table.c.state.in_(stored.OPEN_STATES))
         .group_by(table.c.state, table.c.severity_rank)
     )
-    counts, n_exercises = {}, 0
-    for rank, state, n_all, n_of_them in live.execute(query):
-        counts[severity.COLOURS[rank], str(state)] = int(n_all) - int(n_of_them)
-        n_exercises += int(n_of_them)
+    counts: dict[tuple[str, str], int] = {}
+    n_exercises = 0
+    for row in live.execute(query):
+        counts[severity.COLOURS[row[0]], str(row[1])] = int(row[2]) - int(row[3])
+        n_exercises += int(row[3])
     return counts, n_exercises
 
 
