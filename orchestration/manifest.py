@@ -208,7 +208,8 @@ def day_of_build(home: Home) -> date:
 def _last_built_on(home: Home) -> date | None:
     """The day that the last finished build of this home looked from: it was not over then."""
     path = home.build / LAST_BUILT_ON
-    return date.fromisoformat(path.read_text(encoding="utf-8")) if path.is_file() else None
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""  # empty after a full disk or a kill
+    return date.fromisoformat(text) if text else None
 
 
 def _this_build(home: Home, as_of: datetime, run_id: str, city_code: str, full_refresh: bool) -> pl.DataFrame:

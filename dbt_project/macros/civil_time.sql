@@ -60,20 +60,28 @@
 {#- How many periods of 24 hours before an end an instant lies: 0 in the last one. Calendar days where the end is a
     Beijing midnight. -#}
 {%- macro days_back(instant, ends_at) -%}
-    cast(floor(({{ seconds_between(instant, ends_at) }} - 1) / 86400.0) as integer)
+    cast(greatest(0, floor(({{ seconds_between(instant, ends_at) }} - 1) / 86400.0)) as integer)
 {%- endmacro -%}
 
 {#- Rows of facts with the day that they are looked at on, `as_of_date`: days that are over as they are, and as the day
-    of the build the 24 hours up to it, so that a fact of yesterday evening is in both. -#}
+    of the build the 24 hours up to the newest fact of each feed, so that one of yesterday evening is in both. A feed
+    that said nothing in the last 24 hours has no such day. -#}
 {%- macro looked_at(relation, instant) -%}
     (
         select *, landed_on as as_of_date
         from {{ relation }}
         where landed_on < {{ as_of_date() }}
         union all
-        select *, {{ as_of_date() }} as as_of_date
-        from {{ relation }}
-        where landed_on between {{ days_later(as_of_date(), -1) }} and {{ as_of_date() }}
-            and {{ instant }} > {{ seconds_later(as_of(), -86400) }}
+        select facts.*, {{ as_of_date() }} as as_of_date
+        from {{ relation }} as facts
+        inner join (
+            select feed_id, max({{ instant }}) as newest_at
+            from {{ relation }}
+            where landed_on between {{ days_later(as_of_date(), -1) }} and {{ as_of_date() }}
+            group by feed_id
+        ) as newest on facts.feed_id = newest.feed_id
+        where facts.landed_on between {{ days_later(as_of_date(), -2) }} and {{ as_of_date() }}
+            and facts.{{ instant }} > {{ seconds_later('newest.newest_at', -86400) }}
+            and newest.newest_at > {{ seconds_later(as_of(), -86400) }}
     )
 {%- endmacro -%}

@@ -17,7 +17,7 @@ reported as (
   inner join {{ ref('method') }} as method on risk_day.method_version = method.method_version
   inner join {{ ref('device_day') }} as device_day
     on
-      device_day.last_observed_at < risk_day.ends_at
+      device_day.landed_on <= risk_day.as_of_date
       and device_day.last_observed_at >= {{ seconds_later('risk_day.ends_at', '-86400 * method.online_days') }}
 ),
 

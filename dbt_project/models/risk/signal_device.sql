@@ -10,7 +10,7 @@ with reporting as (
   inner join {{ ref('device_day') }} as device_day
     on
       reference.feed_id = device_day.feed_id
-      and device_day.last_observed_at < reference.window_ends_at
+      and device_day.landed_on <= reference.reference_on
       and device_day.last_observed_at
       >= {{ seconds_later('reference.window_ends_at', '-86400 * method.online_days') }}
 ),
