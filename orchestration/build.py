@@ -17,7 +17,7 @@ import polars as pl
 
 from core.settings import Home
 from orchestration.manifest import LAST_BUILT_ON, day_of_build
-from orchestration.parsed import SOURCES, keep, parsed
+from orchestration.parsed import SOURCES, parsed
 from orchestration.project import DERIVED, digest_of, open_project
 
 if TYPE_CHECKING:
@@ -127,9 +127,7 @@ def _run(home: Home, project: Path, arguments: Sequence[str]) -> dbtRunnerResult
         if not found.success:
             failed.append(found)
             return None
-        manifest = cast("Manifest", found.result)
-        keep(project, manifest)
-        return manifest
+        return cast("Manifest", found.result)
 
     manifest = parsed(project, parse)
     return failed[0] if manifest is None else _invoke(home, project, arguments, manifest)

@@ -7,6 +7,7 @@ dbt's own partial parsing does, which begins anew with every home.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import Callable
 from importlib.metadata import version
@@ -17,6 +18,8 @@ from orchestration.project import DERIVED, HAND_WRITTEN, PARSED, digest_of
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
+
+log = logging.getLogger(__name__)
 
 SOURCES = (*HAND_WRITTEN, f"{DERIVED}/models", f"{DERIVED}/seeds")
 _READERS = ("dbt-core", "dbt-adapters", "dbt-duckdb")
@@ -32,9 +35,14 @@ def parsed(project: Path, parse: Callable[[], Manifest | None]) -> Manifest | No
     """
     key = _key(project)
     if key not in _KEPT:
-        manifest = _from_file(project, key) or parse()
+        manifest = _from_file(project, key)
         if manifest is None:
-            return None
+            manifest = parse()
+            if manifest is None:
+                return None
+            if _key(project) != key:  # a file changed while dbt read it: nobody knows which text it saw
+                return manifest
+            keep(project, key, manifest)
         for old in list(_KEPT)[: 1 - _MOST_KEPT]:
             del _KEPT[old]
         _KEPT[key] = manifest
@@ -42,14 +50,22 @@ def parsed(project: Path, parse: Callable[[], Manifest | None]) -> Manifest | No
     return copied
 
 
-def keep(project: Path, manifest: Manifest) -> None:
-    """Leave what was read for the next process; whoever reads meanwhile sees the older one or this one."""
+def keep(project: Path, key: str, manifest: Manifest) -> None:
+    """Leave what was read for the next process; whoever reads meanwhile sees the older one or this one.
+
+    Where it cannot be written, the next process reads the project itself.
+    """
     from dbt.parser.manifest import extended_mashumaro_encoder
 
     packed: bytes = manifest.to_msgpack(extended_mashumaro_encoder)
     partial = project / DERIVED / f"{PARSED}.{os.getpid()}.partial"
-    partial.write_bytes(_head(_key(project), packed) + packed)
-    os.replace(partial, project / DERIVED / PARSED)
+    try:
+        partial.write_bytes(_head(key, packed) + packed)
+        os.replace(partial, project / DERIVED / PARSED)
+    except OSError as error:
+        log.warning("what dbt read of %s is not kept: %s", project, error)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def _from_file(project: Path, key: str) -> Manifest | None:
@@ -59,7 +75,7 @@ def _from_file(project: Path, key: str) -> Manifest | None:
 
     try:
         head, _, packed = (project / DERIVED / PARSED).read_bytes().partition(b"\n")
-    except FileNotFoundError:
+    except OSError:  # not there yet, or not to be read
         return None
     if head + b"\n" != _head(key, packed):
         return None

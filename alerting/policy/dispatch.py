@@ -129,6 +129,7 @@ def body_of(
         for alert in worst[:SHOWN]
     ]
     facts = {field.name: _plain(getattr(notice, field.name)) for field in fields(notice)}
+    facts["first_news_at"] = facts["first_announced_at"]  # as receivers knew it before
     return {**facts, "told_at": now.isoformat(), "n_not_shown": max(len(worst) - SHOWN, 0), "alerts": shown}
 
 

@@ -180,8 +180,15 @@ def _write(home: Home, processes: Sequence[Process]) -> None:
         "minfds": "1024",
         "umask": "077",
     }
+    from core.store.database import REVISION  # who only asks how processes are needs no database
+
     for process in processes:
-        environment = {"CITYRISK_HOME": str(home.root), **(process.environment or {})}
+        # With the store's revision, so that a start after an update puts new code in the place of old.
+        environment = {
+            "CITYRISK_HOME": str(home.root),
+            "CITYRISK_STORE_REVISION": REVISION,
+            **(process.environment or {}),
+        }
         # By way of `env`: the manager's own form for an environment cannot hold every value.
         line = ("env", *(f"{name}={value}" for name, value in environment.items()), *process.command)
         config[f"program:{process.name}"] = {

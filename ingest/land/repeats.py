@@ -6,7 +6,7 @@ Within one table conform has looked already; here tables that were conformed one
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -19,18 +19,34 @@ log = logging.getLogger(__name__)
 
 
 def landed_values(contract: Contract, landed: Sequence[Path]) -> pl.LazyFrame:
-    """The values in landed files, each column null where a file is older than it.
+    """The values in landed files, as the contract has them now.
 
-    A file that is gone from disk is left out, since those who deliver cannot wait until it is restored.
+    A column is null where a file is older than it; one of another type is read where it can be. A file that is gone
+    or damaged is left out, since those who deliver cannot wait until it is restored.
     """
     schema = value_schema(contract)
-    present = [path for path in landed if path.exists()]
-    for path in set(landed) - set(present):
-        log.warning("%s: %s is not on disk; what is in it may land again, see `cityrisk doctor`", contract.id, path)
-    if not present:
-        return pl.LazyFrame(schema=schema)
-    files = pl.scan_parquet(present, schema=schema, missing_columns="insert", extra_columns="ignore")
-    return files.select(list(schema))
+    alike: dict[tuple[tuple[str, pl.DataType], ...], list[Path]] = {}
+    for path in landed:
+        try:
+            alike.setdefault(tuple(pl.read_parquet_schema(path).items()), []).append(path)
+        except (OSError, pl.exceptions.ComputeError) as error:
+            log.warning(
+                "%s: %s cannot be read (%s); what is in it may land again, see `cityrisk doctor`",
+                contract.id,
+                path,
+                error,
+            )
+    return pl.concat(
+        [pl.LazyFrame(schema=schema), *(_as_now(paths, dict(found), schema) for found, paths in alike.items())]
+    )
+
+
+def _as_now(paths: list[Path], found: Mapping[str, pl.DataType], schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
+    """Files of one schema, in that of the contract."""
+    return pl.scan_parquet(paths).select(
+        pl.col(name).cast(kind, strict=False) if name in found else pl.lit(None, dtype=kind).alias(name)
+        for name, kind in schema.items()
+    )
 
 
 def split_duplicates(frame: pl.DataFrame, contract: Contract, landed: Sequence[Path]) -> tuple[pl.DataFrame, list[str]]:

@@ -225,4 +225,16 @@ def test_a_landed_file_that_is_gone_keeps_nobody_from_delivering(
     for path in live_files(intake.engine, intake.home, GAS):
         path.unlink()
     assert pull_feed(intake, FILES, [payload(ROWS)]).result == "landed"
-    assert "is not on disk" in caplog.text
+    assert "cannot be read" in caplog.text
+
+
+def test_files_of_another_type_and_damaged_ones_are_no_end(tmp_path: Path) -> None:
+    schema = value_schema(FILES)
+    number = next(name for name, kind in schema.items() if kind == pl.Float64)
+    row = {FILES.column("device_id").landed_name: "GD1", "observed_at": AT, number: 7.0}
+    frame = pl.DataFrame([{name: row.get(name) for name in schema} | {"_row": "#1"}], {**schema, "_row": pl.String()})
+    whole, cut = tmp_path / "whole.parquet", tmp_path / "cut.parquet"
+    frame.select(pl.exclude("_row")).with_columns(pl.col(number).cast(pl.Int64)).write_parquet(whole)
+    cut.write_bytes(whole.read_bytes()[:40])
+    rest, places = split_duplicates(frame, FILES, [cut, whole])
+    assert (rest.height, places) == (0, ["#1"])

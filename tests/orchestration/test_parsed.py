@@ -19,7 +19,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / DERIVED).mkdir()
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "one.sql").write_text("select 1", encoding="utf-8")
-    keep(tmp_path, Manifest())
+    keep(tmp_path, module._key(tmp_path), Manifest())
     monkeypatch.setattr(module, "_KEPT", {})
     return tmp_path
 
@@ -60,6 +60,27 @@ def test_a_damaged_file_is_not_believed(project: Path, reader: Reader, keep_byte
     path.write_bytes(path.read_bytes()[:keep_bytes])
     assert parsed(project, reader) is not None
     assert reader.n == 1
+
+
+def test_a_project_that_changes_while_it_is_read_is_read_again(project: Path, reader: Reader) -> None:
+    model = project / "models" / "one.sql"
+    model.write_text("select 2", encoding="utf-8")
+
+    def changing() -> Manifest:
+        model.write_text("select 3", encoding="utf-8")
+        return Manifest()
+
+    assert parsed(project, changing) is not None
+    assert parsed(project, reader) is not None
+    assert reader.n == 1
+
+
+def test_a_full_disk_costs_the_next_process_and_no_build(project: Path, reader: Reader) -> None:
+    (project / "models" / "one.sql").write_text("select 2", encoding="utf-8")
+    (project / DERIVED / PARSED).unlink()
+    (project / DERIVED / PARSED).mkdir()  # nothing can be put in its place
+    assert parsed(project, reader) is not None
+    assert [path.name for path in (project / DERIVED).iterdir()] == [PARSED]
 
 
 def test_a_project_that_cannot_be_read_is_not_remembered(project: Path) -> None:
