@@ -24,9 +24,11 @@ from core.store import tables
 from core.store.database import open_ops
 
 SECRET = "hook-secret"
+# Where this folder's helpers stand, and those of all tests.
+HELPERS = (str(Path(__file__).parent), str(Path(__file__).parents[2]))
 CHILD = """
 import asyncio, os, sys
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[2:]
 from way_out import RETRY_POLICY, found_city
 from alerting.notify.channels.worker import work
 from core.store.database import open_ops
@@ -34,7 +36,7 @@ from core.settings import open_home
 from datetime import datetime
 home = open_home(os.environ)
 city = found_city(open_ops(home.ops_url), home)
-at = datetime.fromisoformat(sys.argv[2])
+at = datetime.fromisoformat(sys.argv[1])
 asyncio.run(work(city.engine, home, city.channel_config, lambda: at, asyncio.Event(), RETRY_POLICY))
 """
 
@@ -115,7 +117,7 @@ async def test_killed_between_send_and_receipt_it_is_sent_again_under_the_same_k
         hooked(city, receiver.url)
         city.happen(Change.OPENED)
         child = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(Path(__file__).parent), city.at.isoformat()],
+            [sys.executable, "-c", CHILD, city.at.isoformat(), *HELPERS],
             env={**os.environ, **city.home.environment},
         )
         receiver.before = lambda: os.kill(child.pid, signal.SIGKILL)
