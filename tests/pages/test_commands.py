@@ -1,15 +1,16 @@
-"""What pages say of deeds and requests, without a browser: a person with a session, and nobody."""
+"""What pages say of commands and requests, without a browser: a person with a session, and nobody."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import streamlit as st
 
-from access import alerts, users
+from access import alerts, alerts_view, users
 from access.rights import Reader
+from alert_parts import an_alert
 from core.settings import Home
 from dashboards import commands, session
 from dashboards.frame import Scene
@@ -17,7 +18,7 @@ from dashboards.language import words_of
 from dashboards.views import requests
 
 PASSWORD = "tide-turns-at-seven"
-ALERT = {"rule_id": "gas_methane_lel", "object_id": "urban:w1"}
+ALERT = alerts_view.AlertDetail(**asdict(an_alert(rule_id="gas_methane_lel", object_id="urban:w1")))
 
 
 @pytest.fixture
