@@ -17,6 +17,7 @@ from lxml import etree
 from alerting.cap.tables import CapTables
 from alerting.lifecycle.alert import Alert
 from core.civil_time import CIVIL_ZONE
+from core.severity import NAMES_ZH
 
 NAMESPACE = "urn:oasis:names:tc:emergency:cap:1.2"
 MsgType = Literal["Alert", "Update", "Cancel"]
@@ -34,7 +35,6 @@ _LEGAL = (
     "issuer",
     "issued_at",
 )
-_COLOURS_ZH = {"red": "红色", "orange": "橙色", "yellow": "黄色", "blue": "蓝色"}
 _MARKS: dict[str, dict[str, str]] = {
     "Exercise": {"zh": "【演练】", "en": "[EXERCISE] "},
     "Test": {"zh": "【测试】", "en": "[TEST] "},
@@ -109,7 +109,7 @@ def headline(alert: Alert, msg_type: MsgType, status: str, suffix: str) -> str:
     mark = _MARKS.get(status, {}).get(suffix, "")
     verb_zh, verb_en = _VERBS[msg_type]
     if suffix == "zh":
-        colour = _COLOURS_ZH[alert.colour]
+        colour = NAMES_ZH[alert.colour]
         return f"{mark}{alert.issuer_zh}{verb_zh}{alert.category_zh}{colour}预警：{alert.object_name_zh}"
     what = f"{alert.colour} alert {verb_en}: {alert.category_en}: {alert.object_name_zh}"
     return f"{mark}{alert.issuer_en}: {what}"

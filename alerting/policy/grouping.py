@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from alerting.lifecycle.alert import Alert
 from alerting.lifecycle.steps import Verb
 from alerting.policy.labels import labels_of
-from core.severity import COLOURS, RANKS
+from core.severity import COLOURS, NAMES_ZH, RANKS
 
 STORM = "storm"
 RED = RANKS["red"]
@@ -45,7 +45,6 @@ NOTIFIED_AS = {
     Verb.ESCALATED: "escalated",
     Verb.PAST_DANGER: "past_danger",
 }
-_COLOURS_ZH = {"red": "红色", "orange": "橙色", "yellow": "黄色", "blue": "蓝色"}
 _KINDS_ZH = {
     "escalated": "上报督办",
     "opened": "预警",
@@ -159,17 +158,17 @@ def title_of(kind: str, alerts: Sequence[Alert], is_exercise: bool) -> tuple[str
     kind_zh, kind_en = _KINDS_ZH[kind], kind.replace("_", " ")
     if len(alerts) == 1:
         return (
-            f"{mark_zh}【{_COLOURS_ZH[colour]}{kind_zh}】{worst.object_name_zh}：{worst.matters_zh}",
+            f"{mark_zh}【{NAMES_ZH[colour]}{kind_zh}】{worst.object_name_zh}：{worst.matters_zh}",
             f"{mark_en}{colour.capitalize()} alert {kind_en}: {worst.object_name_zh}: {worst.matters_en}",
         )
     counts = Counter(alert.severity_rank for alert in alerts)
     ranks = sorted(counts, reverse=True)
-    shares_zh = "、".join(f"{_COLOURS_ZH[COLOURS[rank]]}{counts[rank]}" for rank in ranks)
+    shares_zh = "、".join(f"{NAMES_ZH[COLOURS[rank]]}{counts[rank]}" for rank in ranks)
     shares_en = ", ".join(f"{counts[rank]} {COLOURS[rank]}" for rank in ranks)
     categories = sorted({(alert.category_zh, alert.category_en) for alert in alerts})
     what_zh, what_en = categories[0] if len(categories) == 1 else ("多类风险", "several kinds of risk")
     return (
-        f"{mark_zh}【{_COLOURS_ZH[colour]}{kind_zh}】{what_zh}：{len(alerts)}条（{shares_zh}）",
+        f"{mark_zh}【{NAMES_ZH[colour]}{kind_zh}】{what_zh}：{len(alerts)}条（{shares_zh}）",
         f"{mark_en}{colour.capitalize()} alerts {kind_en}: {what_en}: {len(alerts)} ({shares_en})",
     )
 

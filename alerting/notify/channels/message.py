@@ -11,13 +11,13 @@ import orjson
 
 from alerting.lifecycle.alert import Delivery
 from core.civil_time import CIVIL_ZONE
+from core.severity import NAMES_ZH
 
 FAULT = "feed_fault"  # the kind of a delivery that tells of a feed and not of an alert
 Language = Literal["zh", "en"]
 _MARK = {"zh": "【演练】", "en": "[EXERCISE] "}
 _EXERCISE = {"zh": "本信息为演练，请勿当作真实险情处置。", "en": "This is an exercise: take no real action."}
 _MORE = {"zh": "另有 {n} 条未逐一列出，请查看预警页面。", "en": "{n} more are not listed here; see the alerts page."}
-_COLOURS_ZH = {"red": "红色", "orange": "橙色", "yellow": "黄色", "blue": "蓝色"}
 # Art. 64 of the Emergency Response Law (2024), in its order; then who deals with it and by which limit.
 _FACTS: Sequence[tuple[str, str, str]] = (
     ("category", "类别", "Category"),
@@ -96,7 +96,7 @@ def facts_of(alert: Mapping[str, Any], language: Language) -> list[tuple[str, st
     """Label and value of an alert's facts."""
     values = {name: str(alert.get(f"{name}_{language}", "")) for name, _, _ in _FACTS}
     colour, level = str(alert["colour"]), int(alert["level"])
-    values["level"] = f"{level}级（{_COLOURS_ZH[colour]}）" if language == "zh" else f"{level} ({colour})"
+    values["level"] = f"{level}级（{NAMES_ZH[colour]}）" if language == "zh" else f"{level} ({colour})"
     values["starts_at"], values["issued_at"] = moment(alert["starts_at"]), moment(alert["issued_at"])
     if alert.get("last_heard_at"):
         values["last_heard"] = moment(alert["last_heard_at"])
