@@ -41,6 +41,7 @@ from core.stream.client import connect
 from core.stream.live import unpack
 from core.stream.reader import StreamReader, Taken
 from core.stream.streams import LIVE, ensure_streams
+from core.tasks import together
 
 log = logging.getLogger(__name__)
 
@@ -126,11 +127,7 @@ class AlertingProcess:
             return
         try:
             # A defect in any part ends the process, for its manager to start it again.
-            async with asyncio.TaskGroup() as parts:
-                parts.create_task(self._tick(stop))
-                parts.create_task(self._notify(stop))
-                parts.create_task(self._follow(client, stop))
-                parts.create_task(self._heartbeat.run(stop))
+            await together(self._tick(stop), self._notify(stop), self._follow(client, stop), self._heartbeat.run(stop))
         finally:
             await client.close()
 
@@ -158,6 +155,9 @@ class AlertingProcess:
         return None
 
     async def _wait_after(self, what: str, error: BaseException) -> None:
+        """Note a failure that may pass. Raises StoreMovedOnError where another release has the store."""
+        if isinstance(error, sa.exc.OperationalError):
+            await asyncio.to_thread(database.confirm_revision, self._engine)
         text = f"{what}: {str(error) or type(error).__name__}"
         if self._failures.get(what) != text:
             log.warning("trying again: %s", text)

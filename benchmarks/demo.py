@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from access.alerts_view import AlertFilter, board
 from access.live import ops_reader
 from access.rights import CITY_WIDE
-from core.runtime.ports import free_port
+from core.loopback import free_port
 from core.settings import Home, open_home
 from core.severity import WORST_FIRST
 

@@ -32,11 +32,12 @@ from nats.aio.msg import Msg
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from core.loopback import free_port
 from core.running import read_running
 from core.settings import SECRET_NAMES, Home, open_home
 from core.store import database, tables
 from core.stream import live, raw
-from core.stream.broker import broker_command, broker_environment, choose_ports, free_port
+from core.stream.broker import broker_command, broker_environment, choose_ports
 from core.stream.client import connected
 from core.stream.raw import RawEntry
 from core.stream.streams import ensure_streams

@@ -71,7 +71,7 @@ def alerting_command() -> None:
 @verb
 def pages_command(port: Port = 8501) -> None:
     """Serve the pages of this home."""
-    from core.runtime.ports import free_port
+    from core.loopback import free_port
     from dashboards.serve import command
 
     line = command(current_home().root, port or free_port())
@@ -83,7 +83,7 @@ def pages_command(port: Port = 8501) -> None:
 def graph_command(port: Port = 3070) -> None:
     """Run Dagster with its schedules and sensors for this home, and its page: read-only, behind a login."""
     try:
-        from core.runtime.ports import free_port
+        from core.loopback import free_port
         from orchestration.console import serve_console
     except ModuleNotFoundError:
         failed("Dagster is not installed; install the extra `orchestrate`")

@@ -76,9 +76,9 @@ def _keep(path: Path, document: Document) -> None:
     partial.write_bytes(_seal(body) + b"\n" + body)
     os.replace(partial, path)
     oldest = time.time() - KEPT_DAYS * 86_400
-    for entry in os.scandir(path.parent):
-        if entry.stat().st_mtime < oldest:
-            Path(entry.path).unlink(missing_ok=True)
+    for old in path.parent.glob("*-*.json"):
+        if old.stat().st_mtime < oldest:
+            old.unlink(missing_ok=True)
 
 
 def _seal(body: bytes) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from typing import Any
 
 CANCEL_AGAIN_AFTER_S = 1.0  # long enough for a task to close its connection after the first time
@@ -21,3 +21,17 @@ async def ended(tasks: Iterable[asyncio.Task[Any]]) -> None:
         for task in pending:
             task.cancel()
         _, pending = await asyncio.wait(pending, timeout=CANCEL_AGAIN_AFTER_S)
+
+
+async def together(*parts: Coroutine[Any, Any, None]) -> None:
+    """Run the parts of a process until each has ended. When one raises, the others are cancelled and its error goes on.
+
+    `asyncio.TaskGroup` cancels once and waits for ever where that cancellation is dropped.
+    """
+    tasks = [asyncio.create_task(part) for part in parts]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        await ended(tasks)
+    for task in done:
+        task.result()

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 
 from benchmarks.chain.outcome import settle
 from benchmarks.chain.programs import NAMES, READY_WITHIN_S, Chain, environment
+from core.loopback import free_port
 from core.runtime import supervisor as processes
 from core.runtime.supervisor import Process, ProcessState
 from core.settings import Home
-from core.stream.broker import free_port
 from orchestration.services import services
 
 MANAGER = "manager"

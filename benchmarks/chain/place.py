@@ -29,11 +29,11 @@ from city.table import SourceTable
 from cli.demo import departments
 from core.catalogue import load_contracts
 from core.contract import Contract
+from core.loopback import free_port
 from core.secrets import create_secrets
 from core.settings import Home, open_home
 from core.stages import Payload
 from core.store import database
-from core.stream.broker import free_port
 from ingest.pull import open_intake
 from orchestration.rules import publish_rules
 from orchestration.services import mqtt_departments

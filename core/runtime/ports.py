@@ -11,9 +11,8 @@ import os
 import socket
 from pathlib import Path
 
+from core.loopback import LOOPBACK, free_port
 from core.settings import Home
-
-LOOPBACK = "127.0.0.1"
 
 
 def settled_port(home: Home, process: str, setting: str, default: int) -> int:
@@ -34,13 +33,6 @@ def give_up_taken(home: Home) -> None:
     free = {process: port for process, port in noted.items() if _is_free(port)}
     if free != noted:
         _note(home, free)
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def _is_free(port: int) -> bool:

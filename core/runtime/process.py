@@ -13,8 +13,11 @@ from datetime import UTC, datetime
 
 from core.catalogue import load_contracts
 from core.contract import Contract
+from core.errors import ExplainedError
 from core.settings import Home, SettingsError, open_home
 from core.system import systems_root
+
+log = logging.getLogger(__name__)
 
 Serve = Callable[[Home, Mapping[str, Contract], Callable[[], datetime], asyncio.Event], Awaitable[None]]
 
@@ -35,7 +38,11 @@ def run_until_signal(run: Callable[[asyncio.Event], Awaitable[None]]) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await run(stop)
 
-    asyncio.run(until_signal())
+    try:
+        asyncio.run(until_signal())
+    except ExplainedError as error:  # its text is for people, a trace of calls would bury it
+        log.error("%s", error)
+        raise SystemExit(1) from error
 
 
 @contextmanager

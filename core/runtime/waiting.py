@@ -1,18 +1,25 @@
-"""A process that cannot reach the broker yet: it waits as long as it takes, and its health says so."""
+"""Ops store and broker of a process, for as long as it runs.
+
+While the broker cannot be reached the process waits as long as it takes, and its health says so.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 import nats.errors
+import sqlalchemy as sa
 from nats.aio.client import Client
 from prometheus_client import CollectorRegistry
 
 from core.runtime.telemetry import Health, exposed_telemetry
 from core.settings import Home, SettingsError
+from core.store import database
+from core.store.keys import confirm_keys
 from core.stream.client import connect, nats_url
 
 log = logging.getLogger(__name__)
@@ -20,7 +27,27 @@ log = logging.getLogger(__name__)
 AGAIN_AFTER_S = 0.5
 
 
-async def connect_at_last(home: Home, process: str, started_at: datetime, stop: asyncio.Event) -> Client | None:
+@contextlib.asynccontextmanager
+async def store_and_broker(
+    home: Home, process: str, started_at: datetime, stop: asyncio.Event
+) -> AsyncIterator[tuple[sa.Engine, Client] | None]:
+    """The home's ops store, its keys confirmed, and a connection of `process`; None when `stop` comes before.
+
+    Raises SettingsError for a key that is not the one the home was written with.
+    """
+    engine = await asyncio.to_thread(database.open_ops, home.ops_url)
+    client: Client | None = None
+    try:
+        confirm_keys(home, engine)
+        client = await _connect_at_last(home, process, started_at, stop)
+        yield None if client is None else (engine, client)
+    finally:
+        if client is not None:
+            await client.close()
+        engine.dispose()
+
+
+async def _connect_at_last(home: Home, process: str, started_at: datetime, stop: asyncio.Event) -> Client | None:
     """A connection of `process` as soon as the broker is up; None when `stop` is set first.
 
     While there is none, the process's own address answers, not well, with the reason; its note then has no other port.

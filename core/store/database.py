@@ -15,9 +15,15 @@ import sqlalchemy as sa
 from sqlalchemy import MetaData, String, event, exc
 from sqlalchemy.types import TypeDecorator
 
+from core.errors import ExplainedError
+
 REVISION = "0015"  # the newest step in migrations/versions; a change of a table needs a further one
 
 metadata = MetaData()
+
+
+class StoreMovedOnError(ExplainedError, RuntimeError):
+    """The store was migrated by another release while this process had it open."""
 
 
 class UtcText(TypeDecorator[Any]):
@@ -56,6 +62,19 @@ def open_ops(url: str) -> sa.Engine:
     return engine
 
 
+def confirm_revision(engine: sa.Engine) -> None:
+    """Ask, after a failure, whether the store is still of this release. A store that does not answer may be.
+
+    Raises StoreMovedOnError.
+    """
+    found = _revision(engine)
+    if found is not None and found != REVISION:
+        raise StoreMovedOnError(
+            f"ops store {engine.url.render_as_string()}: revision {found}, expected {REVISION}; another release "
+            "migrated it while this process ran. Start the process of that release: `cityrisk up`"
+        )
+
+
 @contextmanager
 def opened(url: str) -> Iterator[sa.Engine]:
     """The ops store for the length of a block: `open_ops`, and its connections closed afterwards."""
@@ -69,11 +88,11 @@ def opened(url: str) -> Iterator[sa.Engine]:
 def _revision(engine: sa.Engine) -> str | None:
     """The revision that the store says it has, None for a new one."""
     stored = sa.table("alembic_version", sa.column("version_num"))
-    with engine.connect() as connection:
-        try:
+    try:
+        with engine.connect() as connection:
             found: str | None = connection.scalar(sa.select(stored.c.version_num))
-        except (exc.OperationalError, exc.ProgrammingError):  # no such table
-            return None
+    except (exc.OperationalError, exc.ProgrammingError):  # no such table, or nobody there
+        return None
     return found
 
 

@@ -15,13 +15,13 @@ import json
 import os
 import re
 import shutil
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from core.loopback import free_port
 from core.running import write_running
 from core.settings import NATS_PASSWORD, STREAM_KEY, Home, SettingsError
 from core.stream.streams import MESSAGE_BYTES, stored_bytes_of
@@ -133,13 +133,6 @@ def choose_ports(home: Home) -> BrokerPorts:
         mqtt=home.number("CITYRISK_MQTT_BROKER_PORT", MQTT_BROKER_PORT) or free_port(),
         monitor=home.number("CITYRISK_METRICS_PORT", MONITOR_PORT) or free_port(),
     )
-
-
-def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def write_configuration(home: Home, ports: BrokerPorts) -> Path:

@@ -115,6 +115,9 @@ def _booleans(text: pl.Series, column: Column) -> ColumnRead:
     words: dict[str, bool] = {**_TRUTH, **_FALSEHOOD}
     words |= {fold(word): ours.lower() == "true" for word, ours in column.value_map.items()}
     clean = clean_text(text, fold=True)
+    if len(clean) <= SMALL:
+        read = [words.get(one, words.get(one.lower())) if one is not None else None for one in clean.to_list()]
+        return _compared(clean, pl.Series(text.name, read, dtype=pl.Boolean))
     lower = clean.str.to_lowercase()
     values = clean.replace_strict(words, default=None, return_dtype=pl.Boolean)
     values = values.zip_with(values.is_not_null(), lower.replace_strict(words, default=None, return_dtype=pl.Boolean))

@@ -22,11 +22,10 @@ from nats.js.errors import NotFoundError
 from core.contract import Contract
 from core.runtime.http import DoorServer
 from core.runtime.telemetry import Health, exposed_telemetry
-from core.runtime.waiting import connect_at_last
+from core.runtime.waiting import store_and_broker
 from core.settings import ARCHIVE_KEY, Home
-from core.store import database
 from core.store.archive import Archive
-from core.store.keys import checked_key, confirm_keys
+from core.store.keys import checked_key
 from core.stream.broker import mqtt_accounts
 from core.stream.mqtt_store import left_behind
 from core.stream.packer import Packer
@@ -63,18 +62,13 @@ async def serve(
     Once `$HOME/run/listen.json` is written with the doors' ports, every door is open.
     """
     started_at = now()
-    engine = await asyncio.to_thread(database.open_ops, home.ops_url)
-    confirm_keys(home, engine)
-    client = await connect_at_last(home, "listen", started_at, stop)
-    if client is None:
-        return
-    try:
+    async with store_and_broker(home, "listen", started_at, stop) as opened:
+        if opened is None:
+            return
+        engine, client = opened
         await ensure_streams(client, home, now())
         await _tell_left_behind(home, client)
         await _Listening(home, contracts, now, engine, client).run(started_at, stop)
-    finally:
-        await client.close()
-        engine.dispose()
 
 
 async def _tell_left_behind(home: Home, client: Client) -> None:

@@ -21,11 +21,10 @@ from prometheus_client import CollectorRegistry
 from core.contract import Contract
 from core.runtime.process import run_process, running_alone
 from core.runtime.telemetry import Health, exposed_telemetry
-from core.runtime.waiting import connect_at_last
+from core.runtime.waiting import store_and_broker
 from core.settings import Home
 from core.stages import Landed
 from core.store import database
-from core.store.keys import confirm_keys
 from core.stream.publish import LiveMessage, LivePublisher, clock, place_in, raw_messages
 from core.stream.reader import RawReader, Taken
 from core.stream.streams import LIVE, RAW, ensure_streams, make_room
@@ -42,7 +41,7 @@ from ingest.pull import open_intake
 log = logging.getLogger(__name__)
 
 TICK_S = 0.05
-TICK_SHARE = 2.0  # a tick begins at the earliest this many times the length of the last one after it
+TICK_SHARE = 4.0  # a tick begins at the earliest this many times the length of the last one after it
 CLOCK_EVERY = timedelta(seconds=1)
 LANDING_ROWS = 50_000
 LANDING_S = 15
@@ -58,18 +57,12 @@ async def serve(
     """Take in until `stop` is set, then land what is left. Raises SettingsError when the home already has an intake."""
     with running_alone(home, "intake"):
         started_at = now()
-        engine = await asyncio.to_thread(database.open_ops, home.ops_url)
-        confirm_keys(home, engine)
-        client = await connect_at_last(home, "intake", started_at, stop)
-        if client is None:
-            return
-        try:
-            process = IntakeProcess(home, contracts, now, engine, client)
+        async with store_and_broker(home, "intake", started_at, stop) as opened:
+            if opened is None:
+                return
+            process = IntakeProcess(home, contracts, now, *opened)
             with exposed_telemetry(home, "intake", {}, started_at, process.registry, process.health):
                 await process.run(stop)
-        finally:
-            await client.close()
-            engine.dispose()
 
 
 class IntakeProcess:
@@ -155,6 +148,9 @@ class IntakeProcess:
         await make_room(self._client.jsm(), LIVE)
 
     async def _wait_after(self, error: BaseException) -> None:
+        """Note a failure that may pass. Raises StoreMovedOnError where another release has the store."""
+        if isinstance(error, sa.exc.OperationalError):
+            await asyncio.to_thread(database.confirm_revision, self._engine)
         text = str(error) or type(error).__name__
         if text != self._failure:
             log.warning("intake: trying again: %s", text)

@@ -46,7 +46,8 @@ def without_invisible(text: pl.Series) -> pl.Series:
 
 def is_shortened(text: pl.Series) -> pl.Series:
     """Which texts are numbers as a sheet shortens them (`4.20502E+17`): the digits behind are lost."""
-    if not text.str.contains("E+", literal=True).any():
+    is_small = len(text) <= SMALL
+    if not (any("E+" in one for one in text if one) if is_small else text.str.contains("E+", literal=True).any()):
         return pl.Series(text.name, [False], dtype=pl.Boolean).new_from_index(0, len(text))
     return text.str.contains(_SHORTENED).fill_null(False)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 import nats.errors
@@ -11,7 +12,7 @@ import pytest
 from broker_server import BrokerServer
 from core import tasks
 from core.stream import client
-from core.tasks import ended
+from core.tasks import ended, together
 from waiting import PATIENCE_S
 
 
@@ -51,3 +52,23 @@ async def test_a_broker_that_refuses_us_is_given_up_in_time_by_everyone(
         found = await asyncio.gather(*tried, return_exceptions=True)
     assert all(isinstance(one, (nats.errors.Error, OSError)) for one in found), found
     assert all("Authorization" in str(one) for one in found), found
+
+
+async def test_parts_of_a_process_end_with_the_one_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tasks, "CANCEL_AGAIN_AFTER_S", 0.01)
+    stopped: list[str] = []
+
+    async def stubborn() -> None:
+        for _ in range(2):  # drops the first cancellation, as `wait_for` may
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+        stopped.append("stubborn")
+
+    async def failing() -> None:
+        await asyncio.sleep(0)
+        raise LookupError("a defect")
+
+    async with asyncio.timeout(PATIENCE_S):
+        with pytest.raises(LookupError, match="a defect"):
+            await together(stubborn(), failing())
+    assert stopped == ["stubborn"]

@@ -340,3 +340,18 @@ def test_a_second_process_is_refused(broker: BrokerServer) -> None:
         assert second.returncode != 0
         assert "another alerting process is running" in second.stderr
         assert json.dumps(server.health()[1])
+
+
+def test_it_ends_when_another_release_has_migrated_its_store(broker: BrokerServer) -> None:
+    with alerting(broker.home) as server:
+        engine = open_ops(broker.home.ops_url)
+        with engine.begin() as connection:
+            connection.execute(sa.text("ALTER TABLE notification_queue RENAME TO of_the_next_release"))
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+        engine.dispose()
+        asyncio.run(publish(broker.home, range(60)))
+        until(lambda: server.process is not None and server.process.poll() is not None, what="the end of the process")
+        assert server.process is not None
+        assert server.process.returncode == 1
+    assert "revision 9999, expected" in server.log_text()
+    assert "`cityrisk up`" in server.log_text()
