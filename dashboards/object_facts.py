@@ -31,7 +31,11 @@ def pairs(scene: Scene, facts: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     found += [
         (words(key), scene.name(facts[f"{about}_zh"], facts[f"{about}_en"]))
-        for key, about in (("map.unscored_reason", "unscored_reason"), ("map.area_reason", "area_reason"))
+        for key, about in (
+            ("map.unscored_reason", "unscored_reason"),
+            ("map.area_reason", "area_reason"),
+            ("map.floor_reason", "floor_reason"),
+        )
         if facts.get(about) is not None  # a generation of before has no reasons
     ]
     if facts["n_devices"]:

@@ -45,3 +45,15 @@
         else printf('%.2f', {{ rounded }})
     end
 {%- endmacro -%}
+
+{#- What a signal of an object says, for people: the class by its name, else the number with its unit. -#}
+{%- macro signal_text(signal, bounds, classes, language) -%}
+    case
+        when {{ signal }}.is_assumed then '{{ "无" if language == "zh" else "none" }}'
+        else coalesce(
+            {{ classes }}.name_{{ language }},
+            {{ number_text(signal ~ '.raw_value') }}
+            || case when {{ bounds }}.unit = '1' then '' else ' ' || {{ bounds }}.unit end
+        )
+    end
+{%- endmacro -%}

@@ -1,7 +1,7 @@
 """How systems enter the index: signals with bounds or classes, what an area stands on, shares, kinds of devices.
 
-A version of the method is one that `systems/_house/risk_factor_weights.csv` has weights of. What a signal says
-otherwise under a version stands under that version.
+A version of the method is one that `systems/_house/risk_factor_weights.csv` has weights of, the oldest first. What a
+signal says otherwise under a version stands under that version.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.declarations import DeclarationError, read_declaration
 from core.system import System
+from orchestration.derive import floors
 from orchestration.derive.tables import Row, csv_text, house_rows
 
 COMPONENTS = ("hazard", "exposure", "vulnerability", "capacity")
@@ -80,13 +81,14 @@ _RELATIONS = {"ratio_to": "ratio", "ratio_to_depth_limit": "ratio_limit", "margi
 def tables(root: Path, systems: Iterable[System]) -> dict[str, str]:
     """File name → CSV of the index. Raises DeclarationError."""
     house = house_rows(root, "risk_factor_weights", WEIGHTS)
-    versions = sorted({row["method_version"] for row in house})
+    versions = list(dict.fromkeys(row["method_version"] for row in house))
     every = list(systems)
     placed = [(system, index) for system in every if (index := index_of(system))]
     signals = [row for version in versions for system, index in placed for row in _signals(system, index, version)]
     return {
         "signal_bounds.csv": csv_text(SIGNALS, (row for row, _ in signals)),
         "signal_classes.csv": csv_text(CLASSES, (row for _, classes in signals for row in classes)),
+        "score_floors.csv": csv_text(floors.FLOORS, _floors(placed, versions)),
         "exposure_bounds.csv": csv_text(PEOPLE, _people(placed, versions)),
         "subdomain_basis.csv": csv_text(BASIS, _bases(placed, versions)),
         "risk_factor_weights.csv": csv_text(WEIGHTS, (*house, *_shares(placed, versions))),
@@ -171,6 +173,11 @@ def _classes(version: str, code: str, signal: Row) -> Iterator[Row]:
             "source": basis["source"],
             "evidence_grade": basis["grade"],
         }
+
+
+def _floors(placed: list[tuple[System, Row]], versions: list[str]) -> Iterator[Row]:
+    for system, index in placed:
+        yield from floors.rows(system, ((code, signal) for _, code, signal in signals_of(index)), versions)
 
 
 def _people(placed: list[tuple[System, Row]], versions: list[str]) -> Iterator[Row]:

@@ -138,6 +138,18 @@ def tables(systems: Iterable[System], there: Container[str] | None = None) -> di
     }
 
 
+def rule_rows(system: System, rule_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """One rule of a folder and its conditions, as the tables have them. Raises DeclarationError for one that is not."""
+    path = system.folder / "rules.yaml" if system.folder else None
+    document = read_declaration(path, "rules") if path is not None and path.is_file() else {"rules": {}}
+    if rule_id not in document["rules"]:
+        raise DeclarationError(f"{path}: no rule {rule_id}; expected one of {', '.join(document['rules']) or 'none'}")
+    declared = document["rules"][rule_id]
+    rule = without_absent(declared, ())
+    conditions = [_condition_row(rule_id, rule, one, document["version"]) for one in rule["conditions"]]
+    return _rule_row(system, rule_id, rule, document["version"]), conditions
+
+
 def without_absent(rule: Element, there: Container[str]) -> dict[str, Any]:
     """The rule without members of systems that are not there, and without the groups of conditions that need one.
 

@@ -13,18 +13,26 @@ from orchestration.project import PROJECT, seed_folders
 from warehouse import synthetic
 from warehouse.built import DAYS, Warehouse, open_warehouse
 
-SECOND = "cri-1.1.0"
+SECOND = "cri-9.0.0"
+
+
+def in_force() -> str:
+    """The version that the days of the test are scored by before the second one begins."""
+    with (PROJECT / "seeds" / "method_versions.csv").open(encoding="utf-8", newline="") as file:
+        begun = [row for row in csv.DictReader(file) if row["valid_from"] <= DAYS[0].isoformat()]
+    return max(begun, key=lambda row: (row["valid_from"], row["method_version"]))["method_version"]
 
 
 def add_version(project: Path, valid_from: date) -> None:
-    """Every seed row of the first version again for the second, with hazards that weigh more and one limit moved."""
+    """Every seed row of today's version again for the second, with hazards that weigh more and one limit moved."""
+    first = in_force()
     for path in (path for folder in seed_folders(project) for path in folder.glob("*.csv")):
         with path.open(encoding="utf-8", newline="") as file:
             table = list(csv.DictReader(file))
         if not table or "method_version" not in table[0]:
             continue
         table = [row for row in table if row["method_version"] != SECOND]
-        for row in [row | {"method_version": SECOND} for row in table]:
+        for row in [row | {"method_version": SECOND} for row in table if row["method_version"] == first]:
             if path.stem == "method_versions":
                 row["valid_from"] = valid_from.isoformat()
             elif path.stem == "risk_factor_weights" and row["level"] == "component":
@@ -62,8 +70,8 @@ def test_each_day_is_scored_by_the_version_that_was_in_force(tmp_path: Path) -> 
     first = index(city)
     today = city.now.date()
     assert {day: {row[3] for row in rows} for day, rows in first.items()} == {
-        DAYS[0]: {"cri-1.0.0"},
-        DAYS[1]: {"cri-1.0.0"},
+        DAYS[0]: {in_force()},
+        DAYS[1]: {in_force()},
         DAYS[2]: {SECOND},
         today: {SECOND},
     }

@@ -51,6 +51,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     made = open_warehouse(tmp_path_factory.mktemp("risk"))
     synthetic.land_city(made.home, made.engine, made.contracts, DAYS, n=6)
     land_a_unit_outside(made)
+    land_a_graded_hazard(made)
     made.build(full_refresh=True, select=None)
     yield made
     made.engine.dispose()
@@ -64,6 +65,16 @@ def land_a_unit_outside(city: Warehouse) -> None:
     codes = pl.Series([None, "430702"], dtype=pl.String)
     frame = frame.with_columns(codes.alias(code), codes.alias("_area_code"), pl.lit(100.0).alias("_lon"))
     synthetic.land_rows(city.home, city.engine, contract, frame, "units-outside")
+
+
+def land_a_graded_hazard(city: Warehouse) -> None:
+    """A major hazard that is registered with grade 1, and of whose substances too little is known to give it one."""
+    contract = city.contracts["emergency.major_hazard"]
+    names = {column.concept: column.landed_name for column in contract.landed_columns}
+    frame = synthetic.rows_of(contract, DAYS[0], 1).with_columns(
+        pl.lit("MH1").alias(names["object_id"]), pl.lit("1").alias(names["grade"])
+    )
+    synthetic.land_rows(city.home, city.engine, contract, frame, "graded-hazard")
 
 
 def ask(city: Warehouse, sql: str) -> list[tuple]:
@@ -192,6 +203,14 @@ def test_residual_is_never_worse_than_inherent(city: Warehouse) -> None:
         assert rank[residual] <= rank[inherent]
         assert score <= inherent_score
     assert len({residual for _, residual, _, _ in rows}) > 1
+
+
+@pytest.mark.slow
+@pytest.mark.case("pages.12")
+def test_a_major_hazard_of_grade_1_is_never_mild(city: Warehouse) -> None:
+    told = "inherent_colour, residual_colour in ('red', 'orange'), floor_reason_zh, floor_reason_en"
+    worst = ask(city, f"select distinct {told} from risk_object where object_id = 'emergency:MH1'")
+    assert worst == [("red", True, "一级重大危险源", "major hazard of grade 1")]
 
 
 @pytest.mark.slow

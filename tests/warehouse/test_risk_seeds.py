@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from core.catalogue import load_contracts
+from core.severity import RANKS
 from orchestration.project import PROJECT, table_of
 
 ROLES = {"lead", "responsible", "build", "monitor", "command", "dispose"}
@@ -157,3 +158,15 @@ def test_gb18218_tables_are_copied_whole(shared_dir: Path) -> None:
     assert [
         (r["symbol"], r["critical_quantity_t"], r["beta_table4"]) for r in reference(shared_dir, "gb18218_table2_4.csv")
     ] == [(r["hazard_class"], r["critical_quantity_t"], r["beta"]) for r in rows("gb18218_table2_4")]
+
+
+def test_floors_are_of_signals_and_colours_of_the_method() -> None:
+    signals = {(row["method_version"], row["signal_code"]) for row in rows("signal_bounds")}
+    floors = rows("score_floors")
+    assert {row["evidence_grade"] for row in floors} <= GRADES
+    for row in floors:
+        assert (row["method_version"], row["signal_code"]) in signals
+        assert RANKS[row["residual_colour"]] <= RANKS[row["inherent_colour"]]
+        assert bool(row["class"]) == (row["comparison"] == "is") == (not row["value"])
+    grades = {row["class"]: row["inherent_colour"] for row in floors if row["signal_code"] == "mh_r"}
+    assert grades == {row["grade"]: row["colour"] for row in rows("gb18218_grades") if row["colour"] != "blue"}

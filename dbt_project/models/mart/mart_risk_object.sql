@@ -1,5 +1,6 @@
 -- One row per risk object on the newest computed day: its colour by nature and with what is done against it, or the
 -- reason why it has none. An object that lies in no area of the city says so too.
+-- Where a floor of the method holds its colours up (`score_floors`), it says by which signal.
 -- Inherent and residual colour are static classes of the object; they are not warning levels.
 {{ config(alias='risk_object') }}
 with newest as (
@@ -72,7 +73,11 @@ select
   unscored.text_en as unscored_reason_en,
   reasoned.area_reason,
   placed.text_zh as area_reason_zh,
-  placed.text_en as area_reason_en
+  placed.text_en as area_reason_en,
+  coalesce(floors.name_zh, floor_bounds.name_zh || ' ' || {{ signal_text('floored', 'floor_bounds', 'floors', 'zh') }})
+    as floor_reason_zh,
+  coalesce(floors.name_en, floor_bounds.name_en || ' ' || {{ signal_text('floored', 'floor_bounds', 'floors', 'en') }})
+    as floor_reason_en
 from {{ ref('risk_object') }} as objects
 cross join newest
 inner join reasoned on objects.object_id = reasoned.object_id
@@ -92,3 +97,15 @@ left join {{ ref('colour_cuts') }} as residual
     and {{ in_cut('scored.residual_score', 'residual') }}
 left join {{ ref('signal_bounds') }} as bounds
   on scored.hazard_signal = bounds.signal_code and scored.method_version = bounds.method_version
+left join {{ ref('signal') }} as floored
+  on
+    scored.subject_id = floored.subject_id
+    and scored.as_of_date = floored.as_of_date
+    and scored.floor_signal = floored.signal_code
+left join {{ ref('signal_bounds') }} as floor_bounds
+  on floored.signal_code = floor_bounds.signal_code and floored.method_version = floor_bounds.method_version
+left join {{ ref('score_floors') }} as floors
+  on
+    scored.floor_signal = floors.signal_code
+    and scored.method_version = floors.method_version
+    and scored.floor_class = floors.class

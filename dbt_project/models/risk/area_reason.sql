@@ -37,20 +37,10 @@ named as (
     ranked.subdomain,
     ranked.component,
     ranked.place,
-    subject.name_zh || '（' || bounds.name_zh || ' ' || case
-      when signal.is_assumed then '无'
-      else coalesce(
-        classes.name_zh,
-        {{ number_text('signal.raw_value') }} || case when bounds.unit = '1' then '' else ' ' || bounds.unit end
-      )
-    end || '）' as text_zh,
-    subject.name_en || ' (' || bounds.name_en || ' ' || case
-      when signal.is_assumed then 'none'
-      else coalesce(
-        classes.name_en,
-        {{ number_text('signal.raw_value') }} || case when bounds.unit = '1' then '' else ' ' || bounds.unit end
-      )
-    end || ')' as text_en
+    subject.name_zh || '（' || bounds.name_zh || ' ' || {{ signal_text('signal', 'bounds', 'classes', 'zh') }} || '）'
+      as text_zh,
+    subject.name_en || ' (' || bounds.name_en || ' ' || {{ signal_text('signal', 'bounds', 'classes', 'en') }} || ')'
+      as text_en
   from ranked
   inner join {{ ref('method') }} as method on ranked.method_version = method.method_version
   inner join {{ ref('subject') }} as subject on ranked.subject_id = subject.subject_id

@@ -2,8 +2,10 @@
 -- Hazard is the worst signal; the others are weighted means; what nothing describes stands at the neutral value.
 -- inherent: static hazards, no measures. residual: inherent less measures, so never worse. current: with today's
 -- readings, findings and warnings.
+-- No score lies below its floor (`score_floors`): what a grade or a breached threshold says, no low exposure hides.
 {{ config(
-  materialized='incremental', incremental_strategy='delete+insert', unique_key='as_of_date', on_schema_change='fail'
+  materialized='incremental', incremental_strategy='delete+insert', unique_key='as_of_date',
+  on_schema_change='append_new_columns'
 ) }}
 with days as (
   select subject_id, subdomain, as_of_date, method_version
@@ -26,6 +28,70 @@ component as (
   group by subject_id, as_of_date, component
 ),
 
+-- Of a major hazard the grade counts that its substances give, and the one that it is registered with.
+told as (
+  select subject_id, as_of_date, method_version, signal_code, raw_value, raw_class as class
+  from {{ ref('signal') }}
+  where as_of_date in (select as_of_date from {{ ref('risk_day') }})
+  union all
+  select
+    subject_day.subject_id,
+    subject_day.as_of_date,
+    subject_day.method_version,
+    bounds.signal_code,
+    cast(null as {{ sql_type('number') }}) as raw_value,
+    graded.grade as class
+  from {{ ref('subject_day') }} as subject_day
+  inner join {{ ref('signal_bounds') }} as bounds
+    on
+      bounds.kind = 'gb18218'
+      and subject_day.object_type = bounds.object_type
+      and subject_day.method_version = bounds.method_version
+  inner join (
+    select unit_id, cast(grade as {{ sql_type('string') }}) as grade from {{ ref('major_hazard_unit') }}
+    union all
+    select subject_id as unit_id, grade from {{ ref('subject') }}
+  ) as graded on subject_day.subject_id = graded.unit_id
+),
+
+floored as (
+  select
+    told.subject_id,
+    told.as_of_date,
+    max(inherent.lower_bound) as inherent_floor,
+    max(residual.lower_bound) as residual_floor,
+    max_by(
+      floors.signal_code,
+      (inherent.severity_rank + residual.severity_rank, floors.signal_code, coalesce(floors.class, ''))
+    ) as floor_signal,
+    nullif(
+      max_by(
+        coalesce(floors.class, ''),
+        (inherent.severity_rank + residual.severity_rank, floors.signal_code, coalesce(floors.class, ''))
+      ), ''
+    ) as floor_class
+  from told
+  inner join {{ ref('score_floors') }} as floors
+    on
+      told.signal_code = floors.signal_code
+      and told.method_version = floors.method_version
+      and case floors.comparison
+        when 'ge' then told.raw_value >= floors.value
+        when 'gt' then told.raw_value > floors.value
+        when 'le' then told.raw_value <= floors.value
+        when 'lt' then told.raw_value < floors.value
+        else told.class = floors.class
+      end
+  {%- for measure in ['inherent', 'residual'] %}
+  inner join {{ ref('colour_cuts') }} as {{ measure }}
+    on
+      {{ measure }}.scale = 'object_risk'
+      and floors.method_version = {{ measure }}.method_version
+      and floors.{{ measure }}_colour = {{ measure }}.colour
+  {%- endfor %}
+  group by told.subject_id, told.as_of_date
+),
+
 joined as (
   select
     days.as_of_date,
@@ -39,9 +105,14 @@ joined as (
     {%- for component in ['hazard', 'exposure', 'vulnerability', 'capacity'] %}
     {{ component }}.worst_signal as {{ component }}_signal,
     {%- endfor %}
+    coalesce(floored.inherent_floor, 0.0) as inherent_floor,
+    coalesce(floored.residual_floor, 0.0) as residual_floor,
+    floored.floor_signal,
+    floored.floor_class,
     method.method_version
   from days
   inner join {{ ref('method') }} as method on days.method_version = method.method_version
+  left join floored on days.subject_id = floored.subject_id and days.as_of_date = floored.as_of_date
   {%- for component in ['hazard', 'exposure', 'vulnerability', 'capacity'] %}
   left join component as {{ component }}
     on
@@ -81,8 +152,13 @@ select
   exposure_signal,
   vulnerability_signal,
   capacity_signal,
-  index_scale * exp((hazard_weight * ln_static_hazard + ln_reach) / inherent_weight) as inherent_score,
-  index_scale * exp((hazard_weight * ln_static_hazard + ln_reach) / inherent_weight + ln_lack) as residual_score,
-  index_scale * exp((hazard_weight * ln_hazard + ln_reach) / inherent_weight + ln_lack) as current_score,
-  method_version
+  greatest(index_scale * exp((hazard_weight * ln_static_hazard + ln_reach) / inherent_weight), inherent_floor)
+    as inherent_score,
+  greatest(index_scale * exp((hazard_weight * ln_static_hazard + ln_reach) / inherent_weight + ln_lack), residual_floor)
+    as residual_score,
+  greatest(index_scale * exp((hazard_weight * ln_hazard + ln_reach) / inherent_weight + ln_lack), residual_floor)
+    as current_score,
+  method_version,
+  floor_signal,
+  floor_class
 from logged
