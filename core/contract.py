@@ -22,6 +22,8 @@ API_VERSION = "v3.2.0"
 LogicalType = Literal["string", "number", "integer", "boolean", "date", "timestamp"]
 DriftMode = Literal["evolve", "freeze", "discard_row", "discard_value"]
 Snapshot = Literal["full", "incremental"]
+# A full snapshot that names fewer rows than this share of those before it is taken for a cut one: it ends nothing.
+CLOSES_FROM_SHARE = 0.8
 Mask = Literal["none", "hash", "drop"]
 
 # A concept that a column of each entity may fill; the unified model reads these and nothing else.
@@ -190,6 +192,7 @@ class Contract:
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...]
     snapshot: Snapshot
+    closes_from_share: float
     cursor_field: str | None
     overlap: timedelta | int
     datum: str
@@ -306,6 +309,7 @@ def parse_contract(document: Mapping[str, Any], origin: str, *, is_strict: bool 
         columns=columns,
         rules=tuple(_rule(feed_id, q) for q in schema.get("quality", [])),
         snapshot=custom.get("snapshot", "incremental"),
+        closes_from_share=float(custom.get("closesFromShare", CLOSES_FROM_SHARE)),
         cursor_field=custom.get("cursorField"),
         overlap=_overlap(origin, custom.get("overlap", 0)),
         datum=custom.get("datum", "WGS84"),

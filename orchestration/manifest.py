@@ -42,6 +42,7 @@ LANDED_SCHEMA = {
     "path": pl.String(),
     "batch_id": pl.String(),
     "is_affected": pl.Boolean(),
+    "is_changed": pl.Boolean(),  # it has new or lost files of its own: of a register, the others are only read with it
     "unfit": pl.String(),  # columns of the file that are read leniently, comma-separated; null: all of them fit
 }
 LEFT_OUT_SCHEMA = {"feed_id": pl.String(), "reason": pl.String()}  # one row a feed that is not wholly in the build
@@ -93,11 +94,12 @@ def write_manifest(
     every = _ledger_files(engine, contracts)
     kept = {(file.feed_id, file.landed_on) for file in every if file.path in lost}
     files = [file for file in every if file.path not in lost]
-    affected = _affected(files, contracts, full_refresh, {day.isoformat() for day in days or ()})
-    affected -= set() if full_refresh else kept
+    changed = _changed(files, full_refresh, {day.isoformat() for day in days or ()})
+    affected = _affected(files, contracts, changed) - (set() if full_refresh else kept)
     (home.build / "ops").mkdir(parents=True, exist_ok=True)
-    _landed(home, files, affected, unfit or {}).write_parquet(home.build / "landed.parquet")
-    _this_build(home, as_of, run_id, city_code, full_refresh).write_parquet(home.build / FACTS)
+    _landed(home, files, affected, changed, unfit or {}).write_parquet(home.build / "landed.parquet")
+    opened_at = _opened_at(engine) or as_of
+    _this_build(home, as_of, opened_at, run_id, city_code, full_refresh).write_parquet(home.build / FACTS)
     left = pl.DataFrame(sorted((left_out or {}).items()), schema=LEFT_OUT_SCHEMA, orient="row")
     left.write_parquet(home.build / "left_out.parquet")
     for table in SNAPSHOT_TABLES:
@@ -154,16 +156,19 @@ def _ledger_files(engine: sa.Engine, contracts: Mapping[str, Contract]) -> list[
     return [file for file in files if file.is_live or file.is_built]
 
 
-def _affected(
-    files: Iterable[_File], contracts: Mapping[str, Contract], full_refresh: bool, days: Collection[str]
-) -> set[tuple[str, str]]:
-    """The (feed, day)s to write anew."""
-    files = list(files)
-    changed = {
+def _changed(files: Iterable[_File], full_refresh: bool, days: Collection[str]) -> set[tuple[str, str]]:
+    """The (feed, day)s that have new or lost files, or are asked for."""
+    return {
         (file.feed_id, file.landed_on)
         for file in files
         if full_refresh or file.is_live != file.is_built or file.landed_on in days
     }
+
+
+def _affected(
+    files: Sequence[_File], contracts: Mapping[str, Contract], changed: Collection[tuple[str, str]]
+) -> set[tuple[str, str]]:
+    """The (feed, day)s to write anew: what changed, and what is read together with it."""
     whole = {feed_id for feed_id, _ in changed if feed_id in contracts and contracts[feed_id].is_register}
     # A key that does not hold its time may stand on two days; when the newer row is lost, the older one comes back.
     whole |= {
@@ -171,7 +176,7 @@ def _affected(
         for file in files
         if file.is_built and not file.is_live and file.feed_id in contracts and _moves(contracts[file.feed_id])
     }
-    return changed | {(file.feed_id, file.landed_on) for file in files if file.feed_id in whole}
+    return {*changed} | {(file.feed_id, file.landed_on) for file in files if file.feed_id in whole}
 
 
 def _moves(contract: Contract) -> bool:
@@ -180,7 +185,11 @@ def _moves(contract: Contract) -> bool:
 
 
 def _landed(
-    home: Home, files: Iterable[_File], affected: Collection[tuple[str, str]], unfit: Mapping[Path, Sequence[str]]
+    home: Home,
+    files: Iterable[_File],
+    affected: Collection[tuple[str, str]],
+    changed: Collection[tuple[str, str]],
+    unfit: Mapping[Path, Sequence[str]],
 ) -> pl.DataFrame:
     live = [file for file in files if file.is_live]
     rows = [
@@ -190,12 +199,16 @@ def _landed(
             str((home.landing / file.path).absolute()),
             file.batch_id,
             (file.feed_id, file.landed_on) in affected,
+            (file.feed_id, file.landed_on) in changed,
             ",".join(unfit.get(home.landing / file.path, ())) or None,
         )
         for file in live
     ]
     emptied = set(affected) - {(file.feed_id, file.landed_on) for file in live}
-    rows += [(feed_id, landed_on, None, None, True, None) for feed_id, landed_on in sorted(emptied)]  # type: ignore[misc]
+    rows += [
+        (feed_id, landed_on, None, None, True, (feed_id, landed_on) in changed, None)  # type: ignore[misc]
+        for feed_id, landed_on in sorted(emptied)
+    ]
     return pl.DataFrame(rows, schema=LANDED_SCHEMA, orient="row")
 
 
@@ -212,13 +225,23 @@ def _last_built_on(home: Home) -> date | None:
     return date.fromisoformat(text) if text else None
 
 
-def _this_build(home: Home, as_of: datetime, run_id: str, city_code: str, full_refresh: bool) -> pl.DataFrame:
+def _opened_at(engine: sa.Engine) -> datetime | None:
+    """When the home published first, None before that: what registers said until then holds for the days before too."""
+    with engine.connect() as connection:
+        at: datetime | None = connection.execute(sa.select(sa.func.min(tables.generation.c.published_at))).scalar()
+    return at
+
+
+def _this_build(
+    home: Home, as_of: datetime, opened_at: datetime, run_id: str, city_code: str, full_refresh: bool
+) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "run_id": [run_id],
             "as_of": [as_of],
             "as_of_date": [as_of.astimezone(CIVIL_ZONE).date()],
             "last_built_on": [_last_built_on(home)],
+            "opened_at": [opened_at],
             "city_code": [city_code],
             "is_full_refresh": [full_refresh],
         },
@@ -227,6 +250,7 @@ def _this_build(home: Home, as_of: datetime, run_id: str, city_code: str, full_r
             "as_of": pl.Datetime("us", "UTC"),
             "as_of_date": pl.Date(),
             "last_built_on": pl.Date(),
+            "opened_at": pl.Datetime("us", "UTC"),
             "city_code": pl.String(),
             "is_full_refresh": pl.Boolean(),
         },

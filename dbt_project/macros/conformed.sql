@@ -12,29 +12,53 @@
     {%- endfor -%}
 {%- endmacro -%}
 
-{#- CTEs `registered` and `device`: the newest registration of every device, which says what object it stands at. -#}
-{%- macro newest_devices() -%}
-registered as (
-  select device_id, object_id, received_at, batch_id from {{ ref('all_device') }}
-),
-
-device as (
-  {{ latest_by_key('registered', ['device_id'], ['received_at', 'batch_id']) }}
-)
+{#- CTE `device`: the objects that every device stood at, each from one time on to another. The first is taken to have
+    been so before, the last goes on (nulls). -#}
+{%- macro device_places() -%}
+device as ({{ places_of_devices() }})
 {%- endmacro -%}
 
-{#- Rows that name a device and no object, with the object that the device stands at. Needs `newest_devices`. -#}
+{#- The query of `device_places`. -#}
+{%- macro places_of_devices() -%}
+  select
+    device_id,
+    object_id,
+    case when place > 1 then received_at end as from_at,
+    lead(received_at) over (partition by device_id order by place) as to_at
+  from (
+    select *, row_number() over (partition by device_id order by received_at, batch_id) as place
+    from (
+      select
+        device_id,
+        object_id,
+        received_at,
+        batch_id,
+        lag(object_id) over (partition by device_id order by received_at, batch_id) as object_before,
+        row_number() over (partition by device_id order by received_at, batch_id) as statement_no
+      from {{ ref('all_device') }}
+    ) as stated
+    where statement_no = 1 or object_id is distinct from object_before
+  ) as moved
+{%- endmacro -%}
+
+{#- The condition that a row of `device_places` is the one in which a fact happened at `moment`. -#}
+{%- macro stood_at(moment) -%}
+    (device.from_at is null or {{ moment }} >= device.from_at) and (device.to_at is null or {{ moment }} < device.to_at)
+{%- endmacro -%}
+
+{#- Events that name a device and no object, with the object that the device stood at. Needs `device_places`. -#}
 {%- macro with_object_of_device(fields, relation) -%}
   select
     {%- for name in fields %}
     {{ 'device' if name == 'object_id' else relation }}.{{ name }}{{ ',' if not loop.last }}
     {%- endfor %}
   from {{ relation }}
-  left join device on {{ relation }}.device_id = device.device_id
+  left join device
+    on {{ relation }}.device_id = device.device_id and {{ stood_at(relation ~ '.occurred_at') }}
 {%- endmacro -%}
 
 {#- CTEs of one feed of readings: its rows under the entity's names, the object of each, and one row a value. What a
-    stream found out of range is marked by value, so its marks come along. Needs `newest_devices`. -#}
+    stream found out of range is marked by value, so its marks come along. Needs `device_places`. -#}
 {%- macro reading_ctes(feed, staging, fields, given, metrics, is_stream) -%}
 {%- set of_row = dict(fields) -%}
 {%- for name in ['object_id', 'metric', 'value'] -%}{%- do of_row.pop(name) -%}{%- endfor -%}
@@ -53,7 +77,8 @@ device as (
 {{ feed }}_wide as (
   select {{ feed }}_read.*, device.object_id
   from {{ feed }}_read
-  left join device on {{ feed }}_read.device_id = device.device_id
+  left join device
+    on {{ feed }}_read.device_id = device.device_id and {{ stood_at(feed ~ '_read.observed_at') }}
 ),
 
 {{ feed }}_long as (

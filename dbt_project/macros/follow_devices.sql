@@ -1,6 +1,7 @@
 {#-
-    After readings were loaded: when a register came in this build, readings of devices that now stand at another
-    object get that object. Otherwise an incremental build would differ from one made from nothing.
+    After readings were loaded: when a register came in this build, readings get the object at which it says that their
+    device stood. Otherwise an incremental build would differ from one made from nothing: a device that no register
+    named yet, or a register's batch that was taken back.
 -#}
 {%- macro follow_devices() -%}
     {#- Named before any condition, so that dbt knows the edges. -#}
@@ -14,8 +15,11 @@
     {%- if run_query(query).columns[0].values()[0] > 0 -%}
     update {{ this }} as reading
     set object_id = device.object_id
-    from ({{ latest_by_key(all_device, ['device_id'], ['received_at', 'batch_id']) }}) as device
-    where reading.device_id = device.device_id and reading.object_id is distinct from device.object_id
+    from ({{ places_of_devices() }}) as device
+    where
+        reading.device_id = device.device_id
+        and {{ stood_at('reading.observed_at') }}
+        and reading.object_id is distinct from device.object_id
     {%- endif -%}
     {%- endif -%}
 {%- endmacro -%}

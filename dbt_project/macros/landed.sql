@@ -86,7 +86,7 @@
 {%- endmacro -%}
 
 {#- The list of live files that orchestration wrote before this build: feed_id, landed_on, path, batch_id,
-    is_affected. A day that lost all its files stands in it with a null path. -#}
+    is_affected, is_changed. A day that lost all its files stands in it with a null path. -#}
 {%- macro landed_manifest() -%}
     {{- parquet_file(build_folder() ~ '/landed.parquet') -}}
 {%- endmacro -%}
@@ -102,7 +102,7 @@
 {%- endmacro -%}
 
 {#- The one row of facts of this build: run_id, as_of, as_of_date, last_built_on (null before the first finished build),
-    city_code, is_full_refresh. -#}
+    opened_at (when the home published first, else as_of), city_code, is_full_refresh. -#}
 {%- macro this_build() -%}
     {{- parquet_file(build_folder() ~ '/build.parquet') -}}
 {%- endmacro -%}

@@ -44,6 +44,7 @@ def _model(entity: str, contracts: Sequence[Contract]) -> str:
 
 
 def _branch(entity: str, contract: Contract) -> Branch:
+    # Columns of ours, as batch_id, are no concept of the source: a repeated row is one of the same batch.
     source_key = [column.landed_name for name in ENTITY_KEYS[entity] if (column := contract.by_concept(name))]
     is_repeated = entity != "reading" and set(landed_key(contract)) != set(source_key)
     return Branch(

@@ -20,10 +20,10 @@ class Field:
     sensitivity: str = "internal"
 
 
-# What an entity's rows are called and are keyed by.
+# What an entity's rows are called and are keyed by. Things of registers have a row for every batch that names them.
 ENTITY_KEYS: Mapping[str, tuple[str, ...]] = {
-    "object": ("object_id",),
-    "device": ("device_id",),
+    "object": ("object_id", "batch_id"),
+    "device": ("device_id", "batch_id"),
     "reading": ("device_id", "metric", "observed_at"),
     "event": ("event_id",),
     "inspection": ("inspection_id",),

@@ -9,7 +9,7 @@ import yaml
 
 from core.contract import ENTITY_CONCEPTS, Column, Contract
 from orchestration.derive.entities import ENTITY_KEYS, ENTITY_NAMES, Field, fields_of
-from orchestration.derive.staging import landed_key, model_name
+from orchestration.derive.staging import model_name, row_key
 
 HEADER = "# Derived from the contracts by `cityrisk derive`; not edited by hand.\n"
 
@@ -60,7 +60,7 @@ def _staging_model(contract: Contract) -> dict[str, Any]:
         "name": model_name(contract),
         "description": _both(contract.name_zh, f"{contract.name_en}: {contract.grain}"),
         "config": {"meta": {"feed_id": contract.id, "owner": contract.owner}},
-        "data_tests": [_key_test(landed_key(contract))],
+        "data_tests": [_key_test(row_key(contract))],
         "columns": [*map(_contract_column, contract.landed_columns), *map(_field_column, META_FIELDS)],
     }
 

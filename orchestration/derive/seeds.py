@@ -26,6 +26,8 @@ FEEDS = (
     "late_after_s",
     "silent_after_s",
     "retention_d",
+    "snapshot",
+    "closes_from_share",
     "version",
     "entities",
 )
@@ -88,6 +90,8 @@ def _feed(contract: Contract) -> Sequence[object]:
         int(contract.late_after.total_seconds()),
         int(contract.silent_after.total_seconds()),
         contract.retention.days,
+        contract.snapshot,
+        contract.closes_from_share,
         contract.version,
         ";".join(contract.entities),
     )

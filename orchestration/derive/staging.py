@@ -94,7 +94,7 @@ def models(contracts: Iterable[Contract]) -> dict[str, str]:
     for contract in contracts:
         for name in RESERVED_WORDS & {column.landed_name for column in contract.columns}:
             raise ContractError(f"{contract.id}: column {name!r} is a reserved word of SQL; choose another `name`")
-    return {f"{model_name(c)}.sql": render("staging.sql.jinja", contract=c, key=landed_key(c)) for c in contracts}
+    return {f"{model_name(c)}.sql": render("staging.sql.jinja", contract=c, key=row_key(c)) for c in contracts}
 
 
 def model_name(contract: Contract) -> str:
@@ -105,3 +105,8 @@ def model_name(contract: Contract) -> str:
 def landed_key(contract: Contract) -> list[str]:
     """The primary key under its landed names."""
     return [contract.column(name).landed_name for name in contract.key]
+
+
+def row_key(contract: Contract) -> list[str]:
+    """What is unique in the staging view: of a register, every batch that names a thing has a row of its own."""
+    return [*landed_key(contract), *(["_batch_id"] if contract.is_register else [])]

@@ -165,6 +165,12 @@ def changed(warehouse: Warehouse, withdrawn: str) -> Warehouse:
         pl.lit("O000007").alias("point_id")
     )
     synthetic.land_rows(warehouse.home, warehouse.engine, contract, moved, "device-moved")
+    contract = warehouse.contracts[LONG_AGO]
+    later = synthetic.rows_of(contract, DAYS[2], 1).with_columns(
+        pl.lit("D000001").alias("device_id"),
+        pl.lit(warehouse.now + timedelta(minutes=1)).cast(pl.Datetime("us", "UTC")).alias("observed_at"),
+    )
+    synthetic.land_rows(warehouse.home, warehouse.engine, contract, later, "after-the-move")
     contract = warehouse.contracts[LATE]
     frame = synthetic.rows_of(contract, DAYS[2], 1).with_columns(pl.lit("NEW1").alias("station_id"))
     synthetic.land_rows(warehouse.home, warehouse.engine, contract, frame, "unregistered")
@@ -188,9 +194,12 @@ def test_files_without_a_newer_column_still_build(changed: Warehouse) -> None:
     assert metrics == [(len(changed.contracts[LONG_AGO].metrics) - 1,)]
 
 
-def test_readings_follow_a_device_to_its_new_object(changed: Warehouse) -> None:
-    objects = "select distinct object_id from core.reading where device_id = 'resources:D000001'"
-    assert changed.ask(objects) == [("resources:O000007",)]
+def test_readings_belong_to_the_object_at_which_their_device_stood(changed: Warehouse) -> None:
+    objects = (
+        "select batch_id = 'after-the-move', list(distinct object_id) from core.reading "
+        "where device_id = 'resources:D000001' group by 1 order by 1"
+    )
+    assert changed.ask(objects) == [(False, ["resources:O000001"]), (True, ["resources:O000007"])]
 
 
 def test_an_incremental_build_equals_one_from_nothing(changed: Warehouse) -> None:

@@ -1,6 +1,7 @@
--- One row per device: those of the registers, and those that only readings name (is_registered = false).
+-- One row per device: those of the registers, and those that no register names (any more) but readings do
+-- (is_registered = false).
 with registered as (
-  {{ latest_by_key(ref('all_device'), ['device_id'], ['received_at', 'batch_id']) }}
+  {{ latest_by_key(ref('device_version'), ['device_id'], ['valid_from']) }}
 ),
 
 seen_metric as (
@@ -37,7 +38,7 @@ select
   coalesce(registered.subdomain, feeds.subdomain) as subdomain,
   coalesce(registered.feed_id, seen.feed_id) as feed_id,
   seen.feed_id as reading_feed_id,
-  registered.device_id is not null as is_registered,
+  registered.device_id is not null and registered.valid_to is null as is_registered,
   registered.name_zh,
   registered.protocol,
   coalesce(seen.metric_list, registered.metric_list) as metric_list,
@@ -47,6 +48,9 @@ select
   registered.installed_on,
   registered.updated_at,
   registered.attributes,
+  registered.valid_from,
+  registered.valid_to,
+  registered.is_since_unknown,
   seen.first_observed_at,
   seen.last_observed_at,
   seen.last_received_at,

@@ -1,2 +1,2 @@
--- One row per risk object: what its newest register says, before it is matched with an enterprise.
-{{ latest_by_key(ref('all_object'), ['object_id'], ['received_at', 'batch_id']) }}
+-- One row per risk object: what its register said last, before it is matched with an enterprise.
+{{ latest_by_key(ref('object_version'), ['object_id'], ['valid_from']) }}

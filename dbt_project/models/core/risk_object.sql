@@ -1,5 +1,5 @@
 -- One row per thing that can come to harm or do harm: units, sites, elevators, pipes, ponds, points.
--- An object that a later snapshot no longer names stays, with the last time that it was named.
+-- An object that a complete later snapshot no longer names stays, with the time at which it left (`valid_to`).
 select
   objects.object_id,
   objects.feed_id,
@@ -27,6 +27,9 @@ select
   objects.attributes,
   objects.flags,
   objects.batch_id,
-  objects.received_at
+  objects.received_at,
+  objects.valid_from,
+  objects.valid_to,
+  objects.is_since_unknown
 from {{ ref('latest_object') }} as objects
 left join {{ ref('int_enterprise_match') }} as matches on objects.object_id = matches.object_id

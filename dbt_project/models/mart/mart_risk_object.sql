@@ -20,6 +20,7 @@ reasoned as (
     objects.object_id,
     case
       when scored.subject_id is not null then null
+      when objects.valid_to is not null then 'left_register'
       when weighed.subdomain is null then 'kind_not_weighed'
       else 'not_computed'
     end as unscored_reason,

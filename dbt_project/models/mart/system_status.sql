@@ -14,7 +14,8 @@ with feed as (
 watched as (
   select members.system_id, count(*) as objects
   from {{ ref('system_members') }} as members
-  inner join {{ ref('risk_object') }} as registered on members.member_id = registered.feed_id
+  inner join {{ ref('risk_object') }} as registered
+    on members.member_id = registered.feed_id and registered.valid_to is null
   where members.kind = 'feed'
   group by members.system_id
 ),

@@ -15,8 +15,10 @@ with member as (
     coalesce(subject.people, 0) as people
   from {{ ref('object_day') }} as object_day
   inner join {{ ref('risk_day') }} as risk_day on object_day.as_of_date = risk_day.as_of_date
-  inner join {{ ref('subject_area') }} as subject_area on object_day.subject_id = subject_area.subject_id
-  inner join {{ ref('subject') }} as subject on object_day.subject_id = subject.subject_id
+  inner join {{ ref('subject_area') }} as subject_area
+    on object_day.subject_id = subject_area.subject_id and object_day.as_of_date = subject_area.as_of_date
+  inner join {{ ref('subject_day') }} as subject
+    on object_day.subject_id = subject.subject_id and object_day.as_of_date = subject.as_of_date
 ),
 
 own as (

@@ -23,17 +23,15 @@ reported as (
 
 covered as (
   select
-    risk_day.as_of_date,
+    device.as_of_date,
     area.area_code,
     device.domain,
     count(reported.device_id) / cast(count(*) as {{ sql_type('number') }}) as coverage
-  from {{ ref('risk_day') }} as risk_day
-  cross join {{ ref('device') }} as device
+  from {{ ref('registered_device') }} as device
   inner join {{ ref('risk_area') }} as area
     on area.is_city or substr(device.area_code, 1, length(area.area_code)) = area.area_code
-  left join reported on risk_day.as_of_date = reported.as_of_date and device.device_id = reported.device_id
-  where device.is_registered
-  group by risk_day.as_of_date, area.area_code, device.domain
+  left join reported on device.as_of_date = reported.as_of_date and device.device_id = reported.device_id
+  group by device.as_of_date, area.area_code, device.domain
 ),
 
 scored as (

@@ -26,8 +26,10 @@ ranked as (
       order by round(component_value.value, 9) desc, coalesce(subject.people, 0) desc, component_value.subject_id
     ) as place
   from component_value
-  inner join {{ ref('subject_area') }} as subject_area on component_value.subject_id = subject_area.subject_id
-  inner join {{ ref('subject') }} as subject on component_value.subject_id = subject.subject_id
+  inner join {{ ref('subject_area') }} as subject_area
+    on component_value.subject_id = subject_area.subject_id and component_value.as_of_date = subject_area.as_of_date
+  inner join {{ ref('subject_day') }} as subject
+    on component_value.subject_id = subject.subject_id and component_value.as_of_date = subject.as_of_date
 ),
 
 named as (
@@ -43,7 +45,8 @@ named as (
       as text_en
   from ranked
   inner join {{ ref('method') }} as method on ranked.method_version = method.method_version
-  inner join {{ ref('subject') }} as subject on ranked.subject_id = subject.subject_id
+  inner join {{ ref('subject_day') }} as subject
+    on ranked.subject_id = subject.subject_id and ranked.as_of_date = subject.as_of_date
   inner join {{ ref('signal') }} as signal
     on
       ranked.subject_id = signal.subject_id

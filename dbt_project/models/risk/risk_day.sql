@@ -12,8 +12,8 @@ with facts as (
 changed as (
   select min(cast(manifest.landed_on as date)) as first_day
   from {{ landed_manifest() }} as manifest
-  inner join facts on manifest.feed_id = facts.feed_id
-  where manifest.is_affected
+  left join facts on manifest.feed_id = facts.feed_id
+  where manifest.is_affected and (facts.feed_id is not null or manifest.is_changed)
 ),
 
 reporting as (

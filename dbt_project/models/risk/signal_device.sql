@@ -17,16 +17,14 @@ with reporting as (
 
 counted as (
   select
-    coalesce(device.object_id, device.device_id) as subject_id,
-    risk_day.as_of_date,
-    risk_day.method_version,
+    device.subject_id,
+    device.as_of_date,
+    device.method_version,
     count(*) as devices,
     count(reporting.device_id) / cast(count(*) as {{ sql_type('number') }}) as online_share
-  from {{ ref('device') }} as device
-  cross join {{ ref('risk_day') }} as risk_day
+  from {{ ref('registered_device') }} as device
   left join reporting
-    on device.device_id = reporting.device_id and risk_day.as_of_date = reporting.as_of_date
-  where device.is_registered
+    on device.device_id = reporting.device_id and device.as_of_date = reporting.as_of_date
   group by 1, 2, 3
 )
 
@@ -37,7 +35,8 @@ select
   case bounds.input when 'devices' then counted.devices when 'online_share' then counted.online_share end as raw_value,
   cast(null as {{ sql_type('string') }}) as raw_class
 from counted
-inner join {{ ref('subject') }} as subject on counted.subject_id = subject.subject_id
+inner join {{ ref('subject_day') }} as subject
+  on counted.subject_id = subject.subject_id and counted.as_of_date = subject.as_of_date
 inner join {{ ref('signal_bounds') }} as bounds
   on
     subject.object_type = bounds.object_type

@@ -25,7 +25,8 @@ witnessed as (
       reference.feed_id = event.feed_id
       and event.occurred_at < reference.window_ends_at
       and event.occurred_at >= {{ seconds_later('reference.window_ends_at', '-86400 * method.attendance_window_days') }}
-  inner join {{ ref('subject') }} as subject on event.object_id = subject.subject_id
+  inner join {{ ref('subject_day') }} as subject
+    on event.object_id = subject.subject_id and reference.as_of_date = subject.as_of_date
   inner join {{ ref('signal_bounds') }} as bounds
     on
       subject.object_type = bounds.object_type
@@ -62,9 +63,10 @@ warned as (
       > risk_day.starts_at
   inner join {{ ref('colour_ranks') }} as ranks on event.colour = ranks.colour
   inner join {{ ref('risk_area') }} as city on city.is_city
-  inner join {{ ref('subject') }} as subject
+  inner join {{ ref('subject_day') }} as subject
     on
-      bounds.object_type = subject.object_type
+      risk_day.as_of_date = subject.as_of_date
+      and bounds.object_type = subject.object_type
       and (event.area_code = city.area_code or substr(subject.area_code, 1, length(event.area_code)) = event.area_code)
   group by subject.subject_id, risk_day.as_of_date, bounds.signal_code
 )

@@ -45,7 +45,8 @@ select
   end as raw_value,
   cast(null as {{ sql_type('string') }}) as raw_class
 from counted
-inner join {{ ref('subject') }} as subject on counted.subject_id = subject.subject_id
+inner join {{ ref('subject_day') }} as subject
+  on counted.subject_id = subject.subject_id and counted.as_of_date = subject.as_of_date
 inner join {{ ref('signal_bounds') }} as bounds
   on
     subject.object_type = bounds.object_type

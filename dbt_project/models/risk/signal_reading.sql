@@ -40,9 +40,10 @@ measured as (
     max(case bounds.aggregate when 'min' then device_value.min_value when 'max' then device_value.max_value
       when 'range' then device_value.range_value else device_value.hour_sum end) as greatest_value
   from device_value
-  inner join {{ ref('device') }} as device on device_value.device_id = device.device_id
-  inner join {{ ref('subject') }} as subject
-    on coalesce(device.object_id, device.device_id) = subject.subject_id
+  inner join {{ ref('registered_device') }} as device
+    on device_value.device_id = device.device_id and device_value.as_of_date = device.as_of_date
+  inner join {{ ref('subject_day') }} as subject
+    on device.subject_id = subject.subject_id and device.as_of_date = subject.as_of_date
   inner join {{ ref('signal_bounds') }} as bounds
     on
       device_value.method_version = bounds.method_version

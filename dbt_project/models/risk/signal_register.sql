@@ -4,8 +4,8 @@
 with described as (
   select
     subject.subject_id,
+    subject.as_of_date,
     subject.received_on,
-    bounds.method_version,
     bounds.signal_code,
     bounds.kind,
     case bounds.input
@@ -17,23 +17,23 @@ with described as (
       when 'r_value' then cast(hazard.r_value as {{ sql_type('string') }})
       else {{ json_text_of('subject.attributes', 'bounds.input') }}
     end as told
-  from {{ ref('subject') }} as subject
-  inner join {{ ref('signal_bounds') }} as bounds on subject.object_type = bounds.object_type
+  from {{ ref('subject_day') }} as subject
+  inner join {{ ref('signal_bounds') }} as bounds
+    on subject.object_type = bounds.object_type and subject.method_version = bounds.method_version
   left join {{ ref('major_hazard_unit') }} as hazard on subject.subject_id = hazard.unit_id
   where bounds.kind in ('register', 'age_years', 'days_since', 'gb18218')
 )
 
 select
   described.subject_id,
-  risk_day.as_of_date,
+  described.as_of_date,
   described.signal_code,
   case described.kind
     when 'age_years'
-      then {{ days_between(read_as('described.told', 'date'), 'least(risk_day.as_of_date, described.received_on)') }} / 365.25
+      then {{ days_between(read_as('described.told', 'date'), 'least(described.as_of_date, described.received_on)') }} / 365.25
     when 'days_since'
-      then {{ days_between(read_as('described.told', 'date'), 'least(risk_day.as_of_date, described.received_on)') }}
+      then {{ days_between(read_as('described.told', 'date'), 'least(described.as_of_date, described.received_on)') }}
     else {{ read_as('described.told', 'number') }}
   end as raw_value,
   case when described.kind = 'register' then described.told end as raw_class
 from described
-inner join {{ ref('risk_day') }} as risk_day on described.method_version = risk_day.method_version
