@@ -40,15 +40,19 @@ left_behind as (
   from followed
 ),
 
+compared as (
+  select
+    *,
+    lag(said) over (partition by {{ key }} order by received_at, batch_id) as said_before,
+    lag(left_at) over (partition by {{ key }} order by received_at, batch_id) as left_before_at
+  from left_behind
+),
+
 started as (
   select
     *,
-    case
-      when said is distinct from lag(said) over (partition by {{ key }} order by received_at, batch_id) then 1
-      when lag(left_at) over (partition by {{ key }} order by received_at, batch_id) is not null then 1
-      else 0
-    end as is_start
-  from left_behind
+    case when said_before is null or said <> said_before or left_before_at is not null then 1 else 0 end as is_start
+  from compared
 ),
 
 numbered as (
