@@ -38,6 +38,7 @@ class EngineState:
         self.stream_at: datetime = EPOCH
         self.changes: list[EpisodeChange] = []
         self._members_only = _members_only(engine.ruleset)
+        self._is_new = engine.now == 0
 
     @classmethod
     def resume(cls, home: Home, config: RuntimeConfig, stored: StreamPosition | None) -> EngineState:
@@ -59,6 +60,16 @@ class EngineState:
         )
         engine_state.stream_at = stored.stream_at
         return engine_state
+
+    @property
+    def knows_nothing(self) -> bool:
+        """Whether it begins anew: what landed before the stream was never judged, or what came of it is not kept."""
+        return self._is_new
+
+    def begin_with(self, engine: Engine, changes: list[EpisodeChange]) -> None:
+        """Take what devices said last before the stream as what is known so far."""
+        self._engine, self._is_new = engine, False
+        self._keep(changes)
 
     @property
     def is_catching_up(self) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 RECEIVED, FLAGS, SENDER = "_received_at", "_flags", "_sender"  # columns of a LIVE batch beside the contract's
 LATE, CLOCK_WRONG, OVER_RANGE, PAST_DANGER = "late", "clock_wrong", "over_range", "past_danger"
+LAST_KNOWN, STALE = "last_known", "stale"  # of what landed before alerting began, see `alerting.last_values`
 UNKNOWN_DEVICE, UNREADABLE, DEVICE_FAULT = "unknown_device", "unreadable", "device_fault"
 # In Chinese and in English, for people.
 WORDS = {
@@ -20,11 +21,15 @@ WORDS = {
     LATE: ("迟到数据", "Late data"),
     OVER_RANGE: ("超量程", "Over range"),
     PAST_DANGER: ("过去险情", "Past danger"),
+    LAST_KNOWN: ("按最后已知值判定", "Judged from the last known value"),
+    STALE: ("数据已过约定时限", "Older than agreed"),
     UNKNOWN_DEVICE: ("未登记设备", "Unknown device"),
     UNREADABLE: ("无法解读", "Unreadable"),
     DEVICE_FAULT: ("设备故障", "Device fault"),
 }
-NEEDS_TWO_NAMES = frozenset({OVER_RANGE, LATE})  # nothing of it is published before one asked and another released it
+NEEDS_TWO_NAMES = frozenset(
+    {OVER_RANGE, LATE, LAST_KNOWN, STALE}
+)  # nothing of it is published before one asked and another released it
 NEVER_PUBLIC = frozenset({PAST_DANGER, UNKNOWN_DEVICE, UNREADABLE, DEVICE_FAULT})
 _OUT, FAULT_FLAG = "out_of_range:", "device_fault:"
 

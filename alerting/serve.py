@@ -23,6 +23,7 @@ from prometheus_client import CollectorRegistry
 from alerting.engine_state import EngineState
 from alerting.heartbeat import Heartbeat, Vitals
 from alerting.heartbeat_standing import standing
+from alerting.last_values import judge_last_values
 from alerting.metrics import Meters
 from alerting.notify.channels.channel_config import load_channel_config
 from alerting.notify.channels.worker import work
@@ -142,6 +143,8 @@ class AlertingProcess:
                     )
                     stored = await asyncio.to_thread(position_of, self._engine, CONSUMER)
                     self._resumed = await asyncio.to_thread(EngineState.resume, self._home, self._config, stored)
+                if self._engine_state.knows_nothing:
+                    await asyncio.to_thread(self._judge_last_values, self._engine_state)
                 client = await connect(self._home, "alerting")
                 await ensure_streams(client, self._home, self._now())
             except (NoRulesError, sa.exc.OperationalError) as error:
@@ -153,6 +156,22 @@ class AlertingProcess:
             self._failures["start"] = self._failures["broker"] = ""
             return client
         return None
+
+    def _judge_last_values(self, engine_state: EngineState) -> None:
+        """Once, when alerting begins: what landed before there was a stream (`alerting.last_values`)."""
+        began, config = time.monotonic(), engine_state.config
+        try:
+            found = judge_last_values(self._home, self._engine, config, self._contracts, self._now())
+        except sa.exc.OperationalError:
+            raise  # the store comes back
+        except Exception as error:  # a landed file that cannot be read must not keep alerts of now from people
+            self._failures["last values"] = f"what landed before alerting began was not judged: {error}"
+            log.exception("what landed before alerting began was not judged")
+            return
+        engine_state.begin_with(found.engine, found.changes)
+        log.info(
+            "%d episodes hold by last known values, judged in %.1f s", len(found.changes), time.monotonic() - began
+        )
 
     async def _wait_after(self, what: str, error: BaseException) -> None:
         """Note a failure that may pass. Raises StoreMovedOnError where another release has the store."""
@@ -173,6 +192,9 @@ class AlertingProcess:
     # ── readings ──────────────────────────────────────────────────────────────────────────────────────────────────────
     async def _follow(self, client: Client, stop: asyncio.Event) -> None:
         reader = StreamReader(client, self._engine_state.sequence, LIVE, CONSUMER)
+        if self._engine_state.changes:  # of last known values: durable with the position, so judged no second time
+            await self._write(Position(CONSUMER, LIVE, self._engine_state.sequence, self._engine_state.stream_at))
+            await self._snapshot()
         await self._look()
         while not stop.is_set():
             try:

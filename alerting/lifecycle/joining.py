@@ -14,7 +14,7 @@ from typing import Any
 from alerting.engine.episode import Change, EpisodeChange, started_at_of
 from alerting.lifecycle.alert import NEW, Alert, Member
 from alerting.lifecycle.steps import STEPS, Action, Step, Verb, move
-from alerting.marks import PAST_DANGER
+from alerting.marks import LAST_KNOWN, PAST_DANGER, STALE
 from alerting.wording import Pair
 from core.severity import COLOURS
 
@@ -194,8 +194,8 @@ def _passed_on_by(holding: Collection[Member], *own: str) -> str:
 
 
 def _marks(alert: Alert, change: EpisodeChange) -> str:
-    """Marks add up while an alert lives, but danger of now is no danger of the past."""
-    before = set(alert.marks.split())
+    """Marks add up while an alert lives, but danger of now is none of the past, and news are no last known value."""
+    before = set(alert.marks.split()) - {LAST_KNOWN, STALE}
     if not change.is_past:
         before.discard(PAST_DANGER)
     told = change.details.get("marks")

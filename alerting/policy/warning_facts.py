@@ -14,6 +14,7 @@ from typing import Any
 from alerting.lifecycle.alert import Alert
 from alerting.policy.routing import Routing
 from alerting.wording import Pair
+from core.civil_time import CIVIL_ZONE
 from core.severity import RANKS
 
 _DOMAINS = {
@@ -100,6 +101,15 @@ def facts(
 def at_spot(said: Pair, spot: Pair) -> Pair:
     """Words with the place inside the object behind them, where its devices say one."""
     return (f"{said[0]}，位置：{spot[0]}" if spot[0] else said[0]), (f"{said[1]}, at {spot[1]}" if spot[1] else said[1])
+
+
+def as_last_known(said: Pair, known_at: datetime) -> Pair:
+    """Words that say from when the value is that they speak of: nothing newer was known when alerting began."""
+    at = known_at.astimezone(CIVIL_ZONE)
+    return (
+        f"{said[0]}，按 {at:%Y-%m-%d %H:%M} 的最后已知值判定",
+        f"{said[1]}, judged from the last known value, of {at:%Y-%m-%d %H:%M} Beijing time",
+    )
 
 
 def matters_of(

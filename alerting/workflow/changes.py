@@ -19,7 +19,7 @@ from alerting.lifecycle.alert import NEW, Alert, Member, StreamPosition
 from alerting.lifecycle.joining import ENDED, Subject, alert_id_of, member_after, step_for
 from alerting.lifecycle.steps import IllegalStep, Verb
 from alerting.policy.notification_policies import NotificationPolicies
-from alerting.policy.warning_facts import at_spot, facts, matters_of
+from alerting.policy.warning_facts import as_last_known, at_spot, facts, matters_of
 from alerting.spots import together, worded
 from alerting.wording import Pair
 from alerting.workflow.records import POSITIONS
@@ -270,6 +270,8 @@ def _issued(work: UnitOfWork, alert: Alert, change: EpisodeChange, subject: Subj
     unit, basis = wording.of("unit", alert.unit), wording.basis(alert.standard, alert.clause)
     matters = matters_of(subject.matter_zh, subject.matter_en, alert.value, alert.threshold, unit, basis)
     matters = at_spot(matters, (alert.spot_zh, alert.spot_en))
+    if isinstance(known_at := change.details.get("last_known_at"), str):
+        matters = as_last_known(matters, datetime.fromisoformat(known_at))
     guide = work.policies.guides.of(alert.domain, alert.subdomain, alert.colour)
     starts_at = change.at if verb is Verb.NEW_EPISODE else alert.starts_at
     return facts(replace(alert, starts_at=starts_at), matters, guide, work.policies.routing, change.known_at)
