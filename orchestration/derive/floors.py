@@ -22,6 +22,7 @@ FLOORS = (
     "class",
     "inherent_colour",
     "residual_colour",
+    "current_colour",
     "name_zh",
     "name_en",
     "source",
@@ -62,6 +63,7 @@ def _of_classes(signal: Row, place: str) -> Iterator[Row]:
             "class": name,
             "inherent_colour": colours["inherent"],
             "residual_colour": colours["residual"],
+            "current_colour": colours["residual"],
             "name_zh": colours["zh"],
             "name_en": colours["en"],
             "source": floors["source"],
@@ -85,6 +87,7 @@ def _of_rule(system: System, signal: Row, place: str) -> Iterator[Row]:
             "value": row["factor"] if row["limit_attribute"] else row["threshold"],
             "inherent_colour": row["colour"],
             "residual_colour": row["colour"],
+            "current_colour": row["colour"],
             "source": f"rule {floors['rule']}: {basis(row, 'standard')}, {basis(row, 'clause')}",
             "evidence_grade": basis(row, "evidence_grade"),
         }

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from core.declarations import DeclarationError, read_declaration
 from core.system import System
-from orchestration.derive import floors
+from orchestration.derive import floors, live_alerts
 from orchestration.derive.tables import Row, csv_text, house_rows
 
 COMPONENTS = ("hazard", "exposure", "vulnerability", "capacity")
@@ -85,10 +85,13 @@ def tables(root: Path, systems: Iterable[System]) -> dict[str, str]:
     every = list(systems)
     placed = [(system, index) for system in every if (index := index_of(system))]
     signals = [row for version in versions for system, index in placed for row in _signals(system, index, version)]
+    alerts = list(live_alerts.signals((row for row, _ in signals), live_alerts.intensities(root)))
+    signals += alerts
+    least = [*_floors(placed, versions), *live_alerts.floors(row for _, classes in alerts for row in classes)]
     return {
         "signal_bounds.csv": csv_text(SIGNALS, (row for row, _ in signals)),
         "signal_classes.csv": csv_text(CLASSES, (row for _, classes in signals for row in classes)),
-        "score_floors.csv": csv_text(floors.FLOORS, _floors(placed, versions)),
+        "score_floors.csv": csv_text(floors.FLOORS, least),
         "exposure_bounds.csv": csv_text(PEOPLE, _people(placed, versions)),
         "subdomain_basis.csv": csv_text(BASIS, _bases(placed, versions)),
         "risk_factor_weights.csv": csv_text(WEIGHTS, (*house, *_shares(placed, versions))),

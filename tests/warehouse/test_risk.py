@@ -11,12 +11,19 @@ import polars as pl
 import pytest
 import yaml
 
+from alerting.engine.episode import Change, EpisodeChange
+from alerting.lifecycle.joining import Subject
+from alerting.policy.notification_policies import load_notification_policies
+from alerting.rules.generations import newest_generation
+from alerting.workflow.changes import Origin, apply
 from core.catalogue import load_contract
 from core.store import tables
 from core.system import load_systems
 from floor import DBT_UNIT_TESTS
 from orchestration.build import unit_test
 from orchestration.project import PROJECT
+from orchestration.rules import publish_rules
+from told_episodes import Engineer
 from warehouse import synthetic
 from warehouse.built import DAYS, Warehouse, open_warehouse
 
@@ -229,6 +236,52 @@ def test_every_object_is_published_with_its_colours_or_a_reason(city: Warehouse)
     assert {row[1:] for row in unscored} == {("kind_not_weighed", None, None, True, True)}
     outside = "select area_code, area_reason, residual_colour is not null from risk_object where lon = 100 order by 1"
     assert ask(city, outside) == [("430702", "outside_city", True), (None, "outside_known_areas", True)]
+
+
+@pytest.mark.slow
+@pytest.mark.case("pages.18")
+def test_an_open_alert_counts_today_and_never_in_the_days_before(city: Warehouse) -> None:
+    burning, out, drill = "fire:O000001", "fire:O000002", "fire:O000003"
+    today = city.now.date()
+    past, calm = history(city, today - timedelta(days=1)), fire_hazard(city)
+    open_fire_alerts(city, burning, out, drill)
+    city.build(select=None)
+    scored = ask(
+        city,
+        "select object_id, alert_colour, current_score >= 65, hazard_zh from risk_object "
+        f"where object_id in ('{burning}', '{out}', '{drill}') order by 1",
+    )
+    assert scored[0] == (burning, "red", True, "预警")
+    assert {row[1] for row in scored[1:]} == {None}
+    alarmed = fire_hazard(city)
+    assert alarmed[0] > calm[0]
+    assert "预警 红色预警未解除" in str(alarmed[1])
+    assert "alert red alert open" in str(alarmed[2])
+    assert history(city, today - timedelta(days=1)) == past
+
+
+def fire_hazard(city: Warehouse) -> tuple:
+    """Value and reasons of the city's fire hazard on the newest day."""
+    return ask(
+        city,
+        "select factor_value, reason_zh, reason_en from risk_contribution where area_code = '420500' "
+        "and domain = 'public_safety' and factor = 'fire.hazard' order by as_of_date desc limit 1",
+    )[0]
+
+
+def open_fire_alerts(city: Warehouse, burning: str, out: str, drill: str) -> None:
+    """Red alerts as the life cycle makes them: one that is open, one whose fire is out, one of an exercise."""
+    publish_rules(city.home, city.now)
+    policies = load_notification_policies(newest_generation(city.home.root))
+
+    def unit(change: EpisodeChange) -> Subject:
+        place = ("420502", 111.2, 30.6)
+        return Subject("public_safety", "fire", "fire_unit", change.object_id, *place, "火警", "Fire alarm")
+
+    fire = Engineer("fire_alarm")
+    changes = [fire(Change.OPENED, at, "red") for at in (burning, out)] + [fire(Change.CLEARED, out, "red", 5)]
+    apply(city.engine, policies, changes, unit, city.now)
+    apply(city.engine, policies, [fire(Change.OPENED, drill, "red")], unit, city.now, None, Origin(is_exercise=True))
 
 
 @pytest.mark.slow

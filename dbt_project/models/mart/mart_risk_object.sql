@@ -78,7 +78,8 @@ select
   coalesce(floors.name_zh, floor_bounds.name_zh || ' ' || {{ signal_text('floored', 'floor_bounds', 'floors', 'zh') }})
     as floor_reason_zh,
   coalesce(floors.name_en, floor_bounds.name_en || ' ' || {{ signal_text('floored', 'floor_bounds', 'floors', 'en') }})
-    as floor_reason_en
+    as floor_reason_en,
+  alerted.raw_class as alert_colour
 from {{ ref('risk_object') }} as objects
 cross join newest
 inner join reasoned on objects.object_id = reasoned.object_id
@@ -110,3 +111,13 @@ left join {{ ref('score_floors') }} as floors
     scored.floor_signal = floors.signal_code
     and scored.method_version = floors.method_version
     and scored.floor_class = floors.class
+left join {{ ref('signal_bounds') }} as alert_bounds
+  on
+    alert_bounds.kind = 'alert'
+    and objects.object_type = alert_bounds.object_type
+    and newest.method_version = alert_bounds.method_version
+left join {{ ref('signal') }} as alerted
+  on
+    objects.object_id = alerted.subject_id
+    and newest.as_of_date = alerted.as_of_date
+    and alert_bounds.signal_code = alerted.signal_code

@@ -45,7 +45,7 @@ open_alert as (
   from {{ ref('alert') }} as alert
   left join {{ ref('system_members') }} as members on members.kind = 'rule' and alert.rule_id = members.member_id
   left join first_of_kind on alert.domain = first_of_kind.domain and alert.subdomain = first_of_kind.subdomain
-  where alert.state in ('open', 'suppressed', 'acknowledged', 'dispatched') and not alert.is_exercise
+  where {{ is_open_alert('alert') }}
   group by coalesce(members.system_id, first_of_kind.system_id)
 )
 

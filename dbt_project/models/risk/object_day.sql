@@ -1,7 +1,7 @@
 -- One row per subject and day: hazard, exposure, vulnerability and capacity from 0 to 1, and the scores made of them.
 -- Hazard is the worst signal; the others are weighted means; what nothing describes stands at the neutral value.
 -- inherent: static hazards, no measures. residual: inherent less measures, so never worse. current: with today's
--- readings, findings and warnings.
+-- readings, findings, warnings and open alerts.
 -- No score lies below its floor (`score_floors`): what a grade or a breached threshold says, no low exposure hides.
 {{ config(
   materialized='incremental', incremental_strategy='delete+insert', unique_key='as_of_date',
@@ -21,7 +21,9 @@ component as (
     max(case when not is_dynamic then weight * intensity end) as worst_static,
     max_by(
       signal_code,
-      (round(weight * case when component = 'capacity' then 1 - intensity else intensity end, 9), signal_code)
+      (
+        round(weight * case when component = 'capacity' then 1 - intensity else intensity end, 9), is_dynamic, signal_code
+      )
     ) as worst_signal
   from {{ ref('signal') }}
   where as_of_date in (select as_of_date from {{ ref('risk_day') }})
@@ -60,15 +62,16 @@ floored as (
     told.as_of_date,
     max(inherent.lower_bound) as inherent_floor,
     max(residual.lower_bound) as residual_floor,
+    max(current_cut.lower_bound) as current_floor,
     max_by(
       floors.signal_code,
       (inherent.severity_rank + residual.severity_rank, floors.signal_code, coalesce(floors.class, ''))
-    ) as floor_signal,
+    ) filter (where inherent.lower_bound > 0) as floor_signal,
     nullif(
       max_by(
         coalesce(floors.class, ''),
         (inherent.severity_rank + residual.severity_rank, floors.signal_code, coalesce(floors.class, ''))
-      ), ''
+      ) filter (where inherent.lower_bound > 0), ''
     ) as floor_class
   from told
   inner join {{ ref('score_floors') }} as floors
@@ -82,12 +85,12 @@ floored as (
         when 'lt' then told.raw_value < floors.value
         else told.class = floors.class
       end
-  {%- for measure in ['inherent', 'residual'] %}
-  inner join {{ ref('colour_cuts') }} as {{ measure }}
+  {%- for measure, cut in [('inherent', 'inherent'), ('residual', 'residual'), ('current', 'current_cut')] %}
+  inner join {{ ref('colour_cuts') }} as {{ cut }}
     on
-      {{ measure }}.scale = 'object_risk'
-      and floors.method_version = {{ measure }}.method_version
-      and floors.{{ measure }}_colour = {{ measure }}.colour
+      {{ cut }}.scale = 'object_risk'
+      and floors.method_version = {{ cut }}.method_version
+      and floors.{{ measure }}_colour = {{ cut }}.colour
   {%- endfor %}
   group by told.subject_id, told.as_of_date
 ),
@@ -107,6 +110,7 @@ joined as (
     {%- endfor %}
     coalesce(floored.inherent_floor, 0.0) as inherent_floor,
     coalesce(floored.residual_floor, 0.0) as residual_floor,
+    coalesce(floored.current_floor, 0.0) as current_floor,
     floored.floor_signal,
     floored.floor_class,
     method.method_version
@@ -156,8 +160,9 @@ select
     as inherent_score,
   greatest(index_scale * exp((hazard_weight * ln_static_hazard + ln_reach) / inherent_weight + ln_lack), residual_floor)
     as residual_score,
-  greatest(index_scale * exp((hazard_weight * ln_hazard + ln_reach) / inherent_weight + ln_lack), residual_floor)
-    as current_score,
+  greatest(
+    index_scale * exp((hazard_weight * ln_hazard + ln_reach) / inherent_weight + ln_lack), residual_floor, current_floor
+  ) as current_score,
   method_version,
   floor_signal,
   floor_class

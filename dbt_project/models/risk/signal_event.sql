@@ -1,5 +1,6 @@
 -- One row per subject, computed day and signal that events give, as its row of signal_bounds takes them: the share of
--- its classes that was seen on a day, persons whose date was over, the worst colour in force.
+-- its classes that was seen on a day, persons whose date was over, the worst colour in force. On the day of the build
+-- the worst of its open alerts as well: that is danger now, and never news of a day that is over.
 {{ config(materialized='view') }}
 with n_classes as (
   select method_version, signal_code, count(*) as n
@@ -69,6 +70,33 @@ warned as (
       and bounds.object_type = subject.object_type
       and (event.area_code = city.area_code or substr(subject.area_code, 1, length(event.area_code)) = event.area_code)
   group by subject.subject_id, risk_day.as_of_date, bounds.signal_code
+),
+
+alerted as (
+  select
+    subject.subject_id,
+    risk_day.as_of_date,
+    bounds.signal_code,
+    max(cast(alert.severity_rank as integer)) as severity_rank
+  from {{ ops('alert') }} as alert
+  inner join {{ ref('subject') }} as subject on alert.object_id = subject.subject_id
+  inner join {{ ref('risk_day') }} as risk_day on risk_day.is_today
+  inner join {{ ref('signal_bounds') }} as bounds
+    on
+      bounds.kind = 'alert'
+      and risk_day.method_version = bounds.method_version
+      and subject.object_type = bounds.object_type
+  where
+    {{ is_open_alert('alert') }}
+    and alert.opened_at is not null
+    and not {{ has_word("replace(alert.marks, ' ', ',')", 'past_danger') }}
+  group by subject.subject_id, risk_day.as_of_date, bounds.signal_code
+),
+
+coloured as (
+  select * from warned
+  union all
+  select * from alerted
 )
 
 select
@@ -86,10 +114,10 @@ from witnessed
 group by subject_id, as_of_date, signal_code, aggregate
 union all
 select
-  warned.subject_id,
-  warned.as_of_date,
-  warned.signal_code,
+  coloured.subject_id,
+  coloured.as_of_date,
+  coloured.signal_code,
   cast(null as {{ sql_type('number') }}) as raw_value,
   ranks.colour as raw_class
-from warned
-inner join {{ ref('colour_ranks') }} as ranks on warned.severity_rank = ranks.severity_rank
+from coloured
+inner join {{ ref('colour_ranks') }} as ranks on coloured.severity_rank = ranks.severity_rank
