@@ -50,10 +50,13 @@ told as (
       and subject_day.object_type = bounds.object_type
       and subject_day.method_version = bounds.method_version
   inner join (
-    select unit_id, cast(grade as {{ sql_type('string') }}) as grade from {{ ref('major_hazard_unit') }}
+    select unit_id, cast(null as date) as as_of_date, cast(grade as {{ sql_type('string') }}) as grade
+    from {{ ref('major_hazard_unit') }}
     union all
-    select subject_id as unit_id, grade from {{ ref('subject') }}
-  ) as graded on subject_day.subject_id = graded.unit_id
+    select subject_id as unit_id, as_of_date, grade from {{ ref('subject_day') }}
+  ) as graded
+    on subject_day.subject_id = graded.unit_id
+    and subject_day.as_of_date = coalesce(graded.as_of_date, subject_day.as_of_date)
 ),
 
 floored as (

@@ -79,8 +79,9 @@ alerted as (
     bounds.signal_code,
     max(cast(alert.severity_rank as integer)) as severity_rank
   from {{ ops('alert') }} as alert
-  inner join {{ ref('subject') }} as subject on alert.object_id = subject.subject_id
   inner join {{ ref('risk_day') }} as risk_day on risk_day.is_today
+  inner join {{ ref('subject_day') }} as subject
+    on alert.object_id = subject.subject_id and risk_day.as_of_date = subject.as_of_date
   inner join {{ ref('signal_bounds') }} as bounds
     on
       bounds.kind = 'alert'
