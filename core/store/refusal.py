@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from core.store import tables
 
 WITHDRAWN = "withdrawn"  # taken back by a person
+WITHDRAW = "withdraw"  # what the operator's action is called that does it
 RELANDED = "relanded"  # landed again as another batch, under a newer contract
 _NAMED = ("renamed_column", "missing_column", "extra_column")  # their notes name the department's own columns
 
@@ -146,3 +147,10 @@ def _reason(note: _Group) -> str:
     found = f": {note.found}" if note.found and note.reason in (*_NAMED, "unreadable_file", "undeclared_datum") else ""
     where = f" in {note.column}" if note.column else ""
     return f"{note.rows} × {note.reason}{where}{found}"
+
+
+def newest_withdrawal(engine: sa.Engine) -> int:
+    """The number of the last action by which a person took a batch back, 0 for none."""
+    a = tables.operator_action.c
+    with engine.connect() as connection:
+        return int(connection.scalar(sa.select(sa.func.max(a.id)).where(a.action == WITHDRAW)) or 0)

@@ -278,14 +278,17 @@ def _check_codes(work: _Work) -> None:
 
 
 def _drop_duplicates(work: _Work) -> None:
-    """Rows that say again what an earlier row of the payload said."""
+    """Rows that say again what the row before them with the same key said; one that returns to older values is none."""
     rows = _repeated_keys(work, work.findings.open_for("duplicate"))
     work.has_repeated_keys = len(rows) > 0
     if not work.has_repeated_keys:
         return
     names = list(work.values)
     again = pl.DataFrame(work.values).select(pl.col(name).gather(rows) for name in names)
-    copies = rows[~again.select(first=pl.struct(names).is_first_distinct())["first"].to_numpy()]
+    before = [pl.col(name).shift().over(work.contract.key) for name in names]
+    same = pl.all_horizontal(pl.col(name).eq_missing(one) for name, one in zip(names, before, strict=True))
+    place = pl.int_range(pl.len()).over(work.contract.key)
+    copies = rows[again.select(copy=same & (place > 0))["copy"].to_numpy()]
     work.findings.lose("duplicate", copies, None, None, "a row that the payload has not said before", outcome="ignored")
 
 

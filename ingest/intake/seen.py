@@ -3,6 +3,8 @@
 A row is known by a 64-bit hash of all its landed values, kept by feed and Beijing day of the event for today, its
 neighbours, and no other day. The first row of a day that a process sees loads the hashes of what landed on it, so the
 cost of a tick does not grow with history. The same key with other values is another row: a correction, which stays.
+A row that returns to values of before a correction is a late retry: a device cannot say that it is none, its rules have
+judged both values, and the correction came later.
 
 Hashes live in one process only; two different rows share one once in 10^12 rows at a million rows a day, and a row
 taken for a repeat is noted with its place. Rows of older days are compared with files where they land
@@ -94,6 +96,10 @@ class SeenRows:
             else:
                 fresh[rows] = self._table(contract, day).add(hashes[rows])
         return fresh, unknown
+
+    def forget(self) -> None:
+        """Know only what has landed: something of it was taken back."""
+        self._tables.clear()
 
     def _table(self, contract: Contract, day: Day) -> HashTable:
         table = self._tables.get((contract.id, day))

@@ -145,12 +145,18 @@ def _landed_before(
     *,
     replacing: bool,
 ) -> list[Path]:
-    """The files in which a batch's rows may stand already: of registers all, else those of its days."""
+    """The files in which a batch's rows may stand already: of registers all, else those of its days.
+
+    A held batch may be taken back, and must not take with it the same rows of the delivery that replaces it.
+    """
     days: set[str] | None = None
     if not contract.is_register:
         days = set(with_landed_on(frame, contract)["landed_on"].unique())
         days &= known.unknown_days if known else days
-    live = [] if replacing else live_files(zone.engine, zone.home, contract.id, None if days is None else sorted(days))
+    live: list[Path] = []
+    if not replacing:
+        wanted = None if days is None else sorted(days)
+        live = live_files(zone.engine, zone.home, contract.id, wanted, but_held=True)
     return live + [zone.home.landing / one.path for one in earlier if days is None or one.landed_on in days]
 
 

@@ -12,19 +12,23 @@ from pathlib import Path
 import polars as pl
 
 from core.contract import Contract
+from core.stages import META_COLUMNS
 from ingest.conform.output import value_schema
 from ingest.conform.rows import is_last_word
 
 log = logging.getLogger(__name__)
 
+# By what landed rows follow each other.
+_ORDER: Mapping[str, pl.DataType] = {name: META_COLUMNS[name] for name in ("_received_at", "_batch_id")}
+
 
 def landed_values(contract: Contract, landed: Sequence[Path]) -> pl.LazyFrame:
-    """The values in landed files, as the contract has them now.
+    """The values in landed files as the contract has them now, with the time and the batch in which each landed.
 
     A column is null where a file is older than it; one of another type is read where it can be. A file that is gone
     or damaged is left out, since those who deliver cannot wait until it is restored.
     """
-    schema = value_schema(contract)
+    schema = {**value_schema(contract), **_ORDER}
     alike: dict[tuple[tuple[str, pl.DataType], ...], list[Path]] = {}
     for path in landed:
         try:
@@ -50,15 +54,17 @@ def _as_now(paths: list[Path], found: Mapping[str, pl.DataType], schema: Mapping
 
 
 def split_duplicates(frame: pl.DataFrame, contract: Contract, landed: Sequence[Path]) -> tuple[pl.DataFrame, list[str]]:
-    """Take out rows that stand in `landed` files with the same key and the same values, and say their places.
+    """Take out rows that say what the last row of their key in the `landed` files says, and give their places.
 
-    A row with a known key and other values is a correction and stays: the newest wins in staging.
+    A row with a known key and other values is a correction and stays: the newest wins in staging. So does one that
+    returns to what was said before a correction.
     """
     if not landed or frame.is_empty():
         return frame, []
     names, key = list(value_schema(contract)), _key(contract)
     known = landed_values(contract, landed).join(frame.lazy().select(key).unique(), on=key, how="semi").collect()
-    again = frame.join(known.unique(), on=names, how="semi", nulls_equal=True).select("_row")
+    last = known.sort(*_ORDER, maintain_order=True, nulls_last=False).unique(key, keep="last", maintain_order=True)
+    again = frame.join(last, on=names, how="semi", nulls_equal=True).select("_row")
     if again.is_empty():
         return frame, []
     return frame.join(again, on="_row", how="anti"), again["_row"].to_list()

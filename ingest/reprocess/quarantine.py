@@ -15,7 +15,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from core.contract import Contract
-from core.stages import Payload
+from core.stages import Note, Payload
 from core.store import tables
 from core.store.ledger import BATCHES, BatchRow, batch_id_of
 from core.store.parts import in_parts
@@ -54,7 +54,8 @@ def replay_batch(intake: Intake, contract: Contract, source: BatchRow) -> Replay
     payload = Payload(contract.id, body, source.media, source.source_ref, source.received_at)
     waiting = _waiting_places(intake.engine, source.batch_id)
     shaped = intake.shape(contract, payload, source.batch_id)
-    frame, repeats = shaped.frame, [note for note in shaped.notes if note.grain == "row" and note.outcome == "ignored"]
+    frame = _of_who_may_speak(intake, source, shaped.frame)
+    repeats = [note for note in shaped.notes if note.grain == "row" and note.outcome == "ignored"]
     if waiting and "" not in waiting:  # a lost file or batch group waits as a whole and has no places
         frame = frame if frame.is_empty() else frame.filter(pl.col("_row").is_in(waiting))
         asked = frozenset(waiting)
@@ -68,7 +69,7 @@ def replay_batch(intake: Intake, contract: Contract, source: BatchRow) -> Replay
     fresh = replace(payload, source_ref=f"{payload.source_ref} (replay)")
 
     def mark(connection: sa.Connection) -> None:
-        _mark(connection, source.batch_id, places, batch_id, intake.now())
+        _mark(connection, source.batch_id, places, shaped.notes, batch_id, intake.now())
 
     request = LandingRequest(contract, batch, fresh, source.archive_sha256, intake.run_id, together=mark)
     landed = accept(intake.zone, request)
@@ -95,15 +96,35 @@ def _waiting_places(engine: sa.Engine, batch_id: str, but: str = "") -> list[str
     return [place for note in notes for place in places_of(note.grain, note.locator) or [""]]
 
 
+def _of_who_may_speak(intake: Intake, source: BatchRow, frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows but those that were refused for their sender: a lost group has no places, and would bring them along."""
+    q = tables.quarantine.c
+    query = sa.select(q.locator, q.grain).where(q.batch_id == source.batch_id, q.reason.in_(REFUSED))
+    with intake.engine.connect() as connection:
+        refused = [place for note in connection.execute(query) for place in places_of(note.grain, note.locator)]
+    return frame.filter(~pl.col("_row").is_in(refused)) if refused and not frame.is_empty() else frame
+
+
 def _mark(
-    connection: sa.Connection, batch_id: str, places: Collection[str], replay_batch_id: str, now: datetime
+    connection: sa.Connection,
+    batch_id: str,
+    places: Collection[str],
+    found: Collection[Note],
+    replay_batch_id: str,
+    now: datetime,
 ) -> None:
-    """Rows that landed wait no longer, nor does a lost file or group; of a note on many rows a part may still wait."""
+    """Rows that landed wait no longer; of a note on many rows a part may still wait.
+
+    A lost file or group waits no longer unless the same was `found` of it again, or its senders may not speak.
+    """
     q, landed, whole = tables.quarantine.c, frozenset(places), list[int]()
+    again = {(one.reason, one.grain, one.column) for one in found if one.outcome == "quarantined"}
     waits = (q.batch_id == batch_id, q.outcome == "quarantined", q.replayed_at.is_(None))
     for row in connection.execute(sa.select(*FOUND.columns, q.id).where(*waits)).all():
         note = FOUND.record(row)
         waiting = places_of(note.grain, note.locator)
+        if not waiting and (note.reason in REFUSED or (note.reason, note.grain, note.column_name) in again):
+            continue
         left = [place for place in waiting if place not in landed]
         if not left:
             whole.append(row.id)

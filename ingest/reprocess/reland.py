@@ -19,7 +19,7 @@ from core.stages import Payload
 from core.store import tables
 from core.store.ledger import BATCHES, FILES, BatchRow, batch_id_of, batch_of
 from core.store.parts import in_parts
-from core.store.refusal import RELANDED, WITHDRAWN
+from core.store.refusal import RELANDED, WITHDRAW, WITHDRAWN
 from ingest.land.accept import LandingRequest, accept_all
 from ingest.land.files import WITHDRAWN_FILE
 from ingest.pull import Intake
@@ -67,7 +67,7 @@ def withdraw(intake: Intake, contract: Contract | None, batch_id: str, actor: st
         return days
     with intake.engine.begin() as connection:
         _take_back(connection, batch_ids, WITHDRAWN)
-        _audit(connection, intake, actor, "withdraw", f"{row.feed_id} {batch_id}", reason)
+        _audit(connection, intake, actor, WITHDRAW, f"{row.feed_id} {batch_id}", reason)
     return days
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from core.boundaries import load_areas
-from core.contract import Column, Contract, Server
+from core.contract import CLOSES_FROM_SHARE, Column, Contract, Server
 from core.geo import AreaIndex
 from core.stages import Note, RawTable
 from ingest.conform import ConformContext, Conformed, conform
@@ -49,6 +49,7 @@ def contract(*columns: Column, **agreed: Any) -> Contract:
         "columns": columns,
         "rules": (),
         "snapshot": "incremental",
+        "closes_from_share": CLOSES_FROM_SHARE,
         "cursor_field": None,
         "alarm_columns": (),
         "place_columns": (),

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from core.contract import Contract
 from core.settings import Home
-from core.stages import Payload
+from core.stages import Batch, Note, Payload
 from core.store import tables
 from core.store.database import open_ops
 from core.store.landed import live_files
@@ -29,10 +29,11 @@ from ingest.devices.receipt import deliver_into
 from ingest.intake.lander import Lander, landed_rows, read_cursors, take_load
 from ingest.intake.seen import SeenRows
 from ingest.intake.tick import Feed, Ticker
+from ingest.land.notes import record_notes
 from ingest.land.repeats import split_duplicates
 from ingest.pull import Intake, open_intake, pull_feed
 from ingest.reprocess.quarantine import replay
-from ingest.reprocess.reland import reland
+from ingest.reprocess.reland import reland, withdraw
 from ingest.reprocess.restore import restore
 from listening import open_contracts
 
@@ -185,6 +186,71 @@ def test_every_way_in_lands_the_same(intake: Intake, way: Callable[[Intake], Con
         path.unlink()
     assert restore(intake, {GAS: contract}).lost == {}
     assert landed(intake, contract).equals(rows)
+
+
+def lels(intake: Intake) -> list[float]:
+    """What landed of the devices' gas, in landing order."""
+    rows = [pl.read_parquet(path) for path in live_files(intake.engine, intake.home, GAS)]
+    return pl.concat(rows)["methane_pct_lel"].to_list() if rows else []
+
+
+def test_a_value_that_returns_lands_and_one_that_stays_does_not(home: Home) -> None:
+    engine = open_ops(home.ops_url)
+    for number, lel in enumerate((1.5, 2.5, 1.5, 1.5)):
+        at = AT + timedelta(minutes=number)
+        intake = open_intake(home, engine, "run-1", lambda at=at: at)  # type: ignore[misc]
+        sent = replace(payload([reading("GD1", lel)]), received_at=at, source_ref=f"{number}.json")
+        pull_feed(intake, FILES, [replace(sent, body=sent.body + b" " * number)])
+    assert lels(intake) == [1.5, 2.5, 1.5]
+    engine.dispose()
+
+
+def test_what_a_held_batch_says_is_still_to_be_said(intake: Intake) -> None:
+    pull_feed(intake, FILES, [payload(BEFORE)])
+    with intake.engine.begin() as connection:
+        connection.execute(sa.update(tables.batch).values(state="held"))
+    pull_feed(intake, FILES, [payload(ROWS)])
+    with intake.engine.begin() as connection:
+        connection.execute(sa.update(tables.file).where(tables.file.c.rows == 1).values(state="withdrawn"))
+    assert sorted(lels(intake)) == [1.5, 1.5, 2.5]
+
+
+def test_what_was_taken_back_of_a_stream_may_be_sent_again(intake: Intake) -> None:
+    cursors = read_cursors(intake.engine, [GAS])
+    ticker = Ticker(intake, {GAS: Feed(STREAM)}, SeenRows(lambda one, day: landed_rows(intake, one, day)))
+    lander = Lander(intake, {GAS: STREAM}, cursors)
+
+    def send(sequence: int) -> None:
+        body = raw.pack([RawEntry("", live.micros(AT), json.dumps(reading("GD1")).encode())])
+        ticker.take_in([Taken(sequence, f"raw.{GAS}.d", body, "")], AT)
+        lander.land(take_load(ticker, sequence, ""), AT, {})
+
+    send(1)
+    send(2)
+    assert lels(intake) == [1.5]
+    with intake.engine.connect() as connection:
+        batch_id = connection.scalar(sa.select(tables.file.c.batch_id))
+    withdraw(intake, STREAM, str(batch_id), "li", "a test of the device")
+    assert lels(intake) == []
+    ticker.read_overrides()
+    send(3)
+    assert lels(intake) == [1.5]
+
+
+def test_a_group_that_is_found_again_goes_on_waiting(intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+    pull_feed(intake, STRICT, [payload(ROWS)])
+    lost, shape = Note("wrong_time_zone", "batch", "quarantined", "", n_rows=2), Intake.shape
+    with intake.engine.begin() as connection:
+        source = connection.scalar(sa.select(tables.batch.c.batch_id))
+        record_notes(connection, FILES, str(source), [lost], payload(ROWS), "")
+
+    def with_group(self: Intake, contract: Contract, one: Payload, batch_id: str) -> Batch:
+        shaped = shape(self, contract, one, batch_id)
+        return replace(shaped, notes=(*shaped.notes, lost))
+
+    monkeypatch.setattr(Intake, "shape", with_group)
+    assert [done.rows_landed for done in replay(intake, {GAS: FILES})] == [3]
+    assert found(intake)["quarantined", "wrong_time_zone"] == 2
 
 
 def test_a_replay_killed_before_its_rows_are_marked_has_not_happened(

@@ -126,7 +126,7 @@ def test_a_slip_that_also_leaves_the_range_is_a_slip() -> None:
 def test_duplicate() -> None:
     feed = values(column("x", "number"))
     shaped = shape(
-        feed, {"id": "1", "x": "5"}, {"id": "1", "x": "５．０"}, {"id": "2", "x": "5"}, {"id": "1", "x": "5"}
+        feed, {"id": "1", "x": "5"}, {"id": "1", "x": "５．０"}, {"id": "2", "x": None}, {"id": "1", "x": "5"}
     )
     assert found(shaped) == [("duplicate", "ignored", "2"), ("duplicate", "ignored", "4")]
     assert shaped.frame["_row"].to_list() == ["1", "3"]
@@ -134,8 +134,8 @@ def test_duplicate() -> None:
 
 def test_same_key_with_other_values_keeps_the_last() -> None:
     shaped = shape(values(column("x", "number")), {"id": "1", "x": "5"}, {"id": "1", "x": "6"}, {"id": "1", "x": "5"})
-    assert found(shaped) == [("duplicate", "ignored", "3"), ("superseded", "ignored", "1")]
-    assert shaped.frame.select("id", "x").rows() == [("1", 6.0)]
+    assert found(shaped) == [("superseded", "ignored", "1"), ("superseded", "ignored", "2")]
+    assert shaped.frame.select("id", "x").rows() == [("1", 5.0)]
 
 
 def test_a_bad_row_replaces_no_good_one() -> None:
