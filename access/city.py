@@ -51,6 +51,20 @@ class IndexToday:
     change_7d: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class AboveWorst:
+    """An area whose index lies above the worst one below it, with the factor that differs most (None: it has none)."""
+
+    area_name_zh: str
+    area_name_en: str
+    worst_value: float
+    index_value: float
+    factor_value: float
+    worst_factor_value: float | None
+    reason_zh: str
+    reason_en: str
+
+
 def edition(mart: Mart) -> Edition:
     """Data as of and generation time of an open generation."""
     scored = mart.row(
@@ -139,15 +153,52 @@ def area_ranking(mart: Mart, reader: Reader, domain: str, parent_code: str) -> p
     )
 
 
+def above_worst(mart: Mart, reader: Reader, domain: str, parent_code: str) -> AboveWorst | None:
+    """Why the newest index of an area lies above all right below it: the factor that makes most of the difference.
+
+    That may rightly be: people are counted over the whole city, and its worst objects come from several counties. None
+    where it does not.
+    """
+    found = mart.row(
+        """
+        with newest as (
+          select * from mart.risk_index
+          where domain = $domain and area_code like $branch
+            and as_of_date = (select max(as_of_date) from mart.risk_index)
+        ),
+        whole as (select * from newest where area_code = $parent),
+        worst as (
+          select newest.* from newest join mart.area as a using (area_code) where a.parent_code = $parent
+          order by index_value desc, area_code limit 1
+        ),
+        factors as (select c.* from mart.risk_contribution as c join whole using (as_of_date, domain))
+        select worst.area_name_zh, worst.area_name_en, worst.index_value as worst_value, whole.index_value,
+               above.factor_value, below.factor_value as worst_factor_value, above.reason_zh, above.reason_en
+        from whole cross join worst
+        join factors as above on above.area_code = whole.area_code
+        left join factors as below on below.area_code = worst.area_code and below.factor = above.factor
+        where whole.index_value > worst.index_value
+        order by above.contribution - coalesce(below.contribution, 0) desc, above.factor
+        limit 1
+        """,
+        {"domain": domain, "branch": reader.area_pattern, "parent": parent_code},
+    )
+    return AboveWorst(**found) if found else None
+
+
 def changes(mart: Mart, reader: Reader, area_code: str, domain: str, days: int) -> pl.DataFrame:
     """Why an index moved against `days` days ago, factor by factor, largest move first.
 
     Columns: factor, reason_zh, reason_en, weight, factor_value, value_before, points. `points` are
     index points and sum to the index's change: contributions sum to ln(index/100) on both days, so each factor's share
     of the difference of logarithms is scaled by the logarithmic mean of the two indices. Empty without an earlier day.
+    Against the day before, reasons say what changed in which object, on both days; else what is worst.
     """
+    known = mart.frame("select * from mart.risk_contribution limit 0").columns
+    says_change = days == 1 and "change_zh" in known  # a generation of before has none
+    change_zh, change_en = ("today.change_zh", "today.change_en") if says_change else ("null", "null")
     return mart.frame(
-        """
+        f"""
         with newest as (select max(as_of_date) as as_of_date from mart.risk_index),
         today as (
           select c.* from mart.risk_contribution as c join newest using (as_of_date)
@@ -164,8 +215,8 @@ def changes(mart: Mart, reader: Reader, area_code: str, domain: str, days: int) 
           from (select (select sum(contribution) from today) as now_sum,
                        (select sum(contribution) from before) as then_sum)
         )
-        select factor, coalesce(today.reason_zh, before.reason_zh) as reason_zh,
-               coalesce(today.reason_en, before.reason_en) as reason_en,
+        select factor, coalesce({change_zh}, today.reason_zh, before.reason_zh) as reason_zh,
+               coalesce({change_en}, today.reason_en, before.reason_en) as reason_en,
                coalesce(today.weight, before.weight) as weight,
                today.factor_value, before.factor_value as value_before,
                (coalesce(today.contribution, 0) - coalesce(before.contribution, 0)) * scale.points_per_log as points

@@ -117,7 +117,7 @@ create table mart.area (area_code text, parent_code text, level text, name_zh te
 create table mart.risk_index (as_of_date date, area_code text, area_name_zh text, area_name_en text, domain text,
   index_value double, colour text, confidence text, method_version text);
 create table mart.risk_contribution (as_of_date date, area_code text, domain text, factor text, weight double,
-  factor_value double, contribution double, reason_zh text, reason_en text);
+  factor_value double, contribution double, reason_zh text, reason_en text, change_zh text, change_en text);
 create table mart.risk_object (object_id text, domain text, subdomain text, object_type text, name_zh text,
   area_code text, department_code text, lon double, lat double, inherent_colour text, residual_colour text,
   score double, unscored_reason text, unscored_reason_zh text, unscored_reason_en text, area_reason text,
@@ -321,9 +321,9 @@ def _contributions(index: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
         for (factor, weight, zh, en), share in zip(FACTORS, shares, strict=True):
             contribution = log * share
             reason_zh, reason_en = f"{zh}高于上周", f"{en} above last week"
-            rows.append(
-                (day, code, domain, factor, weight, math.exp(contribution / weight), contribution, reason_zh, reason_en)
-            )
+            moved = (f"{zh}：阵风 昨 19.4 m/s → 今 9 m/s", f"{en}: gust yesterday 19.4 m/s → today 9 m/s")
+            said = (reason_zh, reason_en, *moved)
+            rows.append((day, code, domain, factor, weight, math.exp(contribution / weight), contribution, *said))
     return rows
 
 

@@ -35,6 +35,7 @@ def draw(scene: Scene, mart: serving.Mart) -> None:
         _trend(scene, city.trend(mart, scene.reader, area.area_code))
     with right:
         _ranking(scene, city.area_ranking(mart, scene.reader, domain, area.area_code))
+        _say_why_above(scene, city.above_worst(mart, scene.reader, domain, area.area_code))
     left, right = st.columns(2)
     with left:
         _changes(scene, city.changes(mart, scene.reader, area.area_code, domain, days), domain)
@@ -141,6 +142,24 @@ def _ranking(scene: Scene, frame: pl.DataFrame) -> None:
         f'<div class="cr"><h2>{words("today.ranking")}<small>{words("today.ranking_note")}</small></h2>'
         f"{look.table(heads, rows)}</div>"
     )
+
+
+def _say_why_above(scene: Scene, above: city.AboveWorst | None) -> None:
+    """A city above its worst county looks like a mistake until somebody says what it is made of."""
+    if above is None:
+        return
+    words = scene.words
+    below = "–" if above.worst_factor_value is None else f"{above.worst_factor_value:.2f}"
+    text = words(
+        "today.above_worst",
+        value=f"{above.index_value:.1f}",
+        county=words.pick(above.area_name_zh, above.area_name_en),
+        worst=f"{above.worst_value:.1f}",
+        reason=words.pick(above.reason_zh, above.reason_en),
+        here=f"{above.factor_value:.2f}",
+        there=below,
+    )
+    st.html(f'<div class="cr"><p class="quiet">{escape(text)}</p></div>')
 
 
 def _changes(scene: Scene, frame: pl.DataFrame, domain: str) -> None:

@@ -35,25 +35,24 @@
     string_agg({{ value }}, '{{ separator }}' order by {{ order_by }})
 {%- endmacro -%}
 
-{#- A number as short text for people: two decimals where it has any. Sums of fractions differ in their last bits
+{#- A number as short text for people: at most two decimals. Sums of fractions differ in their last bits
     from build to build, so the value is rounded well before the text is. -#}
 {%- macro number_text(value) -%}
     {%- set rounded = 'round(' ~ value ~ ', 6)' -%}
     case
         when round({{ rounded }}, 2) = round({{ rounded }})
           then cast(cast(round({{ rounded }}) as bigint) as {{ sql_type('string') }})
-        else printf('%.2f', {{ rounded }})
+        else rtrim(printf('%.2f', {{ rounded }}), '0')
     end
 {%- endmacro -%}
 
-{#- What a signal of an object says, for people: the class by its name, else the number with its unit. -#}
-{%- macro signal_text(signal, bounds, classes, language) -%}
-    case
-        when {{ signal }}.is_assumed then '{{ "无" if language == "zh" else "none" }}'
-        else coalesce(
-            {{ classes }}.name_{{ language }},
-            {{ number_text(signal ~ '.raw_value') }}
-            || case when {{ bounds }}.unit = '1' then '' else ' ' || {{ bounds }}.unit end
-        )
-    end
+{#- What a signal of an object says, for people: the class by its name, else the number with its unit in words, else that
+    there is nothing. `class` is a row of signal_classes, `units` the unit's row of wordings. -#}
+{%- macro signal_text(raw_value, class, bounds, units, language) -%}
+    coalesce(
+        {{ class }}.name_{{ language }},
+        {{ number_text(raw_value) }}
+        || coalesce(' ' || coalesce({{ units }}.{{ language }}, nullif(nullif({{ bounds }}.unit, '1'), 'class')), ''),
+        '{{ "无" if language == "zh" else "none" }}'
+    )
 {%- endmacro -%}

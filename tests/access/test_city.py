@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -67,6 +68,28 @@ def test_contributions_are_of_the_newest_day(mart: Mart) -> None:
     value = city.index_today(mart, CITY_WIDE, CITY[0])[0].index_value
     assert frame["contribution"].sum() == pytest.approx(math.log(value / 100), abs=1e-9)
     assert (frame["weight"] * frame["factor_value"]).is_sorted(descending=True)
+
+
+@pytest.mark.case("pages.20")
+def test_a_city_above_its_worst_county_says_why(home: Home) -> None:
+    with duckdb.connect(str(publish_city(home, NOW))) as edited:
+        edited.execute("update mart.risk_index set index_value = 99 where area_code = ? and domain = 'all'", CITY[:1])
+    with open_mart(home) as mart:
+        above = city.above_worst(mart, CITY_WIDE, "all", CITY[0])
+        worst = city.area_ranking(mart, CITY_WIDE, "all", CITY[0]).row(0, named=True)
+        assert above is not None
+        assert (above.index_value, above.worst_value) == (99, worst["index_value"])
+        assert (above.area_name_zh, above.area_name_en) == (worst["name_zh"], worst["name_en"])
+        assert above.factor_value != above.worst_factor_value
+        assert above.reason_zh
+        assert city.above_worst(mart, CITY_WIDE, "lifeline", CITY[0]) is None
+
+
+def test_what_changed_since_yesterday_is_said_with_both_days(mart: Mart) -> None:
+    day, week = (city.changes(mart, CITY_WIDE, CITY[0], "all", days) for days in (1, 7))
+    assert "昨 19.4 m/s → 今 9 m/s" in day["reason_zh"][0]
+    assert "yesterday 19.4 m/s → today 9 m/s" in day["reason_en"][0]
+    assert not week["reason_zh"].str.contains("昨").any()  # the week before was another gust
 
 
 def test_counties_are_ranked_worst_first(mart: Mart) -> None:

@@ -15,9 +15,10 @@ from alerting.engine.episode import Change, EpisodeChange
 from alerting.lifecycle.joining import Subject
 from alerting.policy.notification_policies import load_notification_policies
 from alerting.rules.generations import newest_generation
-from alerting.workflow.changes import Origin, apply
+from alerting.workflow.changes import RULES, Origin, apply
 from core.catalogue import load_contract
 from core.store import tables
+from core.store.landed import live_files
 from core.system import load_systems
 from floor import DBT_UNIT_TESTS
 from orchestration.build import unit_test
@@ -227,6 +228,7 @@ def test_every_object_is_published_with_its_colours_or_a_reason(city: Warehouse)
     counted = city.ask(f"select count(*), count(*) filter ({weighed}) from core.risk_object")
     asked = "select count(*), count(residual_colour) from risk_object"
     assert ask(city, asked) == counted
+    assert {row[0] for row in ask(city, "select object_id from risk_object")} == registered(city)
     unscored = ask(
         city,
         "select distinct subdomain, unscored_reason, residual_colour, score, unscored_reason_zh <> '', "
@@ -238,13 +240,28 @@ def test_every_object_is_published_with_its_colours_or_a_reason(city: Warehouse)
     assert ask(city, outside) == [("430702", "outside_city", True), (None, "outside_known_areas", True)]
 
 
+def registered(city: Warehouse) -> set[str]:
+    """Ids of everything that any register of objects ever landed."""
+    found: set[str] = set()
+    for contract in city.contracts.values():
+        column = contract.by_concept("object_id")
+        if contract.is_register and "object" in contract.entities and column is not None:
+            for path in live_files(city.engine, city.home, contract.id):
+                ids = pl.read_parquet(path, columns=[column.landed_name]).to_series()
+                found |= {f"{contract.department_code}:{one}" for one in ids}
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.case("pages.18")
 def test_an_open_alert_counts_today_and_never_in_the_days_before(city: Warehouse) -> None:
     burning, out, drill = "fire:O000001", "fire:O000002", "fire:O000003"
     today = city.now.date()
     past, calm = history(city, today - timedelta(days=1)), fire_hazard(city)
-    open_fire_alerts(city, burning, out, drill)
+    fire = Engineer("fire_alarm")
+    opened = [fire(Change.OPENED, at, "red") for at in (burning, out)]
+    tell(city, [*opened, fire(Change.CLEARED, out, "red", 5)])
+    tell(city, [fire(Change.OPENED, drill, "red")], Origin(is_exercise=True))
     city.build(select=None)
     scored = ask(
         city,
@@ -258,6 +275,7 @@ def test_an_open_alert_counts_today_and_never_in_the_days_before(city: Warehouse
     assert "预警 红色预警未解除" in str(alarmed[1])
     assert "alert red alert open" in str(alarmed[2])
     assert history(city, today - timedelta(days=1)) == past
+    tell(city, [fire(Change.CLEARED, burning, "red", 9)])  # for the tests below
 
 
 def fire_hazard(city: Warehouse) -> tuple:
@@ -269,8 +287,8 @@ def fire_hazard(city: Warehouse) -> tuple:
     )[0]
 
 
-def open_fire_alerts(city: Warehouse, burning: str, out: str, drill: str) -> None:
-    """Red alerts as the life cycle makes them: one that is open, one whose fire is out, one of an exercise."""
+def tell(city: Warehouse, changes: list[EpisodeChange], origin: Origin = RULES) -> None:
+    """What became of fires, as the life cycle writes it."""
     publish_rules(city.home, city.now)
     policies = load_notification_policies(newest_generation(city.home.root))
 
@@ -278,10 +296,7 @@ def open_fire_alerts(city: Warehouse, burning: str, out: str, drill: str) -> Non
         place = ("420502", 111.2, 30.6)
         return Subject("public_safety", "fire", "fire_unit", change.object_id, *place, "火警", "Fire alarm")
 
-    fire = Engineer("fire_alarm")
-    changes = [fire(Change.OPENED, at, "red") for at in (burning, out)] + [fire(Change.CLEARED, out, "red", 5)]
-    apply(city.engine, policies, changes, unit, city.now)
-    apply(city.engine, policies, [fire(Change.OPENED, drill, "red")], unit, city.now, None, Origin(is_exercise=True))
+    apply(city.engine, policies, changes, unit, city.now, None, origin)
 
 
 @pytest.mark.slow

@@ -75,11 +75,13 @@ select
   reasoned.area_reason,
   placed.text_zh as area_reason_zh,
   placed.text_en as area_reason_en,
-  coalesce(floors.name_zh, floor_bounds.name_zh || ' ' || {{ signal_text('floored', 'floor_bounds', 'floors', 'zh') }})
+  coalesce(floors.name_zh, floor_bounds.name_zh || ' ' || {{ signal_text('floored.raw_value', 'floors', 'floor_bounds', 'units', 'zh') }})
     as floor_reason_zh,
-  coalesce(floors.name_en, floor_bounds.name_en || ' ' || {{ signal_text('floored', 'floor_bounds', 'floors', 'en') }})
+  coalesce(floors.name_en, floor_bounds.name_en || ' ' || {{ signal_text('floored.raw_value', 'floors', 'floor_bounds', 'units', 'en') }})
     as floor_reason_en,
-  alerted.raw_class as alert_colour
+  alerted.raw_class as alert_colour,
+  changed.text_zh as change_zh,
+  changed.text_en as change_en
 from {{ ref('risk_object') }} as objects
 cross join newest
 inner join reasoned on objects.object_id = reasoned.object_id
@@ -106,6 +108,7 @@ left join {{ ref('signal') }} as floored
     and scored.floor_signal = floored.signal_code
 left join {{ ref('signal_bounds') }} as floor_bounds
   on floored.signal_code = floor_bounds.signal_code and floored.method_version = floor_bounds.method_version
+left join {{ ref('wordings') }} as units on units.kind = 'unit' and floor_bounds.unit = units.text
 left join {{ ref('score_floors') }} as floors
   on
     scored.floor_signal = floors.signal_code
@@ -121,3 +124,12 @@ left join {{ ref('signal') }} as alerted
     objects.object_id = alerted.subject_id
     and newest.as_of_date = alerted.as_of_date
     and alert_bounds.signal_code = alerted.signal_code
+left join (
+  select
+    as_of_date,
+    subject_id,
+    max_by(text_zh, (moved, component)) as text_zh,
+    max_by(text_en, (moved, component)) as text_en
+  from {{ ref('object_change') }}
+  group by as_of_date, subject_id
+) as changed on objects.object_id = changed.subject_id and newest.as_of_date = changed.as_of_date

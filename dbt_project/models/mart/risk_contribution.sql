@@ -12,5 +12,7 @@ select
   n_subjects,
   reason_zh,
   reason_en,
-  method_version
+  method_version,
+  change_zh,
+  change_en
 from {{ ref('area_factor') }}

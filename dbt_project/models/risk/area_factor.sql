@@ -2,7 +2,8 @@
 -- subdomain, so the index of an area says which kind of thing drives it.
 -- Weights are shared among the subdomains that the area has; a domain that it has nothing of stands at the floor.
 {{ config(
-  materialized='incremental', incremental_strategy='delete+insert', unique_key='as_of_date', on_schema_change='fail'
+  materialized='incremental', incremental_strategy='delete+insert', unique_key='as_of_date',
+  on_schema_change='append_new_columns'
 ) }}
 with weighing as (
   select
@@ -104,7 +105,11 @@ select
       then cast(spread.people as {{ sql_type('string') }}) || ' people; most: ' || reason.worst_en
     else cast(spread.n_subjects as {{ sql_type('string') }}) || ' objects; highest: ' || reason.worst_en
   end as reason_en,
-  spread.method_version
+  spread.method_version,
+  case when spread.component <> 'exposure' or spread.exposure_basis = 'objects'
+    then spread.subdomain_zh || '·' || spread.component_zh || '：' || reason.change_zh end as change_zh,
+  case when spread.component <> 'exposure' or spread.exposure_basis = 'objects'
+    then spread.subdomain_en || ', ' || lower(spread.component_en) || ': ' || reason.change_en end as change_en
 from spread
 left join {{ ref('area_reason') }} as reason
   on

@@ -1,5 +1,5 @@
 -- One row per day, area, subdomain and component of this build's days: the worst objects and their worst signal, in
--- words of both languages.
+-- words of both languages; and the object that changed most since the day before.
 with component_value as (
   {%- for component in ['hazard', 'exposure', 'vulnerability', 'lack_of_capacity'] %}
   {{ "union all" if not loop.first }}
@@ -39,9 +39,9 @@ named as (
     ranked.subdomain,
     ranked.component,
     ranked.place,
-    subject.name_zh || '（' || bounds.name_zh || ' ' || {{ signal_text('signal', 'bounds', 'classes', 'zh') }} || '）'
+    subject.name_zh || '（' || bounds.name_zh || ' ' || {{ signal_text('signal.raw_value', 'classes', 'bounds', 'units', 'zh') }} || '）'
       as text_zh,
-    subject.name_en || ' (' || bounds.name_en || ' ' || {{ signal_text('signal', 'bounds', 'classes', 'en') }} || ')'
+    subject.name_en || ' (' || bounds.name_en || ' ' || {{ signal_text('signal.raw_value', 'classes', 'bounds', 'units', 'en') }} || ')'
       as text_en
   from ranked
   inner join {{ ref('method') }} as method on ranked.method_version = method.method_version
@@ -59,15 +59,61 @@ named as (
       signal.signal_code = classes.signal_code
       and signal.raw_class = classes.class
       and method.method_version = classes.method_version
+  left join {{ ref('wordings') }} as units on units.kind = 'unit' and bounds.unit = units.text
   where ranked.place <= method.reasons_named
+),
+
+-- The object whose change moves the area's power mean most, and what changed in it.
+changed as (
+  select
+    object_change.as_of_date,
+    subject_area.area_code,
+    subject_area.subdomain,
+    case when object_change.component = 'capacity' then 'lack_of_capacity' else object_change.component end as component,
+    subject.name_zh || '（' || object_change.text_zh || '）' as text_zh,
+    subject.name_en || ' (' || object_change.text_en || ')' as text_en,
+    row_number() over (
+      partition by
+        object_change.as_of_date, subject_area.area_code, subject_area.subdomain, object_change.component
+      order by
+        round(abs(power(object_change.value_today, method.mean_power) - power(object_change.value_before, method.mean_power)), 9)
+        desc,
+        object_change.subject_id
+    ) as place
+  from {{ ref('object_change') }} as object_change
+  inner join {{ ref('subject_area') }} as subject_area
+    on object_change.subject_id = subject_area.subject_id and object_change.as_of_date = subject_area.as_of_date
+  inner join {{ ref('subject_day') }} as subject
+    on object_change.subject_id = subject.subject_id and object_change.as_of_date = subject.as_of_date
+  inner join {{ ref('method') }} as method on subject.method_version = method.method_version
+),
+
+worst as (
+  select
+    as_of_date,
+    area_code,
+    subdomain,
+    component,
+    {{ joined_text('text_zh', '；', 'place') }} as worst_zh,
+    {{ joined_text('text_en', '; ', 'place') }} as worst_en
+  from named
+  group by as_of_date, area_code, subdomain, component
 )
 
 select
-  as_of_date,
-  area_code,
-  subdomain,
-  component,
-  {{ joined_text('text_zh', '；', 'place') }} as worst_zh,
-  {{ joined_text('text_en', '; ', 'place') }} as worst_en
-from named
-group by as_of_date, area_code, subdomain, component
+  worst.as_of_date,
+  worst.area_code,
+  worst.subdomain,
+  worst.component,
+  worst.worst_zh,
+  worst.worst_en,
+  changed.text_zh as change_zh,
+  changed.text_en as change_en
+from worst
+left join changed
+  on
+    changed.place = 1
+    and worst.as_of_date = changed.as_of_date
+    and worst.area_code = changed.area_code
+    and worst.subdomain = changed.subdomain
+    and worst.component = changed.component
