@@ -31,6 +31,7 @@ KINDS = tuple(verb.value for verb in steps.Verb)
 ROWS_A_PAGE = 50
 HISTORY_ROWS = 200
 MOST_REDS = 20
+STRIP_ROWS = 3
 # The clock message of LIVE moves the position every second, also when no device says anything.
 SILENT_AFTER = timedelta(seconds=15)
 
@@ -168,6 +169,17 @@ class Board:
     heartbeat: Heartbeat
 
 
+@dataclass(frozen=True, slots=True)
+class WorstOpen:
+    """Alerts of the reader's branch that somebody must deal with, exercises counted apart."""
+
+    rows: Sequence[ListedAlert]  # the worst, at most `STRIP_ROWS`
+    counts: Mapping[str, int]  # by colour
+    n_overdue: int
+    n_exercises: int
+    heartbeat: Heartbeat
+
+
 def marks_of(alert: Alert | ListedAlert) -> list[tuple[str, str]]:
     """What to know of the readings behind an alert, in Chinese and in English."""
     found = set(alert.marks.split()) | ({LATE} if alert.is_late else set())
@@ -198,6 +210,44 @@ def open_counts(live: OpsReader, reader: Reader, system: CitySystem) -> Mapping[
     wanted = AlertFilter(states=steps.WORKED_ON, system=system, is_exercise=False)
     query = sa.select(table.c.colour, sa.func.count()).where(*_where(reader, wanted)).group_by(table.c.colour)
     return {row[0]: row[1] for row in live.execute(query)}
+
+
+def worst_open(live: OpsReader, reader: Reader, now: datetime) -> WorstOpen:
+    """What somebody must deal with at this moment: in numbers, and the worst of it, overdue first within a colour."""
+    a = stored.alert.c
+    conditions = _where(reader, AlertFilter(states=steps.WORKED_ON))
+    is_overdue = sa.case((a.due_at < now, 1), else_=0)
+    counting = (
+        sa.select(a.severity_rank, a.is_exercise, sa.func.count(), sa.func.sum(is_overdue))
+        .where(*conditions)
+        .group_by(a.severity_rank, a.is_exercise)
+    )
+    counted = [(int(row[0]), bool(row[1]), int(row[2]), int(row[3])) for row in live.execute(counting)]
+    worst = _LISTED.where(*conditions, sa.not_(a.is_exercise)).order_by(
+        a.severity_rank.desc(), is_overdue.desc(), *_NEWEST
+    )
+    return WorstOpen(
+        rows=_LISTED.found(live, worst.limit(STRIP_ROWS)),
+        counts={severity.COLOURS[rank]: n for rank, played, n, _ in counted if not played},
+        n_overdue=sum(n_late for _, played, _, n_late in counted if not played),
+        n_exercises=sum(n for _, played, n, _ in counted if played),
+        heartbeat=heartbeat(live),
+    )
+
+
+def alerted_objects(live: OpsReader, reader: Reader) -> dict[str, str]:
+    """Objects under an alert that somebody must deal with, exercises aside, and the worst colour of each."""
+    a = stored.alert.c
+    conditions = _where(reader, AlertFilter(states=steps.WORKED_ON, is_exercise=False))
+    query = sa.select(a.object_id, sa.func.max(a.severity_rank)).where(*conditions).group_by(a.object_id)
+    return {str(row[0]): severity.COLOURS[int(row[1])] for row in live.execute(query)}
+
+
+def open_of_object(live: OpsReader, reader: Reader, object_id: str) -> ListedAlert | None:
+    """The worst alert of an object that somebody must deal with; None where there is none."""
+    conditions = _where(reader, AlertFilter(states=steps.WORKED_ON, is_exercise=False))
+    query = _LISTED.where(*conditions, stored.alert.c.object_id == object_id).order_by(*_WORST).limit(1)
+    return next(iter(_LISTED.found(live, query)), None)
 
 
 def heartbeat(live: OpsReader) -> Heartbeat:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 
 import polars as pl
@@ -44,6 +45,20 @@ class ObjectFilter:
     object_types: tuple[str, ...] | None = None
 
 
+# An alert that nobody has closed says more of an object than its index, which is of the last build.
+_SHOWN = f"""
+  case
+    when array_position({list(WORST_FIRST)}, l.alert_colour)
+      < coalesce(array_position({list(WORST_FIRST)}, o.residual_colour), {len(WORST_FIRST) + 1}) then l.alert_colour
+    else o.residual_colour
+  end
+"""
+_ALERTED = """
+  mart.risk_object as o
+  left join (select unnest(?::varchar[]) as object_id, unnest(?::varchar[]) as alert_colour) as l using (object_id)
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectPage:
     """Objects to draw, worst first, and how many the filter matched: more than drawn when the limit cut them."""
@@ -52,29 +67,39 @@ class ObjectPage:
     n_matching: int
 
 
-def objects(mart: Mart, reader: Reader, wanted: ObjectFilter, limit: int = MAX_OBJECTS) -> ObjectPage:
-    """Objects with a place, worst residual colour and score first, at most `limit`.
+def objects(
+    mart: Mart,
+    reader: Reader,
+    wanted: ObjectFilter,
+    limit: int = MAX_OBJECTS,
+    alerted: Mapping[str, str] = MappingProxyType({}),
+) -> ObjectPage:
+    """Objects with a place, worst colour and score first, at most `limit`.
 
-    Columns: object_id, domain, subdomain, object_type, name_zh, area_code, area_name_zh, area_name_en,
-    department_code, lon, lat, inherent_colour, residual_colour, score, and kind_zh, kind_en: the name of the register
-    that the object comes from, null where a department has several for one subdomain.
+    `alerted`: objects under an alert and its colour, which they have where it is worse than their residual colour.
+
+    Columns: colour (the one to show), object_id, domain, subdomain, object_type, name_zh, area_code, area_name_zh,
+    area_name_en, department_code, lon, lat, inherent_colour, residual_colour, score, and kind_zh, kind_en: the name of
+    the register that the object comes from, null where a department has several for one subdomain.
     """
     conditions, parameters = _where(reader, wanted)
-    counted = mart.row(f"select count(*) as n from mart.risk_object as o where {conditions}", parameters)
+    under = [list(alerted), list(alerted.values())]
+    counted = mart.row(f"select count(*) as n from {_ALERTED} where {conditions}", [*under, *parameters])
     frame = mart.frame(
         f"""
-        select o.object_id, o.domain, o.subdomain, o.object_type, o.name_zh, o.area_code, a.name_zh as area_name_zh,
+        select {_SHOWN} as colour,
+               o.object_id, o.domain, o.subdomain, o.object_type, o.name_zh, o.area_code, a.name_zh as area_name_zh,
                a.name_en as area_name_en, o.department_code, o.lon, o.lat, o.inherent_colour, o.residual_colour,
                o.score, k.kind_zh, k.kind_en
-        from mart.risk_object as o
+        from {_ALERTED}
         left join mart.area as a on a.area_code = left(o.area_code, 6)
         left join ({_KINDS}) as k using (department_code, subdomain)
         where {conditions}
-        order by array_position({list(WORST_FIRST)}, o.residual_colour) nulls last,
+        order by array_position({list(WORST_FIRST)}, colour) nulls last,
                  o.score desc nulls last, o.object_id
         limit {int(limit)}
         """,
-        parameters,
+        [*under, *parameters],
     )
     return ObjectPage(frame, counted["n"] if counted else 0)
 
@@ -107,12 +132,14 @@ def object_facts(mart: Mart, reader: Reader, object_id: str) -> dict[str, Any] |
     return facts | (department or {"department_zh": None, "department_en": None})
 
 
-def colour_counts(mart: Mart, reader: Reader, wanted: ObjectFilter) -> Mapping[str | None, int]:
-    """Number of objects by residual colour under the filter (its colours aside)."""
+def colour_counts(
+    mart: Mart, reader: Reader, wanted: ObjectFilter, alerted: Mapping[str, str] = MappingProxyType({})
+) -> Mapping[str | None, int]:
+    """Number of objects by the colour that they are shown in, under the filter (its colours aside)."""
     conditions, parameters = _where(reader, replace(wanted, colours=None))
     frame = mart.frame(
-        f"select residual_colour, count(*) as n from mart.risk_object as o where {conditions} group by residual_colour",
-        parameters,
+        f"select {_SHOWN} as colour, count(*) as n from {_ALERTED} where {conditions} group by all",
+        [list(alerted), list(alerted.values()), *parameters],
     )
     return dict(frame.iter_rows())
 
@@ -160,6 +187,6 @@ def _where(reader: Reader, wanted: ObjectFilter) -> tuple[str, Sequence[Any]]:
         conditions.append("list_contains(?, o.object_type)")
         parameters.append(list(wanted.object_types))
     if wanted.colours is not None:
-        conditions.append("list_contains(?, coalesce(o.residual_colour, 'none'))")
+        conditions.append(f"list_contains(?, coalesce({_SHOWN}, 'none'))")
         parameters.append([colour or "none" for colour in wanted.colours])
     return " and ".join(conditions), parameters

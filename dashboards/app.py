@@ -12,9 +12,11 @@ from streamlit.navigation.page import StreamlitPage
 
 from access import rights, serving
 from access.systems import DOMAINS, CitySystems, city_systems
-from dashboards import frame, look, session
+from dashboards import frame, live_strip, look, session
 from dashboards.language import Words
 from dashboards.views import alerts_live, city_today, device_health, feed_health, risk_map, system, systems
+
+ALERTS = "alerts"
 
 
 def main() -> None:
@@ -29,13 +31,16 @@ def main() -> None:
     known = city_systems(home)
     pages = [
         _page(words("nav.today"), "today", city_today.draw, scene, default=True),
-        st.Page(partial(alerts_live.draw, scene), title=words("nav.alerts"), url_path="alerts"),
+        st.Page(partial(alerts_live.draw, scene), title=words("nav.alerts"), url_path=ALERTS),
         _page(words("nav.map"), "map", risk_map.draw, scene),
         _page(words("nav.feeds"), "feeds", feed_health.draw, scene),
         st.Page(partial(device_health.draw, scene), title=words("nav.devices"), url_path="devices"),
         _page(words("nav.systems"), "systems", partial(systems.draw, known), scene),
     ]
-    st.navigation({"": pages, **_of_domains(known, words, scene)}, position="top").run()
+    chosen = st.navigation({"": pages, **_of_domains(known, words, scene)}, position="top")
+    if chosen.url_path != ALERTS:  # which is the same and more
+        live_strip.draw(scene)
+    chosen.run()
 
 
 def _of_domains(known: CitySystems, words: Words, scene: frame.Scene) -> dict[str, list[StreamlitPage]]:

@@ -217,7 +217,7 @@ def risk_map(
     ]
     series = []
     for colour in (*reversed(COLOURS), None):
-        chosen = objects.filter(pl.col("residual_colour").eq_missing(pl.lit(colour, pl.String)))
+        chosen = objects.filter(pl.col("colour").eq_missing(pl.lit(colour, pl.String)))
         series.append(
             {
                 "name": words(f"colour_short.{colour or 'none'}"),

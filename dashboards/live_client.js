@@ -1,9 +1,10 @@
-// The living part of Alerts live: clocks that run between looks, clicks on rows, sound and notice on a new red alert,
-// and a plain word when the page itself no longer hears from its server. Asks nobody for anything.
+// The living part of pages: clocks that run between looks, clicks on rows, sound and notice on red alerts until somebody
+// answers, and a plain word when the page itself no longer hears from its server. Asks nobody for anything.
 
 const TICK_MS = 500;
 const LOST_AFTER_MS = 6000;
 const SHOWN_MS = 20000;
+const RING_AGAIN_MS = 15000;
 const KEPT = "cityrisk-bell";
 
 // What must outlive a redraw of the component: which calls are known, and the sound that a click allowed.
@@ -52,11 +53,23 @@ function tell(reds, words) {
   const text = reds.map((one) => one.text).join(" · ");
   memory.told = { text: `${words.new_red} ${text}`, until: Date.now() + SHOWN_MS };
   if (!wanted()) return;
-  if (memory.audio?.state === "running") beep(memory.audio);
+  ring();
   if (!("Notification" in window) || Notification.permission !== "granted") return;
   for (const red of reds.slice(0, 3)) {
     try { new Notification(words.new_red, { body: red.text, tag: red.ring }); } catch { return; }
   }
+}
+
+function ring() {
+  if (memory.audio?.state !== "running") return;
+  memory.rang = Date.now();
+  beep(memory.audio);
+}
+
+// A call that nobody answers goes on; an exercise rings once.
+function ringAgain(reds) {
+  const is_due = Date.now() - (memory.rang ?? 0) >= RING_AGAIN_MS;
+  if (is_due && wanted() && reds.some((one) => !one.is_exercise)) ring();
 }
 
 function bellText(words) {
@@ -88,6 +101,7 @@ function tick(root, beat, words) {
   const is_told = memory.told !== null && Date.now() < memory.told.until;
   says.hidden = !is_told;
   put(says, is_told ? memory.told.text : "");
+  ringAgain(beat.reds);
   put(root.querySelector(".bell"), bellText(words));
   const found = memory.seeks && document.querySelector(".alert-facts");
   if (found) {
@@ -99,7 +113,7 @@ function tick(root, beat, words) {
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const root = parentElement.querySelector(".live-client");
-  const beat = { at: Date.now(), skew: data.now - Date.now() };
+  const beat = { at: Date.now(), skew: data.now - Date.now(), reds: data.reds };
   const known = memory.rung;
   memory.rung = new Set(data.reds.map((one) => one.ring));
   // What stood there when the page was opened is no news.
@@ -113,7 +127,7 @@ export default function (component) {
     memory.seeks = window.matchMedia("(max-width: 640px)").matches;
     setTriggerValue("picked", row.dataset.pick);
   };
-  const ring = async () => {
+  const switchBell = async () => {
     want(!wanted());
     if (wanted()) {
       wake();
@@ -127,7 +141,7 @@ export default function (component) {
     memory.down = { x: event.clientX, y: event.clientY };
     if (wanted()) wake();
   };
-  root.querySelector(".bell").onclick = ring;
+  root.querySelector(".bell").onclick = switchBell;
   memory.stop?.();
   document.addEventListener("pointerup", pick);
   document.addEventListener("click", keyed);

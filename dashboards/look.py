@@ -133,6 +133,13 @@ STYLE = f"""<style>
 .cr .live-client {{ display: grid; gap: .35rem; }}
 .cr .live-client button {{ justify-self: start; border: 1px solid {LINE}; border-radius: 4px; padding: .2rem .6rem;
   font-weight: 400; font-size: .84rem; background: {PANEL}; }}
+.cr.strip {{ margin-top: .7rem; border: 1px solid {LINE}; border-radius: 5px; background: {PANEL}; font-size: .88rem; }}
+.cr.strip .state {{ display: flex; flex-wrap: wrap; gap: .1rem 1.1rem; padding: .3rem .8rem; color: {MUTED}; }}
+.cr.strip .state a {{ margin-left: auto; }} .cr.strip b.bad, .cr.strip b.overdue {{ color: #ff8f8f; }}
+.cr.strip a.one {{ display: flex; flex-wrap: wrap; gap: .1rem .7rem; padding: .28rem .8rem; color: {INK};
+  border-top: 1px solid {LINE}; text-decoration: none; overflow-wrap: anywhere; }}
+.cr.strip a.one:hover {{ background: #1c2939; }} .cr.strip a.one:focus-visible {{ outline: 2px solid #4fb3c8; }}
+.cr.strip a.one small {{ margin-left: auto; color: {MUTED}; }}
 .cr .said {{ border: 1px solid {LINE}; border-left: 4px solid #6fcf97; border-radius: 4px; padding: .4rem .7rem;
   font-size: .88rem; }}
 .cr .said.no {{ border-left-color: #ff8f8f; }}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from dashboards import look
+from access import alerts_view, live
+from dashboards import live_strip, look
 from dashboards.frame import Scene, clock
 from dashboards.language import Words
 
@@ -17,6 +18,7 @@ def pairs(scene: Scene, facts: dict[str, Any]) -> list[tuple[str, str]]:
         look.risk_mark(facts[name], grade(words, facts[name])) for name in ("inherent_colour", "residual_colour")
     )
     found = [
+        *_under_alert(scene, facts["object_id"]),
         (words("map.residual"), residual),
         (words("map.inherent"), inherent),
         (words("map.score"), "–" if facts["score"] is None else f"{facts['score']:.1f}"),
@@ -47,6 +49,27 @@ def pairs(scene: Scene, facts: dict[str, Any]) -> list[tuple[str, str]]:
         graded = words("map.hazard_value", grade=facts["hazard_grade"], r=f"{facts['r_value']:.1f}")
         found.append((words("map.hazard_grade"), graded))
     return [*found, ("ID", escape(facts["object_id"]))]
+
+
+def alerted(scene: Scene) -> dict[str, str]:
+    """Objects under an open alert at this moment, and its colour."""
+    with live.ops_reader(scene.home) as ops:
+        return {} if ops is None else alerts_view.alerted_objects(ops, scene.reader)
+
+
+def _under_alert(scene: Scene, object_id: str) -> list[tuple[str, str]]:
+    """The worst open alert, before what the index says of the object: it is of now."""
+    with live.ops_reader(scene.home) as ops:
+        alert = None if ops is None else alerts_view.open_of_object(ops, scene.reader, object_id)
+    if alert is None:
+        return []
+    words = scene.words
+    mark = look.risk_mark(alert.colour, words(f"colour_short.{alert.colour}"))
+    said = f"{scene.name(alert.matters_zh, alert.matters_en)} {words('alerts.since')} "
+    said += clock(alert.opened_at or alert.starts_at)
+    return [
+        (words("map.alert"), f'{mark} <a href="{live_strip.link(scene, alert.alert_id)}" target="_self">{said}</a>')
+    ]
 
 
 def kind(scene: Scene, row: dict[str, Any]) -> str:

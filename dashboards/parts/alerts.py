@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from html import escape
-from urllib.parse import urlencode
 
 import streamlit as st
 
 from access import alerts_view, live
-from dashboards import look
+from dashboards import live_strip, look
 from dashboards.frame import clock, present
 from dashboards.parts import Part, View
-from dashboards.views import alert_detail, alerts_live
+from dashboards.views import alert_detail
 
 REFRESH_S = 5.0
 SHOWN = 8
@@ -69,9 +68,8 @@ def _cells(view: View, row: alerts_view.ListedAlert) -> list[str]:
     scene, words = view.scene, view.scene.words
     level = look.risk_mark(row.colour, words(f"colour_short.{row.colour}"))
     state = look.state_mark(row.state, words(f"state.{row.state}"))
-    address = f"alerts?{urlencode({'lang': words.language, alerts_live.ASKED: row.alert_id})}"
     what = (
-        f'<a href="{escape(address)}" target="_self">{escape(row.object_name_zh)}</a>'
+        f'<a href="{live_strip.link(scene, row.alert_id)}" target="_self">{escape(row.object_name_zh)}</a>'
         f"<small>{scene.name(row.matters_zh, row.matters_en)}</small>{alert_detail.marks(scene, row)}"
     )
     value = "–"

@@ -1,4 +1,4 @@
-"""Where the system's objects are, by residual colour, on the counties coloured by the index of its domain.
+"""Where the system's objects are, by residual colour or that of a worse alert, on counties by the index of its domain.
 
 A system without objects of its own shows its devices. A click chooses an object, whose facts stand in the part `worst`.
 """
@@ -10,7 +10,7 @@ import streamlit as st
 
 from access import city, system_page
 from access import map as risk
-from dashboards import charts, look
+from dashboards import charts, look, object_facts
 from dashboards.frame import Scene
 from dashboards.parts import Part, View
 
@@ -19,7 +19,7 @@ CLICK = "function (event) { if (event.data && event.data.pick) return event.data
 _COLUMNS = {
     "object_id": pl.String,
     "name_zh": pl.String,
-    "residual_colour": pl.String,
+    "colour": pl.String,
     "lon": pl.Float64,
     "lat": pl.Float64,
 }
@@ -79,15 +79,16 @@ def _points(view: View) -> tuple[pl.DataFrame, str]:
         rows = [(one.device_id, one.name_zh, None, one.lon, one.lat) for one in places]
         return pl.DataFrame(rows, schema=_COLUMNS, orient="row"), view.say("devices", shown=f"{len(rows):,}")
     wanted = risk.ObjectFilter(system.domain, subdomain=system.subdomain, object_types=system.object_types)
-    page = risk.objects(mart, scene.reader, wanted)
+    alerted = object_facts.alerted(scene)
+    page = risk.objects(mart, scene.reader, wanted, alerted=alerted)
     if not page.n_matching:
         return page.frame, view.say("nothing")
-    counts = system_page.object_counts(mart, scene.reader, system)
+    counts = risk.colour_counts(mart, scene.reader, wanted, alerted)
     legend = "".join(
         f"<span>{_mark(scene, colour)} {counts.get(colour, 0):,}</span>" for colour in (*risk.COLOURS, None)
     )
     view.html(f'<div class="legend">{legend}</div>')
-    shown, total = f"{page.frame.height:,}", f"{sum(counts.values()):,}"
+    shown, total = f"{page.frame.height:,}", f"{sum(system_page.object_counts(mart, scene.reader, system).values()):,}"
     return page.frame, view.say("cut" if page.frame.height < page.n_matching else "shown", shown=shown, total=total)
 
 

@@ -15,13 +15,12 @@ import streamlit as st
 from access import alert_words, channels, live
 from access import alerts_view as alerts
 from access import map as risk
-from dashboards import charts, live_client, look
+from dashboards import charts, live_client, live_strip, look
 from dashboards.frame import BEIJING, Scene, clock, present, title_line
 from dashboards.views import alert_detail, alert_entry, requests
 
 REFRESH_S = 1.0
 MAP_REFRESH_S = 5.0
-ASKED = "alert"  # in the address: the alert that a link of another page chose
 _CLICK = "function (event) { if (event.data && event.data.pick) return event.data.pick + '|' + Date.now(); }"
 
 
@@ -30,9 +29,9 @@ def draw(scene: Scene) -> None:
     words = scene.words
     title_line(scene, words("nav.alerts"), [words("alerts.subtitle"), words("edition.zone")])
     counties = alert_words.places(scene.home)
-    if asked := st.query_params.get(ASKED):  # once: from then on people choose
+    if asked := st.query_params.get(live_strip.ASKED):  # once: from then on people choose
         choose(asked)
-        del st.query_params[ASKED]
+        del st.query_params[live_strip.ASKED]
     _heart(scene)
     wanted = _filters(scene, counties)
     left, right = st.columns([2, 1])
@@ -112,7 +111,7 @@ def _board(scene: Scene, wanted: alerts.AlertFilter, chosen: str | None) -> None
             return
         found = alerts.board(ops, scene.reader, wanted, st.session_state.get("alert_page", 0))
         reds = alerts.unanswered_reds(ops, scene.reader)
-    live_client.beat(scene.words, now, [{"ring": row.call_key, "text": _call(scene, row)} for row in reds], choose)
+    live_client.beat(scene.words, now, live_client.calls(scene.words, reds), choose)
     st.html(f'<div class="cr">{_tiles(scene, found)}</div>')
     _list(scene, found, chosen)
     _pages(scene, found.n_matching)
@@ -216,13 +215,6 @@ def _clocks(scene: Scene, row: alerts.ListedAlert) -> str:
     return "".join(lines)
 
 
-def _call(scene: Scene, row: alerts.ListedAlert) -> str:
-    """What a notice on a red alert says."""
-    words = scene.words
-    said = f"{row.object_name_zh} {words.pick(row.matters_zh, row.matters_en)}"
-    return f"[{words('mark.exercise')}] {said}" if row.is_exercise else said
-
-
 def _pages(scene: Scene, n_matching: int) -> None:
     n_pages = -(-n_matching // alerts.ROWS_A_PAGE)
     if n_pages <= 1:
@@ -272,7 +264,7 @@ def _points(rows: list[alerts.ListedAlert]) -> pl.DataFrame:
     columns = {
         "object_id": "alert_id",
         "name_zh": "object_name_zh",
-        "residual_colour": "colour",
+        "colour": "colour",
         "lon": "lon",
         "lat": "lat",
     }

@@ -1,4 +1,4 @@
-"""Risk map: counties by index colour and objects by residual colour, drawn without any tile or font from the web."""
+"""Risk map: counties by index colour, objects by residual colour or that of a worse alert; nothing from the web."""
 
 from __future__ import annotations
 
@@ -30,12 +30,13 @@ def draw(scene: Scene, mart: serving.Mart) -> None:
         st.html(f'<div class="cr">{look.banner("warn", words("banner.no_index"))}</div>')
         return
     wanted, counties = _filters(scene, mart, top)
-    page = risk.objects(mart, scene.reader, wanted)
+    alerted = object_facts.alerted(scene)
+    page = risk.objects(mart, scene.reader, wanted, alerted=alerted)
     left, right = st.columns([2.1, 1])
     with left:
         _draw_map(scene, counties, page.frame, wanted.area_code)
     with right:
-        _legend(scene, page, risk.colour_counts(mart, scene.reader, wanted))
+        _legend(scene, page, risk.colour_counts(mart, scene.reader, wanted, alerted))
         _facts(scene, mart, page.frame)
         _listing(scene, page.frame)
 
@@ -143,7 +144,7 @@ def _listing(scene: Scene, objects: pl.DataFrame) -> None:
     words = scene.words
     rows = [
         [
-            look.risk_mark(row["residual_colour"], words(f"colour_short.{row['residual_colour'] or 'none'}")),
+            look.risk_mark(row["colour"], words(f"colour_short.{row['colour'] or 'none'}")),
             f"{escape(row['name_zh'] or row['object_id'])}<small>{object_facts.kind(scene, row)}"
             f" · {scene.name(row['area_name_zh'], row['area_name_en']) or '–'}</small>",
             "–" if row["score"] is None else f"{row['score']:.1f}",

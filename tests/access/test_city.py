@@ -132,6 +132,27 @@ def test_objects_by_colour(mart: Mart, colours: tuple[str | None, ...]) -> None:
     assert page.n_matching == page.frame.height == sum(counts[colour] for colour in colours)
 
 
+@pytest.mark.case("pages.17")
+def test_an_open_alert_is_the_colour_of_its_object_where_it_is_worse(mart: Mart) -> None:
+    before = risk.colour_counts(mart, CITY_WIDE, risk.ObjectFilter())
+    none, blue = (
+        risk.objects(mart, CITY_WIDE, risk.ObjectFilter(colours=(colour,))).frame["object_id"][0]
+        for colour in (None, "blue")
+    )
+    alerted = {none: "yellow", blue: "red", "emergency:W0001": "blue"}
+    after = risk.colour_counts(mart, CITY_WIDE, risk.ObjectFilter(), alerted)
+    assert {colour: after[colour] - before[colour] for colour in before} == {
+        "red": 1,
+        "orange": 0,
+        "yellow": 1,
+        "blue": -1,
+        None: -1,
+    }
+    reds = risk.objects(mart, CITY_WIDE, risk.ObjectFilter(colours=("red",)), alerted=alerted)
+    assert dict(reds.frame.select("object_id", "colour").iter_rows())[blue] == "red"
+    assert reds.n_matching == after["red"]
+
+
 @pytest.mark.case("engineer.10")
 def test_an_object_without_colour_and_area_is_shown_to_who_sees_the_city(mart: Mart) -> None:
     wanted = risk.ObjectFilter(domain="lifeline", colours=(None,))

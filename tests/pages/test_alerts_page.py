@@ -393,3 +393,33 @@ def test_silent_alerting_never_looks_fresh(page: Page, tmp_path: Path) -> None:
         expect(page.get_by_role("alert").filter(has_text="起没有动静")).to_have_count(0)
         no_fault(page)
     expect(page.locator(".live-client .lost")).to_contain_text("与服务器断开")
+
+
+@pytest.mark.case("pages.4")
+@pytest.mark.case("pages.18")
+@pytest.mark.parametrize("path", ["", "map", "system-L02"])
+def test_every_page_has_the_worst_alerts_on_it_within_seconds_and_rings(
+    page: Page, alerted: AlertedHome, alert_site: Site, path: str
+) -> None:
+    page.add_init_script(_RECORDER)
+    page.add_init_script(
+        "window.beeps = 0; AudioContext.prototype.createOscillator = new Proxy("
+        "AudioContext.prototype.createOscillator, {apply: (...a) => (window.beeps++, Reflect.apply(...a))})"
+    )
+    page.goto(f"{alert_site.url}/{path}?lang=en")
+    strip = page.locator(".cr.strip")
+    expect(strip.locator("a.one")).to_have_count(3)
+    expect(strip).to_contain_text("overdue")
+    page.locator(".live-client .bell").click()
+    alert_id = alerted.breach(WELL, f"urban:strip-{path}", "red", 77.0)
+    expect(strip.locator(f'a[href*="{alert_id}"]')).to_be_visible(timeout=10_000)
+    page.wait_for_function("window.notices.length > 0")
+    rung = page.evaluate("window.beeps")
+    assert rung > 0
+    page.clock.install()
+    fresh(page, ".cr.strip").wait_for()
+    page.clock.fast_forward(16_000)
+    page.wait_for_function(f"window.beeps > {rung}")  # nobody answered
+    strip.locator(f'a[href*="{alert_id}"]').click()
+    expect(fresh(page, ".alert-facts h2")).to_have_text("夷陵大道燃气阀井")
+    no_fault(page)
