@@ -37,8 +37,9 @@ def pairs(scene: Scene, facts: dict[str, Any]) -> list[tuple[str, str]]:
             ("map.unscored_reason", "unscored_reason"),
             ("map.area_reason", "area_reason"),
             ("map.floor_reason", "floor_reason"),
+            ("map.change", "change"),
         )
-        if facts.get(about) is not None  # a generation of before has no reasons
+        if facts.get(f"{about}_zh") is not None  # a generation of before has no reasons
     ]
     if facts["n_devices"]:
         online = words("map.devices_value", online=facts["n_devices_online"], n=facts["n_devices"])

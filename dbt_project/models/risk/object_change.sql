@@ -1,6 +1,7 @@
 -- One row per computed day, subject and component that changed since the day before, with the signal that changed most
 -- and what it said on both days. `moved` is how far that moves the logarithm of the subject's score.
--- Of hazards the worst signal counts, so that only the worst of either day can be the cause.
+-- Of hazards the worst signal counts, so that only the worst of either day can be the cause. What is a day older than
+-- yesterday and nothing else has not changed: less than a thousandth is no row.
 with moved as (
   {%- for component in ['hazard', 'exposure', 'vulnerability', 'capacity'] %}
   {{ "union all" if not loop.first }}
@@ -23,7 +24,7 @@ with moved as (
   inner join {{ ref('object_day') }} as before
     on today.subject_id = before.subject_id and today.as_of_date = {{ days_later('before.as_of_date', 1) }}
   inner join {{ ref('method') }} as method on today.method_version = method.method_version
-  where abs(today.{{ component }} - before.{{ component }}) > 1e-6
+  where abs(today.{{ component }} - before.{{ component }}) > 1e-3
   {%- endfor %}
 ),
 

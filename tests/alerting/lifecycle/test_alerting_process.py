@@ -39,6 +39,7 @@ from core.stream import live
 from core.stream.client import connected
 from core.stream.live import LiveBatch
 from core.stream.streams import ensure_streams
+from moving_slope import FAST_MM_PER_H, land_slope, register_slope
 from orchestration.project import PROJECT, table_of
 from orchestration.rules import propose_rules, publish_rules
 from waiting import until
@@ -355,3 +356,27 @@ def test_it_ends_when_another_release_has_migrated_its_store(broker: BrokerServe
         assert server.process.returncode == 1
     assert "revision 9999, expected" in server.log_text()
     assert "`cityrisk up`" in server.log_text()
+
+
+@pytest.mark.slow
+@pytest.mark.case("pages.13")
+def test_what_landed_before_the_first_start_is_told_once(broker: BrokerServer) -> None:
+    store = open_ops(broker.home.ops_url)
+    register_slope(broker.home, store)
+    land_slope(broker.home, store, datetime.now(UTC) - timedelta(minutes=5), FAST_MM_PER_H)
+
+    def told() -> list[tuple[object, ...]]:
+        with store.connect() as connection:
+            said = sa.select(
+                tables.alert.c.rule_id, tables.alert.c.colour, tables.alert.c.marks, tables.alert.c.n_reports
+            )
+            return [tuple(row) for row in connection.execute(said)]
+
+    slope = [("geo_displacement", "red", "last_known", 1)]
+    with alerting(broker.home) as server:
+        until(lambda: told() == slope, what=f"the alert of the slope\n{server.log_text()[-2000:]}")
+    for _ in range(2):  # killed, and begun again from what it kept
+        with alerting(broker.home) as server:
+            until(lambda: server.health()[0] == 200, what=f"health\n{server.log_text()[-2000:]}")
+    assert told() == slope
+    store.dispose()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import polars as pl
 import pytest
 import sqlalchemy as sa
 
@@ -14,20 +13,15 @@ from alerting.last_values import judge_last_values
 from alerting.lifecycle.alert import StreamPosition
 from alerting.runtime_config import RuntimeConfig, load_runtime_config
 from alerting.workflow.changes import Position, apply, position_of
-from core.catalogue import load_contracts
 from core.settings import Home
 from core.store import tables
 from core.store.database import open_ops
 from core.stream.live import LiveBatch, micros
 from core.stream.streams import LIVE
+from moving_slope import CONTRACTS, DEVICE, FAST_MM_PER_H, READINGS, land_slope, register_slope
 from orchestration.rules import publish_rules
-from warehouse import synthetic
 
-READINGS, DEVICES, POINTS = "resources.geo_reading", "resources.geo_device", "resources.geo_point"
 NOW = datetime(2026, 11, 30, 4, tzinfo=UTC)
-CONTRACTS = load_contracts()
-DEVICE = "resources:D000000"
-FAST_MM_PER_H = 9.5  # 228 mm a day; the rule is red from 22.86
 
 
 @pytest.fixture
@@ -37,29 +31,9 @@ def store(tmp_path: Path) -> Iterator[tuple[Home, sa.Engine]]:
     home.root.mkdir()
     publish_rules(home, NOW)
     engine = open_ops(home.ops_url)
-    for feed_id in (POINTS, DEVICES):
-        frame = synthetic.rows_of(CONTRACTS[feed_id], date(2026, 11, 1), 1)
-        synthetic.land_rows(home, engine, CONTRACTS[feed_id], frame, feed_id)
+    register_slope(home, engine)
     yield home, engine
     engine.dispose()
-
-
-def land(store: tuple[Home, sa.Engine], last_at: datetime, mm_per_h: float, hours: int = 30) -> None:
-    """Hourly readings of the slope's one device up to an instant, moving at one speed."""
-    contract = CONTRACTS[READINGS]
-    names = {column.concept: column.landed_name for column in contract.landed_columns}
-    one = synthetic.rows_of(contract, date(2026, 11, 1), 1)
-    frame = pl.concat(
-        one.with_columns(
-            pl.lit(last_at - timedelta(hours=back)).dt.cast_time_unit("us").alias(names["observed_at"]),
-            pl.lit(last_at - timedelta(hours=back)).dt.cast_time_unit("us").alias("_received_at"),
-            pl.lit(1000 - mm_per_h * back).alias("displacement_mm"),
-            pl.lit(str(back)).alias("_row"),
-            pl.lit(None, pl.String).alias(names["quality_flag"]),
-        )
-        for back in range(hours, -1, -1)
-    )
-    synthetic.land_rows(*store, contract, frame, "before")
 
 
 def config_of(store: tuple[Home, sa.Engine]) -> RuntimeConfig:
@@ -80,7 +54,7 @@ def alerts(store: tuple[Home, sa.Engine]) -> list[sa.Row[tuple[object, ...]]]:
 
 @pytest.mark.case("pages.13")
 def test_a_slope_that_moved_before_alerting_began_is_red_and_says_from_when(store: tuple[Home, sa.Engine]) -> None:
-    land(store, NOW - timedelta(hours=1), FAST_MM_PER_H)
+    land_slope(*store, NOW - timedelta(hours=1), FAST_MM_PER_H)
     config = config_of(store)
     assert begin(store, config) == 1
     (alert,) = alerts(store)
@@ -97,19 +71,19 @@ def test_a_slope_that_moved_before_alerting_began_is_red_and_says_from_when(stor
 
 
 def test_a_value_older_than_agreed_is_judged_and_marked(store: tuple[Home, sa.Engine]) -> None:
-    land(store, NOW - timedelta(days=12), FAST_MM_PER_H)
+    land_slope(*store, NOW - timedelta(days=12), FAST_MM_PER_H)
     assert begin(store, config_of(store)) == 1
     assert alerts(store)[0].marks.split() == ["last_known", "stale"]
 
 
 def test_a_calm_slope_is_no_alert(store: tuple[Home, sa.Engine]) -> None:
-    land(store, NOW - timedelta(hours=1), 0.01)
+    land_slope(*store, NOW - timedelta(hours=1), 0.01)
     assert begin(store, config_of(store)) == 0
     assert alerts(store) == []
 
 
 def test_what_comes_on_the_stream_goes_on_from_there(store: tuple[Home, sa.Engine]) -> None:
-    land(store, NOW - timedelta(hours=1), FAST_MM_PER_H)
+    land_slope(*store, NOW - timedelta(hours=1), FAST_MM_PER_H)
     config = config_of(store)
     found = judge_last_values(*store, config, CONTRACTS, NOW)
     apply(store[1], config.policies, found.changes, config.subjects, NOW)
