@@ -45,6 +45,8 @@ def test_every_wording_is_of_something_cited(cited: set[tuple[str, str]]) -> Non
     texts = cited | {("standard", "突发事件应对法"), ("clause", "art. 61")}  # cited by what people report
     texts |= {("spot", role) for role in SPOT_ROLES}
     texts |= {("unit", name) for name in ("1", "code", "class", "bool")}
+    with table_of(PROJECT, "signal_bounds.csv").open(encoding="utf-8", newline="") as file:
+        texts |= {("unit", row["unit"]) for row in csv.DictReader(file)}  # in the reasons of the index
     with table_of(PROJECT, "wordings.csv").open(encoding="utf-8", newline="") as file:
         rows = [(row["kind"], row["text"]) for row in csv.DictReader(file)]
     assert len(set(rows)) == len(rows)
