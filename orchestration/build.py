@@ -6,6 +6,7 @@ the two DuckDB files is closed, so that publish can copy them.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,6 +31,12 @@ SEEDED, BUILT = "seeds.sha256", "built.sha256"
 UNTIMED = (f"path:{DERIVED}/models", "path:models/core")
 BAD = ("error", "fail", "runtime error", "skipped", "partial success")
 SEEDS = ("dbt_project.yml", "seeds", f"{DERIVED}/seeds")
+# Tests that a whole build asks in one statement when its models stand: the kinds of macros/hold_at_once.sql.
+ALL_HOLD = "all_hold"
+TOGETHER = tuple(
+    f"test_name:{kind},config.severity:error"
+    for kind in ("not_null", "unique", "accepted_values", "relationships", "within", "key_holds")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +90,9 @@ def _build(home: Home, project: Path, full_refresh: bool, select: Sequence[str] 
         arguments += ["--indirect-selection", "cautious", "--select", *select]
     elif is_current and not full_refresh:
         # Nothing came and no model changed: only what looks at the clock can differ.
-        arguments += ["--indirect-selection", "cautious", "--exclude", *UNTIMED]
+        arguments += ["--indirect-selection", "cautious", "--exclude", *UNTIMED, *TOGETHER, ALL_HOLD]
+    else:
+        arguments += ["--exclude", *TOGETHER, ALL_HOLD]
     nodes: list[NodeResult] = []
     with _environment(_variables(home)):
         try:
@@ -98,6 +107,10 @@ def _build(home: Home, project: Path, full_refresh: bool, select: Sequence[str] 
                 _remember(home, BUILT, "")
             built = _run(home, project, arguments)
             nodes += _nodes(built)
+            if _nodes(built) and not select:
+                tested = _tested(home, project, nodes)
+                nodes += _nodes(tested)
+                built = tested if built.success else built
         finally:
             _close()
     if not select:
@@ -105,6 +118,21 @@ def _build(home: Home, project: Path, full_refresh: bool, select: Sequence[str] 
         if built.success:
             _remember(home, LAST_BUILT_ON, day_of_build(home).isoformat())
     return BuildResult(built.success, _message(built, nodes), tuple(nodes))
+
+
+def _tested(home: Home, project: Path, built: Sequence[NodeResult]) -> dbtRunnerResult:
+    """Test the models that were built. Where not all tests hold, or nothing could say so at once, each runs by itself.
+
+    Then what fails has its name, as if dbt had run it among the models.
+    """
+    models = [
+        node.name.rsplit(".", 1)[-1] for node in built if node.name.startswith("model.") and node.status not in BAD
+    ]
+    told = _run(home, project, ["test", "--select", ALL_HOLD, "--vars", json.dumps({"built": models})])
+    if told.success and _nodes(told):
+        return told
+    by_itself = ["test", "--indirect-selection", "buildable", "--exclude", "test_type:singular"]
+    return _run(home, project, [*by_itself, "--select", "resource_type:seed", *models])
 
 
 def unit_test(home: Home, project: Path | None = None) -> BuildResult:

@@ -54,7 +54,8 @@
 {%- endmacro -%}
 
 {%- macro default__seconds_between(earlier, later) -%}
-    date_diff('second', {{ earlier }}, {{ later }})
+    {#- As `date_diff`, which asks a calendar of every row and takes 25 times as long. #}
+    (epoch_us({{ later }}) // 1000000 - epoch_us({{ earlier }}) // 1000000)
 {%- endmacro -%}
 
 {#- How many periods of 24 hours before an end an instant lies: 0 in the last one. Calendar days where the end is a

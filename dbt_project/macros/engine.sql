@@ -82,6 +82,26 @@
     )
 {%- endmacro -%}
 
+{#- The first `n` values of each group by ascending `order`, with their `place` from 1 on. Keeps `n` values a group
+    where a ranking would sort every row. `n` may be a column; `order` must tell every two rows apart. -#}
+{%- macro first_of_groups(relation, groups, value, order, n) -%}
+    {{- adapter.dispatch('first_of_groups', 'cityrisk')(relation, groups, value, order, n) -}}
+{%- endmacro -%}
+
+{%- macro default__first_of_groups(relation, groups, value, order, n) -%}
+    select
+      {{ groups | join(', ') }},
+      unnest(kept) as {{ value }},
+      unnest(range(1, len(kept) + 1)) as place
+    from (
+      select
+        {{ groups | join(', ') }},
+        arg_min({{ value }}, ({{ order | join(', ') }}), cast({{ n }} as bigint)) as kept
+      from {{ relation }}
+      group by {{ groups | join(', ') }}
+    ) as grouped
+{%- endmacro -%}
+
 {#- A 64-bit number for a list of columns, for comparing only: engines differ in it. -#}
 {%- macro hash_number(columns) -%}
     {{- adapter.dispatch('hash_number', 'cityrisk')(columns) -}}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.build import build
+from orchestration.build import ALL_HOLD, build
 from orchestration.manifest import write_manifest
 from orchestration.project import PROJECT, seed_folders, table_of
 from rule_parts import set_cell
@@ -19,6 +19,7 @@ pytestmark = pytest.mark.slow
 
 TABLES = ("alert_rules", "alert_conditions", "alert_overrides", "maintenance_windows", "thresholds", "colour_ranks")
 CHECKS = ("alert_conditions_have_authority", "alert_rules_have_conditions")
+KEYS_OF_METRIC = "key_holds_metric_metric"
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +27,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Warehouse]:
     """A copy of the project, so that rows can be broken."""
     root = tmp_path_factory.mktemp("alert-seeds")
     project = copy_project(root)
-    for name in CHECKS:
+    for name in (*CHECKS, ALL_HOLD):
         shutil.copy(PROJECT / "tests" / f"{name}.sql", project / "tests")
     warehouse = open_warehouse(root / "home", project)
     yield warehouse
@@ -76,6 +77,27 @@ def test_every_broken_row_fails_the_build(made: Warehouse, failures: Callable[[]
         set_cell(table_of(made.project, f"{table}.csv").parent, f"{table}.csv", key, column, value)
     found = failures()
     assert {check for *_, check in BROKEN if not any(name.startswith(check) for name in found)} == set()
+
+
+def test_a_whole_build_asks_of_all_tests_at_once_and_names_those_that_fail(
+    made: Warehouse, failures: Callable[[], set[str]]
+) -> None:
+    write_manifest(made.home, made.engine, made.contracts, made.now, "run", "420500", False)
+    for table, key, column, value, _ in BROKEN:
+        set_cell(table_of(made.project, f"{table}.csv").parent, f"{table}.csv", key, column, value)
+    model = made.project / "models" / "core" / "metric.sql"
+    text = model.read_text("utf-8")
+    model.write_text(f"with twice as ({text})\nselect * from twice union all select * from twice", "utf-8")
+    try:
+        broken = build(made.home, full_refresh=True, project=made.project)
+    finally:
+        model.write_text(text, "utf-8")
+    found = {node.name.split(".")[2] for node in broken.nodes if node.status == "fail"}
+    expected = {check for *_, check in BROKEN} | {ALL_HOLD, KEYS_OF_METRIC}
+    assert not broken.success
+    assert {check for check in expected if not any(name.startswith(check) for name in found)} == set()
+    assert {name for name in found if not name.startswith(tuple(expected))} == set()
+    assert not broken.success
 
 
 def test_a_rank_that_is_not_its_colours_fails_the_build(made: Warehouse, failures: Callable[[], set[str]]) -> None:

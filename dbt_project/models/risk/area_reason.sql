@@ -16,20 +16,26 @@ with component_value as (
   {%- endfor %}
 ),
 
-ranked as (
+placed as (
   select
     component_value.*,
     subject_area.area_code,
-    row_number() over (
-      partition by
-        component_value.as_of_date, subject_area.area_code, component_value.subdomain, component_value.component
-      order by round(component_value.value, 9) desc, coalesce(subject.people, 0) desc, component_value.subject_id
-    ) as place
+    -round(component_value.value, 9) as worst_first,
+    -coalesce(subject.people, 0) as most_people_first,
+    method.reasons_named
   from component_value
+  inner join {{ ref('method') }} as method on component_value.method_version = method.method_version
   inner join {{ ref('subject_area') }} as subject_area
     on component_value.subject_id = subject_area.subject_id and component_value.as_of_date = subject_area.as_of_date
   inner join {{ ref('subject_day') }} as subject
     on component_value.subject_id = subject.subject_id and component_value.as_of_date = subject.as_of_date
+),
+
+ranked as (
+  {{ first_of_groups(
+    'placed', ['as_of_date', 'method_version', 'area_code', 'subdomain', 'component'], 'subject_id',
+    ['worst_first', 'most_people_first', 'subject_id'], 'reasons_named'
+  ) }}
 ),
 
 named as (
@@ -45,13 +51,18 @@ named as (
       as text_en
   from ranked
   inner join {{ ref('method') }} as method on ranked.method_version = method.method_version
+  inner join component_value
+    on
+      ranked.as_of_date = component_value.as_of_date
+      and ranked.subject_id = component_value.subject_id
+      and ranked.component = component_value.component
   inner join {{ ref('subject_day') }} as subject
     on ranked.subject_id = subject.subject_id and ranked.as_of_date = subject.as_of_date
   inner join {{ ref('signal') }} as signal
     on
       ranked.subject_id = signal.subject_id
       and ranked.as_of_date = signal.as_of_date
-      and ranked.signal_code = signal.signal_code
+      and component_value.signal_code = signal.signal_code
   inner join {{ ref('signal_bounds') }} as bounds
     on signal.signal_code = bounds.signal_code and method.method_version = bounds.method_version
   left join {{ ref('signal_classes') }} as classes
@@ -60,7 +71,6 @@ named as (
       and signal.raw_class = classes.class
       and method.method_version = classes.method_version
   left join {{ ref('wordings') }} as units on units.kind = 'unit' and bounds.unit = units.text
-  where ranked.place <= method.reasons_named
 ),
 
 -- The object whose change moves the area's power mean most, and what changed in it.

@@ -8,30 +8,29 @@ with n_classes as (
   group by method_version, signal_code
 ),
 
-witnessed as (
+kinds as (
+  select distinct subject_id, object_type from {{ ref('subject_day') }}
+),
+
+-- What an event says is read once, not once for each of the days whose window it lies in.
+read_event as (
   select
-    reference.as_of_date,
+    event.feed_id,
+    event.occurred_at,
     event.object_id as subject_id,
+    event.person_key,
+    bounds.method_version,
+    bounds.object_type,
     bounds.signal_code,
     bounds.aggregate,
     n_classes.n as n_classes,
-    {{ days_back('event.occurred_at', 'reference.window_ends_at') }} as days_back,
-    event.person_key,
     classes.class,
     {{ read_as(json_text_of('event.attributes', 'bounds.input'), 'date') }} < event.landed_on as is_expired
-  from {{ ref('feed_reference') }} as reference
-  inner join {{ ref('method') }} as method on reference.method_version = method.method_version
-  inner join {{ ref('event') }} as event
-    on
-      reference.feed_id = event.feed_id
-      and event.occurred_at < reference.window_ends_at
-      and event.occurred_at >= {{ seconds_later('reference.window_ends_at', '-86400 * method.attendance_window_days') }}
-  inner join {{ ref('subject_day') }} as subject
-    on event.object_id = subject.subject_id and reference.as_of_date = subject.as_of_date
+  from {{ ref('event') }} as event
+  inner join kinds on event.object_id = kinds.subject_id
   inner join {{ ref('signal_bounds') }} as bounds
     on
-      subject.object_type = bounds.object_type
-      and method.method_version = bounds.method_version
+      kinds.object_type = bounds.object_type
       and bounds.kind = 'event'
       and bounds.aggregate in ('classes_share', 'persons_expired')
       and (bounds.event_type is null or bounds.event_type = event.event_type)
@@ -42,6 +41,33 @@ witnessed as (
       bounds.signal_code = classes.signal_code
       and bounds.method_version = classes.method_version
       and event.event_subtype = classes.class
+),
+
+witnessed as (
+  select
+    reference.as_of_date,
+    read_event.subject_id,
+    read_event.signal_code,
+    read_event.aggregate,
+    read_event.n_classes,
+    {{ days_back('read_event.occurred_at', 'reference.window_ends_at') }} as days_back,
+    read_event.person_key,
+    read_event.class,
+    read_event.is_expired
+  from {{ ref('feed_reference') }} as reference
+  inner join {{ ref('method') }} as method on reference.method_version = method.method_version
+  inner join read_event
+    on
+      reference.feed_id = read_event.feed_id
+      and method.method_version = read_event.method_version
+      and read_event.occurred_at < reference.window_ends_at
+      and read_event.occurred_at
+      >= {{ seconds_later('reference.window_ends_at', '-86400 * method.attendance_window_days') }}
+  inner join {{ ref('subject_day') }} as subject
+    on
+      read_event.subject_id = subject.subject_id
+      and reference.as_of_date = subject.as_of_date
+      and read_event.object_type = subject.object_type
 ),
 
 warned as (
