@@ -21,7 +21,7 @@
 {%- macro tests_that_fail(models) -%}
     {%- set asked = [] -%}
     {#- While dbt parses, the graph is empty. -#}
-    {%- for node in graph.get('nodes', {}).values() if is_asked_at_once(node) -%}
+    {%- for node in (graph.nodes.values() if execute else []) if is_asked_at_once(node) -%}
         {%- set tested = graph.nodes[node.attached_node] -%}
         {%- if tested.resource_type == 'seed' or tested.name in models -%}{%- do asked.append(node) -%}{%- endif -%}
     {%- endfor -%}
