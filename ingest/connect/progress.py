@@ -125,8 +125,8 @@ def _text_seconds(text: str, zone: str, formats: tuple[str, ...]) -> float | Non
     if form in EPOCH_FORMATS:
         return _epoch_seconds(float(text), formats)
     try:
-        moment = datetime.strptime(text.strip(), form) if form else datetime.fromisoformat(text.strip())  # noqa: DTZ007
-        return _seconds(moment, zone)
+        moment = _moment(text.strip(), form) if form else datetime.fromisoformat(text.strip())
+        return None if moment is None else _seconds(moment, zone)
     except (ValueError, OverflowError):
         return None
 
@@ -139,18 +139,19 @@ def _form_of(text: str, formats: tuple[str, ...]) -> str | None:
         if form in EPOCH_FORMATS:
             if plain.isdigit():
                 return form
-        elif _reads(plain, form):
+        elif _moment(plain, form) is not None:
             return form
     try:
         datetime.fromisoformat(plain)
     except ValueError:
-        return next((form for form in _PLAIN_FORMATS if _reads(plain, form)), None)
+        return next((form for form in _PLAIN_FORMATS if _moment(plain, form) is not None), None)
     return None
 
 
-def _reads(text: str, form: str) -> bool:
+@lru_cache(maxsize=8192)
+def _moment(text: str, form: str) -> datetime | None:
+    """What a text says in a form, None when it has another; kept, for whoever finds the form asks next for the time."""
     try:
-        datetime.strptime(text, form)  # noqa: DTZ007 - only whether it can be read
+        return datetime.strptime(text, form)  # noqa: DTZ007 - the zone is the column's
     except ValueError:
-        return False
-    return True
+        return None
