@@ -17,7 +17,7 @@ from core.store import refusal, tables
 from core.store.refusal import Refusal
 
 FRESHNESS_WORST_FIRST = ("silent", "late", "fresh")
-STATES_WORST_FIRST = ("silent", "refused", "late", "fresh")
+STATES_WORST_FIRST = ("silent", "refused", "late", "not_heard_yet", "quiet", "fresh")
 _VERDICT_ORDER = ("raised", "failed", "passed")
 # Entities that happen at a time; the others are registers.
 _FACTS = frozenset(name for name, concepts in ENTITY_CONCEPTS.items() if set(concepts) & set(EVENT_TIME_CONCEPTS))
@@ -50,11 +50,17 @@ class FeedFact:
     n_open_notifications: int
     refusal: Refusal | None  # the newest delivery, when nothing of it landed
     left_out: str | None = None  # what of the feed is not in the published build, and why
+    is_awaited: bool = False  # never heard, and the agreed time since the home began is not over
+    is_quiet: bool = False  # it is there, and nothing happened for longer than its facts may be old
 
     @property
     def state(self) -> str:
         """What the feed is marked with: a refused delivery goes before how old the last good one is."""
-        return "refused" if self.refusal and self.freshness != "silent" else self.freshness
+        if self.refusal and (self.freshness != "silent" or self.is_awaited):
+            return "refused"
+        if self.is_awaited:
+            return "not_heard_yet"
+        return "quiet" if self.is_quiet else self.freshness
 
 
 def feed_facts(mart: Mart, live: OpsReader | None, now: datetime) -> list[FeedFact]:
@@ -63,11 +69,13 @@ def feed_facts(mart: Mart, live: OpsReader | None, now: datetime) -> list[FeedFa
     The contract's limits are applied again at `now`: what was fresh when published may be silent by now.
     """
     known = mart.frame("select * from mart.feed_health limit 0").columns
-    left_out = "h.left_out_reason" if "left_out_reason" in known else "null"  # a generation of before has none
+    # A generation of before has none of these.
+    left_out = "h.left_out_reason" if "left_out_reason" in known else "null"
+    opened_at = "h.opened_at" if "opened_at" in known else "null"
     published = mart.frame(
         f"""
         select f.*, h.freshness, h.last_observed_at, h.last_received_at, h.last_contact_at,
-               {left_out} as left_out_reason,
+               {left_out} as left_out_reason, {opened_at} as opened_at,
                coalesce(h.rows_24h, 0) as rows_24h, coalesce(h.quarantined_24h, 0) as quarantined_24h,
                coalesce(h.batches_held, 0) as batches_held, coalesce(h.checks_failed, 0) as checks_failed,
                coalesce(h.checks_raised, 0) as checks_raised
@@ -183,6 +191,7 @@ class _Seen:
     answered_at: dict[str, datetime]
     notifications: dict[str, int]
     refusals: dict[str, Refusal]
+    heard_at: dict[str, datetime]  # by raw feed
 
 
 def _seen_live(live: OpsReader, now: datetime) -> _Seen:
@@ -209,6 +218,8 @@ def _seen_live(live: OpsReader, now: datetime) -> _Seen:
         .where(notification.c.cleared_at.is_(None))
         .group_by(notification.c.feed_id)
     )
+    link = tables.device_link.c
+    heard = sa.select(link.raw_feed, sa.func.max(link.last_frame_at)).group_by(link.raw_feed)
     by_day = live.execute(day).all()
     bad = live.execute(_latest_bad_verdicts()).all()
     return _Seen(
@@ -222,6 +233,7 @@ def _seen_live(live: OpsReader, now: datetime) -> _Seen:
         answered_at={row[0]: row[1] for row in live.execute(answered)},
         notifications={row[0]: row[1] for row in live.execute(opened)},
         refusals=refusal.standing(live),
+        heard_at={row[0]: row[1] for row in live.execute(heard) if row[1] is not None},
     )
 
 
@@ -241,6 +253,7 @@ def _fact(row: dict[str, Any], seen: _Seen | None, now: datetime) -> FeedFact:
     feed_id: str = row["feed_id"]
     freshness, since = freshness_at(_last_sign(row, seen), row["late_after_s"], row["silent_after_s"], now)
     received, outcome = row["last_received_at"], None
+    is_awaited = _last_sign(row, seen) is None and _is_young(row, now)
     counts = [row[name] for name in ("rows_24h", "quarantined_24h", "batches_held", "checks_failed", "checks_raised")]
     if seen is not None:
         received = max(filter(None, (received, seen.received_at.get(feed_id))), default=None)
@@ -269,7 +282,20 @@ def _fact(row: dict[str, Any], seen: _Seen | None, now: datetime) -> FeedFact:
         n_open_notifications=seen.notifications.get(feed_id, 0) if seen else 0,
         refusal=seen.refusals.get(feed_id) if seen else None,
         left_out=row["left_out_reason"],
+        is_awaited=is_awaited,
+        is_quiet=bool(row.get("may_be_quiet")) and freshness == "fresh" and _is_calm(row, now),
     )
+
+
+def _is_young(row: dict[str, Any], now: datetime) -> bool:
+    """Whether a feed that began with the home has not had its agreed time yet."""
+    opened_at, silent_after_s = row["opened_at"], row["silent_after_s"]
+    return opened_at is not None and silent_after_s is not None and now - opened_at <= timedelta(seconds=silent_after_s)
+
+
+def _is_calm(row: dict[str, Any], now: datetime) -> bool:
+    observed_at: datetime | None = row["last_observed_at"]
+    return observed_at is None or now - observed_at > timedelta(seconds=row["late_after_s"])
 
 
 def last_sign_of_facts(observed_at: datetime | None, received_at: datetime | None) -> datetime | None:
@@ -280,13 +306,17 @@ def last_sign_of_facts(observed_at: datetime | None, received_at: datetime | Non
 
 
 def _last_sign(row: dict[str, Any], seen: _Seen | None) -> datetime | None:
-    """What freshness counts from: the newest event of a feed of facts, the department's last answer for a register."""
+    """What freshness counts from: the newest event of a feed of facts, the department's last answer for a register.
+
+    Events that need not happen count by the answer too, or by the last sign of life of a device of their stream.
+    """
     published: datetime | None
-    if _FACTS & set(row["entities"].split(";")):
+    if _FACTS & set(row["entities"].split(";")) and not row.get("may_be_quiet"):
         return last_sign_of_facts(row["last_observed_at"], row["last_received_at"])
     published = row["last_contact_at"]
     answered = seen.answered_at.get(row["feed_id"]) if seen else None
-    return max(filter(None, (published, answered)), default=None)
+    heard = seen.heard_at.get(row["raw_feed"]) if seen and row.get("may_be_quiet") else None
+    return max(filter(None, (published, answered, heard)), default=None)
 
 
 def _frame(columns: Sequence[Any], rows: Sequence[Any]) -> pl.DataFrame:

@@ -193,6 +193,7 @@ class Contract:
     rules: tuple[Rule, ...]
     snapshot: Snapshot
     closes_from_share: float
+    may_be_quiet: bool
     cursor_field: str | None
     overlap: timedelta | int
     datum: str
@@ -310,6 +311,7 @@ def parse_contract(document: Mapping[str, Any], origin: str, *, is_strict: bool 
         rules=tuple(_rule(feed_id, q) for q in schema.get("quality", [])),
         snapshot=custom.get("snapshot", "incremental"),
         closes_from_share=float(custom.get("closesFromShare", CLOSES_FROM_SHARE)),
+        may_be_quiet=bool(custom.get("mayBeQuiet", False)),
         cursor_field=custom.get("cursorField"),
         overlap=_overlap(origin, custom.get("overlap", 0)),
         datum=custom.get("datum", "WGS84"),

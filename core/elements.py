@@ -43,6 +43,7 @@ _SCHEMA = _SPEAKS | {
 }
 _SCHEMA_CUSTOM = frozenset(
     {"entity", "snapshot", "subdomain", "objectType", "protocol", "metrics", "alarmColumns", "placeColumns"}
+    | {"closesFromShare", "mayBeQuiet"}
 )
 _COLUMN = _SPEAKS | {
     "name",

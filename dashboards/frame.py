@@ -89,7 +89,7 @@ def warn_when_stale(scene: Scene, mart: serving.Mart, feed_ids: Collection[str] 
     silent = [
         scene.words.pick(fact.name_zh, fact.name_en)
         for fact in facts
-        if fact.freshness == "silent" and (feed_ids is None or fact.feed_id in feed_ids)
+        if fact.state == "silent" and (feed_ids is None or fact.feed_id in feed_ids)
     ]
     if silent:
         separator = "、" if scene.words.language == "zh" else ", "

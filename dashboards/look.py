@@ -29,6 +29,8 @@ SYMBOL: Mapping[str | None, str] = {
 # Freshness and verdicts are no risk: they have colours and signs of their own.
 STATE: Mapping[str, tuple[str, str]] = {
     "fresh": ("#6fcf97", "●"),
+    "quiet": ("#6fcf97", "◌"),
+    "not_heard_yet": ("#9db0c6", "…"),
     "late": ("#f2c66d", "◐"),
     "silent": ("#ff8f8f", "○"),
     "refused": ("#ff8f8f", "✕"),

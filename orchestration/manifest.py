@@ -102,6 +102,7 @@ def write_manifest(
     _this_build(home, as_of, opened_at, run_id, city_code, full_refresh).write_parquet(home.build / FACTS)
     left = pl.DataFrame(sorted((left_out or {}).items()), schema=LEFT_OUT_SCHEMA, orient="row")
     left.write_parquet(home.build / "left_out.parquet")
+    _heard(engine).write_parquet(home.build / "ops" / "stream_heard.parquet")
     for table in SNAPSHOT_TABLES:
         _snapshot(engine, table).write_parquet(home.build / "ops" / f"{table.name}.parquet")
     return Manifest(
@@ -255,6 +256,15 @@ def _this_build(
             "is_full_refresh": pl.Boolean(),
         },
     )
+
+
+def _heard(engine: sa.Engine) -> pl.DataFrame:
+    """One row a stream of devices: when one of them was last heard, whatever it said."""
+    link = tables.device_link.c
+    query = sa.select(link.raw_feed, sa.func.max(link.last_frame_at)).group_by(link.raw_feed)
+    with engine.connect() as connection:
+        rows = [(row[0], row[1]) for row in connection.execute(query)]
+    return pl.DataFrame(rows, schema={"raw_feed": pl.String(), "heard_at": pl.Datetime("us", "UTC")}, orient="row")
 
 
 def _snapshot(engine: sa.Engine, table: sa.Table) -> pl.DataFrame:

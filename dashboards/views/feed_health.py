@@ -33,6 +33,8 @@ def _tiles(scene: Scene, facts: list[feeds.FeedFact]) -> None:
     count = {state: sum(fact.state == state for fact in facts) for state in feeds.STATES_WORST_FIRST}
     tiles = [
         (look.state_mark("fresh", str(count["fresh"])), words("feeds.fresh")),
+        (look.state_mark("quiet", str(count["quiet"])), words("freshness.quiet")),
+        (look.state_mark("not_heard_yet", str(count["not_heard_yet"])), words("freshness.not_heard_yet")),
         (look.state_mark("late", str(count["late"])), words("feeds.late")),
         (look.state_mark("silent", str(count["silent"])), words("feeds.silent")),
         (look.state_mark("refused", str(sum(fact.refusal is not None for fact in facts))), words("feeds.refused")),
@@ -51,7 +53,7 @@ def _table(scene: Scene, facts: list[feeds.FeedFact]) -> None:
         if fact.since is not None:
             since = clock(fact.since)
         else:
-            since = "–" if fact.freshness == "fresh" else words("freshness.never")
+            since = words("freshness.never") if fact.state == "silent" else "–"
         tried = "–"
         if fact.last_result is not None and fact.last_tried_at is not None:
             detail = f"<small>{escape(fact.last_detail)}</small>" if fact.last_detail else ""

@@ -28,6 +28,8 @@ FEEDS = (
     "retention_d",
     "snapshot",
     "closes_from_share",
+    "raw_feed",
+    "may_be_quiet",
     "version",
     "entities",
 )
@@ -92,6 +94,8 @@ def _feed(contract: Contract) -> Sequence[object]:
         contract.retention.days,
         contract.snapshot,
         contract.closes_from_share,
+        contract.raw_feed,
+        str(contract.may_be_quiet).lower(),
         contract.version,
         ";".join(contract.entities),
     )

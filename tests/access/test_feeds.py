@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import duckdb
 import pytest
 import sqlalchemy as sa
 
@@ -65,6 +66,35 @@ def test_a_register_is_as_fresh_as_its_last_answer(home: Home) -> None:
         facts = {fact.feed_id: fact.freshness for fact in feeds.feed_facts(mart, ops_store, later)}
     assert facts["fire.unit"] == "fresh"
     assert facts["fire.inspection"] == "silent"
+
+
+@pytest.mark.case("pages.23")
+def test_what_may_be_quiet_or_was_not_heard_yet_is_not_interrupted(home: Home) -> None:
+    path = publish_city(home, NOW)
+    path.chmod(0o644)
+    with duckdb.connect(str(path)) as mart:
+        mart.execute("alter table mart.feed add column raw_feed text")
+        mart.execute("alter table mart.feed add column may_be_quiet boolean default false")
+        mart.execute("alter table mart.feed_health add column opened_at timestamptz")
+        mart.execute(f"update mart.feed set may_be_quiet = true, raw_feed = 'gates' where feed_id = '{SILENT}'")
+        mart.execute("update mart.feed_health set last_contact_at = null where feed_id = ?", [SILENT])
+        mart.execute(
+            "update mart.feed_health set last_observed_at = null, opened_at = ? where feed_id = 'weather.observation'",
+            [NOW],
+        )
+    engine = database.open_ops(home.ops_url)
+    with engine.begin() as connection:
+        heard = {"raw_feed": "gates", "device_id": "g1", "carrier": "tcp", "standing": "known", "address": ""}
+        heard |= {"is_connected": True, "frames": 1, "bad_frames": 0, "refused": 0, "deviations": ""}
+        at = {"first_heard_at": NOW, "last_frame_at": NOW + timedelta(hours=1)}
+        connection.execute(sa.insert(tables.device_link).values(**heard, **at))
+    engine.dispose()
+    states = []
+    for later in (timedelta(hours=2), timedelta(seconds=SILENT_AFTER_S + 7200)):
+        with live.ops_reader(home) as ops_store, open_mart(home) as mart:
+            found = {one.feed_id: one.state for one in feeds.feed_facts(mart, ops_store, NOW + later)}
+        states.append((found[SILENT], found["weather.observation"]))
+    assert states == [("quiet", "not_heard_yet"), ("silent", "silent")]
 
 
 def test_details_of_a_feed(home: Home) -> None:

@@ -50,6 +50,7 @@ def contract(*columns: Column, **agreed: Any) -> Contract:
         "rules": (),
         "snapshot": "incremental",
         "closes_from_share": CLOSES_FROM_SHARE,
+        "may_be_quiet": False,
         "cursor_field": None,
         "alarm_columns": (),
         "place_columns": (),

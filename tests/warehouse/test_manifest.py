@@ -99,7 +99,7 @@ def test_snapshots_have_instants_and_no_secrets(home: Warehouse) -> None:
         connection.execute(sa.insert(tables.vault).values(hash="h", sealed=b"x"))
     write(home)
     folder = home.home.build / "ops"
-    assert {path.stem for path in folder.iterdir()} == {table.name for table in SNAPSHOT_TABLES}
+    assert {path.stem for path in folder.iterdir()} == {table.name for table in SNAPSHOT_TABLES} | {"stream_heard"}
     batches = pl.read_parquet(folder / "ledger_batch.parquet")
     assert batches.schema["received_at"] == pl.Datetime("us", "UTC")
     assert batches["rows_in"].sum() == 12

@@ -29,6 +29,7 @@ seen as (
   select
     contact.feed_id,
     contact.is_fact,
+    contact.may_be_quiet,
     contact.last_contact_at,
     contact.last_received_at,
     contact.batches_held,
@@ -82,8 +83,19 @@ select
   aged.late_after_s,
   aged.silent_after_s,
   aged.left_out_reason,
-  {{ as_of() }} as as_of
+  {{ as_of() }} as as_of,
+  case
+    when aged.last_sign_at is null and {{ seconds_between('build.opened_at', as_of()) }} <= aged.silent_after_s
+      then 'not_heard_yet'
+    when
+      aged.may_be_quiet and aged.freshness = 'fresh'
+      and ({{ seconds_between('aged.last_observed_at', as_of()) }} > aged.late_after_s or aged.last_observed_at is null)
+      then 'quiet'
+    else aged.freshness
+  end as state,
+  build.opened_at
 from {{ ref('feeds') }} as feeds
+cross join {{ this_build() }} as build
 inner join aged on feeds.feed_id = aged.feed_id
 left join batches on feeds.feed_id = batches.feed_id
 left join judged on feeds.feed_id = judged.feed_id

@@ -16,6 +16,8 @@ select
   feeds.silent_after_s,
   feeds.retention_d,
   feeds.version,
-  feeds.entities
+  feeds.entities,
+  feeds.raw_feed,
+  feeds.may_be_quiet
 from {{ ref('feeds') }} as feeds
 left join {{ ref('departments') }} as departments on feeds.department_code = departments.department_code

@@ -1,9 +1,14 @@
 -- One row per feed: when its department last answered, how many of its batches are held, what this build leaves out.
--- A register with nothing new is as fresh as one that was sent anew.
+-- A register with nothing new is as fresh as one that was sent anew, and so is a feed of events that may rightly be quiet:
+-- it is judged by the department's answer, or by when a device of its stream was last heard.
 with contact as (
   select feed_id, received_at as contact_at from {{ ops('ledger_batch') }} where state <> 'rejected'
   union all
   select feed_id, ended_at as contact_at from {{ ops('fetch_outcome') }} where result in ('landed', 'nothing_new')
+  union all
+  select feeds.feed_id, heard.heard_at as contact_at
+  from {{ ref('feeds') }} as feeds
+  inner join {{ ops('stream_heard') }} as heard on feeds.raw_feed = heard.raw_feed
 ),
 
 touched as (
@@ -22,7 +27,10 @@ batches as (
 select
   feeds.feed_id,
   feeds.domain,
-  feeds.entities like '%reading%' or feeds.entities like '%event%' or feeds.entities like '%inspection%' as is_fact,
+  feeds.may_be_quiet,
+  not feeds.may_be_quiet
+  and (feeds.entities like '%reading%' or feeds.entities like '%event%' or feeds.entities like '%inspection%')
+    as is_fact,
   feeds.late_after_s,
   feeds.silent_after_s,
   touched.last_contact_at,
