@@ -53,7 +53,8 @@ told as (
     select unit_id, cast(null as date) as as_of_date, cast(grade as {{ sql_type('string') }}) as grade
     from {{ ref('major_hazard_unit') }}
     union all
-    select subject_id as unit_id, as_of_date, grade from {{ ref('subject_day') }}
+    select registered.subject_id as unit_id, registered.as_of_date, registered.grade
+    from {{ ref('subject_day') }} as registered
   ) as graded
     on subject_day.subject_id = graded.unit_id
     and subject_day.as_of_date = coalesce(graded.as_of_date, subject_day.as_of_date)
