@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from told_episodes import Engineer, river_station
 
 from alerting.engine.episode import EpisodeChange
 from alerting.lifecycle.joining import Subject
@@ -16,6 +15,7 @@ from alerting.policy.notification_policies import NotificationPolicies, load_not
 from core.store import tables
 from core.store.database import open_ops
 from orchestration.project import PROJECT, seed_folders
+from told_episodes import Engineer, river_station
 
 SEEDS = seed_folders(PROJECT)
 

@@ -6,7 +6,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import sqlalchemy as sa
-from told_episodes import START, Engineer, river_station
 
 from alerting.engine.episode import Change
 from alerting.lifecycle.steps import IllegalStep, Verb
@@ -14,6 +13,7 @@ from alerting.policy.notification_policies import NotificationPolicies
 from alerting.workflow import commands
 from alerting.workflow.changes import apply
 from core.store import tables
+from told_episodes import START, Engineer, river_station
 
 N = 50
 CHILD = """

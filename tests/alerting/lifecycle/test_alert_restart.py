@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from told_episodes import START, Engineer, river_station
 
 from alerting.engine.episode import Change, EpisodeChange
 from alerting.lifecycle.steps import IllegalStep, Verb
@@ -27,6 +26,7 @@ from alerting.workflow.changes import Position, apply, position_of
 from alerting.workflow.suppression import settle
 from core.store import tables
 from core.store.database import open_ops
+from told_episodes import START, Engineer, river_station
 
 MINUTE = timedelta(minutes=1)
 

@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from told_episodes import START, Engineer
 
 from alerting.engine.episode import Change, EpisodeChange
 from alerting.lifecycle.steps import IllegalStep, Verb
@@ -14,6 +13,7 @@ from alerting.workflow import commands
 from alerting.workflow.changes import Position, apply, note_snapshot, position_of
 from alerting.workflow.unit_of_work import Conflict
 from core.store import tables
+from told_episodes import START, Engineer
 
 AlertsOf = Callable[[sa.Engine], list[sa.RowMapping]]
 LEGAL = (

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 import orjson
 import pytest
 import sqlalchemy as sa
-from told_episodes import START, Engineer, river_station
 
 from alerting.engine.episode import Change, EpisodeChange
 from alerting.lifecycle.alert import Delivery
@@ -20,6 +19,7 @@ from alerting.timers import Timers
 from alerting.workflow import commands
 from alerting.workflow.changes import apply
 from core.store import tables
+from told_episodes import START, Engineer, river_station
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 

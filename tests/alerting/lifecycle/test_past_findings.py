@@ -6,7 +6,6 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
-from told_episodes import START, Engineer, river_station
 
 from alerting.backtest.evaluation import Episode, compare, counts
 from alerting.backtest.recorded import fired
@@ -15,6 +14,7 @@ from alerting.lifecycle.steps import Verb
 from alerting.policy.notification_policies import NotificationPolicies
 from alerting.workflow import commands
 from alerting.workflow.changes import apply
+from told_episodes import START, Engineer, river_station
 
 HOUR = timedelta(hours=1)
 

@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import pytest
 import sqlalchemy as sa
-from told_episodes import START, Engineer, river_station
 
 from alert_parts import a_brief
 from alerting.engine.episode import Change
@@ -18,6 +17,7 @@ from alerting.workflow import commands
 from alerting.workflow.changes import apply
 from alerting.workflow.suppression import settle
 from core.store import tables
+from told_episodes import START, Engineer, river_station
 
 HOUR = timedelta(hours=1)
 
