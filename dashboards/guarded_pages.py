@@ -6,6 +6,7 @@ Anybody may look; who may act is asked where they act.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from html import escape
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -13,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from starlette.requests import HTTPConnection
 from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnected
 
 from access import users
 from access.login_guard import LoginGuard, guarded, read_form
@@ -45,7 +47,8 @@ class GuardedPages:
         at = HTTPConnection(scope)
         answer = self._guard.refusal(at) or await self._own(at, receive)
         if answer is None:
-            await self._pages(scope, receive, send)
+            with suppress(WebSocketDisconnected):  # a browser that goes while its socket opens is no fault of the pages
+                await self._pages(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": 1008})
         else:

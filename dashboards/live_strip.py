@@ -53,7 +53,7 @@ def _state(scene: Scene, worst: alerts.WorstOpen) -> str:
         said.append(f'<b class="overdue">{escape(words("strip.overdue", n=f"{worst.n_overdue:,}"))}</b>')
     if worst.n_exercises:
         said.append(f"<span>{escape(words('strip.exercises', n=f'{worst.n_exercises:,}'))}</span>")
-    all_of_them = f'<a href="alerts?lang={words.language}" target="_self">{escape(words("nav.alerts"))}</a>'
+    all_of_them = f'<a href="alerts?lang={words.language}" target="_self">{escape(words("strip.all"))}</a>'
     return f'<div class="state">{"".join(said)}{all_of_them}</div>'
 
 

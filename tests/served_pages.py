@@ -58,7 +58,7 @@ def served(home: Home) -> Iterator[Site]:
         process.terminate()
         process.wait(timeout=PATIENCE_S)
     said = log.read_text(encoding="utf-8")
-    # Streamlit itself tells so of a browser that goes while its socket opens; ours must not fail anywhere.
+    # Of a browser that goes Streamlit may tell so; ours must not fail anywhere.
     ours = [trace for trace in said.split("Traceback")[1:] if f'File "{ROOT}/dashboards/' in trace]
     assert not ours, said
 

@@ -10,6 +10,8 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnected
 
 from access import users
 from core.settings import Home
@@ -116,3 +118,18 @@ def test_leaving_takes_the_session_and_the_cookie(home: Home, client: TestClient
     assert (left.status_code, left.headers["location"]) == (303, "/map?lang=en")
     assert "max-age=0" in left.headers["set-cookie"].lower()
     assert users.user_of(home, token, NOW) is None
+
+
+async def test_a_browser_that_goes_while_its_socket_opens_leaves_no_trace(home: Home) -> None:
+    async def gone(scope: Scope, receive: Receive, send: Send) -> None:
+        raise WebSocketDisconnected(scope["type"])
+
+    async def never() -> Message:
+        raise AssertionError("nothing is read")
+
+    async def sent(message: Message) -> None:
+        raise AssertionError(f"nothing is sent: {message}")
+
+    headers = [(b"host", b"127.0.0.1:8501"), (b"origin", b"http://127.0.0.1:8501")]
+    scope = {"type": "websocket", "path": "/_stcore/stream", "headers": headers, "query_string": b""}
+    await GuardedPages(gone, home, 8501, lambda: NOW)(scope, never, sent)

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -19,7 +20,7 @@ N = 50
 CHILD = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[3])
+sys.path[:0] = sys.argv[3:]
 from conftest import SEEDS
 from told_episodes import START, Engineer, river_station
 from alerting.policy.notification_policies import load_notification_policies
@@ -55,10 +56,10 @@ def test_fifty_threads_make_one_alert(store: sa.Engine, policies: NotificationPo
 
 
 def test_five_processes_make_one_alert(store_url: str, store: sa.Engine) -> None:
-    folder = str(__file__).rsplit("/", 1)[0]
+    here = Path(__file__).parent
     children = [
         subprocess.Popen(
-            [sys.executable, "-c", CHILD, store_url, str(first), folder],
+            [sys.executable, "-c", CHILD, store_url, str(first), str(here), str(here.parents[1])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
