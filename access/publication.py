@@ -1,4 +1,4 @@
-"""Publication of alerts that a person must look at first: one asks, another releases or refuses, both by name."""
+"""Publication of alerts: nothing goes to the public by itself; one asks, another releases or refuses, both by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from access.alerts import STEP_ROLES, Quieted, whole_id
 from access.alerts_view import marks_of
 from access.live import OpsReader
 from access.rights import Reader, require_role
-from alerting.cap.release import flags_of, is_never_public
+from alerting.cap.release import is_never_public
 from alerting.lifecycle.alert import Alert
 from alerting.lifecycle.steps import Verb
 from alerting.workflow import requests
@@ -22,16 +22,14 @@ from core.settings import Home
 from core.store import tables
 from core.store.database import opened
 
-State = Literal["free", "held", "asked", "released", "refused", "never"]
+State = Literal["held", "asked", "released", "refused", "never"]
 ASKING_ROLES = STEP_ROLES[Verb.ACKNOWLEDGED]
 
 
 def state_of(live: OpsReader, alert: Alert) -> State:
-    """Whether an alert goes out by itself, is held, asked for, released, refused, or never leaves."""
-    if is_never_public(alert.marks):
+    """Whether an alert is held, asked for, released, refused, or never goes to the public."""
+    if alert.is_exercise or is_never_public(alert.marks):
         return "never"
-    if not flags_of(alert.marks, alert.is_late):
-        return "free"
     r = tables.request.c
     query = sa.select(r.state).where(r.kind == requests.Kind.CAP, r.result == alert.alert_id)
     if live.scalar(query.where(r.state == "approved")) is not None:
@@ -43,10 +41,9 @@ def state_of(live: OpsReader, alert: Alert) -> State:
 
 
 def ask(home: Home, reader: Reader, alert_id: str, reason: str, now: datetime) -> Quieted:
-    """Ask that a flagged alert be published over CAP; somebody else releases or refuses it.
+    """Ask that an alert be published over CAP; somebody else releases or refuses it.
 
-    Raises NotAllowedError, NoSuchAlert, and ValueError for an alert that goes out by itself, never leaves, or was asked
-    for already.
+    Raises NotAllowedError, NoSuchAlert, and ValueError for an alert that never leaves or was asked for already.
     """
     require_role(reader, ASKING_ROLES, "ask for publication")
     found = whole_id(home, reader, alert_id)
@@ -56,10 +53,10 @@ def ask(home: Home, reader: Reader, alert_id: str, reason: str, now: datetime) -
             state = state_of(connection, alert)
         if state not in ("held", "refused"):
             raise ValueError(f"alert {found} is {_SAID[state]}; there is nothing to ask for")
-        marks = marks_of(alert)
+        zh, en = zip(*marks_of(alert), strict=True) if marks_of(alert) else ((), ())
         covers = (
-            f"{alert.object_name_zh}（{'、'.join(zh for zh, _ in marks)}）",
-            f"{alert.object_name_zh} ({', '.join(en for _, en in marks)})",
+            alert.object_name_zh + (f"（{'、'.join(zh)}）" if zh else ""),
+            alert.object_name_zh + (f" ({', '.join(en)})" if en else ""),
         )
         subject = {"alert_id": found, "name": alert.object_name_zh, "colour": alert.colour}
         expires_at = now + limits_of(home).answer_within
@@ -71,8 +68,7 @@ def ask(home: Home, reader: Reader, alert_id: str, reason: str, now: datetime) -
 
 
 _SAID: Mapping[State, str] = {
-    "free": "not held: it goes out by itself",
-    "never": "never published: it has no place in a register, or tells of no danger now",
+    "never": "never published: it is an exercise, has no place in a register, or tells of no danger now",
     "asked": "asked for already",
     "released": "released already",
 }

@@ -154,7 +154,11 @@ def _due_now(
         before = earlier[alert.alert_id]
         msg_type = due(alert, before[-1] if before else None, cap, now)
         # An exercise never goes to the public, whatever a route says.
-        if msg_type is None or (outlet.is_public and alert.is_exercise) or (not before and is_held(alert, free)):
+        if (
+            msg_type is None
+            or (outlet.is_public and alert.is_exercise)
+            or (not before and is_held(alert, free, is_public=outlet.is_public))
+        ):
             continue
         head, number, chain = next_head(
             alert, msg_type, before, outlet.channel_id, outlet.is_public, outlet.sender, now

@@ -1,4 +1,4 @@
-"""Two names for the public: what a person must look at first is held until one asked for it and another released it."""
+"""Two names for the public: an alert is held until one asked for its publication and another released it."""
 
 from __future__ import annotations
 
@@ -26,10 +26,13 @@ def is_never_public(marks: str) -> bool:
     return bool(NEVER_PUBLIC & set(marks.split()))
 
 
-def is_held(alert: Alert, free: Collection[str]) -> bool:
-    """Whether an alert that was never published must not be, or not before it is released."""
-    is_flagged = bool(flags_of(alert.marks, alert.is_late))
-    return is_never_public(alert.marks) or (is_flagged and alert.alert_id not in free)
+def is_held(alert: Alert, free: Collection[str], *, is_public: bool) -> bool:
+    """Whether an alert that was never published must not be, or not before it is released.
+
+    To the public nothing goes by itself; to partners what nobody has to look at first does.
+    """
+    needs_two_names = is_public or bool(flags_of(alert.marks, alert.is_late))
+    return is_never_public(alert.marks) or (needs_two_names and alert.alert_id not in free)
 
 
 def released(connection: sa.Connection, alert_ids: Collection[str]) -> frozenset[str]:

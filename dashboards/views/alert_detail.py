@@ -42,7 +42,7 @@ def _read(
 ) -> tuple[alerts.AlertDetail | None, publication.State]:
     """An alert, and how its publication stands."""
     alert = alerts.alert(ops, scene.reader, alert_id) if ops is not None else None
-    return alert, publication.state_of(ops, alert) if ops is not None and alert is not None else "free"
+    return alert, publication.state_of(ops, alert) if ops is not None and alert is not None else "never"
 
 
 # ── facts ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -87,8 +87,7 @@ def _pairs(scene: Scene, alert: alerts.AlertDetail, published: publication.State
         pairs.append((words("alert.sent_to"), escape(alert.dispatched_to)))
     if alert.suppressed_by:
         pairs.append((words("alert.quiet_by"), _quiet_by(scene, alert)))
-    if published != "free":
-        pairs.append((words("alert.publication"), escape(words(f"publication.{published}"))))
+    pairs.append((words("alert.publication"), escape(words(f"publication.{published}"))))
     guide = scene.name(alert.measures_zh, alert.measures_en)
     issued = clock(alert.issued_at) if alert.issued_at else "–"
     return [

@@ -51,7 +51,7 @@ FAMILIES = {
     "decision": ("banned", "allowed", "register"),
     "map": ("unscored_reason", "area_reason"),
     "request": ("approve", "reject"),
-    "publication": tuple(state for state in get_args(publication.State) if state != "free"),
+    "publication": get_args(publication.State),
     "maintenance": ("look", "begin"),
     "shadow": ("rule", "now", "shadow", "apart"),
     "request_kind": tuple(requests.Kind),

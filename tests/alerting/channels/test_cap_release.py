@@ -1,4 +1,4 @@
-"""Nothing flagged goes to the public without two names: one asks, another releases, or refuses."""
+"""Nothing goes to the public without two names: one asks, another releases, or refuses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DUTY, LEAD = Reader("li", "duty_officer"), Reader("wu", "shift_lead")
 
 
 def flagged(city: City, **columns: Any) -> str:
-    """A red alert with a mark, told, and looked at by every CAP feed; its id."""
+    """A red alert with these columns (a mark), told, and looked at by every CAP feed; its id."""
     users.add_user(city.home, "wu", "tide-turns-at-seven", "shift_lead", START)
     city.happen(Change.OPENED, "red")
     with city.engine.begin() as connection:
@@ -54,6 +54,17 @@ def state(city: City, alert_id: str) -> str:
         alert = alerts_view.alert(live, DUTY, alert_id)
         assert alert is not None
         return publication.state_of(live, alert)
+
+
+@pytest.mark.case("pages.1")
+def test_nothing_goes_to_the_public_by_itself_and_partners_hear_at_once(city: City) -> None:
+    alert_id = flagged(city, marks="")
+    assert (published(city), state(city, alert_id)) == ([("cap_partners", "Alert")], "held")
+    asked = publication.ask(city.home, DUTY, alert_id, "the neighbours must leave", city.at)
+    assert asked.covers[0] == city.alert().object_name_zh  # no mark stands behind the name
+    requests.approve(city.home, LEAD, asked.id, "seen on site", city.at)
+    look(city)
+    assert published(city) == [("cap", "Alert"), ("cap_partners", "Alert")]
 
 
 @pytest.mark.case("live.B7")
