@@ -38,14 +38,16 @@ class EngineState:
         self.stream_at: datetime = EPOCH
         self.changes: list[EpisodeChange] = []
         self._members_only = _members_only(engine.ruleset)
-        self._is_new = engine.now == 0
+        self._is_new = False
 
     @classmethod
     def resume(cls, home: Home, config: RuntimeConfig, stored: StreamPosition | None) -> EngineState:
         """The engine of the newest snapshot, or a new one that reads from the beginning of what the stream keeps."""
         applied_to = stored.sequence if stored else 0
         if stored is None or stored.snapshot is None or stored.snapshot_sequence is None:
-            return cls(Engine(config.ruleset, config.registry), config, 0, applied_to)
+            engine_state = cls(Engine(config.ruleset, config.registry), config, 0, applied_to)
+            engine_state._is_new = True
+            return engine_state
         body = read_snapshot(home.root, stored.snapshot)
         if body is None:
             log.error("snapshot %s is gone; the stream is folded from its beginning", stored.snapshot)
@@ -63,7 +65,10 @@ class EngineState:
 
     @property
     def knows_nothing(self) -> bool:
-        """Whether it begins anew: what landed before the stream was never judged, or what came of it is not kept."""
+        """Whether no state was ever kept: what landed before the stream was not judged, or that was not noted.
+
+        Where a state was kept and its file is gone, LIVE has what is newer than last values of long ago.
+        """
         return self._is_new
 
     def begin_with(self, engine: Engine, changes: list[EpisodeChange]) -> None:

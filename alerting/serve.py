@@ -38,10 +38,11 @@ from core.runtime.telemetry import Health, exposed_telemetry
 from core.settings import Home
 from core.store import database
 from core.store.keys import confirm_keys
+from core.store.stream_position import open_stream
 from core.stream.client import connect
 from core.stream.live import unpack
 from core.stream.reader import StreamReader, Taken
-from core.stream.streams import LIVE, ensure_streams
+from core.stream.streams import LIVE, RAW, ensure_streams
 from core.tasks import together
 
 log = logging.getLogger(__name__)
@@ -161,7 +162,8 @@ class AlertingProcess:
         """Once, when alerting begins: what landed before there was a stream (`alerting.last_values`)."""
         began, config = time.monotonic(), engine_state.config
         try:
-            found = judge_last_values(self._home, self._engine, config, self._contracts, self._now())
+            opened_at = open_stream(self._engine, RAW, self._now()).opened_at
+            found = judge_last_values(self._home, self._engine, config, self._contracts, opened_at, self._now())
         except sa.exc.OperationalError:
             raise  # the store comes back
         except Exception as error:  # a landed file that cannot be read must not keep alerts of now from people
@@ -169,6 +171,10 @@ class AlertingProcess:
             log.exception("what landed before alerting began was not judged")
             return
         engine_state.begin_with(found.engine, found.changes)
+        if found.not_judged:
+            lost = "; ".join(found.not_judged)
+            self._failures["last values"] = f"what landed before alerting began was not all judged: {lost}"
+            log.error("%s; see `cityrisk doctor`", self._failures["last values"])
         log.info(
             "%d episodes hold by last known values, judged in %.1f s", len(found.changes), time.monotonic() - began
         )

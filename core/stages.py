@@ -12,6 +12,8 @@ from pathlib import Path
 
 import polars as pl
 
+from core.contract import Contract, LogicalType
+
 # Columns that every landed file has beside the contract's own.
 META_COLUMNS: Mapping[str, pl.DataType] = {
     "_batch_id": pl.String(),
@@ -24,6 +26,29 @@ META_COLUMNS: Mapping[str, pl.DataType] = {
     "_lon": pl.Float64(),  # WGS 84 place of the row, degrees, null when the feed has no place
     "_lat": pl.Float64(),
 }
+
+
+LANDED_TYPES: Mapping[LogicalType, pl.DataType] = {
+    "string": pl.String(),
+    "number": pl.Float64(),
+    "integer": pl.Int64(),
+    "boolean": pl.Boolean(),
+    "date": pl.Date(),
+    "timestamp": pl.Datetime("us", "UTC"),
+}
+
+
+def landed_schema(contract: Contract) -> dict[str, pl.DataType]:
+    """Names and types of every column of a landed frame, `_batch_id` aside."""
+    columns = {c.landed_name: LANDED_TYPES[c.logical_type] for c in contract.landed_columns}
+    hashed = {c.landed_name: pl.String() for c in contract.landed_columns if c.mask == "hash"}
+    return {**columns, **hashed, **{name: kind for name, kind in META_COLUMNS.items() if name != "_batch_id"}}
+
+
+def value_schema(contract: Contract) -> dict[str, pl.DataType]:
+    """Names and types of the columns that make a row what it is, provenance aside."""
+    schema = landed_schema(contract)
+    return {column.landed_name: schema[column.landed_name] for column in contract.landed_columns}
 
 
 @dataclass(frozen=True, slots=True)

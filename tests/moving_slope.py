@@ -24,14 +24,21 @@ def register_slope(home: Home, engine: sa.Engine) -> None:
         synthetic.land_rows(home, engine, CONTRACTS[feed_id], frame, feed_id)
 
 
-def land_slope(home: Home, engine: sa.Engine, last_at: datetime, mm_per_h: float, hours: int = 30) -> None:
+def land_slope(
+    home: Home,
+    engine: sa.Engine,
+    last_at: datetime,
+    mm_per_h: float,
+    hours: int = 30,
+    clock_ahead: timedelta = timedelta(0),
+) -> None:
     """Hourly readings up to an instant, at one speed."""
     contract = CONTRACTS[READINGS]
     names = {column.concept: column.landed_name for column in contract.landed_columns}
     one = synthetic.rows_of(contract, date(2026, 11, 1), 1)
     frame = pl.concat(
         one.with_columns(
-            pl.lit(last_at - timedelta(hours=back)).dt.cast_time_unit("us").alias(names["observed_at"]),
+            pl.lit(last_at + clock_ahead - timedelta(hours=back)).dt.cast_time_unit("us").alias(names["observed_at"]),
             pl.lit(last_at - timedelta(hours=back)).dt.cast_time_unit("us").alias("_received_at"),
             pl.lit(1000 - mm_per_h * back).alias("displacement_mm"),
             pl.lit(str(back)).alias("_row"),

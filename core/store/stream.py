@@ -16,7 +16,7 @@ stream_position = Table(
     metadata,
     Column("stream", String(20), primary_key=True),
     Column("sequence", BigInteger, nullable=False),
-    Column("opened_at", UtcText, nullable=False),  # batches received before are history: they never enter LIVE
+    Column("opened_at", UtcText, nullable=False),  # what landed before is history: it never enters LIVE
     Column("moved_at", UtcText, nullable=False),
 )
 

@@ -6,36 +6,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from core.contract import Contract, LogicalType
+from core.contract import Contract
 from core.geo import AreaIndex
 from core.mask import PERSONAL_NUMBER, hash_series
-from core.stages import META_COLUMNS
+from core.stages import landed_schema
 from ingest.conform.context import ConformContext
 from ingest.conform.places import Places
 from ingest.conform.receipt import Receipt
 from ingest.parse.columns import ROW, expected_names
-
-LANDED_TYPES: dict[LogicalType, pl.DataType] = {
-    "string": pl.String(),
-    "number": pl.Float64(),
-    "integer": pl.Int64(),
-    "boolean": pl.Boolean(),
-    "date": pl.Date(),
-    "timestamp": pl.Datetime("us", "UTC"),
-}
-
-
-def landed_schema(contract: Contract) -> dict[str, pl.DataType]:
-    """Names and types of every column of a landed frame, `_batch_id` aside."""
-    columns = {c.landed_name: LANDED_TYPES[c.logical_type] for c in contract.landed_columns}
-    hashed = {c.landed_name: pl.String() for c in contract.landed_columns if c.mask == "hash"}
-    return {**columns, **hashed, **{name: kind for name, kind in META_COLUMNS.items() if name != "_batch_id"}}
-
-
-def value_schema(contract: Contract) -> dict[str, pl.DataType]:
-    """Names and types of the columns that make a row what it is, provenance aside."""
-    schema = landed_schema(contract)
-    return {column.landed_name: schema[column.landed_name] for column in contract.landed_columns}
 
 
 def build_frame(

@@ -48,12 +48,11 @@ def messages_of(
     engine: sa.Engine,
     contracts: Mapping[str, Contract],
     batch: WaitingBatch,
-    opened_at: datetime,
     at: datetime,
     most_bytes: int,
 ) -> list[LiveMessage]:
-    """The messages of a batch; none for history, and for a feed that has no contract any more."""
-    if batch.received_at < opened_at or batch.feed_id not in contracts:
+    """The messages of a batch; none for a feed that has no contract any more."""
+    if batch.feed_id not in contracts:
         return []
     frame = read_batch(home, engine, batch.batch_id)
     return [] if frame.is_empty() else batch_messages(batch.feed_id, batch.batch_id, frame, at, most_bytes)

@@ -104,23 +104,6 @@ def run_of(now: datetime) -> str:
     return f"{RUN}-{now:%Y%m%dT%H}"
 
 
-def read_position(engine: sa.Engine, now: datetime) -> tuple[int, datetime]:
-    """How far RAW has landed, and when this home's stream was first opened: now, for a new one.
-
-    A home that opens its stream forgets the batches that landed before: they are history, LIVE starts with today.
-    """
-    p = tables.stream_position.c
-    with engine.begin() as connection:
-        row = connection.execute(sa.select(p.sequence, p.opened_at).where(p.stream == RAW)).first()
-        if row is not None:
-            return int(row.sequence), row.opened_at
-        connection.execute(
-            sa.insert(tables.stream_position).values(stream=RAW, sequence=0, opened_at=now, moved_at=now)
-        )
-        connection.execute(sa.delete(tables.live_waiting))
-    return 0, now
-
-
 def move_position(engine: sa.Engine, sequence: int, now: datetime) -> None:
     """Say that everything up to a sequence has landed."""
     p = tables.stream_position.c

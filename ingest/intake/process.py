@@ -25,12 +25,13 @@ from core.runtime.waiting import store_and_broker
 from core.settings import Home
 from core.stages import Landed
 from core.store import database
+from core.store.stream_position import open_stream
 from core.stream.publish import LiveMessage, LivePublisher, clock, place_in, raw_messages
 from core.stream.reader import RawReader, Taken
 from core.stream.streams import LIVE, RAW, ensure_streams, make_room
 from ingest.devices.known import KnownDevices
 from ingest.intake import backlog
-from ingest.intake.lander import Lander, Load, landed_rows, read_cursors, read_position, run_of, take_load
+from ingest.intake.lander import Lander, Load, landed_rows, read_cursors, run_of, take_load
 from ingest.intake.offsets import write_clocks
 from ingest.intake.progress import Meters, Standing, write_progress
 from ingest.intake.seen import SeenRows
@@ -82,7 +83,7 @@ class IntakeProcess:
         self._publisher = LivePublisher(client, self._mend)
         intake = open_intake(home, engine, run_of(now()), now)
         streams = {feed_id: contract for feed_id, contract in contracts.items() if contract.is_stream}
-        position, self._opened_at = read_position(engine, now())
+        position = open_stream(engine, RAW, now()).sequence
         cursors = read_cursors(engine, list(streams))
         self._reader = RawReader(client, position)
         self._lander = Lander(intake, streams, cursors)
@@ -200,7 +201,6 @@ class IntakeProcess:
                 self._engine,
                 self._contracts,
                 batch,
-                self._opened_at,
                 self._now(),
                 self._publisher.most_bytes,
             )

@@ -22,7 +22,7 @@ import polars as pl
 
 from core.civil_time import CIVIL_ZONE_NAME
 from core.contract import Contract
-from ingest.conform.output import value_schema
+from core.stages import value_schema
 
 Hashes = npt.NDArray[np.uint64]
 Mask = npt.NDArray[np.bool_]

@@ -12,8 +12,8 @@ from pathlib import Path
 import polars as pl
 
 from core.contract import Contract
-from core.stages import META_COLUMNS
-from ingest.conform.output import value_schema
+from core.stages import META_COLUMNS, value_schema
+from core.store.landed_rows import scan_landed
 from ingest.conform.rows import is_last_word
 
 log = logging.getLogger(__name__)
@@ -28,29 +28,15 @@ def landed_values(contract: Contract, landed: Sequence[Path]) -> pl.LazyFrame:
     A column is null where a file is older than it; one of another type is read where it can be. A file that is gone
     or damaged is left out, since those who deliver cannot wait until it is restored.
     """
-    schema = {**value_schema(contract), **_ORDER}
-    alike: dict[tuple[tuple[str, pl.DataType], ...], list[Path]] = {}
-    for path in landed:
-        try:
-            alike.setdefault(tuple(pl.read_parquet_schema(path).items()), []).append(path)
-        except (OSError, pl.exceptions.ComputeError) as error:
-            log.warning(
-                "%s: %s cannot be read (%s); what is in it may land again, see `cityrisk doctor`",
-                contract.id,
-                path,
-                error,
-            )
-    return pl.concat(
-        [pl.LazyFrame(schema=schema), *(_as_now(paths, dict(found), schema) for found, paths in alike.items())]
-    )
-
-
-def _as_now(paths: list[Path], found: Mapping[str, pl.DataType], schema: Mapping[str, pl.DataType]) -> pl.LazyFrame:
-    """Files of one schema, in that of the contract."""
-    return pl.scan_parquet(paths).select(
-        pl.col(name).cast(kind, strict=False) if name in found else pl.lit(None, dtype=kind).alias(name)
-        for name, kind in schema.items()
-    )
+    found = scan_landed(landed, {**value_schema(contract), **_ORDER})
+    for lost in found.unreadable:
+        log.warning(
+            "%s: %s cannot be read (%s); what is in it may land again, see `cityrisk doctor`",
+            contract.id,
+            lost.path,
+            lost.says,
+        )
+    return found.rows
 
 
 def split_duplicates(frame: pl.DataFrame, contract: Contract, landed: Sequence[Path]) -> tuple[pl.DataFrame, list[str]]:

@@ -16,14 +16,13 @@ import sqlalchemy as sa
 
 from core.contract import Contract
 from core.settings import Home
-from core.stages import Batch, Note, Payload
+from core.stages import Batch, Note, Payload, value_schema
 from core.store import tables
 from core.store.database import open_ops
 from core.store.landed import live_files
 from core.stream import live, raw
 from core.stream.raw import RawEntry
 from core.stream.reader import Taken
-from ingest.conform.output import value_schema
 from ingest.devices.bad_frames import BadEntry, BadFrames, write_bad_frames
 from ingest.devices.receipt import deliver_into
 from ingest.intake.lander import Lander, landed_rows, read_cursors, take_load

@@ -12,9 +12,8 @@ from sample_contract import HASH_KEY, RECEIVED, areas, column, contract, found, 
 from core.catalogue import load_contracts
 from core.contract import Contract
 from core.mask import keyed_hash
-from core.stages import META_COLUMNS
+from core.stages import META_COLUMNS, landed_schema
 from ingest.conform import ConformContext, conform
-from ingest.conform.output import landed_schema
 
 KEY = column("id", key_position=1, required=True, physical_name="BH")
 PHONE = column("phone", sensitivity="personal", mask="hash")

@@ -15,7 +15,7 @@ import polars as pl
 from alerting.engine import Registry
 from alerting.rules import MaintenanceWindow
 from core.contract import Contract
-from ingest.conform.output import landed_schema
+from core.stages import landed_schema
 from rule_parts import SHAPES, asset
 
 MONDAY = datetime(2026, 7, 5, 16, tzinfo=UTC)  # 00:00 on 6 July in Beijing

@@ -22,7 +22,8 @@ from core.settings import Home
 from core.stages import Batch, Payload
 from core.store import tables
 from core.store.database import open_ops
-from ingest.intake.lander import read_position
+from core.store.stream_position import open_stream
+from core.stream.streams import RAW
 from ingest.land.accept import LandingRequest, LandingZone, accept
 from ingest.land.compact import compact
 from orchestration.backtest import Trial, tried
@@ -95,7 +96,7 @@ def test_what_is_heard_ends_with_the_last_batch_or_the_stream(home: Home, store:
     assert history(store) == History(None, None)
     landed(home, store, [(1.0, 1.0)], at(2))
     assert history(store) == History(None, at(2))
-    read_position(store, at(5))
+    open_stream(store, RAW, at(5))
     assert history(store) == History(at(5), at(2))
 
 
@@ -114,7 +115,7 @@ def test_nothing_heard_is_nothing_told(home: Home, store: sa.Engine) -> None:
 def test_what_came_before_alerting_began_is_not_known(home: Home, store: sa.Engine) -> None:
     """A silence that began before the stream was opened is none that alerting could have told."""
     leaking(home, store, 10)
-    read_position(store, at(20))
+    open_stream(store, RAW, at(20))
     leaking(home, store, 100)
     assert [e.started_at for e in trial(home, store, 0, 200).would] == [at(101)]
 
@@ -122,7 +123,7 @@ def test_what_came_before_alerting_began_is_not_known(home: Home, store: sa.Engi
 def test_history_that_was_fetched_later_is_replayed_as_it_happened(home: Home, store: sa.Engine) -> None:
     """All rows in one instant, days later: by arrival nothing was told in time."""
     landed(home, store, [(10 + minute, lel) for minute, lel in LEAK], at(5 * DAY))
-    read_position(store, at(6 * DAY))
+    open_stream(store, RAW, at(6 * DAY))
     assert trial(home, store, 0, DAY).would == []
     (episode,) = [e for e in trial(home, store, 0, 20, is_on_time=True).would if e.rule_id == "gas_methane_lel"]
     assert (episode.started_at, episode.colour, episode.is_late) == (at(11), "red", False)

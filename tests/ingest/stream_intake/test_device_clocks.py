@@ -14,11 +14,12 @@ from intake_process import GAS, message, reading
 from core.catalogue import load_contracts
 from core.contract import Contract
 from core.settings import Home
+from core.stages import value_schema
 from core.store import database, tables
 from core.stream.reader import Taken
 from ingest.intake import offsets
 from ingest.intake.offsets import write_clocks
-from ingest.intake.seen import SeenRows, value_schema
+from ingest.intake.seen import SeenRows
 from ingest.intake.tick import Feed, Ticker
 from ingest.protocols import hj212, jt808
 from ingest.pull import Intake, open_intake

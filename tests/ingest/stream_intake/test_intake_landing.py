@@ -18,10 +18,12 @@ from core.settings import Home
 from core.stages import Landed
 from core.store import database, tables
 from core.store.landed import live_files
+from core.store.stream_position import open_stream
 from core.stream.publish import place_of, raw_messages
 from core.stream.reader import Taken
+from core.stream.streams import RAW
 from ingest.intake import lander
-from ingest.intake.lander import Lander, landed_rows, read_cursors, read_position, run_of, take_load
+from ingest.intake.lander import Lander, landed_rows, read_cursors, run_of, take_load
 from ingest.intake.seen import SeenRows
 from ingest.intake.tick import NOTES_KEPT, Feed, Shaped, Ticker
 from ingest.land.accept import LandingRequest, LandingZone
@@ -41,7 +43,7 @@ class Stream:
 
     def __init__(self, intake: Intake, contracts: dict[str, Contract]) -> None:
         feeds = {i: c for i, c in contracts.items() if c.is_stream}
-        position, _ = read_position(intake.engine, NOW)
+        position = open_stream(intake.engine, RAW, NOW).sequence
         cursors = read_cursors(intake.engine, list(feeds))
         self.intake, self.sequence = intake, position
         seen = SeenRows(lambda contract, day: landed_rows(intake, contract, day))
@@ -98,13 +100,13 @@ def test_a_failure_between_two_feeds_lands_each_once(
         patch.setattr(lander, "accept", full_disk)
         with pytest.raises(OSError, match="no space"):
             stream.lander.land(load, NOW, {})
-    assert read_position(intake.engine, NOW)[0] == 0
+    assert open_stream(intake.engine, RAW, NOW).sequence == 0
     later = Stream(intake, contracts)  # the process died instead of trying again: RAW is read from the position on
     later.tick(*frames(1), feed=POSITION)
     later.tick(*frames(2), feed=POSITION)
     later.land()
     assert (landed(intake.home, BEHAVIOUR).height, landed(intake.home, POSITION).height) == (2, 4)
-    assert read_position(intake.engine, NOW)[0] == 2
+    assert open_stream(intake.engine, RAW, NOW).sequence == 2
 
 
 def test_live_gets_only_what_it_lacks(stream: Stream) -> None:

@@ -10,7 +10,8 @@ from intake_process import GAS
 
 from core.catalogue import load_contracts
 from core.contract import Contract
-from ingest.intake.seen import FIRST_SLOTS, HashTable, SeenRows, value_schema
+from core.stages import value_schema
+from ingest.intake.seen import FIRST_SLOTS, HashTable, SeenRows
 
 NOW = datetime(2026, 7, 10, 4, 0, tzinfo=UTC)
 TODAY = date(2026, 7, 10)
