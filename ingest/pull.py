@@ -73,10 +73,10 @@ class Intake:
         """Archive, parse, conform and land one payload. None when the same bytes were landed before."""
         sha256 = self.archive.put(payload.body)
         batch_id = ledger.batch_id_of(contract.id, sha256)
-        if self._is_state(contract) and ledger.newest_sha256(self.engine, contract.id) != sha256:
-            # a service tells its present state: what it said before last may be true again, a file stays an old file
+        if contract.snapshot == "full" and ledger.newest_sha256(self.engine, contract.id) != sha256:
+            # the present state of all objects: what was said before last may be true again, by a file as by a service
             batch_id = ledger.batch_id_of(contract.id, sha256, payload.received_at.isoformat())
-        elif ledger.is_known(self.engine, batch_id) or self._is_state(contract):
+        elif contract.snapshot == "full" or ledger.is_known(self.engine, batch_id):
             record_resent(self.zone, contract, payload, batch_id, sha256)
             return None
         batch = self.shape(contract, payload, batch_id)
@@ -86,11 +86,6 @@ class Intake:
     def zone(self) -> LandingZone:
         """Where it lands."""
         return LandingZone(self.home, self.engine, self.vault)
-
-    @staticmethod
-    def _is_state(contract: Contract) -> bool:
-        """Whether each payload is the whole present state of a service."""
-        return contract.snapshot == "full" and contract.server.kind != "files"
 
     def shape(self, contract: Contract, payload: Payload, batch_id: str) -> Batch:
         """Parse and conform a payload; a file that is lost as a whole becomes an empty batch with its reason."""

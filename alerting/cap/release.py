@@ -29,9 +29,10 @@ def is_never_public(marks: str) -> bool:
 def is_held(alert: Alert, free: Collection[str], *, is_public: bool) -> bool:
     """Whether an alert that was never published must not be, or not before it is released.
 
-    To the public nothing goes by itself; to partners what nobody has to look at first does.
+    To the public nothing goes by itself; to partners what nobody has to look at first does, and an exercise, whose
+    values are made up and which nobody can be asked to release.
     """
-    needs_two_names = is_public or bool(flags_of(alert.marks, alert.is_late))
+    needs_two_names = is_public or (not alert.is_exercise and bool(flags_of(alert.marks, alert.is_late)))
     return is_never_public(alert.marks) or (needs_two_names and alert.alert_id not in free)
 
 

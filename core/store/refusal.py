@@ -149,8 +149,19 @@ def _reason(note: _Group) -> str:
     return f"{note.rows} × {note.reason}{where}{found}"
 
 
-def newest_withdrawal(engine: sa.Engine) -> int:
-    """The number of the last action by which a person took a batch back, 0 for none."""
+@dataclass(frozen=True, slots=True)
+class Withdrawals:
+    """The number of the last action by which a person took a batch back (0: none), and the feeds of those asked for."""
+
+    newest: int
+    feed_ids: frozenset[str]
+
+
+def withdrawals_since(engine: sa.Engine, number: int) -> Withdrawals:
+    """Batches that people took back after an action."""
     a = tables.operator_action.c
+    query = sa.select(a.id, a.target).where(a.action == WITHDRAW, a.id > number).order_by(a.id)
     with engine.connect() as connection:
-        return int(connection.scalar(sa.select(sa.func.max(a.id)).where(a.action == WITHDRAW)) or 0)
+        found = connection.execute(query).all()
+    feed_ids = frozenset(str(row.target).partition(" ")[0] for row in found)
+    return Withdrawals(int(found[-1].id) if found else number, feed_ids)

@@ -12,7 +12,7 @@
 {%- macro is_asked_at_once(node) -%}
     {{- return(
         node.resource_type == 'test' and node.test_metadata is defined and node.test_metadata is not none
-        and node.test_metadata.name in kinds_asked_at_once() and not node.config.where
+        and node.test_metadata.name in kinds_asked_at_once()
         and node.config.severity | lower == 'error'
     ) -}}
 {%- endmacro -%}
@@ -42,7 +42,11 @@
     {%- for name, value in node.test_metadata.kwargs.items() -%}
         {%- do arguments.update({name: relation_of_text(value) if name == 'to' else value}) -%}
     {%- endfor -%}
-    {%- do arguments.update({'model': relation_of(graph.nodes[node.attached_node])}) -%}
+    {%- set tested = relation_of(graph.nodes[node.attached_node]) -%}
+    {%- if node.config.where -%}
+        {%- set tested = '(select * from ' ~ tested ~ ' where ' ~ node.config.where ~ ') as tested' -%}
+    {%- endif -%}
+    {%- do arguments.update({'model': tested}) -%}
     {{- context['test_' ~ node.test_metadata.name](**arguments) -}}
 {%- endmacro -%}
 

@@ -11,11 +11,11 @@
 with snapshot as (
   select
     feed_id,
-    batch_id,
+    received_at,
     min(case when closes then received_at end) over (
-      partition by feed_id order by received_at, batch_id rows between 1 following and unbounded following
+      partition by feed_id order by received_at rows between 1 following and unbounded following
     ) as next_closing_at,
-    row_number() over (partition by feed_id order by received_at, batch_id) = 1 as is_first
+    row_number() over (partition by feed_id order by received_at) = 1 as is_first
   from {{ ref('register_snapshot') }}
 ),
 
@@ -30,7 +30,7 @@ statement as (
 followed as (
   select statement.*, snapshot.next_closing_at, snapshot.is_first
   from statement
-  inner join snapshot on statement.feed_id = snapshot.feed_id and statement.batch_id = snapshot.batch_id
+  inner join snapshot on statement.feed_id = snapshot.feed_id and statement.received_at = snapshot.received_at
 ),
 
 left_behind as (

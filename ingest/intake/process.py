@@ -264,6 +264,8 @@ class IntakeProcess:
         if at >= self._chores_due_at:
             self._chores_due_at = at + CHORES_EVERY_S
             await asyncio.to_thread(self._ticker.read_overrides)
+            if self._landing is None:
+                await asyncio.to_thread(self._ticker.forget_withdrawn)
             await asyncio.to_thread(self._known.refresh)
             await asyncio.to_thread(write_clocks, self._engine, self._ticker.clocks.take_changed())
             with contextlib.suppress(nats.errors.Error, OSError):

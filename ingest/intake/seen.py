@@ -13,7 +13,7 @@ taken for a repeat is noted with its place. Rows of older days are compared with
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 
 import numpy as np
@@ -97,9 +97,14 @@ class SeenRows:
                 fresh[rows] = self._table(contract, day).add(hashes[rows])
         return fresh, unknown
 
-    def forget(self) -> None:
-        """Know only what has landed: something of it was taken back."""
-        self._tables.clear()
+    def forget(self, contract: Contract, waiting: Sequence[pl.DataFrame]) -> None:
+        """Know of a feed only what has landed and what waits to land: something of it was taken back."""
+        for feed_id, day in list(self._tables):
+            if feed_id == contract.id:
+                del self._tables[feed_id, day]
+        for frame in waiting:
+            if self._today is not None:
+                self.split(frame, contract, self._today)
 
     def _table(self, contract: Contract, day: Day) -> HashTable:
         table = self._tables.get((contract.id, day))

@@ -17,7 +17,7 @@ import polars as pl
 from core.civil_time import civil_date
 from core.contract import Contract, ContractError
 from core.stages import Note, RawTable
-from core.store.refusal import newest_withdrawal
+from core.store.refusal import withdrawals_since
 from core.stream.bundle import StoredMessage
 from core.stream.live import micros
 from core.stream.publish import Place, place_of
@@ -107,7 +107,7 @@ class Ticker:
         """
         self._intake = intake
         self._seen = seen
-        self._withdrawal = newest_withdrawal(intake.engine)
+        self._withdrawal = withdrawals_since(intake.engine, 0).newest
         self._rights = rights
         self.feeds = feeds
         self.unplaced: Place = ()
@@ -134,10 +134,17 @@ class Ticker:
         """Learn what people decided since."""
         for feed in self.feeds.values():
             feed.overrides = read_overrides(self._intake.engine, feed.contract)
-        newest = newest_withdrawal(self._intake.engine)
-        if newest != self._withdrawal:  # what was taken back may be sent again
-            self._withdrawal = newest
-            self._seen.forget()
+
+    def forget_withdrawn(self) -> None:
+        """What was taken back may be sent again: of its feed only what landed and what waits here is known.
+
+        Not while a load lands, for nobody could say then which of its rows have landed.
+        """
+        found = withdrawals_since(self._intake.engine, self._withdrawal)
+        self._withdrawal = found.newest
+        for feed_id in found.feed_ids & self.feeds.keys():
+            feed = self.feeds[feed_id]
+            self._seen.forget(feed.contract, feed.waiting.frames)
 
     def take_in(self, taken: Sequence[Taken], now: datetime) -> list[Shaped]:
         """Conform a tick's messages; gives the feeds that had any, in id order."""

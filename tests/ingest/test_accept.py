@@ -231,7 +231,7 @@ def test_what_was_taken_back_of_a_stream_may_be_sent_again(intake: Intake) -> No
         batch_id = connection.scalar(sa.select(tables.file.c.batch_id))
     withdraw(intake, STREAM, str(batch_id), "li", "a test of the device")
     assert lels(intake) == []
-    ticker.read_overrides()
+    ticker.forget_withdrawn()
     send(3)
     assert lels(intake) == [1.5]
 

@@ -89,6 +89,18 @@ def test_same_bytes_land_once(intake: Intake, contract: Contract) -> None:
     assert notes(intake) == [("resent_file", "ignored", "copy of a.csv")]
 
 
+def test_a_whole_register_that_is_sent_again_is_the_present_state_again(intake: Intake, contract: Contract) -> None:
+    """The second file had lost a point; the department mends it by sending the first once more."""
+    register = replace(contract, snapshot="full")
+    both = payload(register, "a.csv", line("P1", "2026-06-14 08:00:00"), line("P2", "2026-06-14 08:00:00"))
+    one = payload(register, "b.csv", line("P1", "2026-06-14 08:00:00"))
+    sent = [replace(p, received_at=p.received_at + timedelta(hours=n)) for n, p in enumerate((both, one, both, both))]
+    assert [pull(intake, register, p)[0] for p in sent] == ["landed", "landed", "landed", "nothing_new"]
+    newest = max(landed(intake, register)["_received_at"])
+    assert newest == sent[2].received_at
+    assert notes(intake) == [("resent_file", "ignored", "a.csv")]
+
+
 def test_repeated_row_is_ignored_and_a_correction_lands(intake: Intake, contract: Contract) -> None:
     pull(intake, contract, payload(contract, "a.csv", line("P1", "2026-06-14 08:00:00")))
     again = payload(

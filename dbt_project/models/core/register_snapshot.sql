@@ -1,18 +1,28 @@
--- One row per feed and landed batch of a register: how much it names, and whether what it no longer names has left.
+-- One row per feed and delivery of a register: how much it names, and whether what it no longer names has left.
 -- Only a complete snapshot ends anything. One with refused rows is partial; one that names far less than those before it
--- was cut somewhere. Both are taken for what they say and not for what they do not say.
+-- was cut somewhere. Both are taken for what they say and not for what they do not say. What a replay lands of a delivery
+-- belongs to it: it carries the same receipt, and its rows are refused no longer.
 with named as (
-  select feed_id, batch_id, min(received_at) as received_at, max(n) as n_named
+  select feed_id, received_at, max(n) as n_named
   from (
-    select feed_id, batch_id, min(received_at) as received_at, count(*) as n
+    select feed_id, received_at, count(*) as n
     from {{ ref('all_object') }}
-    group by feed_id, batch_id
+    group by feed_id, received_at
     union all
-    select feed_id, batch_id, min(received_at) as received_at, count(*) as n
+    select feed_id, received_at, count(*) as n
     from {{ ref('all_device') }}
-    group by feed_id, batch_id
+    group by feed_id, received_at
   ) as counted
-  group by feed_id, batch_id
+  group by feed_id, received_at
+),
+
+delivered as (
+  select
+    feed_id,
+    received_at,
+    sum(case when source_ref like '% (replay)' then -rows_in else rows_quarantined end) as n_refused
+  from {{ ops('ledger_batch') }}
+  group by feed_id, received_at
 ),
 
 compared as (
@@ -20,13 +30,13 @@ compared as (
     named.*,
     feeds.snapshot,
     feeds.closes_from_share,
-    batch.rows_quarantined as n_refused,
+    delivered.n_refused,
     max(named.n_named) over (
-      partition by named.feed_id order by named.received_at, named.batch_id rows between 7 preceding and 1 preceding
+      partition by named.feed_id order by named.received_at rows between 7 preceding and 1 preceding
     ) as n_named_before
   from named
   inner join {{ ref('feeds') }} as feeds on named.feed_id = feeds.feed_id
-  left join {{ ops('ledger_batch') }} as batch on named.batch_id = batch.batch_id
+  left join delivered on named.feed_id = delivered.feed_id and named.received_at = delivered.received_at
 ),
 
 judged as (
@@ -42,7 +52,6 @@ judged as (
 
 select
   feed_id,
-  batch_id,
   received_at,
   n_named,
   n_named_before,

@@ -1,18 +1,6 @@
 -- One row per feed: when its department last answered, how many of its batches are held, what this build leaves out.
--- A register with nothing new is as fresh as one that was sent anew, and so is a feed of events that may rightly be quiet:
--- it is judged by the department's answer, or by when a device of its stream was last heard.
-with contact as (
-  select feed_id, received_at as contact_at from {{ ops('ledger_batch') }} where state <> 'rejected'
-  union all
-  select feed_id, ended_at as contact_at from {{ ops('fetch_outcome') }} where result in ('landed', 'nothing_new')
-  union all
-  select feeds.feed_id, heard.heard_at as contact_at
-  from {{ ref('feeds') }} as feeds
-  inner join {{ ops('stream_heard') }} as heard on feeds.raw_feed = heard.raw_feed
-),
-
-touched as (
-  select feed_id, max(contact_at) as last_contact_at from contact group by feed_id
+with touched as (
+  select feed_id, max(last_contact_at) as last_contact_at from {{ ref('feed_contact_day') }} group by feed_id
 ),
 
 batches as (

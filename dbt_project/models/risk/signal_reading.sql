@@ -1,10 +1,12 @@
 -- One row per subject, computed day and signal that readings give: the worst of its devices.
--- While a whole feed is quiet its last values stand; a single quiet device counts a few days more, then no longer.
+-- While a whole feed is quiet its last values stand; a single quiet device counts a few days more, then no longer. What
+-- a device said where it stood before it was moved says nothing of the object where it stands now.
 {{ config(materialized='view') }}
 with device_value as (
   select
     reference.as_of_date,
     reference.method_version,
+    daily.landed_on,
     daily.device_id,
     daily.metric,
     daily.min_value,
@@ -42,6 +44,11 @@ measured as (
   from device_value
   inner join {{ ref('registered_device') }} as device
     on device_value.device_id = device.device_id and device_value.as_of_date = device.as_of_date
+  left join {{ ref('device_version') }} as stood
+    on
+      device_value.device_id = stood.device_id
+      and stood.valid_from <= {{ beijing_midnight(days_later('device_value.landed_on', 1)) }}
+      and (stood.valid_to is null or stood.valid_to > {{ beijing_midnight(days_later('device_value.landed_on', 1)) }})
   inner join {{ ref('subject_day') }} as subject
     on device.subject_id = subject.subject_id and device.as_of_date = subject.as_of_date
   inner join {{ ref('signal_bounds') }} as bounds
@@ -50,7 +57,9 @@ measured as (
       and subject.object_type = bounds.object_type
       and device_value.metric = bounds.input
       and bounds.kind = 'reading'
-  where device_value.place = 1
+  where
+    device_value.place = 1
+    and (stood.device_id is null or coalesce(stood.object_id, stood.device_id) = device.subject_id)
   group by
     device_value.as_of_date, device_value.method_version, subject.subject_id, bounds.signal_code, bounds.object_type,
     bounds.input, bounds.relation, stated, is_rising

@@ -92,6 +92,15 @@ def test_a_flagged_alert_is_published_when_two_people_say_so(city: City, columns
     assert trail[-2:] == [("li", "ask cap"), ("wu", "approved cap")]
 
 
+def test_a_flagged_exercise_reaches_the_partners_and_nobody_else(city: City) -> None:
+    """Nobody can be asked to release it, so it must not wait for that."""
+    city.happen(Change.OPENED, "red", is_exercise=True)
+    with city.engine.begin() as connection:
+        connection.execute(sa.update(tables.alert).values(marks="over_range"))
+    look(city)
+    assert (published(city), state(city, str(city.alert().alert_id))) == ([("cap_partners", "Alert")], "never")
+
+
 def test_the_feed_itself_publishes_what_was_released_after_its_notice(city: City) -> None:
     alert_id = flagged(city, marks="over_range")
     asked = publication.ask(city.home, DUTY, alert_id, "x", city.at)

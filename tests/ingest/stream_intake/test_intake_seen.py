@@ -57,9 +57,9 @@ def test_the_first_row_of_a_day_loads_what_landed_on_it() -> None:
     fresh, _ = seen.split(rows(contract, ("GD2", NOW, 1.5), ("GD1", NOW - timedelta(days=1), 1.5)), contract, TODAY)
     assert fresh.tolist() == [False, True]
     assert asked == [TODAY, TODAY - timedelta(days=1)]
-    seen.forget()
-    fresh, _ = seen.split(rows(contract, said, ("GD2", NOW, 1.5)), contract, TODAY)
-    assert fresh.tolist() == [False, True]
+    seen.forget(contract, [rows(contract, ("GD1", NOW, 2.5))])  # GD2's row was taken back, GD1's second one waits
+    fresh, _ = seen.split(rows(contract, said, ("GD2", NOW, 1.5), ("GD1", NOW, 2.5)), contract, TODAY)
+    assert fresh.tolist() == [False, True, False]
 
 
 def test_rows_of_an_older_day_are_for_landing_to_judge() -> None:
