@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
@@ -14,7 +15,7 @@ from access.rights import Reader
 from alerting.lifecycle import steps
 from alerting.lifecycle.alert import Alert
 from alerting.lifecycle.alert import AlertEvent as AlertEvent
-from alerting.marks import LATE, WORDS
+from alerting.marks import LATE, PAST_DANGER, WORDS
 from alerting.notify.silent_devices import silent_since
 from core import severity
 from core.store import alert as stored
@@ -24,8 +25,14 @@ from core.store.records import Records
 if TYPE_CHECKING:
     from access.systems import CitySystem
 
-STATES = ("open", "acknowledged", "dispatched", "resolved", "suppressed", "pending", "closed", "archived", "withdrawn")
-WORKED_ON = (*steps.WORKED_ON, "resolved")
+# As lists and pages say it: of what is resolved, what nobody answered stands apart until a person closes it.
+UNANSWERED = "unanswered"
+STATES = (
+    *("open", "acknowledged", "dispatched", UNANSWERED, "resolved", "suppressed"),
+    *("pending", "closed", "archived", "withdrawn"),
+)
+WORKED_ON = (*steps.WORKED_ON, UNANSWERED, "resolved")
+LISTED = (*WORKED_ON, "suppressed")  # a list as it opens: what is kept quiet is still there
 COLOURS = severity.WORST_FIRST
 KINDS = tuple(verb.value for verb in steps.Verb)
 ROWS_A_PAGE = 50
@@ -35,20 +42,31 @@ STRIP_ROWS = 3
 # The clock message of LIVE moves the position every second, also when no device says anything.
 SILENT_AFTER = timedelta(seconds=15)
 
-_NEWEST = (stored.alert.c.opened_at.desc(), stored.alert.c.alert_id)
-# What somebody must deal with stands above what is over, and what is no exercise above what is one.
+_a = stored.alert.c
+# `alerting.lifecycle.steps.is_unanswered` in SQL.
+_IS_UNANSWERED = sa.and_(
+    _a.state == "resolved",
+    _a.acknowledged_at.is_(None),
+    _a.suppressed_by.is_(None),
+    sa.not_(_a.marks.contains(PAST_DANGER)),
+)
+_STATE = sa.case((_IS_UNANSWERED, UNANSWERED), else_=_a.state)
+_NEWEST = (_a.opened_at.desc(), _a.alert_id)
+# What somebody must deal with stands above what nobody answered or hears of, that above what is over; what is no
+# exercise above what is one; what is overdue longest first.
 _WORST = (
-    stored.alert.c.is_exercise,
-    sa.case((stored.alert.c.state.in_(steps.WORKED_ON), 0), else_=1),
-    stored.alert.c.severity_rank.desc(),
-    sa.case({name: n for n, name in enumerate(STATES)}, value=stored.alert.c.state),
+    _a.is_exercise,
+    sa.case((_a.state.in_(steps.WORKED_ON), 0), (_STATE.in_((UNANSWERED, "suppressed")), 1), else_=2),
+    _a.severity_rank.desc(),
+    sa.case((_a.state.in_(steps.WORKED_ON), _a.due_at)).asc().nulls_last(),
+    sa.case({name: n for n, name in enumerate(STATES)}, value=_STATE),
     *_NEWEST,
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListedAlert:
-    """An alert as lists show it."""
+    """An alert as lists show it; `state` is one of `STATES`."""
 
     alert_id: str
     origin: str
@@ -111,6 +129,11 @@ class AlertDetail(Alert):
     silenced: StandingSilence | None = None
     last_heard_at: datetime | None = None  # of a device that is silent under it
 
+    @property
+    def shown_state(self) -> str:
+        """The state as lists say it."""
+        return UNANSWERED if steps.is_unanswered(self) else self.state
+
 
 @dataclass(frozen=True, slots=True)
 class DeliveryCount:
@@ -124,7 +147,7 @@ class DeliveryCount:
     last_at: datetime
 
 
-_LISTED = Records(ListedAlert, stored.alert, beside=("last_heard_at",))
+_LISTED = Records(ListedAlert, stored.alert, {"state": _STATE.label("state")}, beside=("last_heard_at",))
 _DETAILS = Records(AlertDetail, stored.alert, beside=("n_in_group", "silenced", "last_heard_at"))
 _EVENTS = Records(AlertEvent, stored.alert_event)
 _SILENCES = Records(StandingSilence, policy.silence)
@@ -137,7 +160,7 @@ class AlertFilter:
     `system`: those of its rules, and those that people entered for its kind of risk.
     """
 
-    states: Sequence[str] = WORKED_ON
+    states: Sequence[str] = LISTED
     colours: Sequence[str] = COLOURS
     domain: str | None = None
     area_code: str | None = None
@@ -164,7 +187,7 @@ class Board:
 
     rows: Sequence[ListedAlert]
     n_matching: int
-    counts: Mapping[tuple[str, str], int]  # (colour, state) → alerts that are no exercises, no filter applied
+    counts: Mapping[tuple[str, str], int]  # (colour, state) → those of the reader's branch that are no exercises
     n_exercises: int  # living ones
     heartbeat: Heartbeat
 
@@ -176,6 +199,8 @@ class WorstOpen:
     rows: Sequence[ListedAlert]  # the worst, at most `STRIP_ROWS`
     counts: Mapping[str, int]  # by colour
     n_overdue: int
+    n_unanswered: int  # over by themselves, and nobody had answered
+    n_suppressed: int  # still danger, but kept quiet
     n_exercises: int
     heartbeat: Heartbeat
 
@@ -193,15 +218,15 @@ def board(
     table = stored.alert
     conditions = _where(reader, wanted)
     order = _NEWEST if wanted.newest_first else _WORST
+    n_matching = live.scalar(sa.select(sa.func.count()).select_from(table).where(*conditions)) or 0
     # Ordered by few columns first: sorting thousands of whole rows costs ten times as much.
     ids = sa.select(table.c.alert_id).where(*conditions).order_by(*order)
-    if limit is not None:
-        ids = ids.limit(limit).offset(page * limit)
+    if limit is not None:  # a page behind the last one is empty, and its offset may be more than a store can count
+        ids = ids.limit(limit).offset(min(page * limit, n_matching))
     found = _LISTED.found(live, _LISTED.where(table.c.alert_id.in_(ids)).order_by(*order))
     heard_at = silent_since(live.execute, [(one.alert_id, one.device_id, one.metric) for one in found])
     rows = [replace(one, last_heard_at=heard_at.get(one.alert_id)) for one in found]
-    n_matching = live.scalar(sa.select(sa.func.count()).select_from(table).where(*conditions)) or 0
-    return Board(rows, n_matching, *_counts(live), heartbeat(live))
+    return Board(rows, n_matching, *_counts(live, reader), heartbeat(live))
 
 
 def open_counts(live: OpsReader, reader: Reader, system: CitySystem) -> Mapping[str, int]:
@@ -214,38 +239,43 @@ def open_counts(live: OpsReader, reader: Reader, system: CitySystem) -> Mapping[
 
 def worst_open(live: OpsReader, reader: Reader, now: datetime) -> WorstOpen:
     """What somebody must deal with at this moment: in numbers, and the worst of it, overdue first within a colour."""
-    a = stored.alert.c
-    conditions = _where(reader, AlertFilter(states=steps.WORKED_ON))
-    is_overdue = sa.case((a.due_at < now, 1), else_=0)
-    counting = (
-        sa.select(a.severity_rank, a.is_exercise, sa.func.count(), sa.func.sum(is_overdue))
-        .where(*conditions)
-        .group_by(a.severity_rank, a.is_exercise)
-    )
-    counted = [(int(row[0]), bool(row[1]), int(row[2]), int(row[3])) for row in live.execute(counting)]
-    worst = _LISTED.where(*conditions, sa.not_(a.is_exercise)).order_by(
-        a.severity_rank.desc(), is_overdue.desc(), *_NEWEST
-    )
+    is_overdue = sa.case((sa.and_(_a.state.in_(steps.WORKED_ON), _a.due_at < now), 1), else_=0)
+    counts: Counter[str] = Counter()
+    apart: Counter[str] = Counter()
+    for rank, state, is_exercise, is_late, n in _counted(live, reader, (*steps.ONGOING, UNANSWERED), is_overdue):
+        if is_exercise:
+            apart["exercise"] += n if state in steps.WORKED_ON else 0
+        elif state in steps.WORKED_ON:
+            counts[severity.COLOURS[rank]] += n
+            apart["overdue"] += n if is_late else 0
+        else:
+            apart[state] += n
+    worked_on = _LISTED.where(*_where(reader, AlertFilter(states=steps.WORKED_ON, is_exercise=False)))
+    worst = worked_on.order_by(_a.severity_rank.desc(), is_overdue.desc(), *_NEWEST)
     return WorstOpen(
         rows=_LISTED.found(live, worst.limit(STRIP_ROWS)),
-        counts={severity.COLOURS[rank]: n for rank, played, n, _ in counted if not played},
-        n_overdue=sum(n_late for _, played, _, n_late in counted if not played),
-        n_exercises=sum(n for _, played, n, _ in counted if played),
+        counts=counts,
+        n_overdue=apart["overdue"],
+        n_unanswered=apart[UNANSWERED],
+        n_suppressed=apart["suppressed"],
+        n_exercises=apart["exercise"],
         heartbeat=heartbeat(live),
     )
 
 
 def alerted_objects(live: OpsReader, reader: Reader) -> dict[str, str]:
-    """Objects under an alert that somebody must deal with, exercises aside, and the worst colour of each."""
-    a = stored.alert.c
-    conditions = _where(reader, AlertFilter(states=steps.WORKED_ON, is_exercise=False))
-    query = sa.select(a.object_id, sa.func.max(a.severity_rank)).where(*conditions).group_by(a.object_id)
+    """Objects in danger that nobody has seen end, told or kept quiet, exercises aside, and the worst colour of each.
+
+    The same alerts count in the score at the next build.
+    """
+    conditions = _where(reader, AlertFilter(states=steps.ONGOING, is_exercise=False))
+    query = sa.select(_a.object_id, sa.func.max(_a.severity_rank)).where(*conditions).group_by(_a.object_id)
     return {str(row[0]): severity.COLOURS[int(row[1])] for row in live.execute(query)}
 
 
 def open_of_object(live: OpsReader, reader: Reader, object_id: str) -> ListedAlert | None:
-    """The worst alert of an object that somebody must deal with; None where there is none."""
-    conditions = _where(reader, AlertFilter(states=steps.WORKED_ON, is_exercise=False))
+    """The worst alert that gives an object the colour of `alerted_objects`; None where there is none."""
+    conditions = _where(reader, AlertFilter(states=steps.ONGOING, is_exercise=False))
     query = _LISTED.where(*conditions, stored.alert.c.object_id == object_id).order_by(*_WORST).limit(1)
     return next(iter(_LISTED.found(live, query)), None)
 
@@ -258,10 +288,10 @@ def heartbeat(live: OpsReader) -> Heartbeat:
 
 
 def unanswered_reds(live: OpsReader, reader: Reader) -> list[ListedAlert]:
-    """Red alerts that nobody acknowledged, newest first, at most `MOST_REDS`."""
+    """Red alerts that nobody acknowledged, newest first, at most `MOST_REDS`; exercises only where those leave room."""
     wanted = AlertFilter(states=("open",), colours=("red",))
     query = _LISTED.where(*_where(reader, wanted))
-    return _LISTED.found(live, query.order_by(*_NEWEST).limit(MOST_REDS))
+    return _LISTED.found(live, query.order_by(_a.is_exercise, *_NEWEST).limit(MOST_REDS))
 
 
 def alert(live: OpsReader, reader: Reader, alert_id: str) -> AlertDetail | None:
@@ -314,7 +344,10 @@ def allowed(state: str) -> tuple[str, ...]:
 def _where(reader: Reader, wanted: AlertFilter) -> list[sa.ColumnElement[bool]]:
     table = stored.alert
     ranks = [severity.RANKS[colour] for colour in wanted.colours]
-    conditions: list[sa.ColumnElement[bool]] = [table.c.state.in_(wanted.states), table.c.severity_rank.in_(ranks)]
+    kept = {"resolved" if state == UNANSWERED else state for state in wanted.states}  # as the store's index has them
+    conditions: list[sa.ColumnElement[bool]] = [table.c.state.in_(kept), table.c.severity_rank.in_(ranks)]
+    if "resolved" in kept:
+        conditions.append(_STATE.in_(wanted.states))
     if reader.area_code:
         conditions.append(table.c.area_code.like(reader.area_pattern))
     if wanted.domain:
@@ -329,9 +362,8 @@ def _where(reader: Reader, wanted: AlertFilter) -> list[sa.ColumnElement[bool]]:
 
 
 def _of_system(system: CitySystem) -> sa.ColumnElement[bool]:
-    a = stored.alert.c
-    entered = sa.and_(a.origin == "person", a.domain == system.domain, a.subdomain == system.subdomain)
-    return sa.or_(a.rule_id.in_(system.rule_ids), entered)
+    entered = sa.and_(_a.origin == "person", _a.domain == system.domain, _a.subdomain == system.subdomain)
+    return sa.or_(_a.rule_id.in_(system.rule_ids), entered)
 
 
 def instant_of(found: datetime | str) -> datetime:
@@ -339,21 +371,26 @@ def instant_of(found: datetime | str) -> datetime:
     return datetime.fromisoformat(found) if isinstance(found, str) else found
 
 
-def _counts(live: OpsReader) -> tuple[dict[tuple[str, str], int], int]:
+def _counts(live: OpsReader, reader: Reader) -> tuple[Mapping[tuple[str, str], int], int]:
     """Living alerts by colour and state, exercises apart: an exercise is nothing that the city must deal with."""
-    table = stored.alert
-    n_played = sa.func.sum(table.c.is_exercise.cast(sa.Integer))
-    query = (
-        sa.select(table.c.severity_rank, table.c.state, sa.func.count(), n_played)
-        .where(table.c.state.in_(stored.OPEN_STATES))
-        .group_by(table.c.state, table.c.severity_rank)
-    )
-    counts: dict[tuple[str, str], int] = {}
+    counts: Counter[tuple[str, str]] = Counter()
     n_exercises = 0
-    for row in live.execute(query):
-        counts[severity.COLOURS[row[0]], str(row[1])] = int(row[2]) - int(row[3])
-        n_exercises += int(row[3])
+    for rank, state, is_exercise, _, n in _counted(live, reader, (*steps.LIVING, UNANSWERED), sa.false()):
+        if is_exercise:
+            n_exercises += n
+        else:
+            counts[severity.COLOURS[rank], state] += n
     return counts, n_exercises
+
+
+def _counted(
+    live: OpsReader, reader: Reader, states: Sequence[str], is_overdue: sa.ColumnElement[Any]
+) -> list[tuple[int, str, bool, bool, int]]:
+    """Alerts in some states: rank, state as lists say it, whether an exercise, whether overdue, how many."""
+    columns = (_a.severity_rank, _STATE.label("shown"), _a.is_exercise, is_overdue.label("is_overdue"))
+    one = sa.select(*columns).where(*_where(reader, AlertFilter(states=states))).subquery()
+    rows = live.execute(sa.select(*one.c, sa.func.count()).group_by(*one.c))
+    return [(int(row[0]), str(row[1]), bool(row[2]), bool(row[3]), int(row[4])) for row in rows]
 
 
 def _silenced(live: OpsReader, cause: str | None) -> StandingSilence | None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from alerting.lifecycle.steps import OVER, Action, Verb, move
+from alerting.lifecycle.steps import OVER, Action, Verb, is_unanswered, move
 from alerting.notify.endings import END
 from alerting.notify.notices import flush
 from alerting.policy.grouping import Announcement
@@ -85,7 +85,7 @@ def _take(connection: sa.Connection, policies: NotificationPolicies, due: Sequen
     work.load_alerts(tables.alert.c.alert_id, due, tables.alert.c.next_step_at <= now)
     for alert in list(work.alerts.values()):
         row = policies.escalations.step(alert.state, alert.colour, alert.step_no)
-        if row is None:  # rows changed since the timer was set
+        if row is None or (row.action == "close" and is_unanswered(alert)):  # rows changed since the timer was set
             work.set_timers(alert)
             continue
         standing = (alert.state, alert.colour, alert.step_no, alert.entered_state_at)

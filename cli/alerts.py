@@ -84,13 +84,18 @@ def list_alerts(
 
     home = current_home()
     wanted = alerts_view.AlertFilter(
-        tuple(state or (*alerts_view.WORKED_ON, "suppressed")), tuple(colour or alerts_view.COLOURS), domain, area
+        tuple(state or alerts_view.LISTED), tuple(colour or alerts_view.COLOURS), domain, area
     )
     with ops_reader(home) as live:
         reader = reader_of(home, actor)
         board = alerts_view.board(live, reader, wanted, page, limit or None) if live is not None else None
     rows = [asdict(one) for one in board.rows] if board else []
     shown = [] if board is None else [{**_cells(one), "marks": _marks(one)} for one in board.rows]
+    if board is not None and page and not rows:
+        last = max(-(-board.n_matching // limit) - 1, 0) if limit else 0
+        failed(
+            f"page {page} found, expected 0 to {last}: {board.n_matching} alerts match; --page {last} shows the last"
+        )
     print_rows(rows if as_json else shown, as_json, empty="no alert")
     n_left = board.n_matching - page * limit - len(rows) if board else 0
     if n_left > 0:

@@ -51,8 +51,11 @@ def _state(scene: Scene, worst: alerts.WorstOpen) -> str:
         said.append(f"<span>{escape(words('strip.none'))}</span>")
     if worst.n_overdue:
         said.append(f'<b class="overdue">{escape(words("strip.overdue", n=f"{worst.n_overdue:,}"))}</b>')
-    if worst.n_exercises:
-        said.append(f"<span>{escape(words('strip.exercises', n=f'{worst.n_exercises:,}'))}</span>")
+    if worst.n_unanswered:
+        text = words("strip.unanswered", n=f"{worst.n_unanswered:,}")
+        said.append(f'<b class="overdue">{look.state_mark(alerts.UNANSWERED, text)}</b>')
+    aside = (("suppressed", worst.n_suppressed), ("exercises", worst.n_exercises))
+    said += [f"<span>{escape(words(f'strip.{key}', n=f'{n:,}'))}</span>" for key, n in aside if n]
     all_of_them = f'<a href="alerts?lang={words.language}" target="_self">{escape(words("strip.all"))}</a>'
     return f'<div class="state">{"".join(said)}{all_of_them}</div>'
 

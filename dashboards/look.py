@@ -49,6 +49,7 @@ STATE: Mapping[str, tuple[str, str]] = {
     "open": ("#ff8f8f", "●"),
     "acknowledged": ("#f2c66d", "◐"),
     "dispatched": ("#7fd3e0", "➤"),
+    "unanswered": ("#ff8f8f", "✆"),
     "resolved": ("#6fcf97", "✓"),
     "suppressed": ("#9db0c6", "∥"),
     "closed": ("#9db0c6", "■"),

@@ -20,14 +20,13 @@ from alerting.cap.release import is_held, released, unpublished
 from alerting.cap.succession import due, next_head, says
 from alerting.cap.tables import CapTables
 from alerting.lifecycle.alert import Alert, CapMessage
-from alerting.lifecycle.steps import OVER, WORKED_ON
+from alerting.lifecycle.steps import ONGOING, OVER
 from alerting.workflow.records import ALERTS, CAP_MESSAGES
 from core.store import tables
 
 log = logging.getLogger(__name__)
 
 SWEEP = "sweep"  # stands for a delivery where no notice asked
-_LIVES = ("suppressed", *WORKED_ON)
 _CHUNK = 200  # alerts looked at together: the store is never locked while messages are built
 
 
@@ -99,7 +98,7 @@ def sweep(engine: sa.Engine, cap: CapTables, outlet: Outlet, now: datetime) -> i
         .subquery()
     )
     longest = max(level.valid for level in cap.levels.values())
-    is_due = sa.or_(alert.state.in_(OVER), sa.and_(alert.state.in_(_LIVES), message.expires_at < now + longest / 4))
+    is_due = sa.or_(alert.state.in_(OVER), sa.and_(alert.state.in_(ONGOING), message.expires_at < now + longest / 4))
     query = (
         sa.select(message.alert_id)
         .join(newest, sa.and_(message.alert_id == newest.c.alert_id, message.number == newest.c.number))
@@ -107,7 +106,7 @@ def sweep(engine: sa.Engine, cap: CapTables, outlet: Outlet, now: datetime) -> i
         .where(message.channel_id == outlet.channel_id, message.msg_type != "Cancel", is_due)
     )
     with engine.connect() as connection:
-        found: list[str] = [*connection.scalars(query), *unpublished(connection, outlet.channel_id, _LIVES)]
+        found: list[str] = [*connection.scalars(query), *unpublished(connection, outlet.channel_id, ONGOING)]
     for start in range(0, len(found), _CHUNK):
         _bring_up(engine, cap, outlet, found[start : start + _CHUNK], SWEEP, now)
     return len(found)

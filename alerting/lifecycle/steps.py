@@ -14,12 +14,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
+from alerting.marks import PAST_DANGER
+
 if TYPE_CHECKING:
     from alerting.lifecycle.alert import Alert
 
-# An alert that lives: people or readings can still change it.
+# What somebody must deal with.
 WORKED_ON = ("open", "acknowledged", "dispatched")
-LIVING = ("pending", "suppressed", *WORKED_ON, "resolved")
+# Danger that nobody has seen end, told or kept quiet: what colours an object and counts in its score. Declared here, in
+# the one place that knows all states; dbt's macro `is_open_alert` says the same in SQL, and a test compares the two.
+ONGOING = ("suppressed", *WORKED_ON)
+# An alert that lives: people or readings can still change it.
+LIVING = ("pending", *ONGOING, "resolved")
 OVER = ("resolved", "closed", "archived")
 
 
@@ -104,7 +110,15 @@ _CLOCK = {
 }
 # An alert that starts again is worked on again from the start; what was done before stands in its history.
 _AGAIN = dict.fromkeys(
-    ("acknowledged_at", "acknowledged_by", "dispatched_at", "dispatched_to", "cleared_at", "resolved_at")
+    (
+        "acknowledged_at",
+        "acknowledged_by",
+        "dispatched_at",
+        "dispatched_to",
+        "cleared_at",
+        "resolved_at",
+        "suppressed_by",
+    )
 )
 
 
@@ -174,7 +188,7 @@ def move(alert: Alert, verb: Verb, action: Action, columns: Mapping[str, Any] | 
         changed["cleared_at"] = action.at
         if before != "resolved":
             changed["resolved_at"] = action.at
-    if before == "suppressed" != after:
+    if before == "suppressed" != after != "resolved":  # one that ended in quiet says what kept it so
         changed["suppressed_by"] = None
     if after != before or changed.get("severity_rank", 0) > alert.severity_rank:
         # Escalation counts from here: a new state, or a danger that grew.
@@ -196,6 +210,15 @@ def move(alert: Alert, verb: Verb, action: Action, columns: Mapping[str, Any] | 
         action.details,
     )
     return Step(changed, event)
+
+
+def is_unanswered(alert: Alert) -> bool:
+    """Whether an alert rang and ended by itself before anybody answered it; only a person closes such a one.
+
+    What was kept quiet asked nobody, and danger that was over when we learnt of it was no call.
+    """
+    rang = alert.suppressed_by is None and PAST_DANGER not in alert.marks.split()
+    return alert.state == "resolved" and alert.acknowledged_at is None and rang
 
 
 def allowed(state: str) -> tuple[Verb, ...]:

@@ -43,6 +43,11 @@ class Escalations:
             return steps[step_no]
         return steps[-1] if steps and steps[-1].repeat else None
 
+    def closes(self, state: str, colour: str, step_no: int) -> bool:
+        """Whether the step after `step_no` taken ones closes the alert."""
+        step = self.step(state, colour, step_no)
+        return step is not None and step.action == "close"
+
     def next_at(self, state: str, colour: str, step_no: int, entered_at: datetime) -> datetime | None:
         """When that step is due."""
         step = self.step(state, colour, step_no)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from alerting.engine.rule import RuleSet
 from alerting.engine.world import Asset, Registry
 from alerting.lifecycle.alert import AlertBrief
-from alerting.lifecycle.steps import WORKED_ON
+from alerting.lifecycle.steps import ONGOING
 from alerting.policy.labels import all_hold, labels_of, of_mapping
 from alerting.workflow.records import BRIEFS
 from core.area import is_within
@@ -25,7 +25,6 @@ from core.store import tables
 LOOKED_BACK_DAYS = 30
 BACK_TO_BACK = timedelta(hours=1)  # a shorter pause between two silences is none
 GATEWAY = "gateway_id"  # the column by which registers name it, and rules group by
-_LIVING = ("suppressed", *WORKED_ON)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +155,7 @@ def quiet_before(
 def _alerts(engine: sa.Engine, now: datetime, is_meant: Callable[[AlertBrief], bool]) -> list[AlertBrief]:
     """Living alerts and those of the last days that are meant, with those that a group among them speaks for."""
     a = tables.alert.c
-    recent = sa.or_(a.state.in_(_LIVING), a.known_at > now - timedelta(days=LOOKED_BACK_DAYS))
+    recent = sa.or_(a.state.in_(ONGOING), a.known_at > now - timedelta(days=LOOKED_BACK_DAYS))
     with engine.connect() as connection:
         rows = BRIEFS.found(connection, BRIEFS.where(recent))
     found = [row for row in rows if is_meant(row)]
@@ -167,7 +166,7 @@ def _alerts(engine: sa.Engine, now: datetime, is_meant: Callable[[AlertBrief], b
 
 def _coverage(rows: Iterable[AlertBrief], objects: set[str], devices: set[str], *, is_wide: bool) -> Coverage:
     found = list(rows)
-    living = [row for row in found if row.state in _LIVING]
+    living = [row for row in found if row.state in ONGOING]
     return Coverage(
         len(living),
         sum(row.colour == "red" for row in living),

@@ -14,7 +14,7 @@ import orjson
 import sqlalchemy as sa
 
 from alerting.lifecycle.alert import AlertBrief
-from alerting.lifecycle.steps import WORKED_ON, Action, Verb, move
+from alerting.lifecycle.steps import ONGOING, Action, Verb, move
 from alerting.policy.inhibition import Inhibitions, Standing, inhibited
 from alerting.policy.labels import Matcher, all_hold, labels_of, of_mapping
 from alerting.policy.notification_policies import NotificationPolicies
@@ -163,7 +163,7 @@ def _write(
 def _standing(connection: sa.Connection, inhibitions: Inhibitions, seen: Seen) -> list[Standing]:
     """Alerts that silences and inhibitions may concern; brings `seen` up to date."""
     alert, known = tables.alert.c, seen.under(inhibitions)
-    states = alert.state.in_(("suppressed", *WORKED_ON))
+    states = alert.state.in_(ONGOING)
     parts = [states]
     if known:
         query = sa.select(alert.alert_id, alert.version).where(states)

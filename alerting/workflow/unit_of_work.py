@@ -13,7 +13,7 @@ import orjson
 import sqlalchemy as sa
 
 from alerting.lifecycle.alert import Alert, AlertGroup, Member
-from alerting.lifecycle.steps import Action, Event, Step, Verb, move
+from alerting.lifecycle.steps import Action, Event, Step, Verb, is_unanswered, move
 from alerting.policy.flapping import FLIPS, flipped, is_muted
 from alerting.policy.grouping import NOTIFIED_AS, Announcement, LastNotified, flush_at
 from alerting.policy.notification_policies import NotificationPolicies
@@ -121,6 +121,8 @@ class UnitOfWork:
             state, colour, since = alert.state, alert.colour, alert.entered_state_at
             next_step_at = self.policies.escalations.next_at(state, colour, alert.step_no, since)
             due_at = self.policies.escalations.due_at(state, colour, since)
+            if is_unanswered(alert) and self.policies.escalations.closes(state, colour, alert.step_no):
+                next_step_at = None
         if (next_step_at, due_at) == (alert.next_step_at, alert.due_at):
             return alert
         return self.change(alert.alert_id, next_step_at=next_step_at, due_at=due_at)

@@ -54,7 +54,7 @@ def _facts(scene: Scene, alert_id: str, drawn_state: str) -> None:
         st.rerun()
     words = scene.words
     level = look.risk_mark(alert.colour, words(f"warning.{alert.colour}"))
-    state = look.state_mark(alert.state, words(f"state.{alert.state}"))
+    state = look.state_mark(alert.shown_state, words(f"state.{alert.shown_state}"))
     head = (
         f'<h2>{escape(alert.object_name_zh)}</h2><div class="marks" style="font-size:.95rem">{level} {state}</div>'
         f"<div>{scene.name(alert.matters_zh, alert.matters_en)}</div>{marks(scene, alert)}"
@@ -72,7 +72,7 @@ def _pairs(scene: Scene, alert: alerts.AlertDetail, published: publication.State
         pairs.append((words("alerts.value"), escape(f"{number(alert.value)}{limit} {unit}{peak}")))
     label = scene.name(*alert_words.wording(scene.home).of("source_label", alert.source_label))
     pairs += [
-        (words("alerts.basis"), f"{basis_of(scene, alert)}<small>{label}</small>{grade(scene, alert)}"),
+        (words("alerts.basis"), f"{basis_of(scene, alert)}<small>{label}</small>{_grade(scene, alert)}"),
         (words("alert.area"), scene.name(alert.possible_area_zh, alert.possible_area_en)),
         *([(words("alert.spot"), scene.name(alert.spot_zh, alert.spot_en))] if alert.spot_zh else []),
         (words("alert.unit"), scene.name(alert.disposing_unit_zh, alert.disposing_unit_en)),
@@ -103,7 +103,7 @@ def _clocks(scene: Scene, alert: alerts.AlertDetail) -> str:
     began = alert.opened_at or alert.starts_at
     lines = [f"{second(began)} · {words('alerts.since')} {live_client.since(began)}"]
     if alert.due_at is not None and alert.state in alerts.WORKED_ON:
-        due = words(f"due.{alert.state}")
+        due = words(f"due.{alert.shown_state}")
         lines.append(f"{due} {live_client.until(alert.due_at)}")
     for state in ("acknowledged", "dispatched", "resolved", "closed"):
         at = getattr(alert, f"{state}_at")
@@ -161,7 +161,7 @@ def _form(scene: Scene, alert: alerts.AlertDetail, published: publication.State)
 
 def _quieten(scene: Scene, alert: alerts.AlertDetail) -> None:
     words, alert_id = scene.words, alert.alert_id
-    if alert.silenced is not None:
+    if alert.silenced is not None and alert.state == "suppressed":
         st.button(
             words("silence.end"),
             key="silence_end",
@@ -260,7 +260,7 @@ def marks(scene: Scene, row: ShownAlert) -> str:
     return f'<div class="marks">{inside}</div>' if inside else ""
 
 
-def grade(scene: Scene, row: ShownAlert) -> str:
+def _grade(scene: Scene, row: ShownAlert) -> str:
     """How well the threshold's source is known; one that is not confirmed stands out."""
     found = row.evidence_grade
     if found not in _EVIDENCE:

@@ -64,9 +64,9 @@ def _filters(scene: Scene, counties: Mapping[str, tuple[str, str | None]]) -> al
     )
     states = second.pills(
         words("alerts.state"),
-        alerts.STATES[:7],
+        alerts.STATES[:8],
         selection_mode="multi",
-        default=alerts.WORKED_ON,
+        default=alerts.LISTED,
         format_func=lambda one: words(f"state.{one}"),
         key="alert_states",
     )
@@ -162,7 +162,7 @@ def _tiles(scene: Scene, found: alerts.Board) -> str:
         n_open = counts.get((colour, "open"), 0)
         label = f"{escape(words(f'colour_short.{colour}'))} · {escape(words('alerts.unanswered', n=n_open))}"
         pairs.append((look.risk_mark(colour, f"{n_living:,}"), label))
-    for state in ("resolved", "suppressed", "pending"):
+    for state in (alerts.UNANSWERED, "resolved", "suppressed", "pending"):
         n_all = sum(counts.get((colour, state), 0) for colour in alerts.COLOURS)
         pairs.append((look.state_mark(state, f"{n_all:,}"), escape(words(f"state.{state}"))))
     if found.n_exercises:
@@ -193,7 +193,7 @@ def _cells(scene: Scene, row: alerts.ListedAlert) -> list[str]:
     state = look.state_mark(row.state, words(f"state.{row.state}"))
     pick = f'<button type="button" class="pick">{escape(row.object_name_zh)}</button>'
     what = f"{pick}<small>{scene.name(row.matters_zh, row.matters_en)}</small>{alert_detail.marks(scene, row)}"
-    basis = alert_detail.basis_of(scene, row) + alert_detail.grade(scene, row)
+    basis = alert_detail.basis_of(scene, row)
     unit = f"{scene.name(row.disposing_unit_zh, row.disposing_unit_en)}<small>{escape(row.contact)}</small>"
     return [f"{level}<br><small>{state}</small>", what, _value(scene, row), basis, _clocks(scene, row), unit]
 

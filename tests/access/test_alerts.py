@@ -324,6 +324,8 @@ def test_a_list_says_how_many_more_there_are(shell: Callable[..., tuple[int, str
     assert "1 more alerts; --page 1 shows the next, --limit 0 all" in first
     assert "more alerts" not in shell("alerts", "list", "--limit", "1", "--page", "1")[1]
     assert len(json.loads(shell("alerts", "list", "--limit", "0", "--json")[1])) == 2
+    code, out = shell("alerts", "list", "--page", str(10**30))
+    assert (code, f"page {10**30} found, expected 0 to 0: 2 alerts match" in out) == (1, True)
 
 
 @pytest.mark.case("security.M1")

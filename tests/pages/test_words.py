@@ -32,6 +32,7 @@ FAMILIES = {
     "state": alerts_view.STATES,
     "event": alerts_view.KINDS,
     "due": alerts_view.WORKED_ON,
+    "strip": ("suppressed", "exercises"),
     "evidence": ("text_read", "secondary", "unconfirmed", "design", "reported"),
     "order": ("worst", "newest"),
     "exercise": ("both", "real", "exercise"),

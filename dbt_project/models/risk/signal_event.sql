@@ -115,8 +115,6 @@ alerted as (
       and subject.object_type = bounds.object_type
   where
     {{ is_open_alert('alert') }}
-    and alert.opened_at is not null
-    and not {{ has_word("replace(alert.marks, ' ', ',')", 'past_danger') }}
   group by subject.subject_id, risk_day.as_of_date, bounds.signal_code
 ),
 

@@ -108,14 +108,51 @@ def test_a_process_that_was_away_reminds_once_not_for_every_time_missed(quick_st
     assert kinds.count("reminded") == 1
 
 
-def test_mild_alerts_close_and_archive_themselves_a_red_never(quick_store, tell, run, engineer: Engineer) -> None:
+def states(engine: sa.Engine) -> dict[str, str]:
+    with engine.connect() as connection:
+        return {row.colour: row.state for row in connection.execute(sa.select(tables.alert))}
+
+
+def test_mild_alerts_close_and_archive_themselves_a_red_never(
+    quick_store, policies, tell, run, engineer: Engineer
+) -> None:
     for colour in ("blue", "red"):
         tell(START, engineer(Change.OPENED, f"water:{colour}", colour))
+    with quick_store.connect() as connection:
+        ids = connection.scalars(sa.select(tables.alert.c.alert_id)).all()
+    for alert_id in ids:
+        commands.act(quick_store, policies, alert_id, Verb.ACKNOWLEDGED, "li", "", START)
+    for colour in ("blue", "red"):
         tell(START + MINUTE, engineer(Change.CLEARED, f"water:{colour}", colour, minute=1))
     run(START, START + timedelta(days=8), timedelta(hours=1))
+    assert states(quick_store) == {"blue": "archived", "red": "resolved"}
+
+
+@pytest.mark.case("pages.3")
+def test_what_nobody_answered_waits_for_a_person(quick_store, policies, tell, run, engineer: Engineer) -> None:
+    for colour in ("blue", "yellow"):
+        tell(START, engineer(Change.OPENED, f"water:{colour}", colour))
+        tell(START + MINUTE, engineer(Change.CLEARED, f"water:{colour}", colour, minute=1))
+    with quick_store.begin() as connection:  # a home of before this rule has set the clock already
+        connection.execute(sa.update(tables.alert).values(next_step_at=START + timedelta(hours=2)))
+    run(START, START + timedelta(days=3), timedelta(hours=1))
+    assert states(quick_store) == {"blue": "resolved", "yellow": "resolved"}
     with quick_store.connect() as connection:
-        states = {row.colour: row.state for row in connection.execute(sa.select(tables.alert))}
-    assert states == {"blue": "archived", "red": "resolved"}
+        ids = connection.scalars(sa.select(tables.alert.c.alert_id)).all()
+    for alert_id in ids:
+        commands.act(quick_store, policies, alert_id, Verb.CLOSED, "li", "seen late", START + timedelta(days=4))
+    assert states(quick_store) == {"blue": "closed", "yellow": "closed"}
+
+
+@pytest.mark.case("pages.3")
+def test_what_was_kept_quiet_to_its_end_asked_nobody(quick_store, policies, tell, run, engineer: Engineer) -> None:
+    commands.silence(quick_store, policies, {"object_id": "water:s1"}, "li", "work", START, START + 60 * MINUTE, START)
+    tell(START, engineer(Change.OPENED, colour="blue"))
+    run(START, START + MINUTE)
+    assert states(quick_store) == {"blue": "suppressed"}
+    tell(START + MINUTE, engineer(Change.CLEARED, colour="blue", minute=1))
+    run(START + MINUTE, START + timedelta(hours=4), timedelta(hours=1))
+    assert states(quick_store) == {"blue": "closed"}
 
 
 def test_flapping_is_marked_and_told_once(quick_store, tell, run, engineer: Engineer) -> None:
