@@ -39,6 +39,9 @@ ROWS_A_PAGE = 50
 HISTORY_ROWS = 200
 MOST_REDS = 20
 STRIP_ROWS = 3
+DRY_RUN = "dry_run"
+# What became of a delivery; *sent* is what a receiver answered. That somebody has read it no channel tells yet.
+DELIVERIES = ("waiting", DRY_RUN, "sent", "failed", "dead")
 # The clock message of LIVE moves the position every second, also when no device says anything.
 SILENT_AFTER = timedelta(seconds=15)
 
@@ -137,7 +140,7 @@ class AlertDetail(Alert):
 
 @dataclass(frozen=True, slots=True)
 class DeliveryCount:
-    """Deliveries of an alert's notices through one channel, of one kind and in one state."""
+    """Deliveries of an alert's notices through one channel, of one kind and in one state of `DELIVERIES`."""
 
     channel_id: str
     kind: str
@@ -320,16 +323,15 @@ def history(live: OpsReader, alert_id: str) -> list[AlertEvent]:
 
 def deliveries(live: OpsReader, alert_id: str) -> list[DeliveryCount]:
     """How people were notified of an alert, newest first."""
-    table = notice.alert_delivery
-    n, attempts = sa.func.count().label("n"), sa.func.max(table.c.attempts).label("attempts")
-    last_at = sa.func.max(sa.func.coalesce(table.c.sent_at, table.c.created_at)).label("last_at")
-    query = (
-        sa.select(table.c.channel_id, table.c.kind, table.c.state, n, attempts, last_at)
-        .where(table.c.alert_id == alert_id)
-        .group_by(table.c.channel_id, table.c.kind, table.c.state)
-        .order_by(last_at.desc())
-        .limit(HISTORY_ROWS)
-    )
+    d = notice.alert_delivery.c
+    is_dry = sa.and_(d.state == "sent", d.sent_at.is_(None))  # nobody answered: nothing went out
+    state = sa.case((is_dry, DRY_RUN), else_=d.state).label("state")
+    one = sa.select(d.channel_id, d.kind, state, d.attempts, sa.func.coalesce(d.sent_at, d.created_at).label("at"))
+    seen = one.where(d.alert_id == alert_id).subquery()
+    keys = (seen.c.channel_id, seen.c.kind, seen.c.state)
+    last_at = sa.func.max(seen.c.at).label("last_at")
+    counted = (sa.func.count().label("n"), sa.func.max(seen.c.attempts).label("attempts"), last_at)
+    query = sa.select(*keys, *counted).group_by(*keys).order_by(last_at.desc()).limit(HISTORY_ROWS)
     return [
         DeliveryCount(row.channel_id, row.kind, row.state, row.n, row.attempts, instant_of(row.last_at))
         for row in live.execute(query)

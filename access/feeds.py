@@ -49,14 +49,21 @@ class FeedFact:
     last_tried_at: datetime | None
     n_open_notifications: int
     refusal: Refusal | None  # the newest delivery, when nothing of it landed
+    still_delivers: bool = False  # that delivery came in the agreed time
     left_out: str | None = None  # what of the feed is not in the published build, and why
     is_awaited: bool = False  # never heard, and the agreed time since the home began is not over
     is_quiet: bool = False  # it is there, and nothing happened for longer than its facts may be old
+    heard_at: datetime | None = None  # the last sign of life of a device, of events that need not happen
+
+    @property
+    def is_refused_now(self) -> bool:
+        """Whether a delivery came in the agreed time, and was refused: the department did not fall silent."""
+        return self.refusal is not None and (self.freshness != "silent" or self.is_awaited or self.still_delivers)
 
     @property
     def state(self) -> str:
         """What the feed is marked with: a refused delivery goes before how old the last good one is."""
-        if self.refusal and (self.freshness != "silent" or self.is_awaited):
+        if self.is_refused_now:
             return "refused"
         if self.is_awaited:
             return "not_heard_yet"
@@ -254,6 +261,7 @@ def _fact(row: dict[str, Any], seen: _Seen | None, now: datetime) -> FeedFact:
     freshness, since = freshness_at(_last_sign(row, seen), row["late_after_s"], row["silent_after_s"], now)
     received, outcome = row["last_received_at"], None
     is_awaited = _last_sign(row, seen) is None and _is_young(row, now)
+    refusal = seen.refusals.get(feed_id) if seen else None
     counts = [row[name] for name in ("rows_24h", "quarantined_24h", "batches_held", "checks_failed", "checks_raised")]
     if seen is not None:
         received = max(filter(None, (received, seen.received_at.get(feed_id))), default=None)
@@ -280,17 +288,23 @@ def _fact(row: dict[str, Any], seen: _Seen | None, now: datetime) -> FeedFact:
         last_detail=outcome[1] if outcome else None,
         last_tried_at=outcome[2] if outcome else None,
         n_open_notifications=seen.notifications.get(feed_id, 0) if seen else 0,
-        refusal=seen.refusals.get(feed_id) if seen else None,
+        refusal=refusal,
+        still_delivers=refusal is not None and not _is_longer_ago(refusal.at, row["silent_after_s"], now),
         left_out=row["left_out_reason"],
         is_awaited=is_awaited,
         is_quiet=bool(row.get("may_be_quiet")) and freshness == "fresh" and _is_calm(row, now),
+        heard_at=seen.heard_at.get(row["raw_feed"]) if seen and row.get("may_be_quiet") else None,
     )
 
 
 def _is_young(row: dict[str, Any], now: datetime) -> bool:
     """Whether a feed that began with the home has not had its agreed time yet."""
     opened_at, silent_after_s = row["opened_at"], row["silent_after_s"]
-    return opened_at is not None and silent_after_s is not None and now - opened_at <= timedelta(seconds=silent_after_s)
+    return opened_at is not None and silent_after_s is not None and not _is_longer_ago(opened_at, silent_after_s, now)
+
+
+def _is_longer_ago(at: datetime, limit_s: float | None, now: datetime) -> bool:
+    return limit_s is not None and now - at > timedelta(seconds=limit_s)
 
 
 def _is_calm(row: dict[str, Any], now: datetime) -> bool:

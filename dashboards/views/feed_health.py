@@ -8,7 +8,7 @@ from html import escape
 import polars as pl
 import streamlit as st
 
-from access import city, feeds, live, serving
+from access import city, feeds, finding_words, live, serving
 from dashboards import look
 from dashboards.frame import Scene, clock, edition_words, title_line, warn_when_stale
 
@@ -56,7 +56,7 @@ def _table(scene: Scene, facts: list[feeds.FeedFact]) -> None:
             since = words("freshness.never") if fact.state == "silent" else "–"
         tried = "–"
         if fact.last_result is not None and fact.last_tried_at is not None:
-            detail = f"<small>{escape(fact.last_detail)}</small>" if fact.last_detail else ""
+            detail = f"<small>{_sentence(scene, fact.last_detail)}</small>" if fact.last_detail else ""
             tried = f"{words(f'result.{fact.last_result}')} · {clock(fact.last_tried_at)}{detail}"
         rows.append(
             [
@@ -67,7 +67,7 @@ def _table(scene: Scene, facts: list[feeds.FeedFact]) -> None:
                 scene.name(fact.department_zh, fact.department_en),
                 since,
                 clock(fact.last_observed_at) if fact.last_observed_at else "–",
-                clock(fact.last_received_at) if fact.last_received_at else "–",
+                _received(scene, fact),
                 f"{fact.rows_24h:,}",
                 _count(fact.quarantined_24h),
                 _count(fact.batches_held),
@@ -90,7 +90,15 @@ def _table(scene: Scene, facts: list[feeds.FeedFact]) -> None:
         (words("feeds.raised_short"), "n"),
         (words("feeds.last_try"), ""),
     ]
-    st.html(f'<div class="cr"><h2>{words("feeds.table")}</h2>{look.table(heads, rows)}</div>')
+    clocks = f"<small>{escape(words('feeds.clocks'))}</small>"
+    st.html(f'<div class="cr"><h2>{words("feeds.table")}{clocks}</h2>{look.table(heads, rows)}</div>')
+
+
+def _received(scene: Scene, fact: feeds.FeedFact) -> str:
+    """When a row came last; of events that need not happen also when a device was last heard."""
+    received = clock(fact.last_received_at) if fact.last_received_at else "–"
+    heard = "" if fact.heard_at is None else scene.words("feeds.heard", at=clock(fact.heard_at))
+    return f"{received}<small>{escape(heard)}</small>" if heard else received
 
 
 def _refused(scene: Scene, fact: feeds.FeedFact) -> str:
@@ -98,8 +106,11 @@ def _refused(scene: Scene, fact: feeds.FeedFact) -> str:
     found = fact.refusal
     if found is None:
         return ""
-    good = clock(found.last_good_at) if found.last_good_at else scene.words("freshness.never")
-    text = scene.words("feeds.newest_refused", at=clock(found.at), good=good, why=found.why)
+    words = scene.words
+    good = clock(found.last_good_at) if found.last_good_at else words("freshness.never")
+    text = words(
+        "feeds.newest_refused", at=clock(found.at), good=good, why=words.pick_one(finding_words.sentence(found.why))
+    )
     return f"<small style='color:{look.STATE['refused'][0]};white-space:normal'>{escape(text)}</small>"
 
 
@@ -148,7 +159,7 @@ def _verdict_table(scene: Scene, frame: pl.DataFrame) -> str:
             look.state_mark(row["verdict"], words(f"verdict.{row['verdict']}")),
             f"{scene.name(row['message_zh'], row['message_en'])}<small>{escape(row['check_id'])}</small>",
             "–" if row["observed"] is None else f"{row['observed']:g}",
-            escape(row["expected"]),
+            _sentence(scene, row["expected"]),
         ]
         for row in frame.iter_rows(named=True)
     ]
@@ -173,7 +184,7 @@ def _notifications(scene: Scene, frame: pl.DataFrame) -> None:
 def _found(scene: Scene, frame: pl.DataFrame) -> None:
     words = scene.words
     rows = [
-        [escape(row["reason"]), words(f"outcome.{row['outcome']}"), f"{row['n_rows']:,}", clock(row["last_at"])]
+        [_reason(scene, row["reason"]), words(f"outcome.{row['outcome']}"), f"{row['n_rows']:,}", clock(row["last_at"])]
         for row in frame.iter_rows(named=True)
     ]
     heads = [
@@ -190,12 +201,12 @@ def _samples(scene: Scene, frame: pl.DataFrame) -> None:
     rows = [
         [
             clock(row["at"]),
-            escape(row["reason"]),
+            _reason(scene, row["reason"]),
             words(f"outcome.{row['outcome']}"),
             escape(row["source_ref"]),
             escape(row["column_name"] or "–"),
-            escape(row["found"] or "–"),
-            escape(row["expected"] or "–"),
+            _sentence(scene, row["found"]),
+            _sentence(scene, row["expected"]),
             f"{row['n_rows']:,}",
         ]
         for row in frame.iter_rows(named=True)
@@ -212,6 +223,17 @@ def _samples(scene: Scene, frame: pl.DataFrame) -> None:
     ]
     note = f'<p class="quiet">{escape(words("feeds.samples_note"))}</p>'
     _section(words("feeds.samples"), note + look.table(heads, rows) if rows else None, words("feeds.no_samples"))
+
+
+def _reason(scene: Scene, code: str) -> str:
+    """Why, in words; the code below it is what the documentation of the feed and the shell say."""
+    said, code = escape(scene.words.pick_one(finding_words.reason(code))), escape(code)
+    return said if said == code else f"{said}<small>{code}</small>"
+
+
+def _sentence(scene: Scene, text: str | None) -> str:
+    """What was found or expected, in the reader's language; a value of the department stays as it was sent."""
+    return escape(scene.words.pick_one(finding_words.sentence(text))) if text else "–"
 
 
 def _section(title: str, content: str | None, otherwise: str) -> None:

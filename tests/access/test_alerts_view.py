@@ -17,6 +17,7 @@ from alerting.lifecycle import steps
 from alerting.policy.notification_policies import NotificationPolicies, load_notification_policies
 from alerting.workflow import commands
 from alerting.workflow.changes import apply
+from core.store import notice
 from core.store.database import open_ops
 from orchestration.project import PROJECT, seed_folders
 from told_episodes import START, Engineer, river_station
@@ -144,6 +145,21 @@ def test_nobody_answered_stays_said_until_a_person_closes_it(
     rows, strip, detail = looked()
     assert rows == [(blue, "open"), (other.alert_id, "resolved")]
     assert strip.n_unanswered == 0
+
+
+@pytest.mark.case("pages.1")
+def test_a_dry_run_is_no_delivery(store: sa.Engine, enter: Enter) -> None:
+    alert_id = enter("云集路")
+    common = {"alert_id": alert_id, "target": "u", "kind": "opened", "body": "{}", "attempts": 1, "state": "sent"}
+    common |= {"channel_id": "sms", "next_at": NOW, "created_at": NOW}
+    sent_at = NOW + MINUTE
+    with store.begin() as connection:
+        for n, answered_at in enumerate((None, sent_at, sent_at)):
+            row = {**common, "delivery_id": f"d{n}", "sent_at": answered_at}
+            connection.execute(sa.insert(notice.alert_delivery), row)
+    with store.connect() as live:
+        found = alerts_view.deliveries(live, alert_id)
+    assert [(one.state, one.n, one.last_at) for one in found] == [("sent", 2, sent_at), ("dry_run", 1, NOW)]
 
 
 @pytest.mark.case("pages.10")

@@ -6,11 +6,15 @@ import duckdb
 import pytest
 import sqlalchemy as sa
 
-from access import feeds, live
+from access import feeds, finding_words, live
 from access.serving import open_mart
+from core.catalogue import load_contract
 from core.settings import Home
 from core.store import database, tables
+from core.system import systems_root
 from published import FEEDS, LATE_AFTER_S, SILENT_AFTER_S, publish_city, remember_runs, utc
+from quality.troubles import find_troubles
+from refused_feed import refuse_newest
 
 NOW = utc(2026, 11, 20, 8)
 SILENT = "housing.attendance"
@@ -95,6 +99,28 @@ def test_what_may_be_quiet_or_was_not_heard_yet_is_not_interrupted(home: Home) -
             found = {one.feed_id: one.state for one in feeds.feed_facts(mart, ops_store, NOW + later)}
         states.append((found[SILENT], found["weather.observation"]))
     assert states == [("quiet", "not_heard_yet"), ("silent", "silent")]
+
+
+@pytest.mark.case("pages.22")
+def test_a_feed_whose_newest_file_was_refused_is_red_and_names_the_last_good_one(home: Home) -> None:
+    """Nothing new landed for weeks, and yet the department is not silent: what it sends is refused."""
+    publish_city(home, NOW)
+    feed_id, good_at, now = "fire.unit", NOW - timedelta(days=18), NOW + timedelta(days=9)
+    refuse_newest(home, feed_id, good_at, now - timedelta(hours=1))
+    engine = database.open_ops(home.ops_url)
+    contract = load_contract(systems_root({}) / "public_safety" / "fire_unit" / "feeds" / "unit.odcs.yaml")
+    with engine.connect() as connection:
+        troubles = find_troubles(connection, {feed_id: contract}, now)
+    engine.dispose()
+    with live.ops_reader(home) as ops_store, open_mart(home) as mart:
+        fact = next(one for one in feeds.feed_facts(mart, ops_store, now) if one.feed_id == feed_id)
+    assert (fact.freshness, fact.state) == ("silent", "refused")
+    assert fact.refusal is not None
+    assert fact.refusal.last_good_at == good_at
+    zh, en = finding_words.sentence(fact.refusal.why)
+    assert zh == "600 × 坐标系与声明不符: 600 个已知对象中有 600 个移动了 603 m"
+    assert en.startswith("600 × the coordinates are in another datum than declared")
+    assert "报送全部被拒收" in troubles[feed_id, "broken"][0]
 
 
 def test_details_of_a_feed(home: Home) -> None:

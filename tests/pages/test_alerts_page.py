@@ -374,7 +374,7 @@ def test_news_that_did_not_get_through_is_said(page: Page, alerted: AlertedHome,
         connection.execute(sa.update(tables.alert_delivery).values(state="sent", sent_at=alerted.now))
     expect(stuck).to_have_count(0)
     fresh(page, f'tr[data-pick="{alert_id}"]').click()
-    expect(fresh(page, ".history").last).to_contain_text("预警 · 已送达")
+    expect(fresh(page, ".history").last).to_contain_text("预警 · 已发送，对方已应答")
     expect(fresh(page, ".history").last).to_contain_text("短信网关")
 
 

@@ -43,7 +43,7 @@ FAMILIES = {
     "actor": ("rule", "clock", "silence", "inhibition"),
     "told": URGENCY,
     "target": maintenance.TARGET_KINDS,
-    "delivery": ("waiting", "sent", "failed", "dead"),
+    "delivery": alerts_view.DELIVERIES,
     "role": users.ROLES,
     "live_client": live_client.WORDS,
     "device": devices.STATUSES,
@@ -88,6 +88,7 @@ def test_a_warning_and_a_risk_class_have_words_of_their_own() -> None:
         assert zh(f"colour.{colour}").split(" · ")[1] == classes[colour]
     assert "升级" not in zh("mark.escalated", n=2)
     assert "升级" in zh("event.upgraded")
+    assert [key for key, text in zh.texts.items() if "升级" in text] == ["event.upgraded", "told.upgraded"]
 
 
 def test_languages_have_the_keys_that_are_used_and_no_other() -> None:
