@@ -32,6 +32,8 @@ from core.store.records import Records
 from core.system import systems_root
 
 __all__ = [
+    "DESK_ROLES",
+    "SILENCE_ROLES",
     "Conflict",
     "Covered",
     "IllegalStep",
@@ -46,20 +48,21 @@ __all__ = [
     "covered",
     "end_silence",
     "enter",
+    "roles_of",
     "silence",
     "silences",
     "whole_id",
 ]
 
-_DESK_ROLES = frozenset({"duty_officer", "shift_lead", "administrator"})
+DESK_ROLES = frozenset({"duty_officer", "shift_lead", "administrator"})
 _LEADS = frozenset({"shift_lead", "administrator"})
 STEP_ROLES: Mapping[Verb, frozenset[str]] = {
-    Verb.ACKNOWLEDGED: _DESK_ROLES,
-    Verb.DISPATCHED: _DESK_ROLES,
-    Verb.RESOLVED: _DESK_ROLES,
+    Verb.ACKNOWLEDGED: DESK_ROLES,
+    Verb.DISPATCHED: DESK_ROLES,
+    Verb.RESOLVED: DESK_ROLES,
     Verb.CLOSED: frozenset({"duty_officer", *_LEADS}),
     Verb.ARCHIVED: _LEADS,
-    Verb.COMMENTED: _DESK_ROLES | {"department_head"},
+    Verb.COMMENTED: DESK_ROLES | {"department_head"},
 }
 SILENCE_ROLES = frozenset({"duty_officer", *_LEADS})
 
@@ -120,6 +123,11 @@ def act(
         return commands.act(engine, policies_of(home), found, verb, reader.name, comment, now, to, version)
 
 
+def roles_of(step: str) -> frozenset[str]:
+    """Who may take a step. Raises ValueError for one that there is not."""
+    return STEP_ROLES[_verb(step)]
+
+
 def whole_id(home: Home, reader: Reader, beginning: str) -> str:
     """The id that begins so, in the reader's branch. Raises NoSuchAlert for none or several."""
     with opened(home.ops_url) as engine:
@@ -128,7 +136,7 @@ def whole_id(home: Home, reader: Reader, beginning: str) -> str:
 
 def enter(home: Home, reader: Reader, report: Report, now: datetime) -> str:
     """Take a report that somebody phoned in; gives the id of its alert, a new one or the open one of the same kind."""
-    require_role(reader, _DESK_ROLES, "enter an event")
+    require_role(reader, DESK_ROLES, "enter an event")
     if not reader.may_see(report.area_code):
         raise NotAllowedError(f"area {report.area_code} is outside {reader.name}'s branch {reader.area_code}")
     with opened(home.ops_url) as engine:
@@ -234,13 +242,23 @@ def _verb(step: str) -> Verb:
 
 
 def _in_branch(engine: sa.Engine, reader: Reader, alert_id: str) -> str:
-    """The whole id of an alert that the reader may touch. Raises NoSuchAlert: what lies elsewhere is not shown."""
+    """The whole id of an alert that the reader may touch.
+
+    Raises NoSuchAlert, and NotAllowedError for one of another branch whose whole id the reader knows: that it is there,
+    and nothing else of it, is no secret from who has the id. A beginning finds nothing elsewhere.
+    """
     a = tables.alert.c
     query = sa.select(a.alert_id).where(a.alert_id.startswith(alert_id, autoescape=True))
     if reader.area_code:
         query = query.where(a.area_code.like(reader.area_pattern))
     with engine.connect() as connection:
         found: list[str] = list(connection.scalars(query.limit(2)))
+        lies_elsewhere = not found and connection.scalar(sa.select(a.alert_id).where(a.alert_id == alert_id))
+    if lies_elsewhere:
+        raise NotAllowedError(
+            f"alert {alert_id} is outside {reader.name}'s branch {reader.area_code}; the desk of its own county or of "
+            "the city acts on it"
+        )
     if len(found) != 1 or len(alert_id) < 4:
         many = f"several alerts begin with {alert_id!r}; give more of the id"
         raise NoSuchAlert(many if len(found) > 1 else f"no alert {alert_id!r}; `cityrisk alerts list` shows them")

@@ -236,7 +236,11 @@ def _last(shown: dt.time | None, now: datetime) -> datetime | None:
 
 def decide_device(scene: Scene, verdict: devices.Verdict | None) -> None:
     """Ban or allow the device that is chosen at this click, or leave it to the register."""
-    raw_feed, device_id = st.session_state["device_choice"]
+    chosen = st.session_state.get("device_choice")
+    if chosen is None:
+        _say("device", False, scene.words("devices.choose"))
+        return
+    raw_feed, device_id = chosen
     reason = st.session_state.get("device_reason", "")
     if not reason.strip():
         _say("device", False, scene.words("refused.reason"))

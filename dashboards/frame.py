@@ -121,6 +121,17 @@ def with_mart(title: str, draw: Callable[[Scene, serving.Mart], None], scene: Sc
     _watch(scene.home, shown)
 
 
+def may_not(scene: Scene, roles: Collection[str], area_code: str | None = None) -> str:
+    """Why the person who looks may not act here, in words; empty when nothing stands against it."""
+    words, user = scene.words, scene.user
+    if user is None:
+        return words("login.needed")
+    if user.role not in roles:
+        return words("login.only_look", role=words(f"role.{user.role}"))
+    is_elsewhere = area_code is not None and not user.reader.may_see(area_code)
+    return words("login.elsewhere") if is_elsewhere else ""
+
+
 def clock(at: datetime, with_year: bool = False) -> str:
     """An instant on the Beijing clock."""
     return at.astimezone(BEIJING).strftime("%Y-%m-%d %H:%M" if with_year else "%m-%d %H:%M")

@@ -13,9 +13,10 @@ from html import escape
 import streamlit as st
 
 from access import alert_words, channels, live, publication
+from access import alerts as deeds
 from access import alerts_view as alerts
 from dashboards import commands, live_client, look
-from dashboards.frame import BEIJING, Scene, clock, present
+from dashboards.frame import BEIJING, Scene, clock, may_not, present
 from dashboards.views import maintenance
 
 REFRESH_S = 1.0
@@ -125,9 +126,10 @@ def _quiet_by(scene: Scene, alert: alerts.AlertDetail) -> str:
 def _form(scene: Scene, alert: alerts.AlertDetail, published: publication.State) -> None:
     words, alert_id = scene.words, alert.alert_id
     commands.show_said(scene)
-    if scene.user is None:
-        st.html(f'<div class="cr"><p class="quiet">{escape(words("login.needed"))}</p></div>')
-    is_locked = scene.user is None
+    barred = {step: may_not(scene, deeds.roles_of(step), alert.area_code) for step in STEPS}
+    is_locked = all(barred.values())
+    if is_locked:
+        st.html(f'<div class="cr"><p class="quiet">{escape(barred["commented"])}</p></div>')
     st.text_area(
         words("alert.comment"),
         key=f"alert_comment_{alert_id}",
@@ -142,12 +144,12 @@ def _form(scene: Scene, alert: alerts.AlertDetail, published: publication.State)
             st.button(
                 words(f"step.{step}"),
                 key=f"alert_step_{step}",
-                disabled=is_locked,
+                disabled=bool(barred[step]),
                 type="primary" if step == following else "secondary",
                 on_click=commands.take_step,
                 args=(scene, alert, step, f"alert_comment_{alert_id}"),
             )
-    if not is_locked:
+    if not may_not(scene, deeds.SILENCE_ROLES, alert.area_code):
         if published in ("held", "refused"):
             st.button(
                 words("publication.ask"),
@@ -180,8 +182,7 @@ def _quieten(scene: Scene, alert: alerts.AlertDetail) -> None:
             format_func=lambda one: words(f"length.{one}"),
             key="silence_length",
         )
-        if scene.user is not None:
-            st.html(f'<div class="cr"><p class="quiet">{escape(commands.silence_covers(scene, alert))}</p></div>')
+        st.html(f'<div class="cr"><p class="quiet">{escape(commands.silence_covers(scene, alert))}</p></div>')
         st.text_input(words("silence.reason"), key=f"silence_reason_{alert_id}")
         st.button(
             words("silence.begin"),

@@ -11,8 +11,9 @@ import streamlit as st
 
 from access import alert_words
 from access import alerts_view as alerts
+from access.alerts import DESK_ROLES
 from dashboards import commands
-from dashboards.frame import Scene
+from dashboards.frame import Scene, may_not
 
 
 def draw(scene: Scene, counties: Mapping[str, tuple[str, str | None]]) -> None:
@@ -20,9 +21,10 @@ def draw(scene: Scene, counties: Mapping[str, tuple[str, str | None]]) -> None:
     words = scene.words
     commands.show_said(scene, "entry")
     with st.expander(words("entry.title"), key="entry_box"):
-        if scene.user is None:
-            st.html(f'<div class="cr"><p class="quiet">{escape(words("login.needed"))}</p></div>')
+        if barred := may_not(scene, DESK_ROLES):
+            st.html(f'<div class="cr"><p class="quiet">{escape(barred)}</p></div>')
             return
+        own = [code for code in counties if scene.user is not None and scene.user.reader.may_see(code)]
         # One id a form, so that two clicks enter one event.
         st.session_state.setdefault("entry_id", secrets.token_hex(8))
         st.toggle(words("entry.exercise"), key="entry_exercise", help=words("entry.exercise_help"))
@@ -40,7 +42,7 @@ def draw(scene: Scene, counties: Mapping[str, tuple[str, str | None]]) -> None:
         )
         third.selectbox(
             words("alerts.area"),
-            list(counties),
+            own,
             format_func=lambda code: words.pick(*counties[code]),
             key="entry_area",
         )

@@ -10,7 +10,7 @@ import streamlit as st
 
 from access import devices, live
 from dashboards import commands, look
-from dashboards.frame import Scene, age_words, clock, present, title_line
+from dashboards.frame import Scene, age_words, clock, may_not, present, title_line
 from dashboards.views import maintenance
 
 REFRESH_S = 5.0
@@ -214,14 +214,19 @@ def _decide(scene: Scene, found: Sequence[devices.Device]) -> None:
     words = scene.words
     commands.show_said(scene, "device")
     with st.expander(words("devices.decide"), key="device_box"):
-        if scene.user is None:
-            st.html(f'<div class="cr"><p class="quiet">{escape(words("login.needed"))}</p></div>')
+        if barred := may_not(scene, devices.DEVICE_ROLES):
+            st.html(f'<div class="cr"><p class="quiet">{escape(barred)}</p></div>')
             return
         listed = [(one.link.raw_feed, one.link.device_id) for one in found]
         if not listed:
             return
         st.selectbox(
-            words("devices.device"), listed, format_func=lambda one: f"{one[1]} · {one[0]}", key="device_choice"
+            words("devices.device"),
+            listed,
+            index=None,  # nobody is banned because he stood first in a list
+            placeholder=words("devices.choose"),
+            format_func=lambda one: f"{one[1]} · {one[0]}",
+            key="device_choice",
         )
         st.text_input(words("silence.reason"), key="device_reason")
         with st.container(horizontal=True):

@@ -9,9 +9,10 @@ import streamlit as st
 
 from access import live
 from access import maintenance as announced
+from access.alerts import SILENCE_ROLES
 from access.alerts_view import AlertDetail
 from dashboards import commands, look
-from dashboards.frame import Scene, clock
+from dashboards.frame import Scene, clock, may_not
 
 PLACE, ALERT_PLACE = "maintenance", "alert"
 
@@ -24,8 +25,8 @@ def draw(scene: Scene) -> None:
     st.html(f'<div class="cr"><h2>{escape(words("maintenance.title"))}</h2>{_table(scene, rows)}</div>')
     commands.show_said(scene, PLACE)
     with st.expander(words("maintenance.announce"), key="maintenance_box"):
-        if scene.user is None:
-            st.html(f'<div class="cr"><p class="quiet">{escape(words("login.needed"))}</p></div>')
+        if barred := may_not(scene, SILENCE_ROLES):
+            st.html(f'<div class="cr"><p class="quiet">{escape(barred)}</p></div>')
             return
         first, second = st.columns([1, 2])
         first.selectbox(

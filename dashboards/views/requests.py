@@ -12,7 +12,7 @@ import streamlit as st
 from access import live
 from access import requests as asked
 from dashboards import commands, look
-from dashboards.frame import Scene, clock, present
+from dashboards.frame import Scene, clock, may_not, present
 
 PLACE = "request"
 
@@ -25,7 +25,7 @@ def draw(scene: Scene) -> None:
     waiting, _ = _read(scene, scene.now)
     _list(scene, [one.request_id for one in waiting])
     commands.show_said(scene, PLACE)
-    if waiting and scene.user is not None:
+    if waiting and not may_not(scene, asked.DECIDING_ROLES):
         _form(scene, waiting)
 
 

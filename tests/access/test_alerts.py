@@ -79,11 +79,15 @@ def test_a_role_that_may_not_is_refused(ruled: Home, role: str, act: Callable[[H
         act(ruled, Reader("x", role), alert_id)
 
 
+@pytest.mark.case("pages.6")
 def test_a_branch_sees_and_silences_only_itself(ruled: Home) -> None:
     alert_id = alerts.enter(ruled, DUTY, report(), NOW)
     elsewhere = Reader("sun", "duty_officer", "420503")
-    with pytest.raises(alerts.NoSuchAlert):
+    with pytest.raises(NotAllowedError, match=f"alert {alert_id} is outside sun's branch 420503") as refused:
         alerts.act(ruled, elsewhere, alert_id, "acknowledged", "", NOW)
+    assert not any(word in str(refused.value) for word in ("red", "云集路", "420502"))
+    with pytest.raises(alerts.NoSuchAlert):  # who guesses learns nothing
+        alerts.act(ruled, elsewhere, alert_id[:8], "acknowledged", "", NOW)
     with pytest.raises(NotAllowedError, match="outside sun's branch"):
         alerts.enter(ruled, elsewhere, report(2), NOW)
     alerts.silence(ruled, elsewhere, {"object_id": "reported:call-1"}, "exercise", NOW + timedelta(hours=1), NOW)

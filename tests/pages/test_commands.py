@@ -9,11 +9,13 @@ import pytest
 import streamlit as st
 
 from access import alerts, alerts_view, users
-from access.rights import Reader
+from access.alerts import DESK_ROLES
+from access.people import User
+from access.rights import CITY_WIDE, Reader
 from alert_parts import an_alert
 from core.settings import Home
 from dashboards import commands, session
-from dashboards.frame import Scene
+from dashboards.frame import Scene, may_not
 from dashboards.language import words_of
 from dashboards.views import requests
 
@@ -49,3 +51,22 @@ def test_what_waits_is_shown_to_nobody_without_a_login(scene: Scene) -> None:
     )
     assert [one.request_id for one in requests._read(scene, scene.now)[0]] == [asked.id]
     assert requests._read(replace(scene, user=None), scene.now) == ([], [])
+
+
+@pytest.mark.case("pages.6", "pages.7")
+@pytest.mark.parametrize(
+    ("role", "area", "said"),
+    [
+        (None, None, "login.needed"),
+        ("viewer", None, "login.only_look"),
+        ("duty_officer", "420503", "login.elsewhere"),
+        ("duty_officer", "420502", ""),
+        ("duty_officer", None, ""),
+    ],
+)
+def test_what_stands_against_a_deed_is_said_before_it(home: Home, role: str, area: str, said: str) -> None:
+    words = words_of("zh")
+    user = None if role is None else User("sun", "sun", role, area, "zh")
+    scene = Scene(home, words, CITY_WIDE, datetime.now(UTC), user)
+    expected = words(said, role=words("role.viewer")) if said else ""
+    assert may_not(scene, DESK_ROLES, "420502003") == expected
