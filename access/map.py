@@ -104,6 +104,20 @@ def objects(
     return ObjectPage(frame, counted["n"] if counted else 0)
 
 
+def find(mart: Mart, reader: Reader, text: str, limit: int) -> pl.DataFrame:
+    """Objects of the branch whose name or id holds a text, on the map or not: object_id, name_zh; exact names first."""
+    return mart.frame(
+        f"""
+        select object_id, coalesce(name_zh, object_id) as name_zh from mart.risk_object
+        where (contains(lower(name_zh), lower(?)) or contains(lower(object_id), lower(?)))
+          and coalesce(area_code, '') like ?
+        order by lower(name_zh) <> lower(?), score desc nulls last, object_id
+        limit {int(limit)}
+        """,
+        [text, text, reader.area_pattern, text],
+    )
+
+
 def object_facts(mart: Mart, reader: Reader, object_id: str) -> dict[str, Any] | None:
     """One object with its kind, department, devices and major-hazard figures; None outside the reader's branch."""
     facts = mart.row(

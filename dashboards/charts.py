@@ -41,7 +41,11 @@ def show(
 
     events = {"click": on_click} if on_click else {}
     of_map = Map(outlines[0], dict(outlines[1])) if outlines else None
-    return st_echarts(_without_scripts(dict(options)), height=height, events=events, map=of_map, key=key)
+    # Of a map only what is drawn on it is replaced: the ground stays where somebody moved and zoomed it to.
+    replaced = ["series"] if of_map else None
+    return st_echarts(
+        _without_scripts(dict(options)), height=height, events=events, map=of_map, key=key, replace_merge=replaced
+    )
 
 
 def _without_scripts(value: Any) -> Any:

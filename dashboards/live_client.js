@@ -113,6 +113,7 @@ function tick(root, beat, words) {
 export default function (component) {
   const { data, parentElement, setTriggerValue } = component;
   const root = parentElement.querySelector(".live-client");
+  document.documentElement.lang = data.language;  // for who hears the page, and for the browser's own hyphens and fonts
   const beat = { at: Date.now(), skew: data.now - Date.now(), reds: data.reds };
   const known = memory.rung;
   memory.rung = new Set(data.reds.map((one) => one.ring));

@@ -64,6 +64,7 @@ def beat(words: Words, now: datetime, reds: Sequence[Call], on_pick: Callable[[s
 
     data = {
         "now": int(now.timestamp() * 1000),
+        "language": {"zh": "zh-CN"}.get(words.language, words.language),
         "reds": [asdict(red) for red in reds],
         "words": {name: words.texts[f"live_client.{name}"] for name in WORDS},
     }

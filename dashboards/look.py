@@ -109,7 +109,7 @@ STYLE = f"""<style>
 .cr .scroll td.wide {{ min-width: 13rem; }}
 .cr td small {{ color: {MUTED}; display: block; }}
 .cr .bar {{ height: .5rem; border-radius: 1px; background: currentColor; min-width: 2px; }}
-.cr .track {{ width: 100%; min-width: 4rem; background: #22303f; border-radius: 1px; margin-top: .42em; }}
+.cr .track {{ width: 100%; min-width: 4rem; background: #22303f; border-radius: 1px; margin-top: .2em; }}
 .cr .facts {{ display: grid; grid-template-columns: auto 1fr; gap: .25rem .9rem; font-size: .88rem; background: {PANEL};
   border: 1px solid {LINE}; border-radius: 5px; padding: .7rem .9rem; }}
 .cr .facts dt {{ color: {MUTED}; white-space: nowrap; }} .cr .facts dd {{ margin: 0; overflow-wrap: anywhere; }}
@@ -162,11 +162,19 @@ STYLE = f"""<style>
   .cr .board td {{ border: 0; padding: .12rem .6rem; }}
   .cr .board .scroll td.wide {{ grid-column: 1 / -1; min-width: 0; }}
   .cr .board td.n {{ text-align: left; }}
-  [data-testid="stColumn"]:has(.st-key-alert_chosen) {{ order: -1; }} }}
+  [data-testid="stColumn"]:has(.st-key-alert_chosen_box) {{ order: -1; }} }}
 .cr .door {{ display: block; width: 100%; box-sizing: border-box; padding: .45rem .75rem; text-align: center;
   font: inherit; color: {INK}; background: {PANEL}; border: 1px solid {LINE}; border-radius: 4px; cursor: pointer;
   text-decoration: none; }}
 .cr .door:hover, .cr .door:focus-visible {{ border-color: #4fb3c8; color: #7fd3e0; }}
+@media print {{ html, body, .stApp, [data-testid="stMain"], [data-testid="stAppViewContainer"] {{
+    background: #fff !important; height: auto !important; overflow: visible !important; position: static !important; }}
+  [data-testid="stHeader"], [data-testid="stToolbar"], .st-key-login_box, .st-key-switch_language, .live-client
+    {{ display: none !important; }}
+  .cr, .cr *:not(.fig):not(.bar):not(.value):not(.grade) {{ color: #111 !important; }}
+  .cr .card, .cr .tile, .cr .scroll, .cr .facts, .cr.strip, .cr .banner, .cr th {{ background: #fff !important; }}
+  .cr .scroll {{ overflow: visible; }} .cr table, .cr .card, .cr .facts {{ break-inside: avoid; }}
+  .fig, .bar {{ print-color-adjust: exact; }} canvas {{ max-width: 100% !important; height: auto !important; }} }}
 </style>"""
 # The page on which people log in stands alone, without Streamlit's own styles.
 LOGIN_STYLE = f"""<style>
@@ -262,6 +270,11 @@ def facts(pairs: Sequence[tuple[str, str]]) -> str:
     """A list of names and ready-made values."""
     inside = "".join(f"<dt>{escape(name)}</dt><dd>{value}</dd>" for name, value in pairs)
     return f'<dl class="facts">{inside}</dl>'
+
+
+def metered(text: str, share: float, colour: str) -> str:
+    """A number over its bar."""
+    return f"{text}{bar(share, colour)}"
 
 
 def bar(share: float, colour: str) -> str:

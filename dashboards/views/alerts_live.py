@@ -15,12 +15,15 @@ import streamlit as st
 from access import alert_words, channels, live
 from access import alerts_view as alerts
 from access import map as risk
-from dashboards import charts, live_client, live_strip, look
+from dashboards import address, charts, live_client, live_strip, look
 from dashboards.frame import BEIJING, Scene, clock, present, title_line
 from dashboards.views import alert_detail, alert_entry, requests
 
 REFRESH_S = 1.0
 MAP_REFRESH_S = 5.0
+_ORDERS, _KINDS, _STATES = ("worst", "newest"), ("both", "real", "exercise"), alerts.STATES[:8]
+# Filters that hold several values: name in the address, all there are, those that the page opens with.
+_HELD = (("colours", alerts.COLOURS, alerts.COLOURS), ("states", _STATES, alerts.LISTED))
 _CLICK = "function (event) { if (event.data && event.data.pick) return event.data.pick + '|' + Date.now(); }"
 
 
@@ -29,9 +32,7 @@ def draw(scene: Scene) -> None:
     words = scene.words
     title_line(scene, words("nav.alerts"), [words("alerts.subtitle"), words("edition.zone")])
     counties = alert_words.places(scene.home)
-    if asked := st.query_params.get(live_strip.ASKED):  # once: from then on people choose
-        choose(asked)
-        del st.query_params[live_strip.ASKED]
+    address.text(live_strip.ASKED, "alert_chosen")
     _heart(scene)
     wanted = _filters(scene, counties)
     left, right = st.columns([2, 1])
@@ -41,8 +42,9 @@ def draw(scene: Scene) -> None:
         alert_entry.draw(scene, counties)
     with right:
         chosen = st.session_state.get("alert_chosen")
+        address.follow(live_strip.ASKED, chosen)
         if chosen:
-            with st.container(key="alert_chosen"):
+            with st.container(key="alert_chosen_box"):
                 alert_detail.draw(scene, chosen)
         else:
             st.html(f'<div class="cr"><p class="quiet">{escape(words("alerts.choose_hint"))}</p></div>')
@@ -54,26 +56,29 @@ def draw(scene: Scene) -> None:
 def _filters(scene: Scene, counties: Mapping[str, tuple[str, str | None]]) -> alerts.AlertFilter:
     words = scene.words
     first, second, third, fourth = st.columns([1.3, 2.6, 1.1, 0.8], vertical_alignment="bottom")
+    for name, many, opens_with in _HELD:
+        address.several(name, f"alert_{name}", many, opens_with)
+    address.one("order", "alert_order", _ORDERS, _ORDERS[0])
+    address.one("domain", "alert_domain", alert_words.ALERTED_DOMAINS)
+    address.one("area", "alert_area", counties)
+    address.one("exercise", "alert_exercise", _KINDS, _KINDS[0])
     colours = first.pills(
         words("alerts.colour"),
         alerts.COLOURS,
         selection_mode="multi",
-        default=alerts.COLOURS,
         format_func=lambda one: words(f"colour_short.{one}"),
         key="alert_colours",
     )
     states = second.pills(
         words("alerts.state"),
-        alerts.STATES[:8],
+        _STATES,
         selection_mode="multi",
-        default=alerts.LISTED,
         format_func=lambda one: words(f"state.{one}"),
         key="alert_states",
     )
     order = third.segmented_control(
         words("alerts.order"),
-        ["worst", "newest"],
-        default="worst",
+        _ORDERS,
         format_func=lambda one: words(f"order.{one}"),
         key="alert_order",
     )
@@ -92,10 +97,14 @@ def _filters(scene: Scene, counties: Mapping[str, tuple[str, str | None]]) -> al
     )
     kind = more.selectbox(
         words("alerts.exercises"),
-        ["both", "real", "exercise"],
+        _KINDS,
         format_func=lambda one: words(f"exercise.{one}"),
         key="alert_exercise",
     )
+    for (name, _, opens_with), chosen_now in zip(_HELD, (colours, states), strict=True):
+        address.follow(name, chosen_now, opens_with)
+    for name, chosen_one in (("order", order), ("domain", domain), ("area", area), ("exercise", kind)):
+        address.follow(name, chosen_one, {"order": _ORDERS[0], "exercise": _KINDS[0]}.get(name))
     is_exercise = {"real": False, "exercise": True}.get(kind)
     return alerts.AlertFilter(tuple(states), tuple(colours), domain, area, is_exercise, order == "newest")
 

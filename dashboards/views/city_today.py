@@ -8,7 +8,7 @@ import polars as pl
 import streamlit as st
 
 from access import city, serving
-from dashboards import charts, look
+from dashboards import address, charts, look
 from dashboards.frame import BEIJING, Scene, edition_words, title_line, warn_when_stale
 
 _TOP = 6
@@ -100,10 +100,10 @@ def _choose(scene: Scene, domains: list[str]) -> tuple[str, int]:
     """The domain whose counties and reasons are shown, and how many days back it is compared."""
     words = scene.words
     left, right = st.columns([1.55, 1])
+    address.one("domain", "today_domain", domains, domains[0])
     domain = left.segmented_control(
         words("today.choose_domain"),
         domains,
-        default=domains[0],
         format_func=lambda one: words(f"domain.{one}"),
         key="today_domain",
     )
@@ -114,6 +114,7 @@ def _choose(scene: Scene, domains: list[str]) -> tuple[str, int]:
         format_func=lambda n: words("today.against_day") if n == 1 else words("today.against_week"),
         key="today_against",
     )
+    address.follow("domain", domain, domains[0])
     return domain or domains[0], days or 1
 
 
@@ -123,8 +124,7 @@ def _ranking(scene: Scene, frame: pl.DataFrame) -> None:
         [
             scene.name(row["name_zh"], row["name_en"]),
             look.risk_mark(row["colour"], words(f"colour_short.{row['colour'] or 'none'}")),
-            look.bar(row["index_value"] / 100, look.RISK[row["colour"]]),
-            f"{row['index_value']:.1f}",
+            look.metered(f"{row['index_value']:.1f}", row["index_value"] / 100, look.RISK[row["colour"]]),
             _move(scene, row["change_1d"]),
             escape(row["confidence"] or "–"),
         ]
@@ -132,8 +132,7 @@ def _ranking(scene: Scene, frame: pl.DataFrame) -> None:
     ]
     heads = [
         (words("today.area"), ""),
-        ("", ""),
-        ("", "wide"),
+        (words("alerts.colour"), "keep"),
         (words("today.index"), "n"),
         (words("today.vs_day"), "n"),
         (words("confidence.label", grade=""), "n"),
@@ -172,14 +171,17 @@ def _changes(scene: Scene, frame: pl.DataFrame, domain: str) -> None:
     largest = max(moved["points"].abs().to_list(), default=1.0)
     rows = [
         [
-            scene.name(row["reason_zh"], row["reason_en"]) + f"<small>{escape(row['factor'])}</small>",
-            look.bar(abs(row["points"]) / largest, "#ffb3a0" if row["points"] > 0 else "#8fd3c8"),
-            f"{'↑' if row['points'] > 0 else '↓'} {abs(row['points']):.2f}",
+            scene.name(row["reason_zh"], row["reason_en"]),
+            look.metered(
+                f"{'↑' if row['points'] > 0 else '↓'} {abs(row['points']):.2f}",
+                abs(row["points"]) / largest,
+                "#ffb3a0" if row["points"] > 0 else "#8fd3c8",
+            ),
         ]
         for row in moved.iter_rows(named=True)
     ]
     total = words("today.changed_sum", points=f"{frame['points'].sum():+.2f}")
-    heads = [(words("today.reason"), ""), ("", "wide"), (words("today.points"), "n")]
+    heads = [(words("today.reason"), ""), (words("today.points"), "n")]
     content = look.table(heads, rows) if rows else f'<p class="quiet">{words("today.nothing_moved")}</p>'
     st.html(f'<div class="cr"><h2>{title}<small>{total}</small></h2>{content}</div>')
 
@@ -189,12 +191,11 @@ def _made_of(scene: Scene, frame: pl.DataFrame, domain: str) -> None:
     title = f"{words('today.made_of')} · {words(f'domain.{domain}')}"
     rows = [
         [
-            scene.name(row["reason_zh"], row["reason_en"]) + f"<small>{escape(row['factor'])}</small>",
+            scene.name(row["reason_zh"], row["reason_en"]),
             f"{row['weight']:.2f}",
-            look.bar(row["factor_value"], "#8fb4dc"),
-            f"{row['factor_value']:.2f}",
+            look.metered(f"{row['factor_value']:.2f}", row["factor_value"], "#8fb4dc"),
         ]
         for row in frame.head(_TOP).iter_rows(named=True)
     ]
-    heads = [(words("today.reason"), ""), (words("today.weight"), "n"), ("", "wide"), (words("today.level"), "n")]
+    heads = [(words("today.reason"), ""), (words("today.weight"), "n"), (words("today.level"), "n")]
     st.html(f'<div class="cr"><h2>{title}</h2>{look.table(heads, rows)}</div>')

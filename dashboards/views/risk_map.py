@@ -10,10 +10,10 @@ import streamlit as st
 
 from access import city, serving
 from access import map as risk
-from dashboards import charts, look, object_facts
+from dashboards import address, charts, look, object_facts
 from dashboards.frame import Scene, edition_words, title_line, warn_when_stale
 
-_LISTED, _WORST = 200, 8
+_LISTED, _FOUND, _WORST = 200, 50, 8
 # More objects than a map can show apart: the first look is then at those that somebody must act on.
 _CROWDED, _FIRST_SHOWN = 1000, ["red", "orange"]
 # The component keeps its last answer, so each click carries its moment: the same object may be clicked twice.
@@ -44,10 +44,10 @@ def draw(scene: Scene, mart: serving.Mart) -> None:
 def _filters(scene: Scene, mart: serving.Mart, top: city.Area) -> tuple[risk.ObjectFilter, pl.DataFrame]:
     words = scene.words
     first, second, third = st.columns([1.7, 1, 1.5])
+    address.one("domain", "map_domain", city.DOMAINS, "all")
     domain = first.segmented_control(
         words("map.domain"),
         city.DOMAINS,
-        default="all",
         format_func=lambda one: words(f"domain.{one}"),
         key="map_domain",
     )
@@ -56,6 +56,7 @@ def _filters(scene: Scene, mart: serving.Mart, top: city.Area) -> tuple[risk.Obj
         row["area_code"]: words.pick(row["name_zh"], row["name_en"])
         for row in counties.sort("area_code").iter_rows(named=True)
     }
+    address.one("area", "map_area", names)
     area = second.selectbox(
         words("map.area"),
         [None, *names],
@@ -64,14 +65,18 @@ def _filters(scene: Scene, mart: serving.Mart, top: city.Area) -> tuple[risk.Obj
     )
     everything = [*risk.COLOURS, "none"]
     is_crowded = sum(risk.colour_counts(mart, scene.reader, risk.ObjectFilter()).values()) > _CROWDED
+    first_shown = _FIRST_SHOWN if is_crowded else everything
+    address.several("colours", "map_colours", everything, first_shown)
     colours = third.pills(
         words("map.colours"),
         everything,
         selection_mode="multi",
-        default=_FIRST_SHOWN if is_crowded else everything,
         format_func=lambda one: words(f"colour_short.{one}"),
         key="map_colours",
     )
+    address.follow("domain", domain, "all")
+    address.follow("area", area)
+    address.follow("colours", [one for one in everything if one in colours], first_shown)
     wanted = risk.ObjectFilter(
         domain=None if domain in (None, "all") else domain,
         area_code=area,
@@ -90,9 +95,11 @@ def _draw_map(scene: Scene, counties: pl.DataFrame, objects: pl.DataFrame, area_
     ]
     outlines = risk.county_polygons(tuple(row["area_code"] for row in named))
     scale = risk.aspect_scale(outlines)
+    # One chart for each ground, so that what is shown of one stays as it was moved and zoomed while things are chosen.
     name = f"counties-{area_code or 'all'}"
     options = charts.risk_map(name, named, objects, st.session_state.get("map_picked"), scale, words)
-    result = charts.show(options, f"map_{words.language}", "580px", outlines=(name, outlines), on_click=_CLICK)
+    key = f"map_{words.language}_{area_code or 'all'}"
+    result = charts.show(options, key, "580px", outlines=(name, outlines), on_click=_CLICK)
     clicked = result.get("chart_event") if result else None
     if isinstance(clicked, str) and clicked != st.session_state.get("map_clicked"):
         st.session_state["map_clicked"] = clicked
@@ -119,12 +126,21 @@ def _legend(scene: Scene, page: risk.ObjectPage, counts: Any) -> None:
 
 def _facts(scene: Scene, mart: serving.Mart, objects: pl.DataFrame) -> None:
     words = scene.words
-    names = dict(objects.head(_LISTED).select("object_id", "name_zh").iter_rows())
+    found = st.text_input(words("map.find"), key="map_find", placeholder=words("map.find_hint")).strip()
+    matches = risk.find(mart, scene.reader, found, _FOUND) if found else objects.head(_LISTED)
+    names = dict(matches.select("object_id", "name_zh").iter_rows())
+    if found:
+        said = words("map.found", n=len(names)) if names else words("map.found_none")
+        st.html(f'<div class="cr"><p class="quiet">{escape(said)}</p></div>')
+    address.text("object", "map_picked")
     picked = st.session_state.get("map_picked")
+    if found and picked not in names and len(names) == 1:
+        picked = st.session_state["map_picked"] = next(iter(names))
     facts = risk.object_facts(mart, scene.reader, picked) if picked else None
     if facts is not None and picked not in names:
         names = {picked: facts["name_zh"], **names}
     st.session_state["map_choice"] = picked if facts is not None else None
+    address.follow("object", st.session_state["map_choice"])
     st.selectbox(
         words("map.choose"),
         list(names),

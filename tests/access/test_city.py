@@ -115,6 +115,17 @@ def test_a_reader_of_a_branch_sees_the_branch(mart: Mart) -> None:
     assert risk.object_facts(mart, CITY_WIDE, "emergency:W0001") is not None
 
 
+@pytest.mark.case("pages.14")
+def test_any_object_of_the_branch_is_found_by_name_or_id(mart: Mart) -> None:
+    by_id = risk.find(mart, CITY_WIDE, "EMERGENCY:w0001", 5)
+    assert by_id["object_id"].to_list() == ["emergency:W0001"]
+    name = by_id["name_zh"][0]
+    assert risk.find(mart, CITY_WIDE, name, 5)["object_id"][0] == "emergency:W0001"
+    assert risk.find(mart, CITY_WIDE, "电梯", 7).height == 7
+    assert risk.find(mart, CITY_WIDE, "没有的东西", 5).is_empty()
+    assert risk.find(mart, Reader(area_code="420502"), name, 5).is_empty()
+
+
 def test_objects_are_bounded_worst_first_and_counted(mart: Mart) -> None:
     page = risk.objects(mart, CITY_WIDE, risk.ObjectFilter(), limit=40)
     assert page.frame.height == 40

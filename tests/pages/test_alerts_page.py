@@ -193,7 +193,7 @@ def test_a_role_that_may_not_is_told_so_before_it_clicks(page: Page, alerted: Al
     open_alerts(page, alert_site)
     log_in(page, "watcher")
     fresh(page, f'tr[data-pick="{alert_id}"]').click()
-    expect(page.get_by_text("您的角色（查看员）在这里只能查看。").first).to_be_visible()
+    expect(page.get_by_text("您的角色（查看员）在这里只能查看。").last).to_be_visible()
     for name in alert_detail.STEPS:
         expect(fresh(page, f".st-key-alert_step_{name} button")).to_be_disabled()
     expect(page.locator('[class*="st-key-silence_box"], [class*="_work_box"]')).to_have_count(0)

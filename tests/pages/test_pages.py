@@ -160,6 +160,59 @@ def test_filters_of_the_map_and_the_facts_of_an_object(page: Page, site: Site) -
     no_fault(page)
 
 
+def drawn(page: Page) -> np.ndarray:
+    """The pixels of the map."""
+    expect(page.locator('[data-testid="stApp"]')).to_have_attribute("data-test-script-state", "notRunning")
+    return np.asarray(Image.open(io.BytesIO(page.locator("canvas").first.screenshot())).convert("RGB")).astype(int)
+
+
+def apart(one: np.ndarray, other: np.ndarray) -> float:
+    """Which share of two pictures differs."""
+    return float((np.abs(one - other) > 8).any(axis=2).mean())
+
+
+@pytest.mark.case("pages.14", "pages.15", "pages.28")
+def test_any_object_is_found_the_zoom_stays_and_the_address_carries_both(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/map?area=420505&domain=work_safety&colours=blue")
+    expect(page.get_by_role("combobox", name=re.compile("区县"))).to_have_value("猇亭区")
+    canvas = page.locator("canvas").first
+    expect(canvas).to_be_visible()
+    before = drawn(page)
+    canvas.hover()
+    page.mouse.wheel(0, -600)
+    page.wait_for_timeout(500)  # the library says nowhere that it has drawn
+    zoomed = drawn(page)
+    assert apart(before, zoomed) > 0.02
+    page.get_by_label("查找对象").fill("emergency:W0001")  # not in this colour, and not in the list
+    page.get_by_label("查找对象").press("Enter")
+    expect(page.locator("dl.facts")).to_contain_text("emergency:W0001")
+    page.wait_for_timeout(500)
+    assert apart(zoomed, drawn(page)) < apart(before, zoomed) / 4
+    expect(page).to_have_url(re.compile("object=emergency%3AW0001"))
+    page.goto(page.url)
+    expect(page.locator("dl.facts")).to_contain_text("emergency:W0001")
+    expect(page.get_by_role("combobox", name=re.compile("区县"))).to_have_value("猇亭区")
+    page.get_by_label("查找对象").fill("没有的东西")
+    page.get_by_label("查找对象").press("Enter")
+    expect(page.get_by_text("没有这个名称或编号的对象。")).to_be_visible()
+    no_fault(page)
+
+
+@pytest.mark.case("pages.21", "pages.29")
+@pytest.mark.parametrize(("language", "code"), [("zh", "zh-CN"), ("en", "en")])
+def test_a_page_says_its_language_prints_on_white_and_cuts_nothing(
+    page: Page, site: Site, language: str, code: str
+) -> None:
+    open_page(page, site, "", language)
+    expect(page.locator("html")).to_have_attribute("lang", code)
+    assert page.locator(".cr th:text-is('')").count() == 0
+    assert page.evaluate("[...document.querySelectorAll('.cr .scroll')].every(e => e.scrollWidth <= e.clientWidth)")
+    assert not re.search(r"\b[a-z]+\.hazard\b|percent", page.locator('[data-testid="stMain"]').inner_text())
+    page.emulate_media(media="print")
+    assert page.evaluate("getComputedStyle(document.querySelector('.stApp')).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.evaluate("getComputedStyle(document.querySelector('.cr h1')).color") == "rgb(17, 17, 17)"
+
+
 def test_a_click_on_the_map_shows_the_object(page: Page, site: Site) -> None:
     """Finds a pixel in the red of the symbols and clicks there, as a person would."""
     open_page(page, site, "map", "zh")
