@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +30,7 @@ from core.stream.bundle import ticks
 from core.stream.live import instant
 from ingest.conform import ConformContext, Conformed, DeviceClocks, conform
 from ingest.connect import TROUBLES, ConnectError, cursor_at, pull
+from ingest.connect.ahead import ahead
 from ingest.land.accept import LandingRequest, LandingZone, accept, record_resent
 from ingest.parse import FileFault, parse
 from ingest.parse.apart import parse_apart
@@ -141,7 +142,7 @@ def pull_feed(
     result, detail = "nothing_new", ""
     try:
         if payloads is None:
-            payloads = _from_department(intake, contract, since)
+            payloads = ahead(_from_department(intake, contract, since))
         for payload in payloads:
             seen += 1
             done = intake.take(contract, payload)
@@ -210,7 +211,7 @@ def dry_pull(
     return DryPull(Outcome(contract.id, result, seen, good, bad, detail), tuple(notes))
 
 
-def _from_department(intake: Intake, contract: Contract, since: datetime | None) -> Iterator[Payload]:
+def _from_department(intake: Intake, contract: Contract, since: datetime | None) -> Generator[Payload]:
     """What the connector gives from the stored cursor on, or again from an instant for feeds that can go back."""
     cursor = ledger.read_cursor(intake.engine, contract.id)
     if since is None or contract.snapshot == "full" or contract.server.kind == "files":

@@ -293,8 +293,16 @@ def _chunked(rows: Iterator[Any], size: int) -> Iterator[tuple[list[Any], Any]]:
 
 
 def _encode(table: sa.TableClause, rows: Any) -> list[bytes]:
-    names, dumps = list(table.c.keys()), orjson.dumps
-    return [dumps(dict(zip(names, finite(row), strict=True)), default=as_json, option=_ENCODING) for row in rows]
+    names = list(table.c.keys())
+    return [_line(names, tuple(row)) for row in rows]
+
+
+def _line(names: Sequence[str], values: Sequence[Any]) -> bytes:
+    line = orjson.dumps(dict(zip(names, values, strict=True)), default=as_json, option=_ENCODING)
+    if line.count(b"null") == values.count(None):
+        return line
+    # More of them than came: a text says it, or a number without end became one.
+    return orjson.dumps(dict(zip(names, finite(values), strict=True)), default=as_json, option=_ENCODING)
 
 
 def plain(value: Any) -> Value | None:

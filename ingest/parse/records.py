@@ -13,6 +13,7 @@ from core.stages import RawTable
 from ingest.parse.columns import ROW, expected_names, physical_names, settle
 from ingest.parse.fault import FileFault
 from ingest.parse.lenient_json import read_json
+from ingest.parse.plain_lines import plain_columns
 
 Record = dict[str, Any]
 MOST_UNKNOWN = 1_000  # names beyond the contract's in one payload
@@ -23,6 +24,11 @@ def parse_json(body: bytes, contract: Contract) -> RawTable:
 
     A page without records is no fault. Raises FileFault for what is not JSON to its end.
     """
+    if body.startswith(b"[{") and body.endswith(b"}]") and b"\n" not in body:
+        first = body[1 : body.find(b":") + 1]  # how each record begins where all are alike
+        plain = _plain_table(body[1:-1].replace(b"}," + first, b"}\n" + first), contract)
+        if plain is not None:
+            return plain
     return _table(_records(read_json(body, numbers_as_text=True), contract), contract)
 
 
@@ -30,6 +36,9 @@ def parse_ndjson(body: bytes, contract: Contract) -> RawTable:
     """One JSON object a line. Raises FileFault with the line that is none."""
     if not body.strip():
         raise FileFault("empty_file", "no line with content")
+    plain = _plain_table(body, contract)
+    if plain is not None:
+        return plain
     records = []
     for number, line in enumerate(body.split(b"\n"), 1):
         if line.strip():
@@ -54,29 +63,53 @@ def _records(document: Any, contract: Contract) -> list[Record]:
     return document
 
 
+def _plain_table(lines: bytes, contract: Contract) -> RawTable | None:
+    """The table of lines that can be read by columns; None where they have to be read one by one."""
+    if _parents(contract) or contract.explode:
+        return None
+    columns = plain_columns(lines)
+    if columns is None or ROW in columns:
+        return None
+    _check_width(set(columns), contract)
+    return _settled(columns, len(next(iter(columns.values()))), contract)
+
+
+def _parents(contract: Contract) -> set[str]:
+    """The paths below which the contract expects columns."""
+    return {name[:at] for name in expected_names(contract) for at, sign in enumerate(name) if sign == "."}
+
+
 def _table(records: list[Record], contract: Contract) -> RawTable:
-    parents = {name[:at] for name in expected_names(contract) for at, sign in enumerate(name) if sign == "."}
+    parents = _parents(contract)
     walked = (flatten(part, parents) for record in records for part in explode(record, contract.explode))
     flat = list(walked) if parents or contract.explode else records
-    _check_width(flat, contract)
+    _check_width(_names(flat), contract)
     try:
         columns = _columns(flat)
     except TypeError:  # something else than text in records that should be flat
         deep = list(walked)
-        _check_width(deep, contract)
+        _check_width(_names(deep), contract)
         columns = _columns(deep)
     if not records:
         columns = {name: pl.Series([], dtype=pl.String) for name in expected_names(contract)}
-    frame = pl.DataFrame({ROW: pl.int_range(1, len(flat) + 1, eager=True), **columns})
+    return _settled(columns, len(flat), contract)
+
+
+def _settled(columns: dict[str, pl.Series], n_rows: int, contract: Contract) -> RawTable:
+    frame = pl.DataFrame({ROW: pl.int_range(1, n_rows + 1, eager=True), **columns})
     return settle(frame.with_columns(_place(frame, contract).alias(ROW)), contract, is_ordered=False)
 
 
-def _check_width(flat: list[Record], contract: Contract) -> None:
+def _names(flat: list[Record]) -> set[str]:
+    return {name for record in flat for name in record}
+
+
+def _check_width(names: set[str], contract: Contract) -> None:
     """Raises FileFault for names without end: rows with a key each would make a column of every row."""
-    names = {name for record in flat for name in record} - set(expected_names(contract))
-    if len(names) > MOST_UNKNOWN:
+    unknown = names - set(expected_names(contract))
+    if len(unknown) > MOST_UNKNOWN:
         raise FileFault(
-            "unreadable_file", f"{len(names)} names that the contract does not know; expected at most {MOST_UNKNOWN}"
+            "unreadable_file", f"{len(unknown)} names that the contract does not know; expected at most {MOST_UNKNOWN}"
         )
 
 
