@@ -64,6 +64,11 @@ def export(home: Home, table: str, fmt: str, out: Path, where: str | None = None
     return frame.height
 
 
+def as_csv(frame: pl.DataFrame) -> bytes:
+    """What a page shows, as a file for spreadsheets."""
+    return _disarmed(frame).write_csv(include_bom=True).encode()
+
+
 def _columns_of(home: Home, table: str) -> list[str]:
     with open_mart(home) as mart:
         found = mart.frame(

@@ -9,8 +9,17 @@ import polars as pl
 import streamlit as st
 
 from access import city, feeds, finding_words, live, serving
-from dashboards import look
+from access.export import as_csv
+from dashboards import address, look
 from dashboards.frame import Scene, clock, edition_words, title_line, warn_when_stale
+
+_ORDERS = ("worst", "name", "received")
+_AT = pl.Datetime("us", "UTC")
+_FILE: dict[str, pl.DataType | type[pl.DataType]] = {
+    **dict.fromkeys(("feed_id", "name", "department", "state"), pl.String),
+    **dict.fromkeys(("since", "last_observed_at", "last_received_at"), _AT),
+    **dict.fromkeys(("rows_24h", "quarantined_24h", "batches_held", "checks_failed", "checks_raised"), pl.Int64),
+}
 
 
 def draw(scene: Scene, mart: serving.Mart) -> None:
@@ -23,7 +32,8 @@ def draw(scene: Scene, mart: serving.Mart) -> None:
         if ops is None:
             st.html(f'<div class="cr">{look.banner("warn", words("feeds.no_live"))}</div>')
         _tiles(scene, facts)
-        _table(scene, facts)
+        shown = _wanted(scene, facts)
+        _table(scene, shown)
         if ops is not None and facts:
             _detail(scene, ops, facts)
 
@@ -44,6 +54,57 @@ def _tiles(scene: Scene, facts: list[feeds.FeedFact]) -> None:
         (f"{sum(fact.checks_raised for fact in facts):,}", words("feeds.raised")),
     ]
     st.html(f'<div class="cr">{look.tiles(tiles)}</div>')
+
+
+def _wanted(scene: Scene, facts: list[feeds.FeedFact]) -> list[feeds.FeedFact]:
+    """The feeds whose name, id or department holds what is typed, in the order that is chosen; and their file."""
+    words = scene.words
+    address.text("find", "feeds_find")
+    address.one("order", "feeds_order", _ORDERS, "worst")
+    left, middle, right = st.columns([2, 2, 1], vertical_alignment="bottom")
+    typed = left.text_input(words("feeds.find"), key="feeds_find", placeholder=words("feeds.find_hint")).strip().lower()
+    order = middle.segmented_control(
+        words("alerts.order"), _ORDERS, format_func=lambda one: words(f"feeds_order.{one}"), key="feeds_order"
+    )
+    address.follow("find", typed)
+    address.follow("order", order, "worst")
+    shown = [fact for fact in facts if typed in _searched(fact)]
+    if order == "name":
+        shown.sort(key=lambda fact: words.pick(fact.name_zh, fact.name_en))
+    elif order == "received":
+        shown.sort(key=lambda fact: (fact.last_received_at is None, fact.last_received_at), reverse=True)
+    right.download_button(words("feeds.file"), as_csv(_rows(scene, shown)), "feeds.csv", "text/csv", width="stretch")
+    return shown
+
+
+def _searched(fact: feeds.FeedFact) -> str:
+    names = (fact.feed_id, fact.name_zh, fact.name_en, fact.department_zh, fact.department_en)
+    return " ".join(name or "" for name in names).lower()
+
+
+def _rows(scene: Scene, facts: list[feeds.FeedFact]) -> pl.DataFrame:
+    """The table as a file: names in the reader's language, instants in UTC."""
+    words = scene.words
+    return pl.DataFrame(
+        [
+            {
+                "feed_id": fact.feed_id,
+                "name": words.pick(fact.name_zh, fact.name_en),
+                "department": words.pick(fact.department_zh, fact.department_en),
+                "state": words(f"freshness.{fact.state}"),
+                "since": fact.since,
+                "last_observed_at": fact.last_observed_at,
+                "last_received_at": fact.last_received_at,
+                "rows_24h": fact.rows_24h,
+                "quarantined_24h": fact.quarantined_24h,
+                "batches_held": fact.batches_held,
+                "checks_failed": fact.checks_failed,
+                "checks_raised": fact.checks_raised,
+            }
+            for fact in facts
+        ],
+        schema=_FILE,
+    )
 
 
 def _table(scene: Scene, facts: list[feeds.FeedFact]) -> None:
@@ -129,9 +190,11 @@ def _count(n: int) -> str:
 def _detail(scene: Scene, ops: live.OpsReader, facts: list[feeds.FeedFact]) -> None:
     words = scene.words
     names = {fact.feed_id: words.pick(fact.name_zh, fact.name_en) for fact in facts}
+    address.one("feed", "feeds_choice", names, next(iter(names)))
     feed_id = st.selectbox(
         words("feeds.detail"), list(names), format_func=lambda one: f"{names[one]} · {one}", key="feeds_choice"
     )
+    address.follow("feed", feed_id, next(iter(names)))
     left, right = st.columns(2)
     with left:
         _verdicts(scene, feeds.verdicts(ops, feed_id))

@@ -251,6 +251,23 @@ def test_the_chosen_feed_shows_its_findings(page: Page, site: Site) -> None:
     no_fault(page)
 
 
+@pytest.mark.case("pages.24")
+def test_feeds_are_searched_sorted_and_taken_out(page: Page, site: Site) -> None:
+    page.goto(f"{site.url}/feeds?find=fire&order=name")
+    table = page.locator(".cr .scroll").first
+    expect(table).to_contain_text("fire.unit")
+    expect(table).not_to_contain_text("weather.observation")
+    with page.expect_download() as taken:
+        page.get_by_role("button", name="下载 CSV").click()
+    lines = taken.value.path().read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0].startswith("feed_id,name,department,state,since")
+    assert {line.split(",")[0].split(".")[0] for line in lines[1:]} == {"fire"}
+    page.get_by_label("查找数据源").fill("")
+    page.get_by_label("查找数据源").press("Enter")
+    expect(table).to_contain_text("weather.observation")
+    no_fault(page)
+
+
 @pytest.mark.parametrize("path", ["", "map", "feeds"])
 @pytest.mark.parametrize("width", [1366, 390])
 def test_nothing_is_wider_than_the_screen(page: Page, site: Site, path: str, width: int) -> None:

@@ -14,7 +14,7 @@ from access.map import COLOURS
 from alerting.policy.grouping import URGENCY
 from dashboards import commands, live_client, look
 from dashboards.language import LANGUAGES, words_of
-from dashboards.views import alert_detail
+from dashboards.views import alert_detail, feed_health
 from ingest.pull import FAILURES
 
 FOLDER = Path(__file__).resolve().parents[2] / "dashboards"
@@ -35,6 +35,7 @@ FAMILIES = {
     "strip": ("suppressed", "exercises"),
     "evidence": ("text_read", "secondary", "unconfirmed", "design", "reported"),
     "order": ("worst", "newest"),
+    "feeds_order": feed_health._ORDERS,
     "exercise": ("both", "real", "exercise"),
     "step": alert_detail.STEPS,
     "done": alert_detail.STEPS,
