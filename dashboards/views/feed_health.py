@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from html import escape
 
 import polars as pl
@@ -14,6 +14,7 @@ from dashboards import address, look
 from dashboards.frame import Scene, clock, edition_words, title_line, warn_when_stale
 
 _ORDERS = ("worst", "name", "received")
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _AT = pl.Datetime("us", "UTC")
 _FILE: dict[str, pl.DataType | type[pl.DataType]] = {
     **dict.fromkeys(("feed_id", "name", "department", "state"), pl.String),
@@ -72,8 +73,9 @@ def _wanted(scene: Scene, facts: list[feeds.FeedFact]) -> list[feeds.FeedFact]:
     if order == "name":
         shown.sort(key=lambda fact: words.pick(fact.name_zh, fact.name_en))
     elif order == "received":
-        shown.sort(key=lambda fact: (fact.last_received_at is None, fact.last_received_at), reverse=True)
-    right.download_button(words("feeds.file"), as_csv(_rows(scene, shown)), "feeds.csv", "text/csv", width="stretch")
+        shown.sort(key=lambda fact: fact.last_received_at or _NEVER, reverse=True)
+    file = as_csv(_rows(scene, shown))
+    right.download_button(words("feeds.file"), file, "cityrisk-feeds.csv", "text/csv", width="stretch")
     return shown
 
 
