@@ -6,9 +6,10 @@ A failed feed never stops another: every pull ends as one `fetch_outcome` row th
 from __future__ import annotations
 
 import logging
+import threading
 import traceback
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from core.stream.live import instant
 from ingest.conform import ConformContext, Conformed, DeviceClocks, conform
 from ingest.connect import TROUBLES, ConnectError, cursor_at, pull
 from ingest.connect.ahead import ahead
+from ingest.connect.hosts import UnansweringHosts
 from ingest.land.accept import LandingRequest, LandingZone, accept, record_resent
 from ingest.parse import FileFault, parse
 from ingest.parse.apart import parse_apart
@@ -39,6 +41,7 @@ from ingest.parse.frames import is_bundle
 log = logging.getLogger(__name__)
 
 DETAIL_LENGTH = 2000
+LANDINGS = 2  # payloads of one run that are parsed and landed at a time: each may take many times its bytes
 
 
 # Results of a pull that did not come through: our own crash, and what a department's trouble may be.
@@ -69,6 +72,8 @@ class Intake:
     areas: AreaIndex
     run_id: str
     now: Callable[[], datetime]
+    hosts: UnansweringHosts = field(default_factory=UnansweringHosts)
+    landings: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(LANDINGS))
 
     def take(self, contract: Contract, payload: Payload) -> Landed | None:
         """Archive, parse, conform and land one payload. None when the same bytes were landed before."""
@@ -145,7 +150,8 @@ def pull_feed(
             payloads = ahead(_from_department(intake, contract, since))
         for payload in payloads:
             seen += 1
-            done = intake.take(contract, payload)
+            with intake.landings:
+                done = intake.take(contract, payload)
             if done is not None:
                 landed += done.rows_landed
                 quarantined += done.rows_quarantined
@@ -215,9 +221,9 @@ def _from_department(intake: Intake, contract: Contract, since: datetime | None)
     """What the connector gives from the stored cursor on, or again from an instant for feeds that can go back."""
     cursor = ledger.read_cursor(intake.engine, contract.id)
     if since is None or contract.snapshot == "full" or contract.server.kind == "files":
-        yield from pull(contract, intake.home, cursor, intake.now)
+        yield from pull(contract, intake.home, cursor, intake.now, intake.hosts)
         return
-    for payload in pull(contract, intake.home, cursor_at(contract, since), intake.now):
+    for payload in pull(contract, intake.home, cursor_at(contract, since), intake.now, intake.hosts):
         yield replace(payload, cursor=None)
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from datetime import time as day_time
 from pathlib import Path
+from threading import Semaphore
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PULL_THREADS = 2
+PULL_THREADS = 8  # most of them wait for a department's answer
+PER_DEPARTMENT = 2  # feeds of one department at a time: its systems have others to serve
 REBUILD_AFTER = timedelta(hours=1)  # feed health ages even when nothing comes
 
 
@@ -128,15 +130,24 @@ def _unfit(batch: Batch, result: BatchResult) -> dict[str, str]:
 def fetch(
     batch: Batch, intake: Intake, select: Collection[str] | None = None, days: Sequence[date] | None = None
 ) -> list[Outcome]:
-    """Pull the feeds, registers first, so that readings find their devices. Two departments at a time."""
+    """Pull the feeds, registers first, so that readings find their devices.
+
+    Departments wait for each other as little as can be: one that does not answer keeps nobody from being read.
+    """
     pulled = [c for c in batch.contracts.values() if not c.is_stream]
     chosen = [c for c in pulled if select is None or c.id in select]
     since = datetime.combine(min(days), day_time(), CIVIL_ZONE) if days else None
     outcomes: list[Outcome] = []
+    turns = {c.department_code: Semaphore(PER_DEPARTMENT) for c in chosen}
+
+    def pulled_in_turn(contract: Contract) -> Outcome:
+        with turns[contract.department_code]:
+            return pull_feed(intake, contract, since=since)
+
     for wave in (True, False):
         feeds = [c for c in chosen if c.is_register is wave]
         with ThreadPoolExecutor(PULL_THREADS) as pool:
-            outcomes += pool.map(lambda contract: pull_feed(intake, contract, since=since), feeds)
+            outcomes += pool.map(pulled_in_turn, feeds)
     return outcomes
 
 

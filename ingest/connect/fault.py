@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_before_delay
 from tenacity.wait import wait_exponential, wait_random
 
 from core.settings import Home, SettingsError
@@ -53,6 +53,14 @@ class RequestPolicy:
     first_wait_s: float
     longest_wait_s: float
     answer_s: float
+    is_once: bool = False  # no retries: another feed has just spent them on the same host
+
+    @property
+    def patience(self) -> str:
+        """In words, what a department is given."""
+        if self.is_once:
+            return "an answer at once, for no other feed of this run had one from this host"
+        return f"an answer within {self.deadline_s:g} s"
 
 
 def request_policy_of(home: Home) -> RequestPolicy:
@@ -81,7 +89,7 @@ def retrying(request_policy: RequestPolicy, passes: Callable[[BaseException], bo
     return Retrying(
         retry=retry_if_exception(passes),
         wait=wait,
-        stop=stop_before_delay(request_policy.deadline_s),
+        stop=stop_after_attempt(1) if request_policy.is_once else stop_before_delay(request_policy.deadline_s),
         sleep=lambda seconds: time.sleep(seconds),
         reraise=True,
     )

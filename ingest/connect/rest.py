@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from core.contract import Contract
 from core.settings import Home
 from core.stages import Payload
 from ingest.connect.fault import ConnectError, RequestPolicy, TransientError, Trouble, request_policy_of, retrying
+from ingest.connect.hosts import UnansweringHosts
 from ingest.connect.mark import read_mark
 from ingest.connect.reach import Page, PageWatch, Reach
 from ingest.parse.lenient_json import load_json
@@ -34,14 +35,16 @@ PAGE_TRIES = 3  # readings of pages that move before a pull says so and leaves i
 _WORDS = ("message", "msg", "error", "errmsg", "info")  # where services say what went wrong
 
 
-def pull_rest(contract: Contract, home: Home, cursor: str | None, now: Callable[[], datetime]) -> Iterator[Payload]:
+def pull_rest(
+    contract: Contract, home: Home, cursor: str | None, now: Callable[[], datetime], hosts: UnansweringHosts
+) -> Iterator[Payload]:
     """All pages beyond the cursor in payloads of some 50,000 records; a full snapshot is one payload.
 
     Asked for again from just before the cursor (by the contract's overlap further), because services differ in whether
     `sinceParam` includes its own value; what was handed over is left out here. Pages that moved while they were read
     are read again.
     """
-    with _service(contract, home) as service:
+    with _service(contract, home, hosts) as service:
         if contract.snapshot == "full" or contract.cursor_field is None:
             yield from _whole(contract, service, cursor, now)
         else:
@@ -111,6 +114,12 @@ class _Service:
     client: httpx.Client
     url: httpx.URL
     request_policy: RequestPolicy
+    hosts: UnansweringHosts
+
+    @property
+    def host(self) -> str:
+        """What of the address says which machine and process answers."""
+        return self.url.netloc.decode("ascii")
 
     def pages(self, given: dict[str, str], watch: PageWatch) -> Iterator[Page]:
         """Answer after answer until the stated total, an empty page, or (no total stated) a short one.
@@ -148,11 +157,14 @@ class _Service:
         try:
             for attempt in retrying(self.request_policy, passes):
                 with attempt:
-                    return self._read(self._answer(query), watch)
+                    body = self._answer(query)
+                    self.hosts.note(self.host, is_answering=True)
+                    return self._read(body, watch)
         except TransientError as error:
+            self.hosts.note(self.host, is_answering=error.trouble != "unreachable")
             raise self.fault(
                 str(error),
-                f"an answer within {self.request_policy.deadline_s:g} s",
+                self.request_policy.patience,
                 "check that the service runs",
                 error.trouble,
             ) from error
@@ -242,7 +254,7 @@ class _Service:
 
 
 @contextmanager
-def _service(contract: Contract, home: Home) -> Iterator[_Service]:
+def _service(contract: Contract, home: Home, hosts: UnansweringHosts) -> Iterator[_Service]:
     request_policy = request_policy_of(home)
     address = home.expand(contract.server.location or "")
     headers = {"Accept": "application/json", "User-Agent": "cityrisk"}
@@ -254,7 +266,8 @@ def _service(contract: Contract, home: Home) -> Iterator[_Service]:
         raise ConnectError(contract.id, address, str(error), "an http address", "correct the address") from error
     trusted = ssl.create_default_context(cafile=home.environment.get("SSL_CERT_FILE"))
     with httpx.Client(headers=headers, timeout=request_policy.answer_s, trust_env=False, verify=trusted) as client:
-        yield _Service(contract, client, url, request_policy)
+        service = _Service(contract, client, url, request_policy, hosts)
+        yield replace(service, request_policy=hosts.request_policy(service.host, request_policy))
 
 
 def _retry_after(text: str | None) -> float | None:

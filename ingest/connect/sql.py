@@ -22,6 +22,7 @@ from core.settings import Home
 from core.stages import Payload
 from ingest.connect.dialects import as_json, connect_args, finite, prepare
 from ingest.connect.fault import ConnectError, RequestPolicy, Trouble, request_policy_of, retrying
+from ingest.connect.hosts import UnansweringHosts
 from ingest.connect.mark import SEEN_LIMIT, Mark, Value, digest, read_mark
 from ingest.connect.progress import Progress, Rank
 
@@ -49,7 +50,9 @@ def normalise_url(url: str) -> sa.URL:
     return parsed
 
 
-def pull_sql(contract: Contract, home: Home, cursor: str | None, now: Callable[[], datetime]) -> Iterator[Payload]:
+def pull_sql(
+    contract: Contract, home: Home, cursor: str | None, now: Callable[[], datetime], hosts: UnansweringHosts
+) -> Iterator[Payload]:
     """Rows beyond the cursor in chunks ordered by cursor field, then key; or the whole table as one payload.
 
     A connection that is cut is opened again and goes on behind the last chunk handed over.
@@ -69,7 +72,7 @@ def pull_sql(contract: Contract, home: Home, cursor: str | None, now: Callable[[
             "a SQLAlchemy URL",
             "correct the URL, or install the driver that it names",
         ) from error
-    source = _Source(contract, engine, name, request_policy_of(home), now)
+    source = _Source(contract, engine, name, request_policy_of(home), now, hosts)
     if contract.snapshot == "full" or contract.cursor_field is None:
         yield from source.whole(cursor)
     else:
@@ -86,13 +89,16 @@ class _Source:
         name: str,
         request_policy: RequestPolicy,
         now: Callable[[], datetime],
+        hosts: UnansweringHosts,
     ) -> None:
         self.contract = contract
         self.engine = engine
         self.name = name
         self.schema = None if engine.dialect.name == "sqlite" else contract.server.location  # SQLite has none
-        self.request_policy = request_policy
+        self.host = f"{engine.url.host}:{engine.url.port or engine.dialect.name}" if engine.url.host else ""
+        self.request_policy = hosts.request_policy(self.host, request_policy)
         self.now = now
+        self._hosts = hosts
 
     def whole(self, cursor: str | None) -> Iterator[Payload]:
         """The table as one payload; nothing when it is what it was."""
@@ -162,6 +168,7 @@ class _Source:
 
     def _table(self, connection: sa.Connection) -> sa.TableClause:
         """The table with the columns it has today; untyped, so that values come as the driver gives them."""
+        self._hosts.note(self.host, is_answering=True)
         columns = [c["name"] for c in sa.inspect(connection).get_columns(self.contract.table, self.schema)]
         wanted = self.contract.cursor_field
         if self.contract.snapshot == "incremental" and wanted is not None and wanted not in columns:
@@ -192,8 +199,12 @@ class _Source:
             )
         found = str(error.orig if isinstance(error, exc.DBAPIError) else error).strip().splitlines() or [""]
         trouble = _trouble(error)
+        self._hosts.note(self.host, is_answering=trouble != "unreachable")
         expected, next_step = {
-            "unreachable": ("a database that answers", "check that it runs, and its address and account"),
+            "unreachable": (
+                f"a database that gives {self.request_policy.patience}",
+                "check that it runs, and its address and account",
+            ),
             "refused": ("an account that may read the table", "check the account, its password and its rights"),
         }.get(trouble, ("rows of the table that the contract names", "show the text to the department"))
         return ConnectError(
