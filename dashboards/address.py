@@ -15,11 +15,13 @@ _BETWEEN = ","
 def one(name: str, key: str, allowed: Collection[str | None], default: str | None = None) -> None:
     """Before a widget is drawn, once: the value of `name` in the address if the widget has it, else what it opens with.
 
-    The widget itself is drawn without a default.
+    The widget itself is drawn without a default; without one here it opens with its first choice.
     """
     if key not in st.session_state:
         asked = st.query_params.get(name)
-        st.session_state[key] = asked if asked is not None and asked in allowed else default
+        chosen = asked if asked is not None and asked in allowed else default
+        if chosen is not None:  # none chosen would not be the same as the widget's own first choice
+            st.session_state[key] = chosen
 
 
 def several(name: str, key: str, allowed: Collection[str], default: Sequence[str]) -> None:

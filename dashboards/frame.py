@@ -52,7 +52,7 @@ def choose_language() -> Words:
 
 def title_line(scene: Scene, title: str, meta: list[str]) -> None:
     """Page title with its data line on the left, login and the other language one click away on the right."""
-    left, middle, right = st.columns([7, 1, 1], vertical_alignment="center")
+    left, middle, right = st.columns([6, 1.6, 1], vertical_alignment="center")
     spans = "".join(f"<span>{escape(text)}</span>" for text in meta)
     left.html(f'<div class="cr"><h1>{escape(title)}</h1><div class="meta">{spans}</div></div>')
     with middle:

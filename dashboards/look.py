@@ -109,7 +109,9 @@ STYLE = f"""<style>
 .cr .scroll td.wide {{ min-width: 13rem; }}
 .cr td small {{ color: {MUTED}; display: block; }}
 .cr .bar {{ height: .5rem; border-radius: 1px; background: currentColor; min-width: 2px; }}
-.cr .track {{ width: 100%; min-width: 4rem; background: #22303f; border-radius: 1px; margin-top: .2em; }}
+.cr .track {{ width: 100%; min-width: 3rem; background: #22303f; border-radius: 1px; }}
+.cr .metered {{ display: flex; align-items: center; gap: .6rem; min-width: 7rem; }}
+.cr .metered span {{ white-space: nowrap; min-width: 2.6rem; text-align: right; }}
 .cr .facts {{ display: grid; grid-template-columns: auto 1fr; gap: .25rem .9rem; font-size: .88rem; background: {PANEL};
   border: 1px solid {LINE}; border-radius: 5px; padding: .7rem .9rem; }}
 .cr .facts dt {{ color: {MUTED}; white-space: nowrap; }} .cr .facts dd {{ margin: 0; overflow-wrap: anywhere; }}
@@ -163,6 +165,7 @@ STYLE = f"""<style>
   .cr .board .scroll td.wide {{ grid-column: 1 / -1; min-width: 0; }}
   .cr .board td.n {{ text-align: left; }}
   [data-testid="stColumn"]:has(.st-key-alert_chosen_box) {{ order: -1; }} }}
+.st-key-login_box button p {{ white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }}
 .cr .door {{ display: block; width: 100%; box-sizing: border-box; padding: .45rem .75rem; text-align: center;
   font: inherit; color: {INK}; background: {PANEL}; border: 1px solid {LINE}; border-radius: 4px; cursor: pointer;
   text-decoration: none; }}
@@ -273,8 +276,8 @@ def facts(pairs: Sequence[tuple[str, str]]) -> str:
 
 
 def metered(text: str, share: float, colour: str) -> str:
-    """A number over its bar."""
-    return f"{text}{bar(share, colour)}"
+    """A number beside its bar."""
+    return f'<div class="metered">{bar(share, colour)}<span>{text}</span></div>'
 
 
 def bar(share: float, colour: str) -> str:

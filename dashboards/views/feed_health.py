@@ -142,7 +142,7 @@ def _table(scene: Scene, facts: list[feeds.FeedFact]) -> None:
     heads = [
         (words("feeds.state"), "keep"),
         (words("feeds.feed"), ""),
-        (words("feeds.department"), "keep"),
+        (words("feeds.department"), ""),
         (words("feeds.since"), "keep"),
         (words("feeds.last_observed"), "keep"),
         (words("feeds.last_received"), "keep"),
@@ -170,10 +170,12 @@ def _refused(scene: Scene, fact: feeds.FeedFact) -> str:
     if found is None:
         return ""
     words = scene.words
-    good = clock(found.last_good_at) if found.last_good_at else words("freshness.never")
-    text = words(
-        "feeds.newest_refused", at=clock(found.at), good=good, why=words.pick_one(finding_words.sentence(found.why))
-    )
+    good = words("freshness.never")
+    if found.last_good_at is not None:
+        good = words("feeds.file_at", file=found.last_good_ref, at=clock(found.last_good_at))
+    newest = words("feeds.file_at", file=found.source_ref, at=clock(found.at))
+    why = words.pick_one(finding_words.sentence(found.why))
+    text = words("feeds.newest_refused", newest=newest, good=good, why=why)
     return f"<small style='color:{look.STATE['refused'][0]};white-space:normal'>{escape(text)}</small>"
 
 
