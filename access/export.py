@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -27,16 +28,25 @@ class ExportError(ValueError):
     """The table cannot be exported as asked; says what was found and what would do."""
 
 
-def export(home: Home, table: str, fmt: str, out: Path, where: str | None = None, reader: Reader = CITY_WIDE) -> int:
+def export(
+    home: Home,
+    table: str,
+    fmt: str,
+    out: Path,
+    where: str | None = None,
+    reader: Reader = CITY_WIDE,
+    known_at: datetime | None = None,
+) -> int:
     """Write the rows of `mart.<table>` that `where` (an SQL condition) keeps to `out`; gives their number.
 
-    Only rows of the reader's branch where the table has an area. Raises ExportError for an unknown table or format,
+    With `known_at` as readers had them at that instant. Only rows of the reader's branch where the table has an area.
+    Raises ExportError for an unknown table or format, NotKnownError for an instant of which nothing is kept,
     SqlRefusedError for a condition that is more than a condition.
     """
     if fmt not in get_args(Format):
         raise ExportError(f"format {fmt!r} is not known; expected one of {', '.join(get_args(Format))}")
     name = table.removeprefix("mart.")
-    columns = _columns_of(home, name)
+    columns = _columns_of(home, name, known_at)
     if out.is_symlink() or (out.exists() and not out.is_file()):
         raise ExportError(f"{out} is a link, device or folder; expected a new file or an ordinary one to replace")
     conditions = [f"(\n{where}\n)"] if where else []
@@ -47,7 +57,7 @@ def export(home: Home, table: str, fmt: str, out: Path, where: str | None = None
     elif reader.area_code:
         raise ExportError(f"mart.{name} has no area, so it cannot be cut to the branch {reader.area_code}")
     kept = f" where {' and '.join(conditions)}" if conditions else ""
-    frame = run_sql(home, f"select * from mart.{name}{kept}", limit=None, timeout_s=_TIMEOUT_S).frame
+    frame = run_sql(home, f"select * from mart.{name}{kept}", limit=None, timeout_s=_TIMEOUT_S, known_at=known_at).frame
     writers: dict[str, Callable[[pl.DataFrame, Path], None]] = {
         "parquet": lambda rows, path: rows.write_parquet(path),
         "csv": _write_csv,
@@ -69,8 +79,8 @@ def as_csv(frame: pl.DataFrame) -> bytes:
     return _disarmed(frame).write_csv(include_bom=True).encode()
 
 
-def _columns_of(home: Home, table: str) -> list[str]:
-    with open_mart(home) as mart:
+def _columns_of(home: Home, table: str, known_at: datetime | None) -> list[str]:
+    with open_mart(home, known_at) as mart:
         found = mart.frame(
             "select table_name, column_name from information_schema.columns where table_schema = 'mart'"
             " order by table_name, ordinal_position"

@@ -24,19 +24,45 @@ _UNDER_WAY = "under way"
 T = TypeVar("T")
 
 
-def ask_sql(home: Home, reader: Reader, text: str, now: datetime, limit: int | None = 1000) -> SqlResult:
+def ask_sql(
+    home: Home,
+    reader: Reader,
+    text: str,
+    now: datetime,
+    limit: int | None = 1000,
+    known_at: datetime | None = None,
+) -> SqlResult:
     """`run_sql` with its audit row. Raises as it does."""
     return _audited(
-        home, reader, SQL, text, now, lambda: run_sql(home, text, limit=limit), lambda result: result.frame.height
+        home,
+        reader,
+        SQL,
+        text + _as_known(known_at),
+        now,
+        lambda: run_sql(home, text, limit=limit, known_at=known_at),
+        lambda result: result.frame.height,
     )
 
 
 def take_out(
-    home: Home, reader: Reader, table: str, fmt: str, out: Path, now: datetime, where: str | None = None
+    home: Home,
+    reader: Reader,
+    table: str,
+    fmt: str,
+    out: Path,
+    now: datetime,
+    where: str | None = None,
+    known_at: datetime | None = None,
 ) -> int:
     """`export` with its audit row. Raises as it does."""
-    target = f"{table} where {where or 'true'} to {out.absolute()}"
-    return _audited(home, reader, EXPORT, target, now, lambda: export(home, table, fmt, out, where, reader), int)
+    target = f"{table} where {where or 'true'} to {out.absolute()}{_as_known(known_at)}"
+    return _audited(
+        home, reader, EXPORT, target, now, lambda: export(home, table, fmt, out, where, reader, known_at), int
+    )
+
+
+def _as_known(at: datetime | None) -> str:
+    return f" as known at {at.isoformat()}" if at else ""
 
 
 def _audited(

@@ -14,16 +14,17 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars as pl
 
-from access.serving import LOCKED_DOWN, Home, in_utc, readable
+from access.known_at import known_tables
+from access.serving import LOCKED_DOWN, Home, in_utc, locked_to, readable
 
 _CHILD = Path(__file__).with_name("sandbox_child.py")
 _MEMORY_LIMIT = "1GB"
@@ -60,17 +61,25 @@ class SqlResult:
     elapsed_s: float
 
 
-def run_sql(home: Home, text: str, limit: int | None = 1000, timeout_s: float = 30.0) -> SqlResult:
-    """Run one SELECT on the `mart` tables of the newest generation.
+def run_sql(
+    home: Home, text: str, limit: int | None = 1000, timeout_s: float = 30.0, known_at: datetime | None = None
+) -> SqlResult:
+    """Run one SELECT on the `mart` tables of the newest generation, or as readers had them at an instant.
 
-    Raises SqlRefusedError before anything runs, SqlFailedError afterwards, NoGenerationError with nothing published.
+    Raises SqlRefusedError before anything runs, SqlFailedError afterwards, NoGenerationError with nothing published,
+    NotKnownError for an instant of which nothing is kept.
     """
     check(text)
+    if known_at is not None:
+        known, started = known_tables(home, known_at), time.monotonic()
+        setup = [*known.setup, *locked_to(home.published)]
+        frame, is_truncated = _run_in_child(":memory:", text, limit, timeout_s, setup)
+        return SqlResult(frame, is_truncated, known.generation.stem, time.monotonic() - started)
     for attempt in range(_OPEN_ATTEMPTS):
         generation = readable(home)
         started = time.monotonic()
         try:
-            frame, is_truncated = _run_in_child(generation, text, limit, timeout_s)
+            frame, is_truncated = _run_in_child(str(generation), text, limit, timeout_s)
         except SqlFailedError:
             # Upkeep may have deleted the generation before the child opened it.
             if generation.exists() or attempt == _OPEN_ATTEMPTS - 1:
@@ -119,9 +128,14 @@ def syntax_tree(text: str) -> dict[str, Any]:
     return tree
 
 
-def _run_in_child(generation: Path, text: str, limit: int | None, timeout_s: float) -> tuple[pl.DataFrame, bool]:
+def _run_in_child(
+    database: str, text: str, limit: int | None, timeout_s: float, setup: Sequence[str] = ()
+) -> tuple[pl.DataFrame, bool]:
+    """Rows of a statement on a read-only file, or on tables that `setup` makes and then locks."""
+    locks = {"threads": LOCKED_DOWN["threads"]} if setup else LOCKED_DOWN
     request = {
-        "database": str(generation),
+        "database": database,
+        "setup": list(setup),
         "sql": text,
         "limit": limit,
         "bounds": {
@@ -130,7 +144,7 @@ def _run_in_child(generation: Path, text: str, limit: int | None, timeout_s: flo
             "address_space_bytes": _ADDRESS_SPACE_BYTES,
             "output_bytes": _OUTPUT_BYTES,
         },
-        "config": {**LOCKED_DOWN, "memory_limit": _MEMORY_LIMIT, "temp_directory": ""},
+        "config": {**locks, "memory_limit": _MEMORY_LIMIT, "temp_directory": ""},
     }
     try:
         done = subprocess.run(

@@ -18,6 +18,7 @@ from typing import Any, Self
 import duckdb
 import polars as pl
 
+from access.known_at import known_tables
 from core.settings import Home, open_home
 
 __all__ = [
@@ -104,10 +105,26 @@ def connect(home: Home) -> duckdb.DuckDBPyConnection:
     return _open_newest(home)[1]
 
 
-def open_mart(home: Home) -> Mart:
-    """The newest generation as one consistent view for several queries. Raises as `connect`."""
+def open_mart(home: Home, known_at: datetime | None = None) -> Mart:
+    """The newest generation as one consistent view for several queries; with `known_at` what readers had then.
+
+    Raises as `connect`, and NotKnownError for an instant of which nothing is kept.
+    """
+    if known_at is not None:
+        known = known_tables(home, known_at)
+        connection = duckdb.connect(":memory:", config={"threads": LOCKED_DOWN["threads"]})
+        for statement in (*known.setup, *locked_to(home.published)):
+            connection.execute(statement)
+        return Mart(connection, known.generation, known.published_at)
     generation, connection = _open_newest(home)
     return Mart(connection, generation, published_at(generation))
+
+
+def locked_to(folder: Path) -> list[str]:
+    """Statements after which a connection reads one folder and nothing else, for good."""
+    quoted = str(folder).replace("'", "''")
+    locks = [f"set {name} = {value}" for name, value in LOCKED_DOWN.items() if name != "threads"]
+    return [f"set allowed_directories = ['{quoted}/']", *locks]
 
 
 @dataclass(frozen=True, slots=True)

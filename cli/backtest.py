@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +15,7 @@ from cli.shell import (
     contract_of,
     current_home,
     failed,
+    instant_of,
     ops_engine,
     print_json,
     print_rows,
@@ -58,7 +59,7 @@ def replay_command(
     from alerting.rules.generations import NoRulesError
     from orchestration.backtest import tried
 
-    since, until = _instant(start), _instant(end)
+    since, until = instant_of(start), instant_of(end)
     if since >= until:
         wrong_use(f"--from {start} is not before --to {end}")
     feeds = None if feed is None else [contract_of(feed).id]
@@ -106,11 +107,3 @@ def _line(difference: Any) -> dict[str, Any]:
 
 def _beijing(at: datetime) -> str:
     return f"{at.astimezone(CIVIL_ZONE):%Y-%m-%d %H:%M:%S}"
-
-
-def _instant(text: str) -> datetime:
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        wrong_use(f"{text!r} is no day or instant; write 2026-01-31 or 2026-01-31T08:00")
-    return (found if found.tzinfo else found.replace(tzinfo=CIVIL_ZONE)).astimezone(UTC)

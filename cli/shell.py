@@ -79,6 +79,17 @@ def contract_of(feed_id: str, *, with_drafts: bool = False) -> Contract:
     return contracts[feed_id]
 
 
+def instant_of(text: str) -> datetime:
+    """A Beijing day or instant as one in UTC; ends with code 2 for what is neither."""
+    from core.civil_time import CIVIL_ZONE
+
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        wrong_use(f"{text!r} is no day or instant; write 2026-01-31 or 2026-01-31T08:00")
+    return (found if found.tzinfo else found.replace(tzinfo=CIVIL_ZONE)).astimezone(UTC)
+
+
 def verb(function: Callable[P, None]) -> Callable[P, None]:
     """Turn explained errors, and a disk that is full or closed, into one line on stderr and exit code 1."""
 

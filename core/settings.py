@@ -64,6 +64,11 @@ class Home:
         return self.root / "serving"
 
     @property
+    def published(self) -> Path:
+        """What readers were shown, part by part (`core.store.published`)."""
+        return self.root / "published"
+
+    @property
     def rules(self) -> Path:
         """Rules generations, one folder each."""
         return self.root / "rules"

@@ -200,7 +200,8 @@ def build_and_publish(
     built = build(home, full_refresh=full_refresh)
     # A block in the midst of a file tells of its damage only when it is read.
     if not built.success and set_aside_damaged(home, now, deep=True):
-        manifest = _manifest(batch, result, days, full_refresh=True)
+        full_refresh = True
+        manifest = _manifest(batch, result, days, full_refresh)
         built = build(home, full_refresh=True)
     if not built.success:
         raise BatchError(f"build: {built.message}; the last good generation stands")
@@ -209,7 +210,8 @@ def build_and_publish(
     except publishing.AuditError as error:
         raise BatchError(f"audit: {error}; the last good generation stands") from error
     verdicts = [name for name, count in result.verdicts.items() for _ in range(count)]
-    result.generation = publishing.publish(home, batch.engine, batch.run_id, verdicts, batch.now())
+    landed_since = None if full_refresh else min((day for _, day in manifest.affected), default=None)
+    result.generation = publishing.publish(home, batch.engine, batch.run_id, verdicts, batch.now(), landed_since)
     mark_built(batch.engine, manifest, batch.now())
     return True
 

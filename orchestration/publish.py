@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from access.serving import GenerationError, newest, readable
 from core.settings import Home
 from core.store import tables
+from orchestration.published_parts import note_changes, write_changes
 
 KEPT_GENERATIONS = 5
 
@@ -68,15 +69,25 @@ def audit(mart: Path) -> dict[str, int]:
     return counts
 
 
-def publish(home: Home, engine: sa.Engine, run_id: str, verdicts: Sequence[str], now: datetime) -> Path:
+def publish(
+    home: Home,
+    engine: sa.Engine,
+    run_id: str,
+    verdicts: Sequence[str],
+    now: datetime,
+    landed_since: str | None = None,
+) -> Path:
     """Copy the audited mart file to a new generation and record it. `verdicts`: passed, failed, raised of this run.
 
-    Readers see the new generation from the rename on; older ones stay until they are `KEPT_GENERATIONS` behind.
+    Readers see the new generation from the rename on; older ones stay until they are `KEPT_GENERATIONS` behind, and
+    what changed is kept for questions of later (`orchestration.published_parts`). `landed_since`: the first Beijing
+    day whose landed files changed, None for any.
     """
     home.serving.mkdir(parents=True, exist_ok=True)
     target = home.serving / f"{now.astimezone(UTC):%Y%m%dT%H%M%S%f}.duckdb"
     if target.exists():
         raise AuditError(f"generation {target.name} exists already; a name is never used twice")
+    changes = write_changes(home, engine, home.mart, now, landed_since)
     partial = target.with_suffix(".partial")
     shutil.copyfile(home.mart, partial)
     with partial.open("rb") as copied:
@@ -95,6 +106,7 @@ def publish(home: Home, engine: sa.Engine, run_id: str, verdicts: Sequence[str],
                 checks_raised=verdicts.count("raised"),
             )
         )
+        note_changes(connection, changes, now)
     _prune(home.serving, target)
     return target
 

@@ -19,6 +19,7 @@ from core.store.archive import Archive
 from core.store.keys import checked_key
 from ingest.land.compact import compact, delete_replaced
 from ingest.land.retention import expire, expire_archive
+from orchestration.published_upkeep import thin_published
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Upkept:
     expired: int
     forgotten: int
     told: int  # old deliveries of the outbox that went
+    thinned: int  # versions of what readers were shown that were not the last of their day
 
 
 def upkeep(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now: datetime) -> Upkept:
@@ -43,4 +45,5 @@ def upkeep(home: Home, engine: sa.Engine, contracts: Mapping[str, Contract], now
         expired=expire(home, engine, contracts, now),
         forgotten=expire_archive(engine, Archive(home.archive, checked_key(home, engine, ARCHIVE_KEY)), contracts, now),
         told=forget_deliveries(engine, now),
+        thinned=thin_published(home, engine, now),
     )

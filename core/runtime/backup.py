@@ -1,4 +1,4 @@
-"""Put what cannot be made again into one file, and bring it back: ops store, encrypted archive, published rules.
+"""Put what cannot be made again into one file, and bring it back: ops store, encrypted archive, rules, published parts.
 
 Landing, warehouse and generations are left out: the next run makes them from these. Keys are left out too; a
 backup and the keys that open it must not lie in one place.
@@ -119,8 +119,11 @@ def restore(home: Home, source: Path, *, unsigned: bool = False) -> int:
 
 
 def _folders(home: Home) -> tuple[Path, ...]:
-    """Archive, check values of its keys, and rules generations: replay needs the rules that held at the time."""
-    return home.archive, home.key_checks, home.rules
+    """Archive, check values of its keys, rules generations, and what readers were shown.
+
+    Replay needs the rules that held at the time; what was known at an instant no build can make again.
+    """
+    return home.archive, home.key_checks, home.rules, home.published
 
 
 def _ops_path(home: Home) -> Path:

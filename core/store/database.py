@@ -17,7 +17,7 @@ from sqlalchemy.types import TypeDecorator
 
 from core.errors import ExplainedError
 
-REVISION = "0015"  # the newest step in migrations/versions; a change of a table needs a further one
+REVISION = "0016"  # the newest step in migrations/versions; a change of a table needs a further one
 
 metadata = MetaData()
 

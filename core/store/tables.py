@@ -25,6 +25,7 @@ from core.store.notice import notification_queue as notification_queue
 from core.store.personal import vault as vault
 from core.store.policy import maintenance_window as maintenance_window
 from core.store.policy import silence as silence
+from core.store.published import published_part as published_part
 from core.store.quarantine import override as override
 from core.store.quarantine import quarantine as quarantine
 from core.store.request import request as request
