@@ -384,7 +384,7 @@ def assert_alike(found: list[tuple], expected: list[tuple]) -> None:
 
 @pytest.mark.slow
 def test_a_rebuild_of_what_was_known_gives_what_was_published(city: Warehouse) -> None:
-    """A file came late and moved its day; readers of before had other numbers, and a rebuild without it has the same."""
+    """A file came late and moved its day; readers of before had other numbers, and a rebuild without it has those."""
     with city.engine.connect() as connection:
         g = tables.generation.c
         known_at = connection.scalar(sa.select(g.published_at).where(g.run_id == BEFORE_LATE_FILE))
