@@ -35,7 +35,7 @@ MAY_HOLD_SQL = {
     "access/": "reads mart tables, parameters bound",
     "orchestration/publish.py": "copies and audits the finished file",
     "orchestration/damage.py": "reads every block of the files of a build",
-    "orchestration/upkeep.py": "compacts and sweeps",
+    "orchestration/published_": "reads the finished file part by part, and merges what it wrote",
     "ingest/connect": "speaks to the departments' databases",
     "quality/": "row-returning expectations are SQL, made from contracts",
     "city/": "is the departments: it fills their databases",
