@@ -25,6 +25,7 @@ class KnownTables:
 
     generation: Path  # its name; the file itself went long ago
     published_at: datetime
+    files: tuple[Path, ...]
     setup: tuple[str, ...]
 
 
@@ -52,7 +53,8 @@ def known_tables(home: Home, at: datetime) -> KnownTables:
             f"mart.{gone.table_name}{f' of {gone.day}' if gone.day else ''} as known at {at} is not retained; "
             "of tables that are no index only what was in force when a Beijing day ended is kept longer than two days"
         )
-    return KnownTables(home.serving / shown.name, shown.published_at, tuple(_setup(home, parts)))
+    files = tuple(home.published / name for name in sorted({part.file for part in parts}))
+    return KnownTables(home.serving / shown.name, shown.published_at, files, tuple(_setup(home, parts)))
 
 
 def _setup(home: Home, parts: list[PublishedPart]) -> list[str]:

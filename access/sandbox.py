@@ -72,7 +72,7 @@ def run_sql(
     check(text)
     if known_at is not None:
         known, started = known_tables(home, known_at), time.monotonic()
-        setup = [*known.setup, *locked_to(home.published)]
+        setup = [*known.setup, *locked_to(known.files)]
         frame, is_truncated = _run_in_child(":memory:", text, limit, timeout_s, setup)
         return SqlResult(frame, is_truncated, known.generation.stem, time.monotonic() - started)
     for attempt in range(_OPEN_ATTEMPTS):

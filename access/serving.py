@@ -113,18 +113,18 @@ def open_mart(home: Home, known_at: datetime | None = None) -> Mart:
     if known_at is not None:
         known = known_tables(home, known_at)
         connection = duckdb.connect(":memory:", config={"threads": LOCKED_DOWN["threads"]})
-        for statement in (*known.setup, *locked_to(home.published)):
+        for statement in (*known.setup, *locked_to(known.files)):
             connection.execute(statement)
         return Mart(connection, known.generation, known.published_at)
     generation, connection = _open_newest(home)
     return Mart(connection, generation, published_at(generation))
 
 
-def locked_to(folder: Path) -> list[str]:
-    """Statements after which a connection reads one folder and nothing else, for good."""
-    quoted = str(folder).replace("'", "''")
+def locked_to(files: Sequence[Path]) -> list[str]:
+    """Statements after which a connection reads these files and nothing else, for good."""
+    quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
     locks = [f"set {name} = {value}" for name, value in LOCKED_DOWN.items() if name != "threads"]
-    return [f"set allowed_directories = ['{quoted}/']", *locks]
+    return [f"set allowed_paths = [{quoted}]", *locks]
 
 
 @dataclass(frozen=True, slots=True)

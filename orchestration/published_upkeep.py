@@ -32,7 +32,7 @@ def thin_published(home: Home, engine: sa.Engine, now: datetime) -> int:
     p = published_part.c
     over = datetime.combine(civil_date(now - KEPT_WHOLE), time(), CIVIL_ZONE)
     with engine.connect() as connection:
-        named = {str(file) for file in connection.scalars(sa.select(p.file).distinct())}
+        named: set[str] = set(connection.scalars(sa.select(p.file).distinct()))
         single = PARTS.where(p.known_at < over, p.file.like(OF_ONE_PUBLISH))
         parts = PARTS.found(connection, single.order_by(p.table_name, p.day, p.part_id))
     _sweep(home, named, now)

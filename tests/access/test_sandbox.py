@@ -223,7 +223,7 @@ def test_the_second_wall_holds_without_the_first(city_home: Home, tmp_path: Path
     out = tmp_path / "out"
     generation = city_home.serving / "20261120T080000000000.duckdb"
     with pytest.raises(SqlFailedError):
-        sandbox._run_in_child(generation, text.format(out=out), 10, 10.0)
+        sandbox._run_in_child(str(generation), text.format(out=out), 10, 10.0)
     assert not out.exists()
 
 
@@ -233,6 +233,7 @@ def test_the_child_cannot_write_files_whatever_the_engine_allows(city_home: Home
     generation = city_home.serving / "20261120T080000000000.duckdb"
     request = {
         "database": str(generation),
+        "setup": [],
         "sql": f"copy mart.area to '{out}'",
         "limit": 1,
         "config": {},
