@@ -22,7 +22,7 @@ def _columns(table: SourceTable, dialect: str) -> list[sa.Column[Any]]:
             kind = sa.Double()
         elif isinstance(dtype, pl.Datetime):
             kind = sa.String(19) if dialect == "sqlite" else sa.DateTime()
-        columns.append(sa.Column(name, kind, nullable=True, index=name == table.sent))
+        columns.append(sa.Column(name, kind, nullable=True))
     return columns
 
 
@@ -51,6 +51,8 @@ def write(tables: dict[str, SourceTable], url: str) -> None:
             metadata.create_all(connection)
             for name, table in tables.items():
                 _fill(connection, shaped[name], as_text(table.frame.select(table.columns)))
+                if table.sent in table.columns:  # sorted once, not kept in order row by row
+                    sa.Index(f"ix_{name}_{table.sent}", shaped[name].c[table.sent]).create(connection)
     finally:
         engine.dispose()
 
