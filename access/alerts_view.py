@@ -93,6 +93,7 @@ class ListedAlert:
     starts_at: datetime
     opened_at: datetime | None
     due_at: datetime | None
+    resolved_at: datetime | None
     acknowledged_by: str | None
     is_exercise: bool
     is_late: bool

@@ -38,6 +38,7 @@ def main() -> None:
         _page(words("nav.systems"), "systems", partial(systems.draw, known), scene),
     ]
     chosen = st.navigation({"": pages, **_of_domains(known, words, scene)}, position="top")
+    st.session_state.pop(frame.SHOWN, None)  # known again when the page has drawn it
     if chosen.url_path != ALERTS:  # which is the same and more
         live_strip.draw(scene)
     chosen.run()

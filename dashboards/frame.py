@@ -16,8 +16,7 @@ from dashboards import look, session
 from dashboards.language import DEFAULT, LANGUAGES, Language, Words, words_of
 
 BEIJING = city.CIVIL_ZONE
-# An open page looks for a new generation this often: one listing of a folder.
-WATCH_EVERY_S = 2.0
+SHOWN = "shown_generation"  # of the session, while its page draws one: that of the page, None before the first
 
 
 @dataclass(frozen=True)
@@ -118,7 +117,7 @@ def with_mart(title: str, draw: Callable[[Scene, serving.Mart], None], scene: Sc
             f'<div class="cr"><h2>{escape(scene.words("banner.broken_title"))}</h2>'
             f"{look.banner('bad', str(error))}</div>"
         )
-    _watch(scene.home, shown)
+    st.session_state[SHOWN] = shown
 
 
 def may_not(scene: Scene, roles: Collection[str], area_code: str | None = None) -> str:
@@ -155,10 +154,13 @@ def page(title: str, draw: Callable[[Scene, serving.Mart], None], scene: Scene) 
     return functools.partial(with_mart, title, draw, scene)
 
 
-@st.fragment(run_every=WATCH_EVERY_S)
-def _watch(home: serving.Home, shown: str | None) -> None:
+def follow_generations(home: serving.Home) -> None:
+    """Redraw a page that shows a generation when a newer one appears; called by what every page draws again and again.
+
+    One listing of a folder. A redraw of its own for it would cost as many bytes as the strip.
+    """
     newest = serving.newest(home)
-    if newest is not None and newest.name != shown:
+    if SHOWN in st.session_state and newest is not None and newest.name != st.session_state[SHOWN]:
         st.rerun()
 
 

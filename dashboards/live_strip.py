@@ -14,7 +14,7 @@ import streamlit as st
 from access import alerts_view as alerts
 from access import live
 from dashboards import live_client, look
-from dashboards.frame import Scene, clock, present
+from dashboards.frame import Scene, clock, follow_generations, present
 
 REFRESH_S = 2.0
 ASKED = "alert"  # in the address of Alerts live: the alert that a link of another page chose
@@ -23,6 +23,7 @@ ASKED = "alert"  # in the address of Alerts live: the alert that a link of anoth
 @st.fragment(run_every=REFRESH_S)
 def draw(scene: Scene) -> None:
     """The strip, redrawn by itself."""
+    follow_generations(scene.home)
     words, now = scene.words, present()
     with live.ops_reader(scene.home) as ops:
         if ops is None:  # a home that never ran; its pages say so

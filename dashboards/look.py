@@ -106,7 +106,7 @@ STYLE = f"""<style>
 .cr tr:last-child td {{ border-bottom: 0; }}
 .cr td.n, .cr th.n {{ text-align: right; white-space: nowrap; }}
 .cr td.keep {{ white-space: nowrap; }}
-.cr .scroll td.wide {{ min-width: 13rem; }}
+.cr .scroll td.wide {{ min-width: 13rem; }} .cr .scroll td.some {{ min-width: 7.5rem; }}
 .cr td small {{ color: {MUTED}; display: block; }}
 .cr .bar {{ height: .5rem; border-radius: 1px; background: currentColor; min-width: 2px; }}
 .cr .track {{ width: 100%; min-width: 3rem; background: #22303f; border-radius: 1px; }}

@@ -102,7 +102,7 @@ def _pairs(scene: Scene, alert: alerts.AlertDetail, published: publication.State
 def _clocks(scene: Scene, alert: alerts.AlertDetail) -> str:
     words = scene.words
     began = alert.opened_at or alert.starts_at
-    lines = [f"{second(began)} · {words('alerts.since')} {live_client.since(began)}"]
+    lines = [f"{second(began)} · {lasting(scene, alert)}"]
     if alert.due_at is not None and alert.state in alerts.WORKED_ON:
         due = words(f"due.{alert.shown_state}")
         lines.append(f"{due} {live_client.until(alert.due_at)}")
@@ -269,6 +269,13 @@ def _grade(scene: Scene, row: ShownAlert) -> str:
     is_doubtful = found == "unconfirmed"
     text = scene.words(f"evidence.{found.replace(' ', '_')}")
     return f'<div class="marks">{look.badge("low" if is_doubtful else "", f"⚠ {text}" if is_doubtful else text)}</div>'
+
+
+def lasting(scene: Scene, row: ShownAlert) -> str:
+    """For how long it has gone on, on a clock that runs; when it ended, where it did."""
+    if row.resolved_at is not None:
+        return escape(scene.words("alerts.over", at=clock(row.resolved_at)))
+    return f"{scene.words('alerts.since')} {live_client.since(row.opened_at or row.starts_at)}"
 
 
 def number(value: float) -> str:

@@ -217,7 +217,7 @@ def _value(scene: Scene, row: alerts.ListedAlert) -> str:
 def _clocks(scene: Scene, row: alerts.ListedAlert) -> str:
     words = scene.words
     began = row.opened_at or row.starts_at
-    lines = [f"{clock(began)}<small>{words('alerts.since')} {live_client.since(began)}</small>"]
+    lines = [f"{clock(began)}<small>{alert_detail.lasting(scene, row)}</small>"]
     if row.due_at is not None and row.state in alerts.WORKED_ON:
         due = words(f"due.{row.state}")
         lines.append(f"<small>{due} {live_client.until(row.due_at)}</small>")

@@ -142,7 +142,7 @@ def _table(scene: Scene, facts: list[feeds.FeedFact]) -> None:
     heads = [
         (words("feeds.state"), "keep"),
         (words("feeds.feed"), ""),
-        (words("feeds.department"), ""),
+        (words("feeds.department"), "some"),
         (words("feeds.since"), "keep"),
         (words("feeds.last_observed"), "keep"),
         (words("feeds.last_received"), "keep"),
@@ -151,7 +151,7 @@ def _table(scene: Scene, facts: list[feeds.FeedFact]) -> None:
         (words("feeds.held_short"), "n"),
         (words("feeds.failed_short"), "n"),
         (words("feeds.raised_short"), "n"),
-        (words("feeds.last_try"), ""),
+        (words("feeds.last_try"), "some"),
     ]
     clocks = f"<small>{escape(words('feeds.clocks'))}</small>"
     st.html(f'<div class="cr"><h2>{words("feeds.table")}{clocks}</h2>{look.table(heads, rows)}</div>')

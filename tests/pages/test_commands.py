@@ -17,7 +17,7 @@ from core.settings import Home
 from dashboards import commands, session
 from dashboards.frame import Scene, may_not
 from dashboards.language import words_of
-from dashboards.views import requests
+from dashboards.views import alert_detail, requests
 
 PASSWORD = "tide-turns-at-seven"
 ALERT = alerts_view.AlertDetail(**asdict(an_alert(rule_id="gas_methane_lel", object_id="urban:w1")))
@@ -51,6 +51,14 @@ def test_what_waits_is_shown_to_nobody_without_a_login(scene: Scene) -> None:
     )
     assert [one.request_id for one in requests._read(scene, scene.now)[0]] == [asked.id]
     assert requests._read(replace(scene, user=None), scene.now) == ([], [])
+
+
+@pytest.mark.case("pages.3")
+def test_the_clock_of_what_is_over_stands(scene: Scene) -> None:
+    runs = alert_detail.lasting(scene, replace(ALERT, resolved_at=None))
+    assert "data-since" in runs
+    ended = datetime(2026, 6, 1, 4, 30, tzinfo=UTC)
+    assert alert_detail.lasting(scene, replace(ALERT, state="resolved", resolved_at=ended)) == "over at 06-01 12:30"
 
 
 @pytest.mark.case("pages.6", "pages.7")
