@@ -1,6 +1,6 @@
 """What the page City today reads: the index now and over 30 days, what changed, and why.
 
-Nothing is scored here: a change between two days is only split over the factors that the model itself published.
+Nothing is scored here. Why an index moved is told by `access.why_changed`.
 """
 
 from __future__ import annotations
@@ -184,48 +184,6 @@ def above_worst(mart: Mart, reader: Reader, domain: str, parent_code: str) -> Ab
         {"domain": domain, "branch": reader.area_pattern, "parent": parent_code},
     )
     return AboveWorst(**found) if found else None
-
-
-def changes(mart: Mart, reader: Reader, area_code: str, domain: str, days: int) -> pl.DataFrame:
-    """Why an index moved against `days` days ago, factor by factor, largest move first.
-
-    Columns: factor, reason_zh, reason_en, weight, factor_value, value_before, points. `points` are
-    index points and sum to the index's change: contributions sum to ln(index/100) on both days, so each factor's share
-    of the difference of logarithms is scaled by the logarithmic mean of the two indices. Empty without an earlier day.
-    Against the day before, reasons say what changed in which object, on both days; else what is worst.
-    """
-    known = mart.frame("select * from mart.risk_contribution limit 0").columns
-    says_change = days == 1 and "change_zh" in known  # a generation of before has none
-    change_zh, change_en = ("today.change_zh", "today.change_en") if says_change else ("null", "null")
-    return mart.frame(
-        f"""
-        with newest as (select max(as_of_date) as as_of_date from mart.risk_index),
-        today as (
-          select c.* from mart.risk_contribution as c join newest using (as_of_date)
-          where c.area_code = $area and c.area_code like $branch and c.domain = $domain
-        ),
-        before as (
-          select c.* from mart.risk_contribution as c, newest
-          where c.area_code = $area and c.area_code like $branch and c.domain = $domain
-            and c.as_of_date = newest.as_of_date - cast($days as integer)
-        ),
-        scale as (
-          select case when abs(now_sum - then_sum) < 1e-12 then 100 * exp(now_sum)
-                      else 100 * (exp(now_sum) - exp(then_sum)) / (now_sum - then_sum) end as points_per_log
-          from (select (select sum(contribution) from today) as now_sum,
-                       (select sum(contribution) from before) as then_sum)
-        )
-        select factor, coalesce({change_zh}, today.reason_zh, before.reason_zh) as reason_zh,
-               coalesce({change_en}, today.reason_en, before.reason_en) as reason_en,
-               coalesce(today.weight, before.weight) as weight,
-               today.factor_value, before.factor_value as value_before,
-               (coalesce(today.contribution, 0) - coalesce(before.contribution, 0)) * scale.points_per_log as points
-        from today full join before using (factor), scale
-        where exists (select 1 from before)
-        order by abs(points) desc, factor
-        """,
-        {"area": area_code, "branch": reader.area_pattern, "domain": domain, "days": days},
-    )
 
 
 def contributions(mart: Mart, reader: Reader, area_code: str, domain: str) -> pl.DataFrame:

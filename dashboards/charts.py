@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 import polars as pl
 
 from access.alerts_view import COLOURS
+from access.why_changed import Difference, Step
 from dashboards import look
 from dashboards.language import Words
 
@@ -54,6 +56,46 @@ def _without_scripts(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {_without_scripts(name): _without_scripts(inside) for name, inside in value.items()}
     return [_without_scripts(inside) for inside in value] if isinstance(value, list | tuple) else value
+
+
+def waterfall(found: Difference, largest: Sequence[Step], words: Words) -> dict[str, Any]:
+    """From the index of one day to that of the other: a column for each of the largest steps, and one for the rest."""
+    steps = [step.points for step in largest]
+    rest = found.value_to - found.value_from - sum(steps)
+    names = [f"{found.from_day:%m-%d}", *(str(n) for n in range(1, len(steps) + 1))]
+    moves = [*steps, rest] if len(found.steps) > len(largest) else steps
+    names += [words("today.rest")] * (len(moves) - len(steps)) + [f"{found.to_day:%m-%d}"]
+    levels = [found.value_from]
+    for points in moves:
+        levels.append(levels[-1] + points)
+    foot = [0.0, *(min(pair) for pair in pairwise(levels)), 0.0]
+    columns = [
+        {"value": round(found.value_from, 4), "itemStyle": {"color": look.MUTED}},
+        *({"value": round(abs(p), 4), "itemStyle": {"color": look.WORSE if p > 0 else look.BETTER}} for p in moves),
+        {"value": round(found.value_to, 4), "itemStyle": {"color": look.MUTED}},
+    ]
+    signs = [f"{found.value_from:.1f}", *(f"{p:+.2f}" for p in moves), f"{found.value_to:.1f}"]
+    for column, sign in zip(columns, signs, strict=True):
+        column["label"] = {"show": True, "position": "top", "formatter": sign, **_TEXT}
+    low, high = min(levels), max(levels)
+    room = max(high - low, 0.1)
+    return {
+        "aria": {"enabled": True, "label": {"description": words("today.changed")}},
+        "grid": {"left": 40, "right": 8, "top": 22, "bottom": 22},
+        "xAxis": {"type": "category", "data": names, "axisLabel": _TEXT, "axisTick": {"show": False}},
+        "yAxis": {
+            "type": "value",
+            "min": round(max(0.0, low - room / 2), 1),
+            "max": round(high + room / 4, 1),
+            "axisLabel": _TEXT,
+            "splitLine": {"lineStyle": {"color": look.LINE}},
+        },
+        "series": [
+            {"type": "bar", "stack": "index", "silent": True, "itemStyle": {"color": "transparent"}, "data": foot},
+            {"type": "bar", "stack": "index", "data": columns, "barMaxWidth": 46},
+        ],
+        "animation": False,
+    }
 
 
 def trend(frame: pl.DataFrame, domains: Sequence[str], words: Words) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 INK, MUTED, PANEL, LINE, BACKGROUND = "#e4ebf3", "#9db0c6", "#16202e", "#263548", "#0d141e"
+WORSE, BETTER = "#ffb3a0", "#8fd3c8"  # of a number that moved, no colour of a risk
 # On the panel colour each has a contrast of at least 5.5 : 1.
 RISK: Mapping[str | None, str] = {
     "red": "#ff7070",

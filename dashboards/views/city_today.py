@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from html import escape
 
 import polars as pl
 import streamlit as st
 
 from access import city, serving
+from access.why_changed import Difference, why_changed
 from dashboards import address, charts, look
 from dashboards.frame import BEIJING, Scene, edition_words, title_line, warn_when_stale
 
@@ -38,7 +40,7 @@ def draw(scene: Scene, mart: serving.Mart) -> None:
         _say_why_above(scene, city.above_worst(mart, scene.reader, domain, area.area_code))
     left, right = st.columns(2)
     with left:
-        _changes(scene, city.changes(mart, scene.reader, area.area_code, domain, days), domain)
+        _changes(scene, _difference(scene, mart, area.area_code, domain, days), domain)
     with right:
         _made_of(scene, city.contributions(mart, scene.reader, area.area_code, domain), domain)
 
@@ -161,29 +163,43 @@ def _say_why_above(scene: Scene, above: city.AboveWorst | None) -> None:
     st.html(f'<div class="cr"><p class="quiet">{escape(text)}</p></div>')
 
 
-def _changes(scene: Scene, frame: pl.DataFrame, domain: str) -> None:
+def _difference(scene: Scene, mart: serving.Mart, area_code: str, domain: str, days: int) -> Difference | None:
+    today = city.edition(mart).as_of_date
+    if today is None:
+        return None
+    return why_changed(mart, scene.reader, area_code, domain, today - timedelta(days=days), today)
+
+
+def _changes(scene: Scene, found: Difference | None, domain: str) -> None:
+    """From one day to the other: by kind of cause in one sentence, in steps, and what lies behind the largest."""
     words = scene.words
     title = f"{words('today.changed')} · {words(f'domain.{domain}')}"
-    if frame.is_empty():
+    if found is None:
         st.html(f'<div class="cr"><h2>{title}</h2><p class="quiet">{words("today.no_before")}</p></div>')
         return
-    moved = frame.filter(pl.col("points").abs() >= _LEAST_POINTS).head(_TOP)
-    largest = max(moved["points"].abs().to_list(), default=1.0)
+    moved = [step for step in found.steps if abs(step.points) >= _LEAST_POINTS][:_TOP]
+    kinds = [f"{words(f'cause.{kind}')} {points:+.2f}" for kind, points in found.by_kind.items()]
+    total = words("today.changed_sum", points=f"{found.value_to - found.value_from:+.2f}")
+    total = " · ".join([total, *kinds])
+    st.html(f'<div class="cr"><h2>{title}<small>{escape(total)}</small></h2></div>')
+    if not moved:
+        st.html(f'<div class="cr"><p class="quiet">{words("today.nothing_moved")}</p></div>')
+        return
+    charts.show(charts.waterfall(found, moved, words), f"changed_{words.language}", "180px")
+    largest = max(abs(step.points) for step in moved)
     rows = [
         [
-            scene.name(row["reason_zh"], row["reason_en"]),
+            f"{number} · {scene.name(step.reason_zh, step.reason_en)}",
             look.metered(
-                f"{'↑' if row['points'] > 0 else '↓'} {abs(row['points']):.2f}",
-                abs(row["points"]) / largest,
-                "#ffb3a0" if row["points"] > 0 else "#8fd3c8",
+                f"{'↑' if step.points > 0 else '↓'} {abs(step.points):.2f}",
+                abs(step.points) / largest,
+                look.WORSE if step.points > 0 else look.BETTER,
             ),
         ]
-        for row in moved.iter_rows(named=True)
+        for number, step in enumerate(moved, 1)
     ]
-    total = words("today.changed_sum", points=f"{frame['points'].sum():+.2f}")
     heads = [(words("today.reason"), ""), (words("today.points"), "n")]
-    content = look.table(heads, rows) if rows else f'<p class="quiet">{words("today.nothing_moved")}</p>'
-    st.html(f'<div class="cr"><h2>{title}<small>{total}</small></h2>{content}</div>')
+    st.html(f'<div class="cr">{look.table(heads, rows)}</div>')
 
 
 def _made_of(scene: Scene, frame: pl.DataFrame, domain: str) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from datetime import timedelta
 
 import duckdb
 import polars as pl
@@ -11,6 +12,7 @@ from access import city
 from access import map as risk
 from access.rights import CITY_WIDE, Reader
 from access.serving import Mart, open_mart
+from access.why_changed import Difference, why_changed
 from core.settings import Home
 from published import CITY, COUNTIES, publish_city, utc
 
@@ -23,6 +25,13 @@ def mart(home: Home) -> Iterator[Mart]:
     publish_city(home, NOW)
     with open_mart(home) as opened:
         yield opened
+
+
+def moved(mart: Mart, reader: Reader, domain: str, days: int) -> Difference | None:
+    """Why the newest index of the city moved against some days before."""
+    today = city.edition(mart).as_of_date
+    assert today is not None
+    return why_changed(mart, reader, CITY[0], domain, today - timedelta(days=days), today)
 
 
 def test_edition_says_what_the_data_are(mart: Mart) -> None:
@@ -52,15 +61,16 @@ def test_index_of_the_city_with_its_changes(mart: Mart) -> None:
 def test_the_shares_of_a_change_add_up_to_it(mart: Mart) -> None:
     for days in (1, 7):
         for one in city.index_today(mart, CITY_WIDE, CITY[0]):
-            shares = city.changes(mart, CITY_WIDE, CITY[0], one.domain, days)
+            found = moved(mart, CITY_WIDE, one.domain, days)
+            assert found is not None
             change = one.change_1d if days == 1 else one.change_7d
-            assert shares.height == 3
-            assert shares["points"].sum() == pytest.approx(change, abs=1e-9)
-            assert shares["points"].abs().is_sorted(descending=True)
+            assert len(found.steps) == 3
+            assert found.value_to - found.value_from == pytest.approx(change, abs=1e-9)
+            assert sum(step.points for step in found.steps) == pytest.approx(change, abs=1e-9)
 
 
 def test_no_earlier_day_gives_no_shares(mart: Mart) -> None:
-    assert city.changes(mart, CITY_WIDE, CITY[0], "all", 90).is_empty()
+    assert moved(mart, CITY_WIDE, "all", 90) is None
 
 
 def test_contributions_are_of_the_newest_day(mart: Mart) -> None:
@@ -86,10 +96,12 @@ def test_a_city_above_its_worst_county_says_why(home: Home) -> None:
 
 
 def test_what_changed_since_yesterday_is_said_with_both_days(mart: Mart) -> None:
-    day, week = (city.changes(mart, CITY_WIDE, CITY[0], "all", days) for days in (1, 7))
-    assert "昨 19.4 m/s → 今 9 m/s" in day["reason_zh"][0]
-    assert "yesterday 19.4 m/s → today 9 m/s" in day["reason_en"][0]
-    assert not week["reason_zh"].str.contains("昨").any()  # the week before was another gust
+    day, week = (moved(mart, CITY_WIDE, "all", days) for days in (1, 7))
+    assert day is not None
+    assert week is not None
+    assert "昨 19.4 m/s → 今 9 m/s" in day.steps[0].reason_zh
+    assert "yesterday 19.4 m/s → today 9 m/s" in day.steps[0].reason_en
+    assert not any("昨" in step.reason_zh for step in week.steps)  # the week before was another gust
 
 
 def test_counties_are_ranked_worst_first(mart: Mart) -> None:
@@ -106,7 +118,7 @@ def test_a_reader_of_a_branch_sees_the_branch(mart: Mart) -> None:
     assert area.area_code == XILING
     assert city.index_today(mart, reader, CITY[0]) == []
     assert city.trend(mart, reader, CITY[0]).is_empty()
-    assert city.changes(mart, reader, CITY[0], "all", 1).is_empty()
+    assert moved(mart, reader, "all", 1) is None
     assert city.contributions(mart, reader, "420503", "all").is_empty()
     assert city.area_ranking(mart, reader, "all", CITY[0])["area_code"].to_list() == [XILING]
     objects = risk.objects(mart, reader, risk.ObjectFilter()).frame

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 import yaml
 
-from access import alerts_view, devices, maintenance, publication, requests, users
+from access import alerts_view, devices, maintenance, publication, requests, users, why_changed
 from access.city import DOMAINS
 from access.map import COLOURS
 from alerting.policy.grouping import URGENCY
@@ -58,6 +58,7 @@ FAMILIES = {
     "shadow": ("rule", "now", "shadow", "apart"),
     "request_kind": tuple(requests.Kind),
     "request_state": requests.STATES,
+    "cause": why_changed.KINDS,
 }
 KEY = re.compile(r"[a-z]\w*(\.[A-Za-z]\w*)+")
 
