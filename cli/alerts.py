@@ -116,7 +116,7 @@ def show_alert(alert_id: str, actor: Actor = None, as_json: Json = False) -> Non
         alert = alerts_view.alert(live, reader, whole_id) if live is not None else None
         if alert is None or live is None:
             failed(f"no alert {alert_id}")
-        row = {**asdict(alert), "publication": publication.state_of(live, alert)}
+        row = {**asdict(alert), "shown_state": alert.shown_state, "publication": publication.state_of(live, alert)}
         history = [asdict(event) for event in alerts_view.history(live, whole_id)]
     if as_json:
         print_json({**row, "history": history})
