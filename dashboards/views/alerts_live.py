@@ -101,8 +101,8 @@ def _filters(scene: Scene, counties: Mapping[str, tuple[str, str | None]]) -> al
         format_func=lambda one: words(f"exercise.{one}"),
         key="alert_exercise",
     )
-    for (name, _, opens_with), chosen_now in zip(_HELD, (colours, states), strict=True):
-        address.follow(name, chosen_now, opens_with)
+    for (name, many, opens_with), chosen_now in zip(_HELD, (colours, states), strict=True):
+        address.follow(name, [one for one in many if one in chosen_now], opens_with)
     for name, chosen_one in (("order", order), ("domain", domain), ("area", area), ("exercise", kind)):
         address.follow(name, chosen_one, {"order": _ORDERS[0], "exercise": _KINDS[0]}.get(name))
     is_exercise = {"real": False, "exercise": True}.get(kind)

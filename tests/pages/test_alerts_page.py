@@ -238,6 +238,7 @@ def test_what_is_typed_and_chosen_outlives_refreshes(page: Page, alerted: Alerte
     expect(page.locator(".board tr.chosen")).to_have_count(1)
 
 
+@pytest.mark.case("pages.28")
 def test_filters_leave_what_was_asked_for(page: Page, alert_site: Site) -> None:
     open_alerts(page, alert_site)
     before = page.locator(".board tbody tr").count()
@@ -249,6 +250,10 @@ def test_filters_leave_what_was_asked_for(page: Page, alert_site: Site) -> None:
     page.get_by_role("option", name="猇亭区").click()
     expect(row(page, "清江高坝洲站")).to_have_count(0)
     expect(row(page, "猇亭一号工地").first).to_be_visible()
+    page.goto(page.url)  # the address carries what was asked for
+    expect(row(page, "猇亭一号工地").first).to_be_visible()
+    expect(page.locator(".board tbody .fig.red")).to_have_count(0)
+    expect(row(page, "清江高坝洲站")).to_have_count(0)
     no_fault(page)
 
 
