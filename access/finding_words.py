@@ -71,6 +71,15 @@ _PARTS: tuple[tuple[str, str], ...] = (
         r": (?:\w+Error: )?.*Connection refused; expected an answer within (\d+) s; check that the service runs",
         r"：连接被拒绝；应在 \1 秒内应答，请检查部门服务是否在运行",
     ),
+    (
+        r": (?:\w+Error: )?.*Connection refused; expected an answer at once, .*; check that the service runs",
+        r"：连接被拒绝；同一主机刚刚也未应答其他数据源，请检查部门服务是否在运行",
+    ),
+    (
+        r"; expected a database that gives an answer (?:within (\S+) s|at once, .*);"
+        r" check that it runs, and its address and account",
+        r"；数据库未应答，请检查其是否在运行、地址和账号是否正确",
+    ),
 )
 _COMPILED = tuple((re.compile(pattern), zh) for pattern, zh in _PARTS)
 _CODE = re.compile(r"(?<=× )[a-z_]+")

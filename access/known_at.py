@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,8 +30,8 @@ class KnownTables:
     setup: tuple[str, ...]
 
 
-def known_tables(home: Home, at: datetime) -> KnownTables:
-    """What readers were shown at an instant.
+def known_tables(home: Home, at: datetime, names: Collection[str] | None = None) -> KnownTables:
+    """What readers were shown at an instant: all tables, or those that are named.
 
     Raises NotKnownError for an instant before anything was published or kept, and where a part is not retained.
     """
@@ -44,9 +45,10 @@ def known_tables(home: Home, at: datetime) -> KnownTables:
             first = "nothing is kept yet" if kept_from is None else f"what was published is kept from {kept_from} on"
             raise NotKnownError(f"nothing that was published by {at} is kept; {first}")
         in_force = sa.or_(p.known_to.is_(None), p.known_to > at)
-        parts = PARTS.found(connection, PARTS.where(p.known_at <= at, in_force).order_by(p.part_id))
+        wanted = sa.true() if names is None else p.table_name.in_(sorted(names))
+        parts = PARTS.found(connection, PARTS.where(p.known_at <= at, in_force, wanted).order_by(p.part_id))
         gone = connection.execute(
-            sa.select(p.table_name, p.day).where(p.thinned_from <= at, p.known_at > at).limit(1)
+            sa.select(p.table_name, p.day).where(p.thinned_from <= at, p.known_at > at, wanted).limit(1)
         ).first()
     if gone is not None:
         raise NotKnownError(

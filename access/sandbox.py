@@ -69,9 +69,9 @@ def run_sql(
     Raises SqlRefusedError before anything runs, SqlFailedError afterwards, NoGenerationError with nothing published,
     NotKnownError for an instant of which nothing is kept.
     """
-    check(text)
+    named = check(text)
     if known_at is not None:
-        known, started = known_tables(home, known_at), time.monotonic()
+        known, started = known_tables(home, known_at, named), time.monotonic()
         setup = [*known.setup, *locked_to(known.files)]
         frame, is_truncated = _run_in_child(":memory:", text, limit, timeout_s, setup)
         return SqlResult(frame, is_truncated, known.generation.stem, time.monotonic() - started)
@@ -89,19 +89,22 @@ def run_sql(
     raise AssertionError("unreachable: the last attempt returns or raises")
 
 
-def check(text: str) -> None:
-    """Raise SqlRefusedError unless `text` is one SELECT that reads nothing but tables of `mart`."""
+def check(text: str) -> frozenset[str]:
+    """The tables of `mart` that a statement reads. Raises SqlRefusedError unless it is one SELECT on nothing else."""
     tree = syntax_tree(text)
+    named: set[str] = set()
     for node, with_names in _nodes(tree, frozenset()):
         kind = node.get("type")
         if kind == "BASE_TABLE":
             _check_table(node, with_names)
+            named.add(str(node["table_name"]).lower())
         elif kind == "TABLE_FUNCTION":
             _check_table_function(node)
         elif kind == "SHOW_REF" and node.get("query") is None:
             raise SqlRefusedError("SHOW is not available; mart.data_dictionary lists tables and columns")
         elif kind == "FUNCTION" and _is_telltale(str(node["function_name"]).lower()):
             raise SqlRefusedError(f"the function {node['function_name']}() is not allowed here")
+    return frozenset(named)
 
 
 def syntax_tree(text: str) -> dict[str, Any]:

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PULL_THREADS = 8  # most of them wait for a department's answer
+COMPARE_WHOLE = "compare_whole"  # in a build folder: a build of everything is not published yet
+NO_DAY = "9999-12-31"  # behind every day that has landed
 PER_DEPARTMENT = 2  # feeds of one department at a time: its systems have others to serve
 REBUILD_AFTER = timedelta(hours=1)  # feed health ages even when nothing comes
 
@@ -132,7 +133,8 @@ def fetch(
 ) -> list[Outcome]:
     """Pull the feeds, registers first, so that readings find their devices.
 
-    Departments wait for each other as little as can be: one that does not answer keeps nobody from being read.
+    One department that does not answer keeps no register of another from being read, nor any fact; only that facts
+    begin when all registers have ended.
     """
     pulled = [c for c in batch.contracts.values() if not c.is_stream]
     chosen = [c for c in pulled if select is None or c.id in select]
@@ -146,7 +148,7 @@ def fetch(
 
     for wave in (True, False):
         feeds = [c for c in chosen if c.is_register is wave]
-        with ThreadPoolExecutor(PULL_THREADS) as pool:
+        with ThreadPoolExecutor(max(1, len(feeds))) as pool:  # they wait, for a department's turn or answer
             outcomes += pool.map(pulled_in_turn, feeds)
     return outcomes
 
@@ -197,11 +199,14 @@ def build_and_publish(
     manifest = _manifest(batch, result, days, full_refresh)
     if not full_refresh and not manifest.affected and is_recent(home, batch.engine, now):
         return False
+    whole = home.build / COMPARE_WHOLE
+    if full_refresh:
+        whole.touch()  # until it is published: days of before may differ, whatever the next build has to do
     built = build(home, full_refresh=full_refresh)
     # A block in the midst of a file tells of its damage only when it is read.
     if not built.success and set_aside_damaged(home, now, deep=True):
-        full_refresh = True
-        manifest = _manifest(batch, result, days, full_refresh)
+        whole.touch()
+        manifest = _manifest(batch, result, days, full_refresh=True)
         built = build(home, full_refresh=True)
     if not built.success:
         raise BatchError(f"build: {built.message}; the last good generation stands")
@@ -210,8 +215,9 @@ def build_and_publish(
     except publishing.AuditError as error:
         raise BatchError(f"audit: {error}; the last good generation stands") from error
     verdicts = [name for name, count in result.verdicts.items() for _ in range(count)]
-    landed_since = None if full_refresh else min((day for _, day in manifest.affected), default=None)
+    landed_since = None if whole.exists() else min((day for _, day in manifest.affected), default=NO_DAY)
     result.generation = publishing.publish(home, batch.engine, batch.run_id, verdicts, batch.now(), landed_since)
+    whole.unlink(missing_ok=True)
     mark_built(batch.engine, manifest, batch.now())
     return True
 

@@ -143,8 +143,8 @@ def _day_of(source: duckdb.DuckDBPyConnection, table: str) -> str:
 
 
 def _days(source: duckdb.DuckDBPyConnection, table: str) -> set[str]:
-    found = source.execute(f"select distinct {_day_of(source, table)} from mart.{table}").fetchall()
-    return {"", *(str(day) for (day,) in found)}
+    found = source.execute(f"select distinct {DAY_COLUMNS[table]} from mart.{table}").fetchall()
+    return {"", *(str(day) for (day,) in found if day is not None)}
 
 
 def _file_name(table: str, now: datetime) -> str:

@@ -22,7 +22,7 @@ def open_stream(engine: sa.Engine, stream: str, now: datetime) -> OpenedStream:
     """The stream as it stands; a new one is opened now, by whichever process comes first.
 
     Batches that landed before that are forgotten as news: what they say last is judged when alerting begins
-    (`alerting.last_values`). What lands from now on waits for the stream, so each batch is judged by one of the two.
+    (`alerting.last_values`). What is received or lands from now on waits for the stream, so each batch is judged.
     """
     p = tables.stream_position.c
     found = sa.select(p.sequence, p.opened_at).where(p.stream == stream)
@@ -33,7 +33,8 @@ def open_stream(engine: sa.Engine, stream: str, now: datetime) -> OpenedStream:
                 connection.execute(
                     sa.insert(tables.stream_position).values(stream=stream, sequence=0, opened_at=now, moved_at=now)
                 )
-                connection.execute(sa.delete(tables.live_waiting))
+                before = sa.select(tables.batch.c.batch_id).where(tables.batch.c.received_at < now)
+                connection.execute(sa.delete(tables.live_waiting).where(tables.live_waiting.c.batch_id.in_(before)))
                 return OpenedStream(0, now)
     except sa.exc.IntegrityError:  # another process opened it between the look and the row
         with engine.connect() as connection:

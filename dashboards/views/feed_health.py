@@ -272,7 +272,8 @@ def _samples(scene: Scene, frame: pl.DataFrame) -> None:
             words(f"outcome.{row['outcome']}"),
             escape(row["source_ref"]),
             escape(row["column_name"] or "–"),
-            _sentence(scene, row["found"]),
+            # Of one row it is the department's own value, which stays as it was sent.
+            escape(row["found"] or "–") if row["grain"] == "row" else _sentence(scene, row["found"]),
             _sentence(scene, row["expected"]),
             f"{row['n_rows']:,}",
         ]
@@ -299,7 +300,7 @@ def _reason(scene: Scene, code: str) -> str:
 
 
 def _sentence(scene: Scene, text: str | None) -> str:
-    """What was found or expected, in the reader's language; a value of the department stays as it was sent."""
+    """What the product says of what was found or expected, in the reader's language."""
     return escape(scene.words.pick_one(finding_words.sentence(text))) if text else "–"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_attempt, stop_before_delay
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_before_delay
 from tenacity.wait import wait_exponential, wait_random
 
 from core.settings import Home, SettingsError
@@ -73,10 +73,15 @@ def request_policy_of(home: Home) -> RequestPolicy:
     )
 
 
-def retrying(request_policy: RequestPolicy, passes: Callable[[BaseException], bool]) -> Retrying:
+def retrying(
+    request_policy: RequestPolicy,
+    passes: Callable[[BaseException], bool],
+    is_once: Callable[[], bool] | None = None,
+) -> Retrying:
     """Exponential waits with jitter, or as long as the department asked; gives up before the deadline would pass.
 
-    `passes` says of an error whether it may be over soon; any other is raised at once.
+    `passes` says of an error whether it may be over soon; any other is raised at once. `is_once` says after a try that
+    failed whether it was the only one, where that may change on the way; without it the policy says so.
     """
     backoff = wait_exponential(multiplier=request_policy.first_wait_s, max=request_policy.longest_wait_s)
     jitter = wait_random(0, request_policy.first_wait_s)
@@ -86,10 +91,15 @@ def retrying(request_policy: RequestPolicy, passes: Callable[[BaseException], bo
         asked = error.wait_s if isinstance(error, TransientError) else None
         return backoff(state) + jitter(state) if asked is None else asked
 
+    patiently = stop_before_delay(request_policy.deadline_s)
+
+    def stop(state: RetryCallState) -> bool:
+        return (request_policy.is_once if is_once is None else is_once()) or patiently(state)
+
     return Retrying(
         retry=retry_if_exception(passes),
         wait=wait,
-        stop=stop_after_attempt(1) if request_policy.is_once else stop_before_delay(request_policy.deadline_s),
+        stop=stop,
         sleep=lambda seconds: time.sleep(seconds),
         reraise=True,
     )

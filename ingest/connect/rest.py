@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -113,7 +113,7 @@ class _Service:
     contract: Contract
     client: httpx.Client
     url: httpx.URL
-    request_policy: RequestPolicy
+    agreed: RequestPolicy
     hosts: UnansweringHosts
 
     @property
@@ -154,8 +154,10 @@ class _Service:
         def passes(error: BaseException) -> bool:
             return isinstance(error, TransientError)
 
+        # Asked for anew with each page: one answer, and the host is asked as patiently as agreed.
+        request_policy = self.hosts.request_policy(self.host, self.agreed)
         try:
-            for attempt in retrying(self.request_policy, passes):
+            for attempt in retrying(request_policy, passes):
                 with attempt:
                     body = self._answer(query)
                     self.hosts.note(self.host, is_answering=True)
@@ -164,7 +166,7 @@ class _Service:
             self.hosts.note(self.host, is_answering=error.trouble != "unreachable")
             raise self.fault(
                 str(error),
-                self.request_policy.patience,
+                request_policy.patience,
                 "check that the service runs",
                 error.trouble,
             ) from error
@@ -172,7 +174,7 @@ class _Service:
 
     def _answer(self, query: dict[str, str]) -> bytes:
         """One request. Raises TransientError for what may pass, ConnectError for what will not."""
-        until = time.monotonic() + self.request_policy.deadline_s
+        until = time.monotonic() + self.agreed.deadline_s
         body = bytearray()
         try:
             with self.client.stream("GET", self.url.copy_merge_params(query)) as response:
@@ -255,7 +257,7 @@ class _Service:
 
 @contextmanager
 def _service(contract: Contract, home: Home, hosts: UnansweringHosts) -> Iterator[_Service]:
-    request_policy = request_policy_of(home)
+    agreed = request_policy_of(home)
     address = home.expand(contract.server.location or "")
     headers = {"Accept": "application/json", "User-Agent": "cityrisk"}
     if "tokenEnv" in contract.server.options:
@@ -265,9 +267,8 @@ def _service(contract: Contract, home: Home, hosts: UnansweringHosts) -> Iterato
     except httpx.InvalidURL as error:
         raise ConnectError(contract.id, address, str(error), "an http address", "correct the address") from error
     trusted = ssl.create_default_context(cafile=home.environment.get("SSL_CERT_FILE"))
-    with httpx.Client(headers=headers, timeout=request_policy.answer_s, trust_env=False, verify=trusted) as client:
-        service = _Service(contract, client, url, request_policy, hosts)
-        yield replace(service, request_policy=hosts.request_policy(service.host, request_policy))
+    with httpx.Client(headers=headers, timeout=agreed.answer_s, trust_env=False, verify=trusted) as client:
+        yield _Service(contract, client, url, agreed, hosts)
 
 
 def _retry_after(text: str | None) -> float | None:

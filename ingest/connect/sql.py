@@ -96,6 +96,7 @@ class _Source:
         self.name = name
         self.schema = None if engine.dialect.name == "sqlite" else contract.server.location  # SQLite has none
         self.host = f"{engine.url.host}:{engine.url.port or engine.dialect.name}" if engine.url.host else ""
+        self._agreed = request_policy
         self.request_policy = hosts.request_policy(self.host, request_policy)
         self.now = now
         self._hosts = hosts
@@ -103,7 +104,7 @@ class _Source:
     def whole(self, cursor: str | None) -> Iterator[Payload]:
         """The table as one payload; nothing when it is what it was."""
         try:
-            for attempt in retrying(self.request_policy, _is_cut):
+            for attempt in retrying(self._agreed, _is_cut, lambda: self.request_policy.is_once):
                 with attempt, self.engine.connect() as connection:
                     table = self._table(connection)
                     lines = _encode(table, chain.from_iterable(_parts(connection, self._ordered(table, ()))))
@@ -119,7 +120,7 @@ class _Source:
         progress = Progress(self.contract, self.now())
         mark = progress.trusted(mark)
         try:
-            for attempt in retrying(self.request_policy, _is_cut):
+            for attempt in retrying(self._agreed, _is_cut, lambda: self.request_policy.is_once):
                 with attempt, self.engine.connect() as connection:
                     for chunk, reached in self._chunks(connection, mark, progress):
                         yield chunk
@@ -169,6 +170,7 @@ class _Source:
     def _table(self, connection: sa.Connection) -> sa.TableClause:
         """The table with the columns it has today; untyped, so that values come as the driver gives them."""
         self._hosts.note(self.host, is_answering=True)
+        self.request_policy = self._agreed  # it answers: what is cut from now on is tried again as agreed
         columns = [c["name"] for c in sa.inspect(connection).get_columns(self.contract.table, self.schema)]
         wanted = self.contract.cursor_field
         if self.contract.snapshot == "incremental" and wanted is not None and wanted not in columns:

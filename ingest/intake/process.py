@@ -99,6 +99,7 @@ class IntakeProcess:
         self._seconds_per_landing = home.number("CITYRISK_LANDING_S", LANDING_S)
         self._landing_due_at = 0.0
         self._chores_due_at = self._backlog_due_at = 0.0
+        self._forgetting_is_due = False
         self._clock_at = now()
         self._checked: set[str] = set()
         self._failure = ""
@@ -223,9 +224,16 @@ class IntakeProcess:
         if self._landing is not None and (self._landing.done() or rows > BEHIND * self._rows_per_landing):
             await self._landing
             self._landing = None
+            await self._forget_withdrawn()
         if self._landing is None and (rows >= self._rows_per_landing or time.monotonic() >= self._landing_due_at):
             self._landing_due_at = 0.0
             self._landing = asyncio.create_task(self._land(take_load(self._ticker, self._taken_to, self._reply)))
+
+    async def _forget_withdrawn(self) -> None:
+        """When it is due and nothing lands: else as soon as what lands has landed."""
+        if self._forgetting_is_due and self._landing is None:
+            await asyncio.to_thread(self._ticker.forget_withdrawn)
+            self._forgetting_is_due = False
 
     async def _land_all(self) -> None:
         if self._landing is not None:
@@ -264,8 +272,8 @@ class IntakeProcess:
         if at >= self._chores_due_at:
             self._chores_due_at = at + CHORES_EVERY_S
             await asyncio.to_thread(self._ticker.read_overrides)
-            if self._landing is None:
-                await asyncio.to_thread(self._ticker.forget_withdrawn)
+            self._forgetting_is_due = True
+            await self._forget_withdrawn()
             await asyncio.to_thread(self._known.refresh)
             await asyncio.to_thread(write_clocks, self._engine, self._ticker.clocks.take_changed())
             with contextlib.suppress(nats.errors.Error, OSError):

@@ -75,6 +75,16 @@ def test_one_answer_and_it_is_asked_patiently_again(web: Service, waits: list[fl
     assert len(waits) == 2
 
 
+def test_patience_comes_back_within_one_pull(web: Service, waits: list[float]) -> None:
+    """The host was down for the feed before; it answers the first page, is busy for the second, and is asked again."""
+    hosts = UnansweringHosts()
+    hosts.note(f"127.0.0.1:{web.port}", is_answering=False)
+    web.add([(f"r{n}", at(n)) for n in range(15)])  # two pages
+    web.answers = [None, lambda: Response("busy", 503)]
+    assert asked(web, hosts) == ""
+    assert len(waits) == 1
+
+
 def test_a_service_that_answers_badly_is_no_host_that_is_down(web: Service, waits: list[float]) -> None:
     web.home = Home(web.home.root, {**web.home.environment, **SHORT})
     web.answers = [lambda: Response("broken", 500)] * 200

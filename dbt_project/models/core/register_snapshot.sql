@@ -1,7 +1,8 @@
 -- One row per feed and delivery of a register: how much it names, and whether what it no longer names has left.
 -- Only a complete snapshot ends anything. One with refused rows is partial; one that names far less than those before it
 -- was cut somewhere. Both are taken for what they say and not for what they do not say. What a replay lands of a delivery
--- belongs to it: it carries the same receipt, and its rows are refused no longer.
+-- belongs to it: it carries the same receipt, and its rows are refused no longer. Of a file that was lost as a whole
+-- nobody knows how many rows it had, so its replay is never taken for complete.
 with named as (
   select feed_id, received_at, max(n) as n_named
   from (
@@ -22,6 +23,7 @@ delivered as (
     received_at,
     sum(case when source_ref like '% (replay)' then -rows_in else rows_quarantined end) as n_refused
   from {{ ops('ledger_batch') }}
+  where state not in ('withdrawn', 'relanded')
   group by feed_id, received_at
 ),
 
@@ -44,7 +46,7 @@ judged as (
     *,
     case
       when snapshot <> 'full' then 'incremental'
-      when n_refused is null or n_refused > 0 then 'rows_refused'
+      when n_refused is null or n_refused <> 0 then 'rows_refused'
       when n_named < closes_from_share * n_named_before then 'too_small'
     end as open_reason
   from compared

@@ -22,10 +22,12 @@ select
   feeds.late_after_s,
   feeds.silent_after_s,
   touched.last_contact_at,
+  heard.heard_at,
   batches.last_received_at,
   coalesce(batches.batches_held, 0) as batches_held,
   left_out.reason as left_out_reason
 from {{ ref('feeds') }} as feeds
+left join {{ ops('stream_heard') }} as heard on feeds.raw_feed = heard.raw_feed and feeds.may_be_quiet
 left join touched on feeds.feed_id = touched.feed_id
 left join batches on feeds.feed_id = batches.feed_id
 left join {{ left_out() }} as left_out on feeds.feed_id = left_out.feed_id

@@ -1,6 +1,7 @@
 -- One row per computed day and feed: how fresh it was at the end of that day, as a score from 0 to 1.
 -- Facts by their newest event; registers by the department's last answer up to then, not by one that came later. Days
--- before the home are no department's fault: what it said first stands for them.
+-- before the home are no department's fault: what it said first stands for them. When a stream's device was last heard is
+-- known of now alone: until then its feeds that may be quiet count as heard.
 with answered as (
   select
     risk_day.as_of_date,
@@ -18,7 +19,9 @@ aged as (
     contact.feed_id,
     contact.domain,
     {{ seconds_between(
-      "case when contact.is_fact then reference.last_observed_at else coalesce(answered.last_contact_at, "
+      "case when contact.is_fact then reference.last_observed_at "
+      "when contact.heard_at > risk_day.ends_at then risk_day.ends_at "
+      "else coalesce(answered.last_contact_at, "
       "case when risk_day.ends_at <= build.opened_at then contact.last_contact_at end) end",
       'risk_day.ends_at'
     ) }} as age_s,
