@@ -178,6 +178,7 @@ def test_whoever_comes_first_opens_the_stream_and_what_lands_then_waits_for_it(s
         with store[1].connect() as connection:
             return int(connection.scalar(sa.select(sa.func.count()).select_from(tables.live_waiting)) or 0)
 
+    land_slope(*store, NOW - timedelta(hours=1), FAST_MM_PER_H)  # as batch "before"
     with store[1].begin() as connection:
         connection.execute(sa.insert(tables.live_waiting).values(batch_id="before"))
     assert open_stream(store[1], RAW, NOW) == OpenedStream(0, NOW)
