@@ -28,7 +28,7 @@ def sql_command(
     as_known_at: KnownAt = None,
     as_json: Json = False,
 ) -> None:
-    """Read-only SQL on the newest published generation, or on what was known at an instant, sandboxed."""
+    """Read-only SQL on the newest published generation, or as known at an instant, sandboxed."""
     from access.queries import ask_sql
     from access.rights import Reader
     from access.sandbox import SandboxError

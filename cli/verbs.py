@@ -38,7 +38,7 @@ _BACKTEST = "Fold landed rows by some rules; list the alerts gained, lost, earli
 VERBS: Mapping[str, Verb] = {
     "replay": Verb("backtest", _BACKTEST, is_hidden=True),  # its older name goes on working
     "backtest": Verb("backtest", _BACKTEST),
-    "sql": Verb("data", "Read-only SQL on the newest published generation, sandboxed."),
+    "sql": Verb("data", "Read-only SQL on the newest published generation, or as known at an instant, sandboxed."),
     "export": Verb("data", "Write one published table to a file, within the caller's rights."),
     "decode": Verb(
         "decode",

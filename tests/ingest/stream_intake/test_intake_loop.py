@@ -341,8 +341,8 @@ def test_pulled_batches_enter_live_once_and_history_never(
     async def run() -> list[dict[str, Any]]:
         async with serving(home, contracts, clock) as client:
             pull_feed(intake, contracts[PULLED], [pulled("P1", clock())])
-            pull_feed(intake, contracts[PULLED], [pulled("P2", NOW - timedelta(days=2))])  # a day of history
-            await in_live(client, 1, PULLED)
+            pull_feed(intake, contracts[PULLED], [pulled("P2", NOW - timedelta(days=2))])  # received before, landed now
+            await in_live(client, 2, PULLED)
             await until(lambda: waiting(intake) == 0)
         pull_feed(intake, contracts[PULLED], [pulled("P3", clock())])  # while nobody publishes
         async with serving(home, contracts, clock) as client:
@@ -350,7 +350,7 @@ def test_pulled_batches_enter_live_once_and_history_never(
             return await live_rows(client, PULLED)
 
     rows = asyncio.run(run())
-    assert [row["point_id"] for row in rows] == ["P1", "P3"]
+    assert [row["point_id"] for row in rows] == ["P1", "P2", "P3"]
     assert rows[0]["source"].startswith("batch:")
 
 
