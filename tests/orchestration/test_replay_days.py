@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from cli.backtest import _instant
+from cli.shell import instant_of
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from cli.backtest import _instant
     ],
 )
 def test_a_day_or_instant_becomes_utc(text: str, expected: datetime) -> None:
-    found = _instant(text)
+    found = instant_of(text)
     assert found == expected
     # Landed files are compared with it by their UTC statistics; another zone of the same instant is refused there.
     assert found.tzinfo is UTC

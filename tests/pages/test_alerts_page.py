@@ -279,6 +279,7 @@ def test_a_silence_begins_with_a_reason_and_ends_by_hand(page: Page, alerted: Al
     fresh(page, f'tr[data-pick="{alert_id}"]').click()
     page.get_by_text("静默", exact=True).click()
     fresh(page, '[class*="st-key-silence_reason_"] input').fill("设备检修")
+    page.keyboard.press("Tab")  # what is typed is taken when the field is left
     fresh(page, ".st-key-silence_begin button").click()
     expect(fresh(page, f'tr[data-pick="{alert_id}"]')).to_contain_text("已抑制")
     expect(fresh(page, ".alert-facts")).to_contain_text("设备检修")
@@ -302,6 +303,7 @@ def test_a_long_silence_says_what_it_covers_and_waits_for_a_second_person(
     page.locator(".st-key-silence_length").get_by_text("7 天", exact=True).click()
     expect(page.get_by_text("须第二人批准后才生效。")).to_be_visible()
     fresh(page, '[class*="st-key-silence_reason_"] input').fill("设备大修")
+    page.keyboard.press("Tab")
     fresh(page, ".st-key-silence_begin button").click()
     expect(fresh(page, ".said")).to_contain_text("已提交，须第二人批准后才生效。 覆盖未了结预警 1 条")
     expect(fresh(page, ".requests")).to_contain_text("设备大修")

@@ -30,7 +30,7 @@ TEXTS = {
         "区县排名",
         "猇亭区",
         "危险源强度高于上周",
-        "指数合计变化",
+        "指数变化",
         "实名制考勤",
     ],
     ("", "en"): [
@@ -44,7 +44,7 @@ TEXTS = {
         "Counties",
         "Xiaoting",
         "hazard intensity above last week",
-        "Index change in all",
+        "Index change",
     ],
     ("map", "zh"): [
         "风险地图",

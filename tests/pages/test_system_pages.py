@@ -174,6 +174,6 @@ def test_a_page_in_a_browser(page: Page, site: Site) -> None:
     page.wait_for_function("document.querySelector('[data-testid=stMain]').scrollWidth <= 390")
     page.get_by_role("link", name="燃气监测报警对象").first.click()
     expect(page.locator(".alert-facts h2")).to_have_text("燃气监测报警对象")
-    expect(page).to_have_url(re.compile(r"/alerts\?lang=en$"))
+    expect(page).to_have_url(re.compile(r"/alerts\?lang=en&alert=[0-9a-f]{32}$"))
     expect(page.locator('[data-testid="stException"], [data-testid="stDialog"]')).to_have_count(0)
     assert {urlsplit(url).hostname for url in requests if not url.startswith(("data:", "blob:"))} == {"127.0.0.1"}
