@@ -67,7 +67,7 @@ def _setup(home: Home, parts: list[PublishedPart]) -> list[str]:
 
 
 def _view(home: Home, table: str, parts: list[PublishedPart]) -> str:
-    files = ", ".join(_text(home.published / name) for name in sorted({part.file for part in parts}))
+    files = ", ".join(path_literal(home.published / name) for name in sorted({part.file for part in parts}))
     ids = ", ".join(str(part.part_id) for part in parts)
     return (
         f"create view mart.{table} as select * exclude (_part)"
@@ -75,5 +75,6 @@ def _view(home: Home, table: str, parts: list[PublishedPart]) -> str:
     )
 
 
-def _text(path: Path) -> str:
+def path_literal(path: Path) -> str:
+    """A path as a literal of SQL."""
     return "'" + str(path).replace("'", "''") + "'"

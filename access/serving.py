@@ -18,7 +18,7 @@ from typing import Any, Self
 import duckdb
 import polars as pl
 
-from access.known_at import known_tables
+from access.known_at import known_tables, path_literal
 from core.settings import Home, open_home
 
 __all__ = [
@@ -122,7 +122,7 @@ def open_mart(home: Home, known_at: datetime | None = None) -> Mart:
 
 def locked_to(files: Sequence[Path]) -> list[str]:
     """Statements after which a connection reads these files and nothing else, for good."""
-    quoted = ", ".join("'" + str(path).replace("'", "''") + "'" for path in files)
+    quoted = ", ".join(path_literal(path) for path in files)
     locks = [f"set {name} = {value}" for name, value in LOCKED_DOWN.items() if name != "threads"]
     return [f"set allowed_paths = [{quoted}]", *locks]
 

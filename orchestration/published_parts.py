@@ -17,6 +17,7 @@ from pathlib import Path
 import duckdb
 import sqlalchemy as sa
 
+from access.known_at import path_literal
 from core.settings import Home
 from core.store.published import PARTS, PublishedPart
 from core.store.tables import published_part
@@ -36,7 +37,7 @@ DAY_COLUMNS: Mapping[str, str] = {
 }
 # Its rows of a day change with the landed files of that day alone, and they are too many to look at every time.
 _BY_LANDED_DAY = "reading_hourly"
-ROWS_PER_GROUP = 8192  # a few parts: a reader of one of them passes the others over
+_ROWS_PER_GROUP = 8192  # a few parts: a reader of one of them passes the others over
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +153,23 @@ def _file_name(table: str, now: datetime) -> str:
 
 
 def _write(source: duckdb.DuckDBPyConnection, home: Home, parts: Sequence[PublishedPart]) -> None:
-    """One file with the rows of some parts of a table, each row with the id of its part; whole or not at all."""
-    table, target = parts[0].table_name, home.published / parts[0].file
+    """One file with the rows of some parts of a table, each row with the id of its part."""
+    table, day = parts[0].table_name, _day_of(source, parts[0].table_name)
+    chosen = ", ".join(f"('{part.day}', {part.part_id}::bigint)" for part in parts)
+    rows = (
+        f"select chosen.part_id as _part, shown.* from mart.{table} as shown"
+        f" inner join (values {chosen}) as chosen(day, part_id) on chosen.day = {day}"
+    )
+    write_parts(source, rows, home.published / parts[0].file)
+
+
+def write_parts(source: duckdb.DuckDBPyConnection, rows: str, target: Path) -> None:
+    """Write the rows of a query, part by part, as one file that nobody changes any more; whole or not at all."""
     target.parent.mkdir(parents=True, exist_ok=True)
     partial = target.with_suffix(".partial")
-    day = _day_of(source, table)
-    chosen = ", ".join(f"('{part.day}', {part.part_id}::bigint)" for part in parts)
     source.execute(
-        f"copy (select chosen.part_id as _part, shown.* from mart.{table} as shown"
-        f" inner join (values {chosen}) as chosen(day, part_id) on chosen.day = {day} order by _part)"
-        f" to '{str(partial).replace(chr(39), chr(39) * 2)}'"
-        f" (format parquet, compression zstd, row_group_size {ROWS_PER_GROUP})"
+        f"copy ({rows} order by _part) to {path_literal(partial)}"
+        f" (format parquet, compression zstd, row_group_size {_ROWS_PER_GROUP})"
     )
     with partial.open("rb") as written:
         os.fsync(written.fileno())

@@ -7,7 +7,6 @@ days over; those that nobody names any more go one upkeep later, when no reader 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
 from itertools import pairwise
@@ -16,10 +15,11 @@ from pathlib import Path
 import duckdb
 import sqlalchemy as sa
 
+from access.known_at import path_literal
 from core.civil_time import CIVIL_ZONE, civil_date
 from core.settings import Home
 from core.store.published import PARTS, PublishedPart, published_part
-from orchestration.published_parts import ROWS_PER_GROUP
+from orchestration.published_parts import write_parts
 
 KEPT_WHOLE = timedelta(days=2)
 # "Published index rows are kept append-only by day, known_at and method."
@@ -91,18 +91,11 @@ def _merged(home: Home, kept: Sequence[PublishedPart]) -> dict[str, list[int]]:
 
 
 def _merge(home: Home, files: Sequence[str], ids: Sequence[int], target: Path) -> None:
-    sources = ", ".join(_text(home.published / file) for file in files)
-    partial = target.with_suffix(".partial")
+    sources = ", ".join(path_literal(home.published / file) for file in files)
+    chosen = ", ".join(map(str, ids))
     with duckdb.connect(":memory:") as connection:
-        connection.execute(
-            f"copy (select * from read_parquet([{sources}], union_by_name = true)"
-            f" where _part in ({', '.join(map(str, ids))}) order by _part) to {_text(partial)}"
-            f" (format parquet, compression zstd, row_group_size {ROWS_PER_GROUP})"
-        )
-    with partial.open("rb") as written:
-        os.fsync(written.fileno())
-    partial.chmod(0o444)
-    os.replace(partial, target)
+        rows = f"select * from read_parquet([{sources}], union_by_name = true) where _part in ({chosen})"
+        write_parts(connection, rows, target)
 
 
 def _sweep(home: Home, named: set[str], now: datetime) -> None:
@@ -111,7 +104,3 @@ def _sweep(home: Home, named: set[str], now: datetime) -> None:
         is_old = now.timestamp() - path.stat().st_mtime > timedelta(hours=1).total_seconds()
         if is_old and path.relative_to(home.published).as_posix() not in named:
             path.unlink()
-
-
-def _text(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"

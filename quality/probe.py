@@ -12,17 +12,10 @@ import duckdb
 import polars as pl
 
 from core.contract import Column, Contract
+from core.stages import LANDED_TYPES
 from quality.checks import BATCH_ID, Check
 from quality.landed import RATIO, Usual
 
-_TYPES: dict[str, pl.DataType] = {
-    "string": pl.String(),
-    "number": pl.Float64(),
-    "integer": pl.Int64(),
-    "boolean": pl.Boolean(),
-    "date": pl.Date(),
-    "timestamp": pl.Datetime("us", "UTC"),
-}
 _NEVER_VALID = ("not-a-value-of-this-column", "", "!", "0", "A")
 _AT = datetime(2000, 1, 1, tzinfo=UTC)
 _SERIAL = count(1)
@@ -49,7 +42,7 @@ def bad_rows(contract: Contract, checks: Sequence[Check], usual: Mapping[str, Us
             case "unique_key":
                 key = {name: _some(columns[name]) for name in check.arguments["key"]}
                 rows += [key, key]
-    schema = {name: _TYPES["string" if c.mask == "hash" else c.logical_type] for name, c in columns.items()}
+    schema = {name: LANDED_TYPES["string" if c.mask == "hash" else c.logical_type] for name, c in columns.items()}
     return pl.DataFrame(rows or [{}], schema=schema).with_columns(pl.lit("known-bad").alias(BATCH_ID))
 
 
